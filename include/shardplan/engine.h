@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What a training framework supports together, and what it costs beside the kernels.
+ *
+ * configs/engines/NAME.json ("shardplan/engine/1") holds rules {id, when, require, versions, source}
+ * in the expression language of --where, and profiles by version: the constants of the software that
+ * no data sheet states. Each constant carries its source and date in the file.
+ */
+#include "shardplan/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sp_arena;
+struct sp_expr;
+
+/* Constants of one era of a framework. */
+typedef struct sp_engine_profile {
+    const char *versions;        /* ">=0.5"                                                       */
+    bool flash_attention;        /* fused attention core; otherwise scores are written to memory  */
+    double gemm_ratio;           /* matrix products in a running step over isolated ones, >= 1    */
+    double attention_ratio;      /* likewise for the attention core                               */
+    double element_bytes_ratio;  /* bytes of element-wise kernels over those of fused ones        */
+    double score_bytes_ratio;    /* passes over the score matrix without flash attention          */
+    double kernel_host_s;        /* host time to launch one kernel                                */
+    double layer_kernels;        /* kernels of a layer, forward and backward                      */
+    double layer_kernels_tp;     /* further ones with tp > 1                                      */
+    double micro_batch_s;        /* host time of one micro-batch                                  */
+    double step_s;               /* host time of one step                                         */
+    double tp_overlap_ratio;     /* share of a layer's matrix products that can hide tp traffic   */
+    double tp_async_ratio;       /* share of a backward product that hides the tp traffic beside it */
+    double dp_overlap_ratio;     /* share of a backward pass that can hide gradient traffic       */
+    double fragmentation_ratio;  /* reserved over allocated memory, less 1                        */
+    double communication_bytes;  /* buffers of one communicator (per dimension in use)            */
+    double workspace_bytes;      /* matrix-product workspaces                                     */
+    double bucket_bytes;         /* gradient bucket in flight                                     */
+    double grad_bytes;           /* per parameter: accumulated gradient                           */
+    double step_error_ratio;     /* 80 % of measured steps lie within +- this of the estimate     */
+    double memory_error_ratio;   /* likewise for the memory peak                                  */
+} sp_engine_profile;
+
+typedef struct sp_engine_rule {
+    const char *id;              /* "megatron-moe-tp-needs-sp"                                    */
+    const struct sp_expr *when;  /* NULL = always                                                 */
+    const struct sp_expr *require;
+    const char *versions, *source;
+    const char *when_text, *require_text;
+} sp_engine_rule;
+
+typedef struct sp_engine {
+    const char *name;
+    const char *versions;        /* printed after the name: ">=0.12"                              */
+    sp_engine_profile profile;   /* of the version asked for, or the newest                       */
+    uint32_t n_rules;
+    const sp_engine_rule *rules;
+} sp_engine;
+
+/* Facts of the question that rules may name as constants: heads, kv_heads, layers, hidden, ffn,
+ * experts, top_k, seq_len, global_batch. */
+typedef struct sp_engine_facts {
+    const struct sp_model *model;
+    uint64_t seq_len, global_batch;
+} sp_engine_facts;
+
+/* Loads the engines that `which` names: "any" (every training engine of HOME/configs/engines, by
+ * name), "megatron", "megatron@0.12" (the profile and rules of that version), or several by comma.
+ * Rules see axes (variables of sp_plan_values) and the facts. *profile is the one to price with:
+ * that of the one engine named, or of configs/engines/any.json. */
+sp_status sp_engines_load(struct sp_arena *arena, const char *home, const char *which,
+                          const sp_engine_facts *facts, const sp_engine **engines,
+                          uint32_t *n_engines, const sp_engine_profile **profile, sp_error *err);

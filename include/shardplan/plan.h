@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* One training plan: a value for every axis, and what follows from them.
+ *
+ * A plan's text is "tp=4,pp=8,vpp=5,...": axis names of axes.def in any order, defaults for what is
+ * left out. Its id is its index in a space (space.h). dp and accumulation are derived:
+ *     dp = gpus / (tp pp)        accumulation = global_batch / (dp micro_batch)
+ */
+#include "shardplan/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Enumerators in the order of their digits; names as users write them. */
+#define SP_ENUM_SWITCH(X)       X(SP_OFF, "off") X(SP_ON, "on")
+#define SP_ENUM_RECOMPUTE(X)                                                                       \
+    X(SP_RECOMPUTE_NONE, "none") X(SP_RECOMPUTE_SELECTIVE, "selective") X(SP_RECOMPUTE_FULL, "full")
+#define SP_ENUM_SCHEDULE(X) X(SP_SCHEDULE_1F1B, "1f1b") X(SP_SCHEDULE_INTERLEAVED, "interleaved")
+#define SP_ENUM_STAGE_LAYERS(X)                                                                    \
+    X(SP_STAGE_LAYERS_EVEN, "even") X(SP_STAGE_LAYERS_WEIGHTED, "weighted")
+#define SP_ENUM_PRECISION(X) X(SP_PRECISION_BF16, "bf16") X(SP_PRECISION_FP16, "fp16")
+/* Order of the dimensions over the GPUs, nearest first. */
+#define SP_ENUM_PLACEMENT(X)                                                                       \
+    X(SP_PLACEMENT_PP_LAST, "tp-dp-pp") X(SP_PLACEMENT_DP_LAST, "tp-pp-dp")
+
+#define SP_ENUMERATOR(id, name) id,
+typedef enum sp_switch { SP_ENUM_SWITCH(SP_ENUMERATOR) } sp_switch;
+typedef enum sp_recompute { SP_ENUM_RECOMPUTE(SP_ENUMERATOR) SP_N_RECOMPUTE } sp_recompute;
+typedef enum sp_schedule { SP_ENUM_SCHEDULE(SP_ENUMERATOR) SP_N_SCHEDULES } sp_schedule;
+typedef enum sp_stage_layers { SP_ENUM_STAGE_LAYERS(SP_ENUMERATOR) SP_N_STAGE_LAYERS } sp_stage_layers;
+typedef enum sp_precision { SP_ENUM_PRECISION(SP_ENUMERATOR) SP_N_PRECISIONS } sp_precision;
+typedef enum sp_placement { SP_ENUM_PLACEMENT(SP_ENUMERATOR) SP_N_PLACEMENTS } sp_placement;
+#undef SP_ENUMERATOR
+
+typedef struct sp_plan {
+    uint32_t gpus;
+    uint32_t micro_batch;
+    uint32_t dp;           /* derived */
+    uint32_t accumulation; /* derived: micro-batches of a step on each pipeline */
+    uint16_t tp, pp, vpp, ep;
+    uint8_t placement, recompute, zero, schedule;
+    uint8_t stage_layers, precision, sp, tp_overlap;
+    uint8_t dp_overlap;
+    uint8_t reserved[3]; /* zero: plans are compared and hashed as bytes */
+} sp_plan;
+
+/* clang-format off */
+typedef enum sp_axis_id {
+#define SP_AXIS(field, name, kind, fallback, unit, meaning) SP_AXIS_##field,
+#include "shardplan/axes.def"
+#undef SP_AXIS
+    SP_N_AXES
+} sp_axis_id;
+/* clang-format on */
+
+/* What there is to know about an axis; n_names is 0 for COUNT axes. */
+typedef struct sp_axis_info {
+    const char *name, *unit, *meaning;
+    uint32_t fallback;
+    uint32_t n_names;
+    const char *const *names;
+} sp_axis_info;
+
+const sp_axis_info *sp_axis_describe(sp_axis_id axis);
+/* The axis of that name, or SP_N_AXES. */
+sp_axis_id sp_axis_find(const char *name);
+/* Reads one value ("8", "full", "on"); axes announced in INTERFACE but not built give SP_E_NOT_YET. */
+sp_status sp_axis_find_or_fail(const char *name, sp_axis_id *axis, sp_error *err);
+sp_status sp_axis_parse_value(sp_axis_id axis, const char *text, uint32_t *value, sp_error *err);
+/* Writes a value as a user would ("8", "full"). */
+void sp_axis_format_value(sp_axis_id axis, uint32_t value, char out[24]);
+
+uint32_t sp_plan_get(const sp_plan *plan, sp_axis_id axis);
+void sp_plan_set(sp_plan *plan, sp_axis_id axis, uint32_t value);
+/* All axes at their defaults, dp and accumulation 0. */
+sp_plan sp_plan_default(void);
+/* Fills dp and accumulation; 0 where a division leaves a remainder. */
+void sp_plan_derive(sp_plan *plan, uint64_t global_batch);
+/* Reads plan text over *plan (axes not named keep their values). */
+sp_status sp_plan_parse(const char *text, sp_plan *plan, sp_error *err);
+/* Every axis that is not at its default, always with tp and pp: "tp=4,pp=8,vpp=5". Returns the
+ * length; at most SP_PLAN_TEXT_BYTES with the final zero. */
+#define SP_PLAN_TEXT_BYTES 384
+size_t sp_plan_format(const sp_plan *plan, char *text, size_t capacity);
+
+/* ---- plans in expressions ---------------------------------------------------------------------- */
+/* Variables of rules and --where: axes by their id, then these. */
+#define SP_VAR_DP           SP_N_AXES
+#define SP_VAR_ACCUMULATION (SP_N_AXES + 1)
+#define SP_N_PLAN_VARS      (SP_N_AXES + 2)
+/* Fills values[0 .. SP_N_PLAN_VARS-1] from the plan. */
+void sp_plan_values(const sp_plan *plan, double *values);
+/* The depth (an axis) at which every variable that the expression reads is known; 0 for constants.
+ * dp is known at placement, accumulation at micro_batch. Only plan variables may occur. */
+struct sp_expr;
+sp_axis_id sp_plan_expr_depth(const struct sp_expr *expr);
+/* Resolves a name of axes, dp, accumulation or an enumerator (context = the axis compared with) as
+ * sp_expr_resolve wants it: index, -1 with *constant, or -2 when it is none of these (err is filled
+ * with the names there are). */
+int sp_plan_resolve(const char *name, const char *context, double *constant, sp_error *err);

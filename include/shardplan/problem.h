@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The question: which model, on which machine, at which batch, by whose rules, ranked how.
+ *
+ * sp_problem_build loads what the question names and works out everything that does not depend on a
+ * plan. The problem is const from then on; all threads share it.
+ *
+ *     sp_question q = sp_question_default();
+ *     q.home = "/usr/share/shardplan"; q.model = "llama-3.1-70b"; q.cluster = "dgx-h100";
+ *     q.gpus = "64"; q.seq_len = 8192; q.global_batch = 128;
+ *     sp_problem *problem;
+ *     if (sp_problem_build(&q, &problem, &err) == SP_OK) { ...; sp_problem_free(problem); }
+ */
+#include "shardplan/cluster.h"
+#include "shardplan/engine.h"
+#include "shardplan/estimate.h"
+#include "shardplan/model.h"
+#include "shardplan/plan.h"
+
+#define SP_MAX_SETS 64
+#define SP_MAX_WHERES 32
+
+/* As the user put it; strings are borrowed until sp_problem_build returns. */
+typedef struct sp_question {
+    const char *home;           /* folder that holds configs/ and hardware/                       */
+    const char *model;          /* --model                                                        */
+    const char *cluster;        /* --cluster                                                      */
+    const char *gpus;           /* --gpus: "64", "8..64", "8,16,48"                               */
+    const char *engine;         /* --engine: "any", "megatron", "megatron@0.12"                   */
+    const char *objectives;     /* --objectives: "tokens_per_s,memory_peak"; NULL = default       */
+    const char *space;          /* --space: "default", "all"                                      */
+    const char *optimizer;      /* --optimizer: "adamw"                                           */
+    uint64_t seq_len;           /* tokens                                                         */
+    uint64_t global_batch;      /* sequences                                                      */
+    double tokens;              /* of the whole run, 0 = not stated                               */
+    double max_network_ratio;   /* 1 = off                                                        */
+    double headroom_ratio;      /* share of usable memory left free                               */
+    double reserve_bytes;       /* for other tenants                                              */
+    bool use_upto;              /* --use upto: plans may leave whole nodes idle                   */
+    double usd_per_gpu_hour;    /* --usd-per-gpu-hour; 0 = the price in the GPU's file            */
+    uint32_t n_sets;
+    const char *sets[SP_MAX_SETS];     /* --set: "tp=4,8" (values of one axis) each               */
+    uint32_t n_wheres;
+    const char *wheres[SP_MAX_WHERES]; /* --where: expressions                                    */
+} sp_question;
+
+sp_question sp_question_default(void);
+
+/* One objective: how to read it off an estimate. */
+typedef struct sp_objective {
+    const char *name;    /* "tokens_per_s" */
+    const char *unit;
+    const char *meaning;
+    bool maximise;
+} sp_objective;
+uint32_t sp_objective_count(void);
+const sp_objective *sp_objective_describe(uint32_t objective);
+
+typedef struct sp_problem sp_problem; /* its layout is private to step/ and the rooms above it */
+
+sp_status sp_problem_build(const sp_question *question, sp_problem **problem, sp_error *err);
+void sp_problem_free(sp_problem *problem); /* NULL is fine */
+
+const sp_model *sp_problem_model(const sp_problem *problem);
+const sp_cluster *sp_problem_cluster(const sp_problem *problem);
+/* 32 hexadecimal digits over everything that the answer depends on. */
+const char *sp_problem_fingerprint(const sp_problem *problem);
+uint32_t sp_problem_n_objectives(const sp_problem *problem);
+const sp_objective *sp_problem_objective(const sp_problem *problem, uint32_t idx);

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which network levels a group of ranks spans. Ranks are numbered so that neighbours share the
+ * lowest levels; a group is n ranks a fixed stride apart. Leaves out: traffic of other groups on the
+ * same link, other than through the levels' oversubscription. */
+#include "cost/cost.h"
+
+#include <assert.h>
+#include <math.h>
+
+void sp_fabric_build(const sp_cluster *cluster, sp_fabric *fabric)
+{
+    fabric->n_levels = cluster->n_levels;
+    for (uint32_t i = 0; i < cluster->n_levels; i++) {
+        const sp_level *l = &cluster->levels[i];
+        fabric->level[i] = (sp_fabric_level){
+            .n_gpus = l->n_gpus,
+            .s_per_byte = l->oversubscription / (l->bytes_per_s * l->efficiency_ratio),
+            .half_bytes = l->half_bytes,
+            .latency_s = l->latency_s};
+    }
+}
+
+static uint32_t gcd(uint32_t a, uint32_t b)
+{
+    while (b != 0) {
+        const uint32_t r = a % b;
+        a = b;
+        b = r;
+    }
+    return a;
+}
+
+/* Members of the worst-placed group that share a domain of `domain` GPUs. Groups repeat every
+ * n stride ranks; when that does not divide the domain, some group straddles a border, and only
+ * gcd(n stride, domain) consecutive ranks are sure to stay together. */
+static uint32_t members_inside(uint32_t domain, uint32_t n, uint32_t stride)
+{
+    const uint64_t span = (uint64_t)n * stride;
+    if (span <= domain && domain % (uint32_t)span == 0) {
+        return n;
+    }
+    const uint32_t together = span % domain == 0 ? domain : gcd((uint32_t)(span % domain), domain);
+    if (together <= stride) {
+        return 1;
+    }
+    const uint32_t inside = together / stride;
+    return inside < n ? inside : n;
+}
+
+sp_group sp_group_build(const sp_fabric *fabric, uint32_t n, uint32_t stride)
+{
+    sp_group group = {.n = n, .fabric = fabric};
+    assert(n > 0 && stride > 0);
+    while (group.n_levels < fabric->n_levels) {
+        const uint32_t i = group.n_levels++;
+        const bool last = i + 1 == fabric->n_levels;
+        group.inside[i] = last ? n : members_inside(fabric->level[i].n_gpus, n, stride);
+        if (group.inside[i] == n) {
+            break;
+        }
+    }
+    return group;
+}
+
+/* bytes / b (1 + sqrt(half / bytes)): the measured approach to full bandwidth of large messages. */
+double sp_link_transfer_s(const sp_fabric_level *level, double bytes)
+{
+    return (bytes + sqrt(level->half_bytes * bytes)) * level->s_per_byte;
+}

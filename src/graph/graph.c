@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Expands a layer into the operators of its blocks, and counts what lies at both ends of the model. */
+#include "graph/graph.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+#define SP_BLOCK(name) extern const sp_block sp_block_##name;
+#include "graph/layers.def"
+#undef SP_BLOCK
+
+static const sp_block *const blocks[] = {
+#define SP_BLOCK(name) &sp_block_##name,
+#include "graph/layers.def"
+#undef SP_BLOCK
+};
+
+#define N_BLOCKS (sizeof blocks / sizeof blocks[0])
+
+sp_op *sp_op_gemm(sp_layer_work *work, const char *name, double m, double n, double k)
+{
+    assert(work->n_ops < SP_MAX_OPS);
+    sp_op *op = &work->ops[work->n_ops++];
+    *op = (sp_op){.name = name,
+                  .class = SP_OP_GEMM,
+                  .m = m,
+                  .n = n,
+                  .k = k,
+                  .count = 1.0,
+                  .flops = 2.0 * m * n * k};
+    return op;
+}
+
+sp_op *sp_op_stream(sp_layer_work *work, const char *name, double bytes)
+{
+    assert(work->n_ops < SP_MAX_OPS);
+    sp_op *op = &work->ops[work->n_ops++];
+    *op = (sp_op){.name = name, .class = SP_OP_STREAM, .bytes = bytes};
+    return op;
+}
+
+void sp_graph_layer(const sp_model *model, const sp_layer_kind *kind, const sp_shape *shape,
+                    const sp_sharding *sharding, bool flash, sp_layer_work *work)
+{
+    work->n_ops = 0;
+    work->n_attention_ops = 0;
+    work->attention = work->ffn = (sp_block_comm){0};
+    /* With sequence parallelism the block's input is gathered while it runs; its gradient is live. */
+    const double whole = shape->tokens / (sharding->sp ? sharding->tp : 1);
+    work->input_bytes = 2.0 * model->hidden * whole;
+    work->working_bytes = work->input_bytes + (sharding->sp ? 2.0 * model->hidden * shape->tokens : 0.0);
+    for (size_t i = 0; i < N_BLOCKS; i++) {
+        if (blocks[i]->present(kind)) {
+            blocks[i]->expand(model, kind, shape, sharding, flash, work);
+        }
+    }
+}
+
+sp_layer_params sp_graph_layer_params(const sp_model *model, const sp_layer_kind *kind,
+                                      const sp_sharding *sharding)
+{
+    sp_layer_params sum = {0};
+    for (size_t i = 0; i < N_BLOCKS; i++) {
+        if (blocks[i]->present(kind)) {
+            const sp_layer_params part = blocks[i]->params(model, kind, sharding);
+            sum.dense += part.dense;
+            sum.expert += part.expert;
+        }
+    }
+    return sum;
+}
+
+double sp_graph_embedding_params(const sp_model *model, const sp_sharding *sharding)
+{
+    return (double)model->vocab * model->hidden / sharding->tp +
+           (double)model->positions * model->hidden;
+}
+
+double sp_graph_head_params(const sp_model *model, const sp_sharding *sharding)
+{
+    const double norm = model->layer_norm ? 2.0 : 1.0;
+    return (double)model->vocab * model->hidden / sharding->tp + norm * model->hidden;
+}
+
+sp_op sp_graph_head(const sp_model *model, const sp_shape *shape, const sp_sharding *sharding)
+{
+    const double columns = (double)model->vocab / sharding->tp;
+    return (sp_op){.name = "head",
+                   .class = SP_OP_GEMM,
+                   .m = shape->tokens,
+                   .n = columns,
+                   .k = model->hidden,
+                   .count = 1.0,
+                   .flops = 2.0 * shape->tokens * columns * model->hidden};
+}
+
+double sp_graph_forward_flops(const sp_model *model, const sp_parameters *parameters, double length,
+                              double tokens)
+{
+    const double table = (double)model->vocab * model->hidden;
+    const double positions = (double)model->positions * model->hidden;
+    /* A tied table is counted once in `active` and works as the head; an untied one is a look-up. */
+    const double matrices = (double)parameters->active - positions - (model->tied_embeddings ? 0.0 : table);
+    double attention = 0.0;
+    for (uint32_t r = 0; r < model->n_runs; r++) {
+        const sp_attention *a = &model->kinds[model->runs[r].kind].attention;
+        const double seen = a->window && a->window < length / 2.0 ? a->window : length / 2.0;
+        attention += 4.0 * seen * a->heads * a->head_dim * model->runs[r].count;
+    }
+    return tokens * (2.0 * matrices + attention);
+}

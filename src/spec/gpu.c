@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One accelerator of hardware/gpus: data sheet figures, and the constants of the kernel surfaces
+ * measured on it or taken over from the part named in calibrated_from. */
+#include "spec/spec.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const sp_catalogue gpus = {"GPU", "gpus", "shardplan/gpu/1"};
+
+static const char *const dtype_names[SP_N_DTYPES] = {
+    [SP_BF16] = "bf16", [SP_FP16] = "fp16", [SP_FP8] = "fp8", [SP_FP32] = "fp32"};
+
+static const sp_figure_field data_sheet[] = {
+    {"memory", SP_Q_MEMORY, offsetof(sp_gpu, memory_bytes), 1e9, 1e13},
+    {"memory_bandwidth", SP_Q_BANDWIDTH, offsetof(sp_gpu, memory_bytes_per_s), 1e10, 1e15},
+    {"context", SP_Q_MEMORY, offsetof(sp_gpu, context_bytes), 0.0, 1e11},
+    {"power", SP_Q_POWER, offsetof(sp_gpu, tdp_watts), 1.0, 1e5},
+};
+
+static const sp_figure_field price = {"price", SP_Q_PRICE, offsetof(sp_gpu, usd_per_hour), 0.0,
+                                      1e4};
+
+static const sp_figure_field stream[] = {
+    {"memory_ratio", SP_Q_RATIO, offsetof(sp_gpu, stream_ratio), 0.01, 1.2},
+    {"launch_s", SP_Q_TIME, offsetof(sp_gpu, stream_launch_s), 0.0, 1e-3},
+};
+
+/* The one layout of both kinds of matrix product. */
+#define PRODUCT_FIELDS(type)                                                                       \
+    {                                                                                              \
+        {"efficiency_ratio", SP_Q_RATIO, offsetof(type, efficiency_ratio), 0.01, 1.2},             \
+        {"memory_ratio", SP_Q_RATIO, offsetof(type, memory_ratio), 0.01, 1.5},                     \
+        {"launch_s", SP_Q_TIME, offsetof(type, launch_s), 0.0, 1e-2},                              \
+        {"m_half", SP_Q_RATIO, offsetof(type, m_half), 0.0, 1e5},                                  \
+        {"n_half", SP_Q_RATIO, offsetof(type, n_half), 0.0, 1e5},                                  \
+        {"k_half", SP_Q_RATIO, offsetof(type, k_half), 0.0, 1e5},                                  \
+    }
+
+#define PRODUCT_N_FIELDS 6
+
+static const sp_figure_field gemm[PRODUCT_N_FIELDS] = PRODUCT_FIELDS(sp_gemm_surface);
+static const sp_figure_field grouped[PRODUCT_N_FIELDS] = PRODUCT_FIELDS(sp_grouped_surface);
+
+/* An array of surfaces in sp_gpu, one for each dtype. */
+typedef struct product_kind {
+    const char *key;
+    const sp_figure_field *fields;
+    size_t offset, stride;
+} product_kind;
+
+static const product_kind gemm_kind = {"gemm", gemm, offsetof(sp_gpu, gemm),
+                                       sizeof(sp_gemm_surface)};
+static const product_kind grouped_kind = {"grouped", grouped, offsetof(sp_gpu, grouped),
+                                          sizeof(sp_grouped_surface)};
+
+static const sp_figure_field attention[] = {
+    {"efficiency_ratio", SP_Q_RATIO, offsetof(sp_attention_surface, efficiency_ratio), 0.01, 1.2},
+    {"sequence_half", SP_Q_RATIO, offsetof(sp_attention_surface, sequence_half), 0.0, 1e5},
+    {"head_dim_64_ratio", SP_Q_RATIO, offsetof(sp_attention_surface, head_dim_64_ratio), 0.1, 1.5},
+    {"backward_flops_ratio", SP_Q_RATIO, offsetof(sp_attention_surface, backward_flops_ratio), 0.5,
+     4.0},
+    {"launch_s", SP_Q_TIME, offsetof(sp_attention_surface, launch_s), 0.0, 1e-2},
+};
+
+const char *sp_dtype_name(sp_dtype dtype)
+{
+    assert(dtype < SP_N_DTYPES);
+    return dtype_names[dtype];
+}
+
+double sp_dtype_bytes(sp_dtype dtype)
+{
+    static const double bytes[SP_N_DTYPES] = {
+        [SP_BF16] = 2.0, [SP_FP16] = 2.0, [SP_FP8] = 1.0, [SP_FP32] = 4.0};
+    assert(dtype < SP_N_DTYPES);
+    return bytes[dtype];
+}
+
+static sp_status read_peaks(const sp_json *root, sp_gpu *gpu, sp_error *err)
+{
+    sp_json peak;
+    SP_TRY(sp_json_object(root, "peak", &peak, err));
+    SP_TRY(sp_json_only(&peak, dtype_names, SP_N_DTYPES, err));
+    for (size_t d = 0; d < SP_N_DTYPES; d++) {
+        const sp_figure_field field = {dtype_names[d], SP_Q_COMPUTE, 0, 1e11, 1e18};
+        if (sp_json_has(&peak, dtype_names[d])) {
+            SP_TRY(sp_figures_read(&peak, &field, 1, &gpu->peak_flops_per_s[d], err));
+        }
+    }
+    return SP_OK;
+}
+
+/* Reads root[key] = {dtype: surface}, for dtypes that the part can do. */
+static sp_status read_products(const sp_json *root, const product_kind *kind, sp_gpu *gpu,
+                               sp_error *err)
+{
+    sp_json by_dtype;
+    SP_TRY(sp_json_object(root, kind->key, &by_dtype, err));
+    SP_TRY(sp_json_only(&by_dtype, dtype_names, SP_N_DTYPES, err));
+    for (size_t d = 0; d < SP_N_DTYPES; d++) {
+        if (!sp_json_has(&by_dtype, dtype_names[d])) {
+            continue;
+        }
+        if (!(gpu->peak_flops_per_s[d] > 0.0)) {
+            const sp_json surface = sp_json_get(&by_dtype, dtype_names[d]);
+            return sp_json_fail(&surface, err, SP_E_INCONSISTENT,
+                                "a surface needs a peak of the same dtype in /peak");
+        }
+        SP_TRY(sp_figure_set_read(&by_dtype, dtype_names[d], kind->fields, PRODUCT_N_FIELDS,
+                                  (char *)gpu + kind->offset + d * kind->stride, err));
+    }
+    return SP_OK;
+}
+
+static sp_status read_kernels(const sp_json *root, sp_gpu *gpu, sp_error *err)
+{
+    SP_TRY(read_products(root, &gemm_kind, gpu, err));
+    SP_TRY(read_products(root, &grouped_kind, gpu, err));
+    SP_TRY(sp_figure_set_read(root, "stream", stream, COUNT(stream), gpu, err));
+    return sp_figure_set_read(root, "attention", attention, COUNT(attention), &gpu->attention, err);
+}
+
+sp_status sp_gpu_price_read(sp_arena *arena, const sp_json *object, sp_gpu *gpu, sp_error *err)
+{
+    const char *source = NULL;
+    const char *date = NULL;
+    SP_TRY(sp_figures_read(object, &price, 1, gpu, err));
+    const sp_json figure = sp_json_get(object, price.key);
+    SP_TRY(sp_json_string(&figure, "source", &source, err));
+    SP_TRY(sp_json_string(&figure, "date", &date, err));
+    SP_TRY(sp_text_keep(arena, source, &gpu->price_source, err));
+    return sp_text_keep(arena, date, &gpu->price_date, err);
+}
+
+static sp_status read_links(sp_arena *arena, const sp_json *root, sp_gpu *gpu, sp_error *err)
+{
+    sp_json links;
+    SP_TRY(sp_json_array(root, "links", &links, err));
+    const size_t n = sp_json_size(&links);
+    if (n == 0 || n > 16) {
+        (void)sp_json_fail(&links, err, SP_E_RANGE, "must list the links of the part");
+        return sp_fail_range(err, "1 .. 16 links");
+    }
+    const char **names = sp_arena_alloc(arena, n * sizeof *names);
+    if (names == NULL) {
+        return sp_fail(err, SP_E_MEMORY, "out of memory");
+    }
+    for (size_t i = 0; i < n; i++) {
+        const sp_json link = sp_json_at(&links, i);
+        SP_TRY(sp_json_as_string(&link, &names[i], err));
+        SP_TRY(sp_text_keep(arena, names[i], &names[i], err));
+    }
+    gpu->links = names;
+    gpu->n_links = (uint32_t)n;
+    return SP_OK;
+}
+
+static sp_status read_names(sp_arena *arena, const sp_json *root, sp_gpu *gpu, sp_error *err)
+{
+    const char *name = NULL;
+    const char *donor = NULL;
+    const char *node = NULL;
+    gpu->price_source = "";
+    gpu->price_date = "";
+    SP_TRY(sp_json_string(root, "name", &name, err));
+    SP_TRY(sp_json_string_or(root, "calibrated_from", name, &donor, err));
+    SP_TRY(sp_json_string_or(root, "typical_node", "", &node, err));
+    SP_TRY(sp_text_keep(arena, name, &gpu->name, err));
+    SP_TRY(sp_text_keep(arena, donor, &gpu->calibrated_from, err));
+    return sp_text_keep(arena, node, &gpu->typical_node, err);
+}
+
+static sp_status read_gpu(sp_arena *arena, const sp_json *root, sp_gpu *gpu, sp_error *err)
+{
+    static const char *const keys[] = {
+        "schema", "name",  "aliases", "links", "typical_node", "calibrated_from", "memory",
+        "memory_bandwidth", "context", "power", "price", "peak", "stream", "gemm", "grouped",
+        "attention"};
+    SP_TRY(sp_json_only(root, keys, COUNT(keys), err));
+    SP_TRY(read_names(arena, root, gpu, err));
+    SP_TRY(read_links(arena, root, gpu, err));
+    SP_TRY(sp_figures_read(root, data_sheet, COUNT(data_sheet), gpu, err));
+    if (sp_json_has(root, price.key)) {
+        SP_TRY(sp_gpu_price_read(arena, root, gpu, err));
+    }
+    SP_TRY(read_peaks(root, gpu, err));
+    return read_kernels(root, gpu, err);
+}
+
+sp_status sp_gpu_find(struct sp_arena *arena, const char *home, const char *name,
+                      const sp_gpu **gpu, sp_error *err)
+{
+    sp_gpu *const read = sp_arena_alloc(arena, sizeof *read);
+    if (read == NULL) {
+        return sp_fail(err, SP_E_MEMORY, "out of memory");
+    }
+    sp_json_doc *doc = NULL;
+    SP_TRY(sp_catalogue_load(home, &gpus, name, &doc, err));
+    const sp_json root = sp_json_root(doc);
+    const sp_status status = read_gpu(arena, &root, read, err);
+    sp_json_free(doc);
+    *gpu = read;
+    return status;
+}

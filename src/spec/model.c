@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Loading a model file of either kind, and finding a layer in it. Which names stand for which files
+ * is in model_find.c. */
+#include "shardplan/model.h"
+
+#include "spec/spec.h"
+
+#include <assert.h>
+#include <string.h>
+
+static const char *last_part(const char *path, size_t length, size_t *part_length)
+{
+    while (length > 0 && path[length - 1] == '/')
+        length--;
+    size_t start = length;
+    while (start > 0 && path[start - 1] != '/')
+        start--;
+    *part_length = length - start;
+    return path + start;
+}
+
+/* "a/Llama-3/config.json" is Llama-3, "a/tiny.json" is tiny. */
+static const char *name_of_file(struct sp_arena *arena, const char *file)
+{
+    static const char config[] = "config.json";
+    size_t length = 0;
+    const char *name = last_part(file, strlen(file), &length);
+    if (strcmp(name, config) == 0) {
+        size_t folder_length = 0;
+        const char *folder = last_part(file, (size_t)(name - file), &folder_length);
+        const bool says_nothing = folder_length == 0 || strncmp(folder, "..", folder_length) == 0;
+        if (!says_nothing) return sp_arena_printf(arena, "%.*s", (int)folder_length, folder);
+    }
+    if (length > 5 && strcmp(name + length - 5, ".json") == 0) length -= 5;
+    return sp_arena_printf(arena, "%.*s", (int)length, name);
+}
+
+static sp_status read_model(struct sp_arena *arena, const sp_json *root, const sp_model **model,
+                            sp_error *err)
+{
+    if (!sp_json_is_object(root)) {
+        return sp_json_fail(root, err, SP_E_TYPE, "a model file holds one JSON object");
+    }
+    sp_model_build build = {.arena = arena};
+    build.model.name = name_of_file(arena, sp_json_file(root));
+    if (build.model.name == NULL) return sp_fail(err, SP_E_MEMORY, "the model needs more");
+    if (sp_json_has(root, "schema")) {
+        SP_TRY(sp_model_read_own(&build, root, err));
+    } else {
+        SP_TRY(sp_model_read_hf(&build, root, err));
+    }
+    return sp_model_build_finish(&build, root, model, err);
+}
+
+static const char *file_at(struct sp_arena *arena, const char *path)
+{
+    if (!sp_dir_exists(path)) return path;
+    const bool slash = path[strlen(path) - 1] == '/';
+    return sp_arena_printf(arena, slash ? "%sconfig.json" : "%s/config.json", path);
+}
+
+sp_status sp_model_load(struct sp_arena *arena, const char *path, const sp_model **model,
+                        sp_error *err)
+{
+    const char *file = file_at(arena, path);
+    if (file == NULL) return sp_fail(err, SP_E_MEMORY, "the model needs more");
+    sp_json_doc *doc = NULL;
+    SP_TRY(sp_json_load_file(file, &doc, err));
+    const sp_json root = sp_json_root(doc);
+    const sp_status status = read_model(arena, &root, model, err);
+    sp_json_free(doc);
+    return status;
+}
+
+const sp_layer_kind *sp_model_layer(const sp_model *model, uint32_t layer_idx)
+{
+    assert(layer_idx < model->n_layers);
+    const sp_layer_run *run = model->runs;
+    while (layer_idx >= run->count) {
+        layer_idx -= run->count;
+        run++;
+    }
+    return &model->kinds[run->kind];
+}

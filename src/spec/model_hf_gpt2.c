@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gpt2: LayerNorm, a learned position table, biases everywhere, two feed-forward matrices, a head
+ * tied to the token table, dropout. The keys have short names and, since they were renamed, long
+ * ones; both are read.
+ *
+ * Source: GPT2Config of Hugging Face transformers 5 (2026). */
+#include "spec/spec.h"
+
+#define DEFAULT_POSITIONS 1024u
+#define DEFAULT_DROPOUT   0.1
+
+static sp_status read_sizes(sp_model_build *build, const sp_json *root, sp_error *err)
+{
+    sp_model *const m = &build->model;
+    const char *const hidden = sp_hf_spelling(root, "n_embd", "hidden_size");
+    const char *const layers = sp_hf_spelling(root, "n_layer", "num_hidden_layers");
+    const char *const positions = sp_hf_spelling(root, "n_positions", "max_position_embeddings");
+    SP_TRY(sp_json_u32(root, "vocab_size", 1, SP_MODEL_MAX_WIDTH, &m->vocab, err));
+    SP_TRY(sp_json_u32(root, hidden, 1, SP_MODEL_MAX_HIDDEN, &m->hidden, err));
+    SP_TRY(sp_json_u32(root, layers, 1, SP_MODEL_MAX_LAYERS, &m->n_layers, err));
+    SP_TRY(sp_hf_u32(build, root, positions, SP_MODEL_MAX_CONTEXT, DEFAULT_POSITIONS, &m->positions,
+                     err));
+    m->max_context = m->positions;
+    m->layer_norm = true;
+    return sp_hf_bool(build, root, "tie_word_embeddings", true, &m->tied_embeddings, err);
+}
+
+static sp_status read_attention(const sp_model *model, const sp_json *root, sp_attention *out,
+                                sp_error *err)
+{
+    const char *const key = sp_hf_spelling(root, "n_head", "num_attention_heads");
+    SP_TRY(sp_json_u32(root, key, 1, SP_MODEL_MAX_HEADS, &out->heads, err));
+    out->kv_heads = out->heads;
+    out->head_dim = model->hidden / out->heads;
+    out->qkv_bias = true;
+    out->out_bias = true;
+    if (model->hidden % out->heads == 0) return SP_OK;
+    const sp_json heads = sp_json_get(root, key);
+    return sp_json_fail(&heads, err, SP_E_INCONSISTENT,
+                        "the hidden size %u is not a multiple of it", (unsigned)model->hidden);
+}
+
+static sp_status read_ffn(const sp_model *model, const sp_json *root, sp_ffn *out, sp_error *err)
+{
+    out->bias = true;
+    return sp_json_u32_or(root, "n_inner", 1, SP_MODEL_MAX_WIDTH, 4 * model->hidden, &out->ffn,
+                          err);
+}
+
+static sp_status read_dropout(sp_model_build *build, const sp_json *root, sp_error *err)
+{
+    bool *const dropout = &build->model.dropout;
+    static const char *const keys[] = {"resid_pdrop", "embd_pdrop", "attn_pdrop"};
+    *dropout = false;
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        double ratio = 0.0;
+        if (!sp_json_has(root, keys[i])) {
+            sp_model_note(build, "%s is not stated; the default of gpt2, 0.1, is taken.", keys[i]);
+        }
+        SP_TRY(sp_json_double_or(root, keys[i], 0.0, 1.0, DEFAULT_DROPOUT, &ratio, err));
+        *dropout = *dropout || ratio > 0.0;
+    }
+    return SP_OK;
+}
+
+static sp_status read_gpt2(sp_model_build *build, const sp_json *root, sp_error *err)
+{
+    sp_model *const m = &build->model;
+    SP_TRY(read_sizes(build, root, err));
+    SP_TRY(read_attention(m, root, &m->kinds[0].attention, err));
+    SP_TRY(read_ffn(m, root, &m->kinds[0].ffn, err));
+    SP_TRY(read_dropout(build, root, err));
+    return sp_model_set_one_kind(build, err);
+}
+
+static const char *const gpt2_keys[] = {"model_type",
+                                        "vocab_size",
+                                        "n_embd",
+                                        "hidden_size",
+                                        "n_layer",
+                                        "num_hidden_layers",
+                                        "n_head",
+                                        "num_attention_heads",
+                                        "n_positions",
+                                        "max_position_embeddings",
+                                        "n_inner",
+                                        "resid_pdrop",
+                                        "embd_pdrop",
+                                        "attn_pdrop",
+                                        "tie_word_embeddings",
+                                        NULL};
+
+const sp_model_type sp_model_type_gpt2 = {"gpt2", gpt2_keys, read_gpt2};

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the files of this room share with each other and with nobody else. */
+#include "base/base.h"
+#include "shardplan/cluster.h"
+#include "shardplan/engine.h"
+#include "shardplan/model.h"
+#include "shardplan/plan.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- hardware files: figure.c, catalogue.c, link.c, level.c, node.c, topology_string.c --------- */
+/* What a figure measures; decides which units it may be written in. */
+typedef enum sp_quantity {
+    SP_Q_COUNT,
+    SP_Q_MEMORY,
+    SP_Q_BANDWIDTH,
+    SP_Q_COMPUTE,
+    SP_Q_TIME,
+    SP_Q_RATIO,
+    SP_Q_POWER,
+    SP_Q_PRICE
+} sp_quantity;
+
+/* Where one figure goes: a double at `offset` of a struct, in base units (bytes, bytes/s, FLOP/s,
+ * s, W, USD/hour), within lo .. hi. */
+typedef struct sp_figure_field {
+    const char *key;
+    sp_quantity quantity;
+    size_t offset;
+    double lo, hi;
+} sp_figure_field;
+
+/* Reads one figure per field, each object[key] = {"value": 80, "unit": "GiB", "source": "...",
+ * "date": "2026-01-31"} and, when measured, "samples", "median_ape_ratio", "p90_ape_ratio". */
+sp_status sp_figures_read(const sp_json *object, const sp_figure_field *fields, size_t n_fields,
+                          void *out, sp_error *err);
+/* Constants fitted together share one source: object[key] = {"value": {"launch_s": 3e-6, ...},
+ * "source": ..., ...}; the keys carry the unit. Every field must be there and nothing else. */
+sp_status sp_figure_set_read(const sp_json *object, const char *key, const sp_figure_field *fields,
+                             size_t n_fields, void *out, sp_error *err);
+
+/* Requires "source" and "date" of a figure, and a number of samples where it states residuals. */
+sp_status sp_provenance_check(const sp_json *figure, sp_error *err);
+
+/* Reads object["price"] and where it comes from. */
+sp_status sp_gpu_price_read(struct sp_arena *arena, const sp_json *object, sp_gpu *gpu,
+                            sp_error *err);
+/* Adds the file of `value` to an error that names none; returns its status. */
+sp_status sp_fail_in(sp_error *err, const sp_json *value);
+/* Copies a text into the arena. */
+sp_status sp_text_keep(struct sp_arena *arena, const char *text, const char **kept, sp_error *err);
+
+/* A folder of hardware/ whose files have "name" (that of the file) and optional "aliases". */
+typedef struct sp_catalogue {
+    const char *noun;   /* "GPU", for messages         */
+    const char *folder; /* under HOME/hardware         */
+    const char *schema; /* of its files                */
+} sp_catalogue;
+
+/* The same but for case, '-', '_' and spaces. */
+bool sp_same_name(const char *a, const char *b);
+/* Loads the file that goes by `ref`; the caller frees *doc. Names that nothing or two files go by
+ * are refused. */
+sp_status sp_catalogue_load(const char *home, const sp_catalogue *catalogue, const char *ref,
+                            sp_json_doc **doc, sp_error *err);
+
+typedef struct sp_link {
+    const char *name;
+    const char *family;      /* "nvlink": the name for whichever generation a GPU has            */
+    const char *label;       /* of a level made of it                                            */
+    bool on_gpu;             /* a port of the GPU itself; else a network port of the node        */
+    double bytes_per_s, efficiency_ratio, latency_s, half_bytes; /* as in sp_level, one port     */
+} sp_link;
+
+/* The link that goes by `ref` for this GPU; a port that the GPU does not have is refused. */
+sp_status sp_link_find(struct sp_arena *arena, const char *home, const sp_gpu *gpu, const char *ref,
+                       const sp_link **link, sp_error *err);
+
+/* What levels of one machine share. */
+typedef struct sp_level_context {
+    struct sp_arena *arena;
+    const char *home;
+    const sp_gpu *gpu;
+    const char *network_link; /* of levels that name no link; NULL = they must                   */
+    double ports_per_gpu;     /* network ports of a node over its GPUs                           */
+} sp_level_context;
+
+/* A level without oversubscription over n_gpus on `ports` ports a GPU. */
+sp_level sp_level_of_link(const sp_link *link, uint32_t n_gpus, double ports);
+/* Reads {"label", "link", "gpus", "oversubscription"}; "gpus" absent = UINT32_MAX. */
+sp_status sp_level_read(const sp_level_context *context, const sp_json *value, sp_level *out,
+                        sp_error *err);
+
+typedef struct sp_node {
+    const char *name;
+    const sp_gpu *gpu;
+    uint32_t gpus;
+    uint32_t n_levels;
+    sp_level levels[SP_CLUSTER_MAX_LEVELS];
+    const char *network_link;
+    uint32_t network_ports;
+    double host_memory_bytes, host_link_bytes_per_s;
+} sp_node;
+
+sp_status sp_node_find(struct sp_arena *arena, const char *home, const char *name,
+                       const sp_node **node, sp_error *err);
+/* Reads a node that stands inside a cluster file. */
+sp_status sp_node_read(struct sp_arena *arena, const char *home, const sp_json *value,
+                       sp_node *node, sp_error *err);
+
+/* Does ref look like COUNTx...? */
+bool sp_topology_is_string(const char *ref);
+sp_status sp_topology_build(struct sp_arena *arena, const char *home, const char *text,
+                            const sp_cluster **cluster, sp_error *err);
+/* The last level holds every GPU; the count it stated becomes max_gpus. */
+void sp_cluster_close(sp_cluster *cluster);
+
+/* ---- models: model*.c, parameters.c ------------------------------------------------------------ */
+/* Upper ends of what a file may state: far above any model, so that a slip of the keyboard is named
+ * where it stands. */
+#define SP_MODEL_MAX_HIDDEN   (1u << 20)
+#define SP_MODEL_MAX_WIDTH    (1u << 24) /* feed-forward and vocabulary */
+#define SP_MODEL_MAX_HEADS    (1u << 14)
+#define SP_MODEL_MAX_HEAD_DIM (1u << 14)
+#define SP_MODEL_MAX_EXPERTS  (1u << 16)
+#define SP_MODEL_MAX_LAYERS   (1u << 14)
+#define SP_MODEL_MAX_CONTEXT  (1u << 30)
+#define SP_MODEL_MAX_NOTES    64
+
+/* A model while it is read. `model` is copied into the arena when all of it is known. */
+typedef struct sp_model_build {
+    struct sp_arena *arena;
+    sp_model model;
+    const char *notes[SP_MODEL_MAX_NOTES]; /* become model.assumptions */
+    uint32_t n_notes;
+    uint32_t n_notes_lost; /* those there was no room for */
+    bool no_memory;
+} sp_model_build;
+
+/* One Hugging Face model_type: the keys that its reader takes, and the reader. It fills all of the
+ * model but name, model_type and source. Listed in model_types.def. */
+typedef struct sp_model_type {
+    const char *name;
+    const char *const *keys; /* ended by NULL */
+    sp_status (*read)(sp_model_build *build, const sp_json *root, sp_error *err);
+} sp_model_type;
+
+#define SP_MODEL_TYPE(type) extern const sp_model_type sp_model_type_##type;
+#include "spec/model_types.def"
+#undef SP_MODEL_TYPE
+
+/* model_hf.c: the names of all types, in the order of the list. */
+size_t sp_model_type_names(const char *const **names);
+sp_status sp_model_read_hf(sp_model_build *build, const sp_json *root, sp_error *err);
+
+/* model_own.c: a file in our schema. */
+sp_status sp_model_read_own(sp_model_build *build, const sp_json *root, sp_error *err);
+
+/* model_build.c */
+/* Adds a sentence to the assumptions. */
+void sp_model_note(sp_model_build *build, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Turns one kind index a layer (model.n_layers of them) into runs; kinds that no layer has go. */
+sp_status sp_model_set_runs(sp_model_build *build, const uint8_t *kind_of_layer, sp_error *err);
+/* The ordinary case: every layer is kinds[0]. */
+sp_status sp_model_set_one_kind(sp_model_build *build, sp_error *err);
+/* The last step: every count fits, and everything is in the arena. */
+sp_status sp_model_build_finish(sp_model_build *build, const sp_json *root, const sp_model **model,
+                                sp_error *err);
+
+/* parameters.c: false when a count does not fit 64 bits. */
+bool sp_model_count(const sp_model *model, sp_parameters *out);
+
+/* model_hf_keys.c: refuses or notes every key that `type` does not read. */
+sp_status sp_hf_check_keys(sp_model_build *build, const sp_json *root, const sp_model_type *type,
+                           sp_error *err);
+
+/* model_hf_parts.c: what the families of Hugging Face have in common. A key that is absent takes the
+ * default of the type's class in transformers, and a note says so. */
+typedef struct sp_hf_attention {
+    uint32_t kv_heads; /* where num_key_value_heads is absent; 0 = as many as heads       */
+    uint32_t head_dim; /* where head_dim is absent; 0 = hidden_size / num_attention_heads */
+    bool bias_key;     /* attention_bias puts a bias on all four projections              */
+    bool qkv_bias;     /* always there                                                    */
+    bool qk_norm;
+} sp_hf_attention;
+/* `key`, or `other` if the file has that one instead. */
+const char *sp_hf_spelling(const sp_json *root, const char *key, const char *other);
+sp_status sp_hf_bool(sp_model_build *build, const sp_json *root, const char *key, bool fallback,
+                     bool *out, sp_error *err);
+/* Counts from 1 up to hi. */
+sp_status sp_hf_u32(sp_model_build *build, const sp_json *root, const char *key, uint32_t hi,
+                    uint32_t fallback, uint32_t *out, sp_error *err);
+/* vocab_size, hidden_size, num_hidden_layers, max_position_embeddings, tie_word_embeddings */
+sp_status sp_hf_read_sizes(sp_model_build *build, const sp_json *root, sp_error *err);
+sp_status sp_hf_read_attention(sp_model_build *build, const sp_json *root,
+                               const sp_hf_attention *rule, sp_attention *out, sp_error *err);
+/* intermediate_size of a gated feed-forward */
+sp_status sp_hf_read_ffn(const sp_json *root, sp_ffn *out, sp_error *err);
+/* Routed experts: their number and their width under these keys, and num_experts_per_tok */
+sp_status sp_hf_read_experts(const sp_json *root, const char *count_key, const char *width_key,
+                             sp_ffn *out, sp_error *err);
+/* sliding_window: null means none; absent means `fallback`, where 0 is none too. */
+sp_status sp_hf_read_window(sp_model_build *build, const sp_json *root, uint32_t fallback,
+                            uint32_t *window, sp_error *err);
+/* As above with the default 4096, but only where use_sliding_window is set. */
+sp_status sp_hf_read_switched_window(sp_model_build *build, const sp_json *root, uint32_t *window,
+                                     sp_error *err);
+/* One kind index a layer in the arena, all 0. */
+sp_status sp_hf_layer_kinds(const sp_model_build *build, uint8_t **kinds, sp_error *err);
+
+/* ---- engines: engine.c, engine_rules.c, engine_version.c --------------------------------------- */
+typedef enum sp_version_match {
+    SP_VERSION_OUT,
+    SP_VERSION_IN,
+    SP_VERSION_MALFORMED
+} sp_version_match;
+
+/* Numbers and dots, "0.12.1". */
+bool sp_version_is_valid(const char *version);
+/* Is the version one of the selector's: ">=0.4,<0.13", or "*" for all? */
+sp_version_match sp_version_select(const char *selector, const char *version);
+/* Refuses a malformed selector; it stands under "versions" of the object. */
+sp_status sp_engine_check_selector(const sp_json *object, const char *selector, sp_error *err);
+/* Fills the rules of the engine with those of the file that hold for the version. */
+sp_status sp_engine_rules_read(struct sp_arena *arena, const sp_json *root, const char *version,
+                               const sp_engine_facts *facts, sp_engine *engine, sp_error *err);

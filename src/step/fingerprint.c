@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The name of a question: a hash over everything that its answer depends on, in a fixed order and in
+ * text, so that it does not depend on padding or byte order. Ids of plans mean something only
+ * together with it. */
+#include "step/step.h"
+
+/* Raised whenever the same question may give other figures or other ids. */
+#define MODEL_VERSION "1"
+
+static void add_number(sp_text *t, double x)
+{
+    char text[32];
+    sp_format_double(x, text);
+    sp_text_add(t, text);
+    sp_text_add(t, " ");
+}
+
+static void add_model(sp_text *t, const sp_model *m)
+{
+    sp_text_printf(t, "model %u %u %u %d %d %d\n", m->hidden, m->vocab, m->positions,
+                   m->tied_embeddings, m->layer_norm, m->dropout);
+    for (uint32_t k = 0; k < m->n_kinds; k++) {
+        const sp_attention *a = &m->kinds[k].attention;
+        const sp_ffn *f = &m->kinds[k].ffn;
+        sp_text_printf(t, "kind %u %u %u %d %d %d %u | %u %d %d %u %u %u %u %d\n", a->heads,
+                       a->kv_heads, a->head_dim, a->qkv_bias, a->out_bias, a->qk_norm, a->window,
+                       f->ffn, f->gated, f->bias, f->n_experts, f->top_k, f->expert_ffn,
+                       f->shared_ffn, f->shared_gate);
+    }
+    for (uint32_t r = 0; r < m->n_runs; r++) {
+        sp_text_printf(t, "run %u %u\n", m->runs[r].kind, m->runs[r].count);
+    }
+}
+
+static void add_rate(sp_text *t, const sp_gemm_rate *r)
+{
+    const double values[] = {r->s_per_flop, r->s_per_byte, r->launch_s,
+                             r->m_half,     r->n_half,     r->k_half};
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        add_number(t, values[i]);
+    }
+}
+
+/* The rates hold the GPU's surfaces and the profile's ratios as the estimate uses them. */
+static void add_machine(sp_text *t, const sp_problem *problem)
+{
+    const sp_gpu *gpu = problem->cluster->gpu;
+    const sp_rates *r = &problem->rates;
+    sp_text_add(t, "machine ");
+    for (int p = 0; p < SP_N_PRECISIONS; p++) {
+        add_rate(t, &r->gemm[p]);
+        add_rate(t, &r->grouped[p]);
+    }
+    const double values[] = {r->attention_s_per_flop, r->attention_sequence_half,
+                             r->attention_head_dim_64_ratio, r->attention_backward_ratio,
+                             r->attention_launch_s, r->stream_s_per_byte, r->stream_launch_s,
+                             r->state_s_per_byte, r->score_bytes_ratio, r->grad_bytes,
+                             (double)r->flash, gpu->memory_bytes, gpu->context_bytes,
+                             gpu->peak_flops_per_s[SP_BF16], problem->usd_per_gpu_hour};
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        add_number(t, values[i]);
+    }
+    for (uint32_t i = 0; i < problem->fabric.n_levels; i++) {
+        const sp_fabric_level *l = &problem->fabric.level[i];
+        sp_text_printf(t, "\nlevel %u ", l->n_gpus);
+        add_number(t, l->s_per_byte);
+        add_number(t, l->half_bytes);
+        add_number(t, l->latency_s);
+    }
+}
+
+static void add_engines(sp_text *t, const sp_problem *problem)
+{
+    const sp_engine_profile *f = problem->profile;
+    const double values[] = {f->kernel_host_s,      f->layer_kernels,       f->layer_kernels_tp,
+                             f->micro_batch_s,      f->step_s,              f->tp_overlap_ratio,
+                             f->tp_async_ratio,     f->dp_overlap_ratio,    f->fragmentation_ratio,
+                             f->communication_bytes, f->workspace_bytes,    f->bucket_bytes,
+                             f->step_error_ratio,   f->memory_error_ratio};
+    sp_text_add(t, "\nprofile ");
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        add_number(t, values[i]);
+    }
+    for (uint32_t e = 0; e < problem->n_engines; e++) {
+        const sp_engine *engine = &problem->engines[e];
+        sp_text_printf(t, "\nengine %s %s", engine->name, engine->versions);
+        for (uint32_t i = 0; i < engine->n_rules; i++) {
+            const sp_engine_rule *rule = &engine->rules[i];
+            sp_text_printf(t, "\nrule %s: %s => %s", rule->id,
+                           rule->when_text != NULL ? rule->when_text : "",
+                           rule->require_text);
+        }
+    }
+}
+
+static void add_question(sp_text *t, const sp_problem *problem)
+{
+    const sp_question *q = &problem->question;
+    sp_text_printf(t, "\nworkload %llu %llu ", (unsigned long long)q->seq_len,
+                   (unsigned long long)q->global_batch);
+    add_number(t, q->tokens);
+    add_number(t, q->max_network_ratio);
+    add_number(t, q->headroom_ratio);
+    add_number(t, q->reserve_bytes);
+    sp_text_printf(t, "\nuse_upto %d space_all %d gpus", q->use_upto, problem->space_all);
+    for (uint32_t i = 0; i < problem->n_gpus_values; i++) {
+        sp_text_printf(t, " %u", problem->gpus_values[i]);
+    }
+    for (uint32_t i = 0; i < problem->n_objectives; i++) {
+        sp_text_printf(t, "\nobjective %s", sp_problem_objective(problem, i)->name);
+    }
+    for (uint32_t i = 0; i < problem->n_sets; i++) {
+        const sp_set *set = &problem->sets[i];
+        sp_text_printf(t, "\nset %s", sp_axis_describe(set->axis)->name);
+        for (uint32_t v = 0; v < set->n_values; v++) {
+            sp_text_printf(t, " %u", set->values[v]);
+        }
+    }
+    for (uint32_t i = 0; i < problem->n_wheres; i++) {
+        sp_text_printf(t, "\nwhere %s", sp_expr_text(problem->wheres[i].expr));
+    }
+}
+
+sp_status sp_problem_fingerprint_build(sp_problem *problem, sp_error *err)
+{
+    sp_text text = {0};
+    sp_text_add(&text, "shardplan " MODEL_VERSION "\n");
+    add_model(&text, problem->model);
+    add_machine(&text, problem);
+    add_engines(&text, problem);
+    add_question(&text, problem);
+    const bool failed = text.failed;
+    if (!failed) {
+        sp_hash_hex(sp_hash_bytes(text.data, text.length), problem->fingerprint);
+    }
+    sp_text_fini(&text);
+    return failed ? sp_fail(err, SP_E_MEMORY, "no memory for the fingerprint") : SP_OK;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Seconds of one layer, of the embedding and of the head, on one rank and one micro-batch: operators
+ * by roofline, tensor- and expert-parallel traffic on the levels it spans, less what overlaps.
+ * Leaves out: pipeline and data parallelism (train.c). */
+#include "step/step.h"
+
+#include <assert.h>
+
+sp_sharding sp_plan_sharding(const sp_plan *plan, bool moe)
+{
+    return (sp_sharding){.tp = plan->tp,
+                         .ep = moe ? plan->ep : 1,
+                         .etp = moe ? plan->tp : 1,
+                         .sp = plan->sp == SP_ON};
+}
+
+sp_shape sp_plan_shape(const sp_problem *problem, const sp_plan *plan)
+{
+    const double length = (double)problem->question.seq_len;
+    return (sp_shape){.sequences = plan->micro_batch,
+                      .tokens = plan->micro_batch * length,
+                      .length = length,
+                      .context = length / 2.0};
+}
+
+void sp_groups_build(const sp_fabric *fabric, const sp_plan *plan, bool moe, sp_groups *groups)
+{
+    const uint32_t tp = plan->tp, dp = plan->dp, pp = plan->pp;
+    const bool pp_last = plan->placement == SP_PLACEMENT_PP_LAST;
+    const uint32_t dp_stride = pp_last ? tp : tp * pp;
+    groups->tp = sp_group_build(fabric, tp, 1);
+    groups->dp = sp_group_build(fabric, dp, dp_stride);
+    groups->pp = sp_group_build(fabric, pp, pp_last ? tp * dp : tp);
+    if (!moe) {
+        return;
+    }
+    groups->etp = groups->tp;
+    groups->ep = sp_group_build(fabric, plan->ep, dp_stride);
+    groups->expert_dp = sp_group_build(fabric, dp / plan->ep, dp_stride * plan->ep);
+}
+
+/* Matrix-product seconds of one block, which its communication may hide under. */
+typedef struct sp_block_gemm {
+    double forward_s, input_grad_s, weight_grad_s;
+} sp_block_gemm;
+
+static void price_ops(const sp_problem *problem, const sp_plan *plan, const sp_layer_work *work,
+                      uint32_t first, uint32_t last, sp_block_gemm *gemm, sp_layer_cost *cost)
+{
+    const sp_precision precision = (sp_precision)plan->precision;
+    for (uint32_t i = first; i < last; i++) {
+        const sp_op *op = &work->ops[i];
+        const sp_op_time t = sp_roof_op(&problem->rates, op, precision, problem->model->dropout);
+        cost->forward_s += t.forward_s;
+        cost->backward_s += t.input_grad_s + t.weight_grad_s;
+        cost->flops += op->flops;
+        if (op->class == SP_OP_GEMM) {
+            gemm->forward_s += t.forward_s;
+            gemm->input_grad_s += t.input_grad_s;
+            gemm->weight_grad_s += t.weight_grad_s;
+        }
+        if (op->class == SP_OP_ATTENTION && plan->recompute == SP_RECOMPUTE_SELECTIVE) {
+            cost->recompute_s += t.forward_s;
+            cost->recompute_flops += op->flops;
+        }
+    }
+}
+
+/* Tensor-parallel traffic of one block. Without sequence parallelism: one all-reduce each way, the
+ * backward one beside the weight gradient. With it: all-gather and reduce-scatter forward; backward
+ * an all-gather of the output gradient, one of the saved input beside the input gradient, and a
+ * reduce-scatter beside the weight gradient. tp_overlap hides the rest in the products it feeds.
+ * Source: Korthikanti et al., MLSys 2023, section 4.2; Megatron-Core tensor_parallel/layers. */
+static void price_tp(const sp_problem *problem, const sp_plan *plan, const sp_group *tp,
+                     double bytes, const sp_block_gemm *gemm, sp_layer_cost *cost)
+{
+    if (tp->n == 1 || bytes <= 0.0) {
+        return;
+    }
+    const double async = problem->profile->tp_async_ratio;
+    const bool fused = plan->tp_overlap == SP_ON;
+    const double share = problem->profile->tp_overlap_ratio;
+    const double once = bytes * (tp->n - 1.0) / tp->n;
+    if (plan->sp == SP_OFF) {
+        const double reduce_s = sp_coll_allreduce_s(tp, bytes);
+        cost->tp_forward_s += reduce_s;
+        cost->tp_backward_s += sp_overlap_exposed_s(gemm->weight_grad_s, async, reduce_s);
+        cost->tp_sent_bytes += 4.0 * once;
+        return;
+    }
+    const double gather_s = sp_coll_allgather_s(tp, bytes);
+    const double beside_s = sp_overlap_exposed_s(gemm->weight_grad_s, async, gather_s);
+    if (fused) {
+        cost->tp_forward_s += sp_overlap_exposed_s(gemm->forward_s, share, 2.0 * gather_s);
+        cost->tp_backward_s +=
+            beside_s + sp_overlap_exposed_s(gemm->input_grad_s, share, 2.0 * gather_s);
+    } else {
+        cost->tp_forward_s += 2.0 * gather_s;
+        cost->tp_backward_s +=
+            beside_s + gather_s + sp_overlap_exposed_s(gemm->input_grad_s, async, gather_s);
+    }
+    cost->tp_sent_bytes += 5.0 * once;
+}
+
+/* Dispatch and combine, forward and backward, each an all-to-all over the expert group and, when an
+ * expert's matrices are cut, a gather (or scatter) over its pieces. */
+static void price_ep(const sp_groups *groups, const sp_block_comm *comm, sp_layer_cost *cost)
+{
+    if (comm->ep_bytes <= 0.0) {
+        return;
+    }
+    const double way_s = sp_coll_alltoall_s(&groups->ep, comm->ep_bytes) +
+                         sp_coll_allgather_s(&groups->etp, comm->etp_bytes);
+    cost->ep_forward_s += 2.0 * way_s;
+    cost->ep_backward_s += 2.0 * way_s;
+    cost->ep_sent_bytes += 4.0 * (comm->ep_bytes * (groups->ep.n - 1.0) / groups->ep.n +
+                                  comm->etp_bytes * (groups->etp.n - 1.0) / groups->etp.n);
+}
+
+void sp_layer_price(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
+                    const sp_layer_work *work, sp_layer_cost *cost)
+{
+    *cost = (sp_layer_cost){0};
+    sp_block_gemm attention = {0}, ffn = {0};
+    price_ops(problem, plan, work, 0, work->n_attention_ops, &attention, cost);
+    price_ops(problem, plan, work, work->n_attention_ops, work->n_ops, &ffn, cost);
+    price_tp(problem, plan, &groups->tp, work->attention.tp_bytes, &attention, cost);
+    price_tp(problem, plan, &groups->tp, work->ffn.tp_bytes, &ffn, cost);
+    price_ep(groups, &work->ffn, cost);
+    if (plan->recompute == SP_RECOMPUTE_FULL) {
+        cost->recompute_s = cost->forward_s;
+        cost->recompute_flops = cost->flops;
+        cost->tp_backward_s += cost->tp_forward_s;
+        cost->ep_backward_s += cost->ep_forward_s;
+    }
+}
+
+/* Look-up of rows cut along the vocabulary: sum over the tp ranks, one way forward, one back. */
+void sp_embedding_price(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
+                        sp_layer_cost *cost)
+{
+    const double tokens = sp_plan_shape(problem, plan).tokens;
+    const double bytes = 2.0 * problem->model->hidden * tokens;
+    const sp_rates *r = &problem->rates;
+    const bool sp = plan->sp == SP_ON;
+    *cost = (sp_layer_cost){.forward_s = r->stream_launch_s + 2.0 * bytes * r->stream_s_per_byte,
+                            .backward_s = r->stream_launch_s +
+                                          (1.0 + r->grad_bytes) * bytes * r->stream_s_per_byte};
+    cost->tp_forward_s =
+        sp ? sp_coll_allgather_s(&groups->tp, bytes) : sp_coll_allreduce_s(&groups->tp, bytes);
+    cost->tp_backward_s = sp ? cost->tp_forward_s : 0.0;
+    cost->tp_sent_bytes = 2.0 * bytes * (groups->tp.n - 1.0) / groups->tp.n;
+}
+
+/* Final norm, head product and the loss over vocabulary columns: 2-byte logits become fp32, are read
+ * twice for maximum and sum, and are turned into their gradient in place. */
+void sp_head_price(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
+                   sp_layer_cost *cost)
+{
+    const sp_shape shape = sp_plan_shape(problem, plan);
+    const sp_sharding sharding = sp_plan_sharding(plan, false);
+    const sp_op head = sp_graph_head(problem->model, &shape, &sharding);
+    const sp_rates *r = &problem->rates;
+    const sp_op_time t =
+        sp_roof_op(r, &head, (sp_precision)plan->precision, problem->model->dropout);
+    const double logits = head.m * head.n;
+    const double bytes = 2.0 * problem->model->hidden * shape.tokens;
+    const sp_block_gemm gemm = {t.forward_s, t.input_grad_s, t.weight_grad_s};
+    *cost = (sp_layer_cost){
+        .forward_s = t.forward_s + r->stream_launch_s +
+                     (14.0 * logits + 2.0 * bytes) * r->stream_s_per_byte,
+        .backward_s = t.input_grad_s + t.weight_grad_s + r->stream_launch_s +
+                      (6.0 * logits + 4.0 * bytes) * r->stream_s_per_byte,
+        .flops = head.flops};
+    price_tp(problem, plan, &groups->tp, bytes, &gemm, cost);
+}

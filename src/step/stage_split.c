@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Deals the layers of a model to pipeline stages, for every depth and policy, once per problem.
+ * even: counts differ by one at most, the longer stages in the middle, where neither embedding nor
+ * head lies. weighted: the last stage gets fewer layers, as many as make up for the head. */
+#include "step/step.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+/* Layers of stage i when `n_layers` are dealt evenly to p stages: the remainder goes to the stages
+ * after the first, the last stage taking one only when all others have. */
+static uint32_t even_share(uint32_t n_layers, uint32_t p, uint32_t stage)
+{
+    const uint32_t base = n_layers / p, extra = n_layers % p;
+    const uint32_t place = stage == 0 ? p - 2 : stage == p - 1 ? p - 1 : stage - 1;
+    return base + (p > 1 && place < extra ? 1 : 0);
+}
+
+/* Weight of the head in layers: its FLOPs over those of a mean layer, per token. */
+static double head_weight(const sp_problem *problem)
+{
+    const double head = 2.0 * problem->model->vocab * (double)problem->model->hidden;
+    const double all =
+        sp_graph_forward_flops(problem->model, &problem->parameters, (double)problem->question.seq_len, 1.0);
+    return head * problem->model->n_layers / (all - head);
+}
+
+/* Layers of the last stage that make the slowest stage shortest; ties keep more layers there. */
+static uint32_t last_share(uint32_t n_layers, uint32_t p, double weight)
+{
+    uint32_t best = 1;
+    double best_load = INFINITY;
+    for (uint32_t last = 1; last <= n_layers / p && n_layers - last >= p - 1; last++) {
+        const double others = ceil((double)(n_layers - last) / (p - 1));
+        const double load = fmax(others, last + weight);
+        if (load <= best_load) {
+            best_load = load;
+            best = last;
+        }
+    }
+    return best;
+}
+
+static void deal(const sp_problem *problem, uint32_t p, sp_stage_layers policy, uint16_t *shares)
+{
+    const uint32_t n_layers = problem->model->n_layers;
+    if (policy == SP_STAGE_LAYERS_EVEN || p == 1) {
+        for (uint32_t i = 0; i < p; i++) {
+            shares[i] = (uint16_t)even_share(n_layers, p, i);
+        }
+        return;
+    }
+    const uint32_t last = last_share(n_layers, p, head_weight(problem));
+    for (uint32_t i = 0; i + 1 < p; i++) {
+        const uint32_t rest = n_layers - last, q = rest / (p - 1), extra = rest % (p - 1);
+        /* Longer stages late: early ones hold more micro-batches. */
+        shares[i] = (uint16_t)(q + (i + extra >= p - 1 ? 1 : 0));
+    }
+    shares[p - 1] = (uint16_t)last;
+}
+
+/* Counts the layers of each kind in [first, first + n). */
+static sp_stage_class class_of(const sp_model *model, uint32_t first, uint32_t n)
+{
+    sp_stage_class c = {.n_stages = 1};
+    uint32_t start = 0;
+    for (uint32_t r = 0; r < model->n_runs; r++) {
+        const uint32_t end = start + model->runs[r].count;
+        const uint32_t lo = first > start ? first : start;
+        const uint32_t hi = first + n < end ? first + n : end;
+        if (lo < hi) {
+            c.layers[model->runs[r].kind] = (uint16_t)(c.layers[model->runs[r].kind] + hi - lo);
+        }
+        start = end;
+    }
+    return c;
+}
+
+static bool same_class(const sp_stage_class *a, const sp_stage_class *b)
+{
+    return memcmp(a->layers, b->layers, sizeof a->layers) == 0 && a->embedding == b->embedding &&
+           a->head == b->head;
+}
+
+/* A model with more kinds of stages than the table holds is priced a little too dear: surplus
+ * stages count as the element-wise larger of themselves and the last class. */
+static void merge(sp_stage_class *into, const sp_stage_class *stage)
+{
+    for (uint32_t k = 0; k < SP_MODEL_MAX_KINDS; k++) {
+        into->layers[k] = into->layers[k] > stage->layers[k] ? into->layers[k] : stage->layers[k];
+    }
+    into->embedding |= stage->embedding;
+    into->head |= stage->head;
+    into->n_stages++;
+}
+
+static void add_stage(sp_stage_split *split, const sp_stage_class *stage)
+{
+    for (uint32_t i = 0; i < split->n_classes; i++) {
+        if (same_class(&split->classes[i], stage)) {
+            split->classes[i].n_stages++;
+            return;
+        }
+    }
+    if (split->n_classes == SP_MAX_STAGE_CLASSES) {
+        merge(&split->classes[SP_MAX_STAGE_CLASSES - 1], stage);
+        return;
+    }
+    split->classes[split->n_classes++] = *stage;
+}
+
+static void build_split(const sp_problem *problem, uint32_t p, sp_stage_layers policy,
+                        uint16_t *shares, sp_stage_split *split)
+{
+    deal(problem, p, policy, shares);
+    uint32_t first = 0;
+    for (uint32_t i = 0; i < p; i++) {
+        sp_stage_class stage = class_of(problem->model, first, shares[i]);
+        stage.first_stage = (uint16_t)i;
+        stage.embedding = i == 0;
+        stage.head = i == p - 1;
+        add_stage(split, &stage);
+        first += shares[i];
+    }
+    assert(first == problem->model->n_layers);
+}
+
+sp_status sp_splits_build(sp_problem *problem, sp_error *err)
+{
+    const uint32_t n_layers = problem->model->n_layers;
+    sp_stage_split *splits = sp_arena_alloc(
+        &problem->arena, sizeof(sp_stage_split) * n_layers * (size_t)SP_N_STAGE_LAYERS);
+    uint16_t *shares = sp_arena_alloc(&problem->arena, sizeof(uint16_t) * n_layers);
+    if (splits == NULL || shares == NULL) {
+        return sp_fail(err, SP_E_MEMORY, "no memory for the stages of %u layers", n_layers);
+    }
+    for (uint32_t p = 1; p <= n_layers; p++) {
+        for (uint32_t policy = 0; policy < SP_N_STAGE_LAYERS; policy++) {
+            build_split(problem, p, (sp_stage_layers)policy, shares,
+                        &splits[(p - 1) * SP_N_STAGE_LAYERS + policy]);
+        }
+    }
+    problem->splits = splits;
+    return SP_OK;
+}
+
+const sp_stage_split *sp_problem_split(const sp_problem *problem, uint32_t pp,
+                                       sp_stage_layers policy)
+{
+    assert(pp >= 1 && pp <= problem->model->n_layers);
+    return &problem->splits[(pp - 1) * SP_N_STAGE_LAYERS + policy];
+}

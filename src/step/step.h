@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The layout of a problem, for step/ and the rooms above it, and the steps of an estimate. */
+#include "base/base.h"
+#include "cost/cost.h"
+#include "shardplan/problem.h"
+
+/* ---- stage_split.c: which layers a pipeline stage holds ------------------------------------------ */
+/* Stages that hold the same number of layers of each kind and the same ends form a class. Its memory
+ * is that of its earliest stage, which holds the most micro-batches in flight. */
+typedef struct sp_stage_class {
+    uint16_t layers[SP_MODEL_MAX_KINDS];
+    uint16_t first_stage;
+    uint16_t n_stages;
+    bool embedding, head;
+} sp_stage_class;
+
+#define SP_MAX_STAGE_CLASSES 12
+
+typedef struct sp_stage_split {
+    uint32_t n_classes;
+    sp_stage_class classes[SP_MAX_STAGE_CLASSES];
+} sp_stage_split;
+
+/* --where, parsed. Variables: 0 .. SP_N_AXES-1 axes, dp, accumulation (plan.h), then result
+ * fields from SP_VAR_FIELDS on. */
+#define SP_VAR_FIELDS SP_N_PLAN_VARS
+
+typedef struct sp_where {
+    const struct sp_expr *expr;
+    bool reads_results;  /* needs the estimate; otherwise decided at axis `deepest`               */
+    sp_axis_id deepest;  /* outermost depth at which all its axes are known                       */
+} sp_where;
+
+typedef struct sp_set {
+    sp_axis_id axis;
+    uint32_t n_values;
+    const uint32_t *values; /* ascending, distinct */
+} sp_set;
+
+struct sp_problem {
+    sp_arena arena;
+    sp_question question; /* strings copied into the arena */
+    const sp_model *model;
+    sp_parameters parameters;
+    const sp_cluster *cluster;
+    uint32_t n_gpus_values;
+    const uint32_t *gpus_values; /* ascending */
+    uint32_t n_engines;
+    const sp_engine *engines;
+    const sp_engine_profile *profile;
+    uint32_t n_objectives;
+    uint32_t objectives[SP_MAX_OBJECTIVES]; /* indices of sp_objective_describe */
+    uint32_t n_sets;
+    sp_set sets[SP_MAX_SETS];
+    uint32_t n_wheres;
+    sp_where wheres[SP_MAX_WHERES];
+    bool space_all; /* --space all */
+    const sp_stage_split *splits; /* [pp - 1][sp_stage_layers], pp up to the number of layers     */
+    sp_rates rates;
+    sp_fabric fabric;
+    sp_recipe recipe;
+    double forward_flops;           /* of the global batch                                        */
+    double usd_per_gpu_hour;        /* 0 = no price                                               */
+    double allowed_bytes;           /* usable memory less headroom                                */
+    char fingerprint[33];
+};
+
+/* The split of a pipeline; pp between 1 and the number of layers. */
+const sp_stage_split *sp_problem_split(const sp_problem *problem, uint32_t pp,
+                                       sp_stage_layers policy);
+
+/* ---- schedules (schedules.def) ------------------------------------------------------------------- */
+typedef struct sp_schedule_kind {
+    const char *name;
+    /* Micro-batches whose activations stage `stage` (0 = first) of p holds at its peak, in units of
+     * the whole stage; v chunks a stage, m micro-batches a step. */
+    double (*in_flight)(uint32_t p, uint32_t v, uint32_t m, uint32_t stage);
+    /* A step takes m times the slowest stage, plus this share of the time that one micro-batch
+     * spends in the other stages. */
+    double (*fill_ratio)(uint32_t v);
+    bool overlaps_p2p; /* stages send while they compute the next chunk */
+} sp_schedule_kind;
+
+const sp_schedule_kind *sp_schedule_describe(sp_schedule schedule);
+
+/* ---- layer_time.c -------------------------------------------------------------------------------- */
+/* The groups of ranks of a plan. */
+typedef struct sp_groups {
+    sp_group tp, dp, ep, etp, expert_dp, pp;
+} sp_groups;
+
+void sp_groups_build(const sp_fabric *fabric, const sp_plan *plan, bool moe, sp_groups *groups);
+sp_sharding sp_plan_sharding(const sp_plan *plan, bool moe);
+sp_shape sp_plan_shape(const sp_problem *problem, const sp_plan *plan);
+
+/* One layer (or one end of the model), one micro-batch, one rank. Communication is what stays exposed
+ * after overlap. */
+typedef struct sp_layer_cost {
+    double forward_s, backward_s, recompute_s; /* computation                                     */
+    double tp_forward_s, tp_backward_s;        /* exposed; recomputation's share is in backward   */
+    double ep_forward_s, ep_backward_s;
+    double tp_sent_bytes, ep_sent_bytes;       /* by one GPU, forward and backward                */
+    double flops, recompute_flops;             /* forward, of this rank                           */
+} sp_layer_cost;
+
+void sp_layer_price(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
+                    const sp_layer_work *work, sp_layer_cost *cost);
+void sp_embedding_price(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
+                        sp_layer_cost *cost);
+void sp_head_price(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
+                   sp_layer_cost *cost);
+
+/* ---- train.c, memory.c: the parts of an estimate -------------------------------------------------- */
+/* time and network of a plan; *whole_flops (may be NULL) receives the FLOPs of a step, recomputation
+ * included, over all GPUs. */
+void sp_train_price(const sp_problem *problem, const sp_plan *plan, sp_time *time,
+                    sp_network *network, double *whole_flops);
+
+/* ---- objectives.c, gpus.c, fingerprint.c ---------------------------------------------------------- */
+sp_status sp_objectives_parse(const char *text, bool gpus_vary, uint32_t *objectives,
+                              uint32_t *n_objectives, sp_error *err);
+double sp_objective_value(uint32_t objective, const sp_estimate *estimate, const sp_plan *plan);
+/* "64", "8..64", "8,16,48" */
+sp_status sp_gpus_parse(sp_arena *arena, const char *text, uint32_t node_gpus,
+                        const uint32_t **values, uint32_t *n_values, sp_error *err);
+sp_status sp_set_parse(sp_arena *arena, const char *text, sp_set *set, sp_error *err);
+sp_status sp_problem_fingerprint_build(sp_problem *problem, sp_error *err);
+sp_status sp_splits_build(sp_problem *problem, sp_error *err);

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the tests of models share: the source tree, a config.json made up on the spot, and whether
+ * two models are the same. */
+#include "base/base.h"
+#include "shardplan/model.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The source tree; a test without it cannot pass. */
+static inline const char *fixture_home(void)
+{
+    const char *home = getenv("SHARDPLAN_HOME");
+    if (home == NULL) fail_msg("%s", "SHARDPLAN_HOME names the source tree");
+    return home;
+}
+
+/* Loads a model from this text, by way of a file of its own that is gone afterwards. */
+static inline sp_status fixture_load_text(sp_arena *arena, const char *text, const sp_model **model,
+                                          sp_error *err)
+{
+    char file[] = "/tmp/shardplan-model-XXXXXX";
+    const int descriptor = mkstemp(file);
+    assert_true(descriptor >= 0);
+    const size_t length = strlen(text);
+    assert_int_equal(write(descriptor, text, length), length);
+    close(descriptor);
+    const sp_status status = sp_model_load(arena, file, model, err);
+    unlink(file);
+    return status;
+}
+
+static inline bool same_attention(const sp_attention *a, const sp_attention *b)
+{
+    return a->heads == b->heads && a->kv_heads == b->kv_heads && a->head_dim == b->head_dim &&
+           a->qkv_bias == b->qkv_bias && a->out_bias == b->out_bias && a->qk_norm == b->qk_norm &&
+           a->window == b->window;
+}
+
+static inline bool same_ffn(const sp_ffn *a, const sp_ffn *b)
+{
+    return a->ffn == b->ffn && a->gated == b->gated && a->bias == b->bias &&
+           a->n_experts == b->n_experts && a->top_k == b->top_k && a->expert_ffn == b->expert_ffn &&
+           a->shared_ffn == b->shared_ffn && a->shared_gate == b->shared_gate;
+}
+
+static inline bool same_outside(const sp_model *a, const sp_model *b)
+{
+    return a->hidden == b->hidden && a->vocab == b->vocab && a->positions == b->positions &&
+           a->tied_embeddings == b->tied_embeddings && a->layer_norm == b->layer_norm &&
+           a->dropout == b->dropout && a->n_layers == b->n_layers;
+}
+
+/* Same shapes in every respect but names, sources and assumptions. */
+static inline bool fixture_same_shapes(const sp_model *a, const sp_model *b)
+{
+    if (!same_outside(a, b)) return false;
+    for (uint32_t i = 0; i < a->n_layers; i++) {
+        const sp_layer_kind *left = sp_model_layer(a, i);
+        const sp_layer_kind *right = sp_model_layer(b, i);
+        if (!same_attention(&left->attention, &right->attention)) return false;
+        if (!same_ffn(&left->ffn, &right->ffn)) return false;
+    }
+    return true;
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Cluster files, and the machines of tests/machines: a folder each with a cluster.json or a
+ * topology.txt and the summary.txt that a person has checked. */
+#include "hardware_fixture.h"
+
+static sp_status find(tiny_home *home, const char *ref, const sp_cluster **cluster)
+{
+    return sp_cluster_find(&home->arena, home->dir, ref, cluster, &home->err);
+}
+
+static void a_cluster_is_a_node_and_the_levels_above_it(void **state)
+{
+    const sp_cluster *cluster = NULL;
+    assert_int_equal(find(*state, "the-yard", &cluster), SP_OK);
+    assert_string_equal(cluster->name, "yard");
+    assert_string_equal(cluster->gpu->name, "tiny");
+    assert_int_equal(cluster->node_gpus, 4);
+    assert_int_equal(cluster->n_levels, 3);
+    assert_int_equal(cluster->levels[0].n_gpus, 4);
+    assert_int_equal(cluster->levels[1].n_gpus, 16);
+    assert_int_equal(cluster->levels[2].n_gpus, UINT32_MAX);
+    assert_int_equal(cluster->max_gpus, UINT32_MAX);
+    assert_string_equal(cluster->levels[1].label, "row");
+    assert_true(cluster->host_memory_bytes == 8589934592.0);
+    assert_string_equal(cluster->source, "made up");
+}
+
+/* Two ports of 10 GB/s for four GPUs: 5 GB/s each, and half the message for half the rate. */
+static void network_ports_are_shared_by_the_gpus_of_a_node(void **state)
+{
+    const sp_cluster *cluster = NULL;
+    assert_int_equal(find(*state, "yard", &cluster), SP_OK);
+    assert_true(cluster->levels[0].bytes_per_s == 40e9);
+    assert_true(cluster->levels[1].bytes_per_s == 5e9);
+    assert_true(cluster->levels[1].half_bytes == 2e6);
+    assert_true(cluster->levels[1].oversubscription == 1.0);
+    assert_true(cluster->levels[2].oversubscription == 2.0);
+}
+
+static void a_count_on_the_last_level_caps_the_cluster(void **state)
+{
+    tiny_home *home = *state;
+    const sp_cluster *cluster = NULL;
+    tiny_spoil(home, "clusters/yard", yard_cluster, "\"yard\", \"over",
+               "\"yard\", \"gpus\": 64, \"over");
+    assert_int_equal(find(home, "yard", &cluster), SP_OK);
+    assert_int_equal(cluster->max_gpus, 64);
+    assert_int_equal(cluster->levels[2].n_gpus, UINT32_MAX);
+}
+
+static void a_price_of_the_node_replaces_that_of_the_gpu(void **state)
+{
+    tiny_home *home = *state;
+    const sp_cluster *cluster = NULL;
+    tiny_spoil(home, "nodes/box", box_node, "\"gpus\": 4,\n",
+               "\"gpus\": 4, \"price\": " FIGURE("0.5", "USD/hour") ",\n");
+    assert_int_equal(find(home, "yard", &cluster), SP_OK);
+    assert_true(cluster->gpu->usd_per_hour == 0.5);
+}
+
+static void a_file_may_hold_its_node_and_is_found_by_path(void **state)
+{
+    tiny_home *home = *state;
+    const sp_cluster *cluster = NULL;
+    char path[160];
+    tiny_path(home, "clusters/yard", path);
+    tiny_spoil(home, "clusters/yard", yard_cluster, "\"box\"", box_node);
+    assert_int_equal(find(home, path, &cluster), SP_OK);
+    assert_int_equal(cluster->node_gpus, 4);
+    assert_int_equal(find(home, "/nowhere/yard.json", &cluster), SP_E_IO);
+}
+
+static void an_unknown_cluster_is_told_the_nearest(void **state)
+{
+    tiny_home *home = *state;
+    const sp_cluster *cluster = NULL;
+    assert_int_equal(find(home, "yrad", &cluster), SP_E_UNKNOWN_NAME);
+    assert_string_equal(home->err.nearest, "yard");
+}
+
+typedef struct bad_file {
+    const char *old, *new;
+    sp_status status;
+    const char *path;
+} bad_file;
+
+static const bad_file bad_clusters[] = {
+    {"\"gpus\": 16", "\"gpus\": 4", SP_E_INCONSISTENT, "/levels/0"},
+    {"\"gpus\": 16", "\"gpus\": 18", SP_E_INCONSISTENT, "/levels/0"},
+    {"\"gpus\": 16", "\"gpus\": 0", SP_E_RANGE, "/levels/0/gpus"},
+    {", \"gpus\": 16", "", SP_E_INCONSISTENT, "/levels/1"},
+    {"\"value\": 2", "\"value\": 0.5", SP_E_RANGE, "/levels/1/oversubscription/value"},
+    {"\"label\": \"row\", ", "", SP_E_MISSING_KEY, "/levels/0"},
+    {"\"label\": \"row\"", "\"label\": \"row\", \"link\": \"wire1\"", SP_E_INCONSISTENT, ""},
+    {"\"label\": \"row\"", "\"label\": \"row\", \"link\": \"cabel\"", SP_E_UNKNOWN_NAME, ""},
+    {"\"node\": \"box\"", "\"node\": \"bxo\"", SP_E_UNKNOWN_NAME, ""},
+    {"\"node\": \"box\"", "\"node\": 4", SP_E_TYPE, "/node"},
+    {"\"node\": \"box\",", "", SP_E_MISSING_KEY, ""},
+    {"{\"label\": \"row\", \"gpus\": 16}", "16", SP_E_TYPE, "/levels/0"},
+    {"{\"label\": \"row\", \"gpus\": 16}", "{}, {}, {}", SP_E_RANGE, "/levels"},
+    {",\n \"source\": \"made up\"}", "}", SP_E_MISSING_KEY, ""},
+    {"\"levels\"", "\"level\"", SP_E_UNKNOWN_KEY, "/level"},
+    {"cluster/1", "node/1", SP_E_UNKNOWN_NAME, "/schema"},
+};
+
+static void a_bad_cluster_is_refused_with_the_place(void **state)
+{
+    tiny_home *home = *state;
+    for (size_t i = 0; i < sizeof bad_clusters / sizeof bad_clusters[0]; i++) {
+        const bad_file *bad = &bad_clusters[i];
+        const sp_cluster *cluster = NULL;
+        tiny_spoil(home, "clusters/yard", yard_cluster, bad->old, bad->new);
+        const sp_status status = find(home, "yard", &cluster);
+        if (status != bad->status || strcmp(home->err.path, bad->path) != 0) {
+            fail_msg("%s: %d %s: %s", bad->new, (int)status, home->err.path, home->err.message);
+        }
+        assert_non_null(strstr(home->err.file, "clusters/yard.json"));
+    }
+}
+
+static const bad_file bad_nodes[] = {
+    {"\"gpus\": 4}", "\"gpus\": 0}", SP_E_RANGE, "/levels/0/gpus"},
+    {", \"gpus\": 4}", "}", SP_E_MISSING_KEY, "/levels/0"},
+    {"{\"label\": \"board\", \"link\": \"wire2\", \"gpus\": 4}", "", SP_E_RANGE, "/levels"},
+    {"\"link\": \"wire2\", ", "", SP_E_MISSING_KEY, "/levels/0"},
+    {"\"ports\": 2", "\"ports\": 0", SP_E_RANGE, "/network/ports"},
+    {"\"gpu\": \"tiny\"", "\"gpu\": \"tinny\"", SP_E_UNKNOWN_NAME, ""},
+    {"\"unit\": \"GiB\"", "\"unit\": \"W\"", SP_E_UNKNOWN_NAME, "/host_memory/unit"},
+};
+
+static void a_bad_node_is_refused_with_the_place(void **state)
+{
+    tiny_home *home = *state;
+    for (size_t i = 0; i < sizeof bad_nodes / sizeof bad_nodes[0]; i++) {
+        const bad_file *bad = &bad_nodes[i];
+        const sp_cluster *cluster = NULL;
+        tiny_spoil(home, "nodes/box", box_node, bad->old, bad->new);
+        const sp_status status = find(home, "yard", &cluster);
+        if (status != bad->status || strcmp(home->err.path, bad->path) != 0) {
+            fail_msg("%s: %d %s: %s", bad->new, (int)status, home->err.path, home->err.message);
+        }
+        assert_non_null(strstr(home->err.file, "nodes/box.json"));
+    }
+}
+
+static void summarise_level(const sp_level *level, sp_text *out)
+{
+    sp_text_printf(out, "%s, %s: ", level->label, level->link);
+    if (level->n_gpus == UINT32_MAX) {
+        sp_text_add(out, "all GPUs");
+    } else {
+        sp_text_printf(out, "%u GPUs", level->n_gpus);
+    }
+    sp_text_printf(out, ", %g GB/s a GPU x %g", level->bytes_per_s / 1e9, level->efficiency_ratio);
+    if (level->oversubscription > 1.0) {
+        sp_text_printf(out, " / %g", level->oversubscription);
+    }
+    sp_text_printf(out, ", %g us, half at %g MB\n", level->latency_s * 1e6,
+                   level->half_bytes / 1e6);
+}
+
+static void summarise(const sp_cluster *cluster, sp_text *out)
+{
+    sp_text_printf(out, "%s: %u %s a node", cluster->name, cluster->node_gpus, cluster->gpu->name);
+    if (cluster->max_gpus == UINT32_MAX) {
+        sp_text_add(out, ", any number of GPUs\n");
+    } else {
+        sp_text_printf(out, ", at most %u GPUs\n", cluster->max_gpus);
+    }
+    for (uint32_t i = 0; i < cluster->n_levels; i++) {
+        summarise_level(&cluster->levels[i], out);
+    }
+    sp_text_printf(out, "host: %g GiB a node, %g GB/s a GPU\n",
+                   cluster->host_memory_bytes / 1073741824.0, cluster->host_link_bytes_per_s / 1e9);
+    sp_text_printf(out, "source: %s\n", cluster->source);
+}
+
+/* The cluster that a folder of tests/machines stands for: its file, or the line in topology.txt. */
+static const char *machine_ref(sp_arena *arena, const char *dir)
+{
+    sp_error err = {0};
+    sp_text text = {0};
+    const char *file = sp_arena_printf(arena, "%s/cluster.json", dir);
+    if (sp_file_exists(file)) {
+        return file;
+    }
+    const char *line = sp_arena_printf(arena, "%s/topology.txt", dir);
+    assert_int_equal(sp_file_read(line, 1024, &text, &err), SP_OK);
+    const char *ref = sp_arena_printf(arena, "%.*s", (int)strcspn(text.data, "\n"), text.data);
+    sp_text_fini(&text);
+    return ref;
+}
+
+static void check_machine(const char *name)
+{
+    sp_arena arena = {0};
+    sp_error err = {0};
+    sp_text summary = {0};
+    sp_text expected = {0};
+    const sp_cluster *cluster = NULL;
+    const char *dir = sp_arena_printf(&arena, "%s/tests/machines/%s", source_tree(), name);
+    const char *ref = machine_ref(&arena, dir);
+    if (sp_cluster_find(&arena, source_tree(), ref, &cluster, &err) != SP_OK) {
+        fail_msg("%s: %s %s", name, err.file, err.message);
+    }
+    summarise(cluster, &summary);
+    assert_int_equal(sp_file_read(sp_arena_printf(&arena, "%s/summary.txt", dir), 65536, &expected,
+                                  &err),
+                     SP_OK);
+    assert_string_equal(summary.data, expected.data);
+    sp_text_fini(&summary);
+    sp_text_fini(&expected);
+    sp_arena_fini(&arena);
+}
+
+static void every_machine_reads_as_its_summary(void **state)
+{
+    sp_arena arena = {0};
+    sp_error err = {0};
+    const char *const *machines = NULL;
+    size_t n_machines = 0;
+    const char *dir = sp_arena_printf(&arena, "%s/tests/machines", source_tree());
+    (void)state;
+    assert_int_equal(sp_dir_names(&arena, dir, "", &machines, &n_machines, &err), SP_OK);
+    assert_true(n_machines >= 8);
+    for (size_t i = 0; i < n_machines; i++) {
+        check_machine(machines[i]);
+    }
+    sp_arena_fini(&arena);
+}
+
+#define WITH_HOME(test) cmocka_unit_test_setup_teardown(test, tiny_setup, tiny_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_HOME(a_cluster_is_a_node_and_the_levels_above_it),
+        WITH_HOME(network_ports_are_shared_by_the_gpus_of_a_node),
+        WITH_HOME(a_count_on_the_last_level_caps_the_cluster),
+        WITH_HOME(a_price_of_the_node_replaces_that_of_the_gpu),
+        WITH_HOME(a_file_may_hold_its_node_and_is_found_by_path),
+        WITH_HOME(an_unknown_cluster_is_told_the_nearest),
+        WITH_HOME(a_bad_cluster_is_refused_with_the_place),
+        WITH_HOME(a_bad_node_is_refused_with_the_place),
+        cmocka_unit_test(every_machine_reads_as_its_summary),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

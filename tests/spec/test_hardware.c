@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every file of hardware/: it loads, goes by each of its names, and its figures are those of a real
+ * machine. Sources, dates and units are checked by the readers themselves. */
+#include "hardware_fixture.h"
+
+typedef void (*visit)(sp_arena *arena, const char *name);
+
+static void for_each(const char *folder, visit each)
+{
+    sp_arena arena = {0};
+    sp_error err = {0};
+    const char *const *names = NULL;
+    size_t n_names = 0;
+    const char *dir = sp_arena_printf(&arena, "%s/hardware/%s", source_tree(), folder);
+    assert_int_equal(sp_dir_names(&arena, dir, ".json", &names, &n_names, &err), SP_OK);
+    assert_true(n_names > 0);
+    for (size_t i = 0; i < n_names; i++) {
+        each(&arena, names[i]);
+    }
+    sp_arena_fini(&arena);
+}
+
+static const sp_gpu *load_gpu(sp_arena *arena, const char *name)
+{
+    sp_error err = {0};
+    const sp_gpu *gpu = NULL;
+    if (sp_gpu_find(arena, source_tree(), name, &gpu, &err) != SP_OK) {
+        fail_msg("%s: %s %s: %s", name, err.file, err.path, err.message);
+    }
+    return gpu;
+}
+
+static const sp_cluster *load_cluster(sp_arena *arena, const char *ref)
+{
+    sp_error err = {0};
+    const sp_cluster *cluster = NULL;
+    if (sp_cluster_find(arena, source_tree(), ref, &cluster, &err) != SP_OK) {
+        fail_msg("%s: %s %s: %s", ref, err.file, err.path, err.message);
+    }
+    return cluster;
+}
+
+static bool within(double value, double lo, double hi)
+{
+    return value >= lo && value <= hi;
+}
+
+static void check_gpu(sp_arena *arena, const char *name)
+{
+    const sp_gpu *gpu = load_gpu(arena, name);
+    assert_string_equal(gpu->name, name);
+    assert_true(within(gpu->memory_bytes, 8e9, 1e12));
+    assert_true(within(gpu->memory_bytes_per_s, 2e11, 3e13));
+    assert_true(within(gpu->context_bytes, 1e8, 0.05 * gpu->memory_bytes));
+    assert_true(within(gpu->tdp_watts, 50.0, 3000.0));
+    assert_true(within(gpu->usd_per_hour, 0.0, 50.0));
+    assert_true(within(gpu->stream_ratio, 0.5, 1.0));
+    assert_true(within(gpu->attention.efficiency_ratio, 0.2, 0.9));
+    assert_true(within(gpu->attention.backward_flops_ratio, 0.8, 2.0));
+    (void)load_gpu(arena, gpu->calibrated_from);
+}
+
+static void every_gpu_has_figures_of_a_real_part(void **state)
+{
+    (void)state;
+    for_each("gpus", check_gpu);
+}
+
+static void check_peaks(sp_arena *arena, const char *name)
+{
+    const double *peak = load_gpu(arena, name)->peak_flops_per_s;
+    assert_true(within(peak[SP_BF16], 1e13, 1e16));
+    assert_true(peak[SP_FP16] == peak[SP_BF16]);
+    assert_true(peak[SP_FP32] < peak[SP_BF16]);
+    assert_true(peak[SP_FP8] == 0.0 || within(peak[SP_FP8] / peak[SP_BF16], 1.9, 2.1));
+}
+
+static void narrower_numbers_never_have_the_lower_peak(void **state)
+{
+    (void)state;
+    for_each("gpus", check_peaks);
+}
+
+/* A large product reaches between a quarter and all of the peak of its dtype, launch included. */
+static void check_surfaces(sp_arena *arena, const char *name)
+{
+    const sp_gpu *gpu = load_gpu(arena, name);
+    for (int d = 0; d < SP_FP32; d++) {
+        const sp_gemm_surface *s = &gpu->gemm[d];
+        if (!(gpu->peak_flops_per_s[d] > 0.0)) {
+            continue;
+        }
+        const double m = 8192.0;
+        const double work = 2.0 * (m + s->m_half) * (m + s->n_half) * (m + s->k_half);
+        const double t = s->launch_s + work / (gpu->peak_flops_per_s[d] * s->efficiency_ratio);
+        assert_true(within(2.0 * m * m * m / t / gpu->peak_flops_per_s[d], 0.25, 1.0));
+        assert_true(within(gpu->grouped[d].efficiency_ratio, 0.25, 1.0));
+    }
+}
+
+static void every_dtype_with_a_peak_has_surfaces_below_it(void **state)
+{
+    (void)state;
+    for_each("gpus", check_surfaces);
+}
+
+static void newer_generations_are_faster(void **state)
+{
+    static const char *const generations[] = {"A100", "H100", "B200"};
+    sp_arena arena = {0};
+    (void)state;
+    for (size_t i = 1; i < sizeof generations / sizeof generations[0]; i++) {
+        const sp_gpu *older = load_gpu(&arena, generations[i - 1]);
+        const sp_gpu *newer = load_gpu(&arena, generations[i]);
+        assert_true(newer->peak_flops_per_s[SP_BF16] > older->peak_flops_per_s[SP_BF16]);
+        assert_true(newer->memory_bytes_per_s > older->memory_bytes_per_s);
+        assert_true(newer->tdp_watts > older->tdp_watts);
+    }
+    sp_arena_fini(&arena);
+}
+
+static void check_gpu_links(sp_arena *arena, const char *name)
+{
+    const sp_gpu *gpu = load_gpu(arena, name);
+    double last_bytes_per_s = 1e300;
+    for (uint32_t i = 0; i < gpu->n_links; i++) {
+        const char *ref = sp_arena_printf(arena, "2x%s/%s", name, gpu->links[i]);
+        const sp_level *level = &load_cluster(arena, ref)->levels[0];
+        const double bytes_per_s = level->bytes_per_s * level->efficiency_ratio;
+        assert_string_equal(level->link, gpu->links[i]);
+        assert_true(bytes_per_s < last_bytes_per_s);
+        last_bytes_per_s = bytes_per_s;
+    }
+}
+
+static void the_links_of_a_gpu_exist_and_the_fastest_is_first(void **state)
+{
+    (void)state;
+    for_each("gpus", check_gpu_links);
+}
+
+/* Typed as a level of any GPU, unless it is a port of other GPUs. */
+static void check_link(sp_arena *arena, const char *name)
+{
+    sp_error err = {0};
+    const sp_cluster *cluster = NULL;
+    const char *ref = sp_arena_printf(arena, "8xH100,4x%s", name);
+    const sp_status status = sp_cluster_find(arena, source_tree(), ref, &cluster, &err);
+    if (status == SP_E_INCONSISTENT) {
+        assert_non_null(strstr(err.message, "has no such link"));
+        return;
+    }
+    assert_int_equal(status, SP_OK);
+    const sp_level *level = &cluster->levels[1];
+    assert_string_equal(level->link, name);
+    assert_true(within(level->bytes_per_s, 1e9, 2e12));
+    assert_true(within(level->efficiency_ratio, 0.1, 1.0));
+    assert_true(within(level->latency_s, 5e-7, 5e-5));
+    assert_true(within(level->half_bytes, 1e3, 1e8));
+}
+
+static void every_link_has_figures_of_a_real_network(void **state)
+{
+    (void)state;
+    for_each("links", check_link);
+}
+
+static void check_cluster(sp_arena *arena, const char *name)
+{
+    const sp_cluster *cluster = load_cluster(arena, name);
+    assert_string_equal(cluster->name, name);
+    assert_true(within(cluster->host_memory_bytes / cluster->node_gpus, 6.4e10, 2e12));
+    assert_true(within(cluster->host_link_bytes_per_s, 5e9, 5e11));
+    assert_true(cluster->levels[0].n_gpus >= 2);
+    for (uint32_t i = 1; i < cluster->n_levels; i++) {
+        const sp_level *inner = &cluster->levels[i - 1];
+        const sp_level *outer = &cluster->levels[i];
+        assert_true(outer->n_gpus > inner->n_gpus);
+        assert_true(outer->n_gpus == UINT32_MAX || outer->n_gpus % inner->n_gpus == 0);
+        assert_true(outer->oversubscription >= inner->oversubscription);
+    }
+    assert_int_equal(cluster->levels[cluster->n_levels - 1].n_gpus, UINT32_MAX);
+}
+
+static void every_cluster_nests_and_has_a_host(void **state)
+{
+    (void)state;
+    for_each("clusters", check_cluster);
+}
+
+/* Every alias of every file finds that file, so no two files share one. */
+static void check_aliases(sp_arena *arena, const char *folder, const char *name)
+{
+    sp_error err = {0};
+    sp_json_doc *doc = NULL;
+    const char *file =
+        sp_arena_printf(arena, "%s/hardware/%s/%s.json", source_tree(), folder, name);
+    assert_int_equal(sp_json_load_file(file, &doc, &err), SP_OK);
+    const sp_json root = sp_json_root(doc);
+    const sp_json aliases = sp_json_get(&root, "aliases");
+    for (size_t i = 0; i < sp_json_size(&aliases); i++) {
+        const sp_json alias = sp_json_at(&aliases, i);
+        const char *text = NULL;
+        assert_int_equal(sp_json_as_string(&alias, &text, &err), SP_OK);
+        if (strcmp(folder, "gpus") == 0) {
+            assert_string_equal(load_gpu(arena, text)->name, name);
+        } else {
+            assert_string_equal(load_cluster(arena, text)->name, name);
+        }
+    }
+    sp_json_free(doc);
+}
+
+static void check_gpu_aliases(sp_arena *arena, const char *name)
+{
+    check_aliases(arena, "gpus", name);
+}
+
+static void check_cluster_aliases(sp_arena *arena, const char *name)
+{
+    check_aliases(arena, "clusters", name);
+}
+
+static void no_alias_stands_twice(void **state)
+{
+    (void)state;
+    for_each("gpus", check_gpu_aliases);
+    for_each("clusters", check_cluster_aliases);
+}
+
+static void the_spellings_of_published_tables_are_known(void **state)
+{
+    static const char *const spellings[][2] = {
+        {"A100", "a100-sxm-80g"},      {"A100-80GB", "a100-sxm-80g"}, {"A100-40GB", "a100-sxm-40g"},
+        {"H100-80GB", "h100-sxm"},     {"h100_sxm", "h100-sxm"},      {"H200-141GB", "h200-sxm"},
+        {"B200-180GB", "b200-sxm"},    {"b200_sxm", "b200-sxm"},      {"L40S", "l40s"},
+        {"a100_sxm", "a100-sxm-80g"},  {"NVIDIA H100 80GB HBM3", "h100-sxm"},
+        {"NVIDIA A100-SXM4-80GB", "a100-sxm-80g"},
+    };
+    sp_arena arena = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
+        assert_string_equal(load_gpu(&arena, spellings[i][0])->name, spellings[i][1]);
+    }
+    sp_arena_fini(&arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_gpu_has_figures_of_a_real_part),
+        cmocka_unit_test(narrower_numbers_never_have_the_lower_peak),
+        cmocka_unit_test(every_dtype_with_a_peak_has_surfaces_below_it),
+        cmocka_unit_test(newer_generations_are_faster),
+        cmocka_unit_test(the_links_of_a_gpu_exist_and_the_fastest_is_first),
+        cmocka_unit_test(every_link_has_figures_of_a_real_network),
+        cmocka_unit_test(every_cluster_nests_and_has_a_host),
+        cmocka_unit_test(no_alias_stands_twice),
+        cmocka_unit_test(the_spellings_of_published_tables_are_known),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
