@@ -82,7 +82,8 @@ typedef struct sp_gpu {
 } sp_gpu;
 
 /* One network level, seen by one GPU:
- *   t(bytes) = steps * latency_s + bytes / (bandwidth * efficiency) * (1 + sqrt(half_bytes/bytes))
+ *   t(bytes) = base_s + steps * latency_s
+ *              + bytes / (bandwidth * efficiency) * (1 + sqrt(half_bytes/bytes))
  * where bytes are what the GPU sends. */
 typedef struct sp_level {
     const char *link;             /* name in hardware/links/                                       */
@@ -90,6 +91,7 @@ typedef struct sp_level {
     uint32_t n_gpus;              /* GPUs inside one domain of this level; UINT32_MAX = all        */
     double bytes_per_s;           /* data sheet, per GPU and direction                             */
     double efficiency_ratio;      /* reached by large collectives                                  */
+    double base_s;                /* of one collective, whatever its size and steps                */
     double latency_s;             /* of one step of a collective                                   */
     double half_bytes;            /* message at which half of the bandwidth is reached             */
     double oversubscription;      /* >= 1: bandwidth through this level is divided by it           */

@@ -74,10 +74,13 @@ void sp_format_double(double x, char out[32])
     }
     /* Up to 15 digits survive the way into a normal double and back, so %.15g prints any shorter
      * form there is (trailing zeros fall away); subnormal numbers hold fewer digits. */
+    char text[48];
     for (int digits = fabs(x) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
-        snprintf(out, 32, "%.*g", digits, x);
-        if (strtod(out, NULL) == x) return;
+        snprintf(text, sizeof text, "%.*g", digits, x);
+        if (strtod(text, NULL) == x) break;
     }
+    assert(strlen(text) < 32);
+    memcpy(out, text, strlen(text) + 1);
 }
 
 size_t sp_utf8_length(const char *s, size_t n)

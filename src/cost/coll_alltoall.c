@@ -18,7 +18,7 @@ double sp_coll_alltoall_s(const sp_group *group, double bytes)
         }
         nearer = group->inside[i];
     }
-    return latency + slowest;
+    return group->base_s + latency + slowest;
 }
 
 /* One message to a neighbour in the group: latency + bytes / bandwidth of the outermost level that
@@ -29,5 +29,5 @@ double sp_coll_p2p_s(const sp_group *group, double bytes)
         return 0.0;
     }
     const sp_fabric_level *level = &group->fabric->level[group->n_levels - 1];
-    return level->latency_s + sp_link_transfer_s(level, bytes);
+    return group->base_s + level->latency_s + sp_link_transfer_s(level, bytes);
 }

@@ -29,4 +29,7 @@ static double allreduce_s(const sp_group *group, double bytes)
 }
 
 const sp_coll_algorithm sp_coll_hierarchical = {
-    .name = "hierarchical", .allgather_s = allgather_s, .allreduce_s = allreduce_s};
+    .name = "hierarchical",
+    .allgather_s = allgather_s,
+    .allreduce_s = allreduce_s,
+    .by_level = true};

@@ -35,12 +35,13 @@ double sp_coll_allgather_s(const sp_group *group, double bytes)
     }
     double best = algorithms[0]->allgather_s(group, bytes);
     for (size_t i = 1; i < N_ALGORITHMS; i++) {
-        if (algorithms[i]->allgather_s != NULL) {
-            const double t = algorithms[i]->allgather_s(group, bytes);
+        const sp_coll_algorithm *a = algorithms[i];
+        if (a->allgather_s != NULL && !(group->one_level && a->by_level)) {
+            const double t = a->allgather_s(group, bytes);
             best = t < best ? t : best;
         }
     }
-    return best;
+    return group->base_s + best;
 }
 
 double sp_coll_allreduce_s(const sp_group *group, double bytes)
@@ -50,8 +51,10 @@ double sp_coll_allreduce_s(const sp_group *group, double bytes)
     }
     double best = algorithms[0]->allreduce_s(group, bytes);
     for (size_t i = 1; i < N_ALGORITHMS; i++) {
-        const double t = algorithms[i]->allreduce_s(group, bytes);
-        best = t < best ? t : best;
+        if (!(group->one_level && algorithms[i]->by_level)) {
+            const double t = algorithms[i]->allreduce_s(group, bytes);
+            best = t < best ? t : best;
+        }
     }
-    return best;
+    return group->base_s + best;
 }

@@ -50,7 +50,7 @@ sp_op_time sp_roof_op(const sp_rates *rates, const sp_op *op, sp_precision preci
 /* ---- link.c: who sits where --------------------------------------------------------------------- */
 typedef struct sp_fabric_level {
     uint32_t n_gpus;
-    double s_per_byte, half_bytes, latency_s;
+    double s_per_byte, half_bytes, latency_s, base_s;
 } sp_fabric_level;
 
 typedef struct sp_fabric {
@@ -65,6 +65,8 @@ typedef struct sp_group {
     uint32_t n;
     uint32_t n_levels;                       /* levels in use: the last one joins all members     */
     uint32_t inside[SP_CLUSTER_MAX_LEVELS];  /* members that share a domain of the level          */
+    bool one_level;                          /* all links between members are alike              */
+    double base_s;                           /* of one collective: the largest of the levels used */
     const sp_fabric *fabric;
 } sp_group;
 
@@ -86,7 +88,8 @@ double sp_coll_p2p_s(const sp_group *group, double bytes);
 typedef struct sp_coll_algorithm {
     const char *name;
     double (*allgather_s)(const sp_group *group, double bytes); /* NULL: cannot */
-    double (*allreduce_s)(const sp_group *group, double bytes); /* NULL: cannot */
+    double (*allreduce_s)(const sp_group *group, double bytes);
+    bool by_level; /* on a single level the same as the first of the list, and not asked */
 } sp_coll_algorithm;
 uint32_t sp_coll_algorithm_count(void);
 const sp_coll_algorithm *sp_coll_algorithm_describe(uint32_t idx);

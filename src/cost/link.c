@@ -16,7 +16,8 @@ void sp_fabric_build(const sp_cluster *cluster, sp_fabric *fabric)
             .n_gpus = l->n_gpus,
             .s_per_byte = l->oversubscription / (l->bytes_per_s * l->efficiency_ratio),
             .half_bytes = l->half_bytes,
-            .latency_s = l->latency_s};
+            .latency_s = l->latency_s,
+            .base_s = l->base_s};
     }
 }
 
@@ -47,6 +48,20 @@ static uint32_t members_inside(uint32_t domain, uint32_t n, uint32_t stride)
     return inside < n ? inside : n;
 }
 
+/* A level is used when members of different inner domains meet there. */
+static void read_levels(const sp_fabric *fabric, sp_group *group)
+{
+    double base_s = 0.0;
+    uint32_t n_used = 0;
+    for (uint32_t i = 0; i < group->n_levels; i++) {
+        const bool used = group->inside[i] > (i > 0 ? group->inside[i - 1] : 1);
+        n_used += used;
+        base_s = used && fabric->level[i].base_s > base_s ? fabric->level[i].base_s : base_s;
+    }
+    group->one_level = n_used <= 1;
+    group->base_s = base_s;
+}
+
 sp_group sp_group_build(const sp_fabric *fabric, uint32_t n, uint32_t stride)
 {
     sp_group group = {.n = n, .fabric = fabric};
@@ -59,6 +74,7 @@ sp_group sp_group_build(const sp_fabric *fabric, uint32_t n, uint32_t stride)
             break;
         }
     }
+    read_levels(fabric, &group);
     return group;
 }
 

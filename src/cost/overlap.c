@@ -3,9 +3,8 @@
  * either grows, which bounds rely on. Leaves out: slower kernels while both share the memory. */
 #include "cost/cost.h"
 
-#include <math.h>
-
 double sp_overlap_exposed_s(double compute_s, double ratio, double comm_s)
 {
-    return fmax(0.0, comm_s - ratio * compute_s);
+    const double left_s = comm_s - ratio * compute_s;
+    return left_s > 0.0 ? left_s : 0.0;
 }

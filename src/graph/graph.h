@@ -46,7 +46,8 @@ typedef struct sp_op {
 
 /* Communication that a block asks for, in bytes of the whole (gathered) tensor of one pass. */
 typedef struct sp_block_comm {
-    double tp_bytes;      /* gathered before and scattered (or all-reduced) after the block       */
+    bool tp_exchange;     /* hidden activations of all tokens are gathered before and scattered (or
+                             all-reduced) after the block                                         */
     double ep_bytes;      /* sent by one rank to its expert group, each way                       */
     double etp_bytes;     /* gathered over the expert-tensor group after dispatch                 */
 } sp_block_comm;

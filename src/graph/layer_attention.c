@@ -64,7 +64,7 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
         mask * h * whole;
 
     work->n_attention_ops = work->n_ops;
-    work->attention.tp_bytes = 2.0 * h * tokens;
+    work->attention.tp_exchange = true;
 }
 
 static sp_layer_params params(const sp_model *model, const sp_layer_kind *kind,

@@ -26,7 +26,7 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
     sp_op_stream(work, "ffn_residual", (6.0 + 2.0 * mask) * h * whole)->kept_bytes =
         mask * h * whole;
 
-    work->ffn.tp_bytes = 2.0 * h * tokens;
+    work->ffn.tp_exchange = true;
     /* Gradients of the activation's inputs and output, live while the block runs backwards. */
     work->working_bytes += 2.0 * (columns + f) * tokens;
 }

@@ -45,7 +45,7 @@ static void add_shared(const sp_ffn *ffn, double h, double tokens, uint32_t tp, 
     sp_op_stream(work, "shared_activation", 2.0 * (columns + f) * tokens)->kept_bytes =
         2.0 * columns * tokens;
     sp_op_gemm(work, "shared_down", tokens, h, f)->kept_bytes = 2.0 * f * tokens;
-    work->ffn.tp_bytes = 2.0 * h * tokens;
+    work->ffn.tp_exchange = true;
 }
 
 static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_shape *s,

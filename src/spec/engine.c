@@ -43,6 +43,7 @@ static const sp_figure_field constants[] = {
     CONSTANT(micro_batch_s, SP_Q_TIME, 0.0, 60.0),
     CONSTANT(step_s, SP_Q_TIME, 0.0, 3600.0),
     CONSTANT(tp_overlap_ratio, SP_Q_RATIO, 0.0, 1.0),
+    CONSTANT(tp_async_ratio, SP_Q_RATIO, 0.0, 1.0),
     CONSTANT(dp_overlap_ratio, SP_Q_RATIO, 0.0, 1.0),
     CONSTANT(fragmentation_ratio, SP_Q_RATIO, 0.0, 10.0),
     CONSTANT(communication_bytes, SP_Q_MEMORY, 0.0, 1e12),

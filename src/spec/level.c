@@ -20,6 +20,7 @@ sp_level sp_level_of_link(const sp_link *link, uint32_t n_gpus, double ports)
         .bytes_per_s = link->bytes_per_s * ports,
         .efficiency_ratio = link->efficiency_ratio,
         .latency_s = link->latency_s,
+        .base_s = link->base_s,
         .half_bytes = link->half_bytes * ports,
         .oversubscription = 1.0,
     };

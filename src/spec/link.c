@@ -16,6 +16,7 @@ static const sp_figure_field figures[] = {
     {"efficiency",   SP_Q_RATIO,     offsetof(sp_link, efficiency_ratio), 0.01, 1.0 },
     {"latency",      SP_Q_TIME,      offsetof(sp_link, latency_s),        0.0,  1e-2},
     {"half_message", SP_Q_MEMORY,    offsetof(sp_link, half_bytes),       0.0,  1e10},
+    {"base",         SP_Q_TIME,      offsetof(sp_link, base_s),           0.0,  1e-2},
 };
 
 static sp_status read_words(sp_arena *arena, const sp_json *root, sp_link *link, sp_error *err)
@@ -35,7 +36,7 @@ static sp_status read_link(sp_arena *arena, const sp_json *root, sp_link *link, 
 {
     static const char *const keys[] = {"schema",  "name",        "aliases",   "family",
                                        "label",   "port",        "bandwidth", "efficiency",
-                                       "latency", "half_message"};
+                                       "latency", "half_message", "base"};
     static const char *const ports[] = {"gpu", "node"};
     uint32_t port = 0;
     SP_TRY(sp_json_only(root, keys, COUNT(keys), err));

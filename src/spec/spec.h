@@ -72,7 +72,7 @@ typedef struct sp_link {
     const char *family;      /* "nvlink": the name for whichever generation a GPU has            */
     const char *label;       /* of a level made of it                                            */
     bool on_gpu;             /* a port of the GPU itself; else a network port of the node        */
-    double bytes_per_s, efficiency_ratio, latency_s, half_bytes; /* as in sp_level, one port     */
+    double bytes_per_s, efficiency_ratio, latency_s, half_bytes, base_s; /* as in sp_level, one port     */
 } sp_link;
 
 /* The link that goes by `ref` for this GPU; a port that the GPU does not have is refused. */

@@ -40,14 +40,16 @@ static void fill_rates(const sp_problem *problem, const sp_plan *plan, sp_estima
     e->samples_per_s = (double)q->global_batch / step_s;
     e->tokens_per_s = tokens / step_s;
     e->tokens_per_s_per_gpu = e->tokens_per_s / plan->gpus;
+}
+
+static void fill_money(const sp_problem *problem, const sp_plan *plan, sp_estimate *e)
+{
     e->usd_per_hour = problem->usd_per_gpu_hour * plan->gpus;
     e->usd_per_million_tokens = e->usd_per_hour / 3600.0 / e->tokens_per_s * 1e6;
-    const double run_s = q->tokens / e->tokens_per_s;
+    const double run_s = problem->question.tokens / e->tokens_per_s;
     e->days = run_s / 86400.0;
     e->gpu_hours = run_s / 3600.0 * plan->gpus;
     e->usd_run = e->gpu_hours * problem->usd_per_gpu_hour;
-    e->step_low_s = step_s * (1.0 - problem->profile->step_error_ratio);
-    e->step_high_s = step_s * (1.0 + problem->profile->step_error_ratio);
 }
 
 static void fill_utilisation(const sp_problem *problem, const sp_plan *plan, double whole_flops,
@@ -65,11 +67,16 @@ void sp_estimate_plan(const sp_problem *problem, const sp_plan *plan, sp_estimat
 {
     memset(out, 0, sizeof *out);
     double whole_flops = 0.0;
-    sp_estimate_memory(problem, plan, &out->memory);
-    sp_train_price(problem, plan, &out->time, &out->network, &whole_flops);
+    sp_inputs in;
+    sp_inputs_build(problem, plan, true, &in);
+    sp_memory_price(&in, &out->memory);
+    sp_train_price(&in, &out->time, &out->network, &whole_flops);
     const uint32_t most = problem->gpus_values[problem->n_gpus_values - 1];
     out->gpus_idle = problem->question.use_upto && plan->gpus < most ? most - plan->gpus : 0;
     fill_rates(problem, plan, out);
+    fill_money(problem, plan, out);
+    out->step_low_s = out->time.step_s * (1.0 - problem->profile->step_error_ratio);
+    out->step_high_s = out->time.step_s * (1.0 + problem->profile->step_error_ratio);
     fill_utilisation(problem, plan, whole_flops, out);
     out->verdict = judge(problem, out);
     for (uint32_t i = 0; i < problem->n_objectives; i++) {
@@ -81,12 +88,17 @@ sp_verdict sp_estimate_keys(const sp_problem *problem, const sp_plan *plan,
                             double keys[SP_MAX_OBJECTIVES])
 {
     sp_estimate e;
-    sp_estimate_memory(problem, plan, &e.memory);
+    sp_inputs in;
+    sp_inputs_build(problem, plan, true, &in);
+    sp_memory_price(&in, &e.memory);
     if (!sp_memory_fits(problem, &e.memory)) {
         return SP_OVER_MEMORY;
     }
-    sp_train_price(problem, plan, &e.time, &e.network, NULL);
+    sp_train_price(&in, &e.time, &e.network, NULL);
     fill_rates(problem, plan, &e);
+    if (problem->ranks_by_money) {
+        fill_money(problem, plan, &e);
+    }
     for (uint32_t i = 0; i < problem->n_objectives; i++) {
         const uint32_t objective = problem->objectives[i];
         const double value = sp_objective_value(objective, &e, plan);

@@ -66,6 +66,7 @@ static void add_machine(sp_text *t, const sp_problem *problem)
         add_number(t, l->s_per_byte);
         add_number(t, l->half_bytes);
         add_number(t, l->latency_s);
+        add_number(t, l->base_s);
     }
 }
 

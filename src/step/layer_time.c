@@ -66,31 +66,36 @@ static void price_ops(const sp_problem *problem, const sp_plan *plan, const sp_l
     }
 }
 
+sp_tp_traffic sp_tp_traffic_build(const sp_problem *problem, const sp_plan *plan,
+                                  const sp_group *tp)
+{
+    const double bytes = 2.0 * problem->model->hidden * sp_plan_shape(problem, plan).tokens;
+    if (plan->sp == SP_ON) {
+        return (sp_tp_traffic){.bytes = bytes, .gather_s = sp_coll_allgather_s(tp, bytes)};
+    }
+    return (sp_tp_traffic){.bytes = bytes, .reduce_s = sp_coll_allreduce_s(tp, bytes)};
+}
+
 /* Tensor-parallel traffic of one block. Without sequence parallelism: one all-reduce each way, the
  * backward one beside the weight gradient. With it: all-gather and reduce-scatter forward; backward
  * an all-gather of the output gradient, one of the saved input beside the input gradient, and a
  * reduce-scatter beside the weight gradient. tp_overlap hides the rest in the products it feeds.
  * Source: Korthikanti et al., MLSys 2023, section 4.2; Megatron-Core tensor_parallel/layers. */
-static void price_tp(const sp_problem *problem, const sp_plan *plan, const sp_group *tp,
-                     double bytes, const sp_block_gemm *gemm, sp_layer_cost *cost)
+static void price_tp(const sp_problem *problem, const sp_plan *plan, const sp_tp_traffic *traffic,
+                     const sp_block_gemm *gemm, sp_layer_cost *cost)
 {
-    if (tp->n == 1 || bytes <= 0.0) {
-        return;
-    }
     const double async = problem->profile->tp_async_ratio;
-    const bool fused = plan->tp_overlap == SP_ON;
     const double share = problem->profile->tp_overlap_ratio;
-    const double once = bytes * (tp->n - 1.0) / tp->n;
+    const double gather_s = traffic->gather_s;
+    const double once = traffic->bytes * (plan->tp - 1.0) / plan->tp;
     if (plan->sp == SP_OFF) {
-        const double reduce_s = sp_coll_allreduce_s(tp, bytes);
-        cost->tp_forward_s += reduce_s;
-        cost->tp_backward_s += sp_overlap_exposed_s(gemm->weight_grad_s, async, reduce_s);
+        cost->tp_forward_s += traffic->reduce_s;
+        cost->tp_backward_s += sp_overlap_exposed_s(gemm->weight_grad_s, async, traffic->reduce_s);
         cost->tp_sent_bytes += 4.0 * once;
         return;
     }
-    const double gather_s = sp_coll_allgather_s(tp, bytes);
     const double beside_s = sp_overlap_exposed_s(gemm->weight_grad_s, async, gather_s);
-    if (fused) {
+    if (plan->tp_overlap == SP_ON) {
         cost->tp_forward_s += sp_overlap_exposed_s(gemm->forward_s, share, 2.0 * gather_s);
         cost->tp_backward_s +=
             beside_s + sp_overlap_exposed_s(gemm->input_grad_s, share, 2.0 * gather_s);
@@ -118,14 +123,18 @@ static void price_ep(const sp_groups *groups, const sp_block_comm *comm, sp_laye
 }
 
 void sp_layer_price(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
-                    const sp_layer_work *work, sp_layer_cost *cost)
+                    const sp_tp_traffic *traffic, const sp_layer_work *work, sp_layer_cost *cost)
 {
     *cost = (sp_layer_cost){0};
     sp_block_gemm attention = {0}, ffn = {0};
     price_ops(problem, plan, work, 0, work->n_attention_ops, &attention, cost);
     price_ops(problem, plan, work, work->n_attention_ops, work->n_ops, &ffn, cost);
-    price_tp(problem, plan, &groups->tp, work->attention.tp_bytes, &attention, cost);
-    price_tp(problem, plan, &groups->tp, work->ffn.tp_bytes, &ffn, cost);
+    if (plan->tp > 1 && work->attention.tp_exchange) {
+        price_tp(problem, plan, traffic, &attention, cost);
+    }
+    if (plan->tp > 1 && work->ffn.tp_exchange) {
+        price_tp(problem, plan, traffic, &ffn, cost);
+    }
     price_ep(groups, &work->ffn, cost);
     if (plan->recompute == SP_RECOMPUTE_FULL) {
         cost->recompute_s = cost->forward_s;
@@ -136,25 +145,22 @@ void sp_layer_price(const sp_problem *problem, const sp_plan *plan, const sp_gro
 }
 
 /* Look-up of rows cut along the vocabulary: sum over the tp ranks, one way forward, one back. */
-void sp_embedding_price(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
-                        sp_layer_cost *cost)
+void sp_embedding_price(const sp_problem *problem, const sp_plan *plan,
+                        const sp_tp_traffic *traffic, sp_layer_cost *cost)
 {
-    const double tokens = sp_plan_shape(problem, plan).tokens;
-    const double bytes = 2.0 * problem->model->hidden * tokens;
     const sp_rates *r = &problem->rates;
     const bool sp = plan->sp == SP_ON;
-    *cost = (sp_layer_cost){.forward_s = r->stream_launch_s + 2.0 * bytes * r->stream_s_per_byte,
-                            .backward_s = r->stream_launch_s +
-                                          (1.0 + r->grad_bytes) * bytes * r->stream_s_per_byte};
-    cost->tp_forward_s =
-        sp ? sp_coll_allgather_s(&groups->tp, bytes) : sp_coll_allreduce_s(&groups->tp, bytes);
-    cost->tp_backward_s = sp ? cost->tp_forward_s : 0.0;
-    cost->tp_sent_bytes = 2.0 * bytes * (groups->tp.n - 1.0) / groups->tp.n;
+    const double stream_s = traffic->bytes * r->stream_s_per_byte;
+    *cost = (sp_layer_cost){.forward_s = r->stream_launch_s + 2.0 * stream_s,
+                            .backward_s = r->stream_launch_s + (1.0 + r->grad_bytes) * stream_s,
+                            .tp_forward_s = sp ? traffic->gather_s : traffic->reduce_s,
+                            .tp_backward_s = sp ? traffic->gather_s : 0.0,
+                            .tp_sent_bytes = 2.0 * traffic->bytes * (plan->tp - 1.0) / plan->tp};
 }
 
 /* Final norm, head product and the loss over vocabulary columns: 2-byte logits become fp32, are read
  * twice for maximum and sum, and are turned into their gradient in place. */
-void sp_head_price(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
+void sp_head_price(const sp_problem *problem, const sp_plan *plan, const sp_tp_traffic *traffic,
                    sp_layer_cost *cost)
 {
     const sp_shape shape = sp_plan_shape(problem, plan);
@@ -163,8 +169,7 @@ void sp_head_price(const sp_problem *problem, const sp_plan *plan, const sp_grou
     const sp_rates *r = &problem->rates;
     const sp_op_time t =
         sp_roof_op(r, &head, (sp_precision)plan->precision, problem->model->dropout);
-    const double logits = head.m * head.n;
-    const double bytes = 2.0 * problem->model->hidden * shape.tokens;
+    const double logits = head.m * head.n, bytes = traffic->bytes;
     const sp_block_gemm gemm = {t.forward_s, t.input_grad_s, t.weight_grad_s};
     *cost = (sp_layer_cost){
         .forward_s = t.forward_s + r->stream_launch_s +
@@ -172,5 +177,7 @@ void sp_head_price(const sp_problem *problem, const sp_plan *plan, const sp_grou
         .backward_s = t.input_grad_s + t.weight_grad_s + r->stream_launch_s +
                       (6.0 * logits + 4.0 * bytes) * r->stream_s_per_byte,
         .flops = head.flops};
-    price_tp(problem, plan, &groups->tp, bytes, &gemm, cost);
+    if (plan->tp > 1) {
+        price_tp(problem, plan, traffic, &gemm, cost);
+    }
 }

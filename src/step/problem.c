@@ -188,13 +188,14 @@ static sp_status load_wheres(sp_problem *problem, sp_error *err)
 }
 
 /* Objectives in money need a price, and those of a whole run its tokens. */
-static sp_status check_objectives(const sp_problem *problem, sp_error *err)
+static sp_status check_objectives(sp_problem *problem, sp_error *err)
 {
     for (uint32_t i = 0; i < problem->n_objectives; i++) {
         const char *name = sp_objective_describe(problem->objectives[i])->name;
         if (strcmp(name, "usd_run") != 0) {
             continue;
         }
+        problem->ranks_by_money = true;
         if (problem->usd_per_gpu_hour <= 0.0) {
             return sp_fail(err, SP_E_USAGE, "--objectives %s needs a price, and %s has none; say "
                            "--usd-per-gpu-hour", name, problem->cluster->gpu->name);
@@ -234,6 +235,9 @@ static sp_status derive(sp_problem *problem, sp_error *err)
     const sp_gpu *gpu = problem->cluster->gpu;
     sp_rates_build(gpu, problem->profile, &problem->rates);
     sp_fabric_build(problem->cluster, &problem->fabric);
+    for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
+        problem->has_experts |= problem->model->kinds[k].ffn.n_experts > 0;
+    }
     problem->recipe = sp_recipe_adamw(problem->profile->grad_bytes);
     problem->forward_flops =
         sp_graph_forward_flops(problem->model, &problem->parameters, (double)q->seq_len,

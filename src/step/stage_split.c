@@ -110,6 +110,27 @@ static void add_stage(sp_stage_split *split, const sp_stage_class *stage)
     split->classes[split->n_classes++] = *stage;
 }
 
+static bool holds_as_much(const sp_stage_class *a, const sp_stage_class *b)
+{
+    for (uint32_t k = 0; k < SP_MODEL_MAX_KINDS; k++) {
+        if (a->layers[k] < b->layers[k]) {
+            return false;
+        }
+    }
+    return a->embedding >= b->embedding && a->head >= b->head && a->first_stage <= b->first_stage;
+}
+
+/* Memory grows with layers and ends and falls along the pipeline, so it need not be priced for these. */
+static void mark_never_fullest(sp_stage_split *split)
+{
+    for (uint32_t i = 0; i < split->n_classes; i++) {
+        for (uint32_t k = 0; k < split->n_classes; k++) {
+            split->classes[i].never_fullest |=
+                i != k && holds_as_much(&split->classes[k], &split->classes[i]);
+        }
+    }
+}
+
 static void build_split(const sp_problem *problem, uint32_t p, sp_stage_layers policy,
                         uint16_t *shares, sp_stage_split *split)
 {
@@ -124,6 +145,7 @@ static void build_split(const sp_problem *problem, uint32_t p, sp_stage_layers p
         first += shares[i];
     }
     assert(first == problem->model->n_layers);
+    mark_never_fullest(split);
 }
 
 sp_status sp_splits_build(sp_problem *problem, sp_error *err)

@@ -13,6 +13,7 @@ typedef struct sp_stage_class {
     uint16_t first_stage;
     uint16_t n_stages;
     bool embedding, head;
+    bool never_fullest; /* another class holds as much of everything, no later in the pipeline */
 } sp_stage_class;
 
 #define SP_MAX_STAGE_CLASSES 12
@@ -60,6 +61,8 @@ struct sp_problem {
     sp_rates rates;
     sp_fabric fabric;
     sp_recipe recipe;
+    bool has_experts;
+    bool ranks_by_money;            /* an objective is in money                                   */
     double forward_flops;           /* of the global batch                                        */
     double usd_per_gpu_hour;        /* 0 = no price                                               */
     double allowed_bytes;           /* usable memory less headroom                                */
@@ -104,18 +107,43 @@ typedef struct sp_layer_cost {
     double flops, recompute_flops;             /* forward, of this rank                           */
 } sp_layer_cost;
 
+/* What tp ranks exchange around a block: a tensor of the hidden activations of all tokens. */
+typedef struct sp_tp_traffic {
+    double bytes, gather_s, reduce_s; /* all-gather (or reduce-scatter), all-reduce */
+} sp_tp_traffic;
+
+sp_tp_traffic sp_tp_traffic_build(const sp_problem *problem, const sp_plan *plan,
+                                  const sp_group *tp);
 void sp_layer_price(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
-                    const sp_layer_work *work, sp_layer_cost *cost);
-void sp_embedding_price(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
-                        sp_layer_cost *cost);
-void sp_head_price(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
+                    const sp_tp_traffic *traffic, const sp_layer_work *work, sp_layer_cost *cost);
+void sp_embedding_price(const sp_problem *problem, const sp_plan *plan,
+                        const sp_tp_traffic *traffic, sp_layer_cost *cost);
+void sp_head_price(const sp_problem *problem, const sp_plan *plan, const sp_tp_traffic *traffic,
                    sp_layer_cost *cost);
 
+/* ---- inputs.c: what memory and time have in common -------------------------------------------------- */
+/* Everything of a plan below the level of stages. */
+typedef struct sp_inputs {
+    const sp_problem *problem;
+    const sp_plan *plan;
+    sp_shape shape;
+    sp_layer_params params[SP_MODEL_MAX_KINDS];
+    double embedding_params, head_params;   /* head: 0 where it is the embedding's own table      */
+    sp_layer_bytes bytes[SP_MODEL_MAX_KINDS];
+    double embedding_kept, head_kept, logits;
+    /* time only */
+    sp_groups groups;
+    sp_layer_cost layer[SP_MODEL_MAX_KINDS];
+    sp_layer_cost embedding, head;
+} sp_inputs;
+
+/* time false: memory only. */
+void sp_inputs_build(const sp_problem *problem, const sp_plan *plan, bool time, sp_inputs *in);
+
 /* ---- train.c, memory.c: the parts of an estimate -------------------------------------------------- */
-/* time and network of a plan; *whole_flops (may be NULL) receives the FLOPs of a step, recomputation
- * included, over all GPUs. */
-void sp_train_price(const sp_problem *problem, const sp_plan *plan, sp_time *time,
-                    sp_network *network, double *whole_flops);
+void sp_memory_price(const sp_inputs *in, sp_memory *memory);
+/* *whole_flops (may be NULL) receives the FLOPs of a step, recomputation included, over all GPUs. */
+void sp_train_price(const sp_inputs *in, sp_time *time, sp_network *network, double *whole_flops);
 
 /* ---- objectives.c, gpus.c, fingerprint.c ---------------------------------------------------------- */
 sp_status sp_objectives_parse(const char *text, bool gpus_vary, uint32_t *objectives,

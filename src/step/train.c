@@ -9,7 +9,6 @@
  * stage. Every part grows with every term it is made of. Leaves out: stragglers and failures. */
 #include "step/step.h"
 
-#include <math.h>
 #include <stddef.h>
 
 /* Seconds of one micro-batch on one stage, exposed communication included. */
@@ -20,54 +19,14 @@ typedef struct sp_stage_cost {
     double dense_params, expert_params;
 } sp_stage_cost;
 
-typedef struct sp_step_inputs {
-    const sp_problem *problem;
-    const sp_plan *plan;
-    sp_groups groups;
-    sp_layer_cost layer[SP_MODEL_MAX_KINDS];
-    sp_layer_params params[SP_MODEL_MAX_KINDS];
-    double kernels[SP_MODEL_MAX_KINDS];
-    sp_layer_cost embedding, head;
-    double embedding_params, head_params;
-} sp_step_inputs;
-
-static bool has_experts(const sp_model *model)
+/* Kernels of one layer, forward and backward. Forward work done again launches its kernels again: a
+ * third of a forward and backward pass. */
+static double layer_kernels(const sp_inputs *in)
 {
-    for (uint32_t k = 0; k < model->n_kinds; k++) {
-        if (model->kinds[k].ffn.n_experts > 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void read_inputs(const sp_problem *problem, const sp_plan *plan, sp_step_inputs *in)
-{
-    const sp_model *model = problem->model;
-    const sp_shape shape = sp_plan_shape(problem, plan);
-    const sp_engine_profile *profile = problem->profile;
-    sp_layer_work work;
-    in->problem = problem;
-    in->plan = plan;
-    sp_groups_build(&problem->fabric, plan, has_experts(model), &in->groups);
-    for (uint32_t k = 0; k < model->n_kinds; k++) {
-        const sp_layer_kind *kind = &model->kinds[k];
-        const sp_sharding sharding = sp_plan_sharding(plan, kind->ffn.n_experts > 0);
-        sp_graph_layer(model, kind, &shape, &sharding, problem->rates.flash, &work);
-        sp_layer_price(problem, plan, &in->groups, &work, &in->layer[k]);
-        in->params[k] = sp_graph_layer_params(model, kind, &sharding);
-    }
-    sp_embedding_price(problem, plan, &in->groups, &in->embedding);
-    sp_head_price(problem, plan, &in->groups, &in->head);
-    const sp_sharding dense = sp_plan_sharding(plan, false);
-    in->embedding_params = sp_graph_embedding_params(model, &dense);
-    in->head_params = sp_graph_head_params(model, &dense);
-    /* Forward work done again launches its kernels again: a third of a forward and backward pass. */
-    const double again = plan->recompute == SP_RECOMPUTE_FULL ? 4.0 / 3.0 : 1.0;
-    for (uint32_t k = 0; k < model->n_kinds; k++) {
-        in->kernels[k] = again * (profile->layer_kernels +
-                                  (plan->tp > 1 ? profile->layer_kernels_tp : 0.0));
-    }
+    const sp_engine_profile *profile = in->problem->profile;
+    const double again = in->plan->recompute == SP_RECOMPUTE_FULL ? 4.0 / 3.0 : 1.0;
+    return again *
+           (profile->layer_kernels + (in->plan->tp > 1 ? profile->layer_kernels_tp : 0.0));
 }
 
 static void add_scaled(sp_layer_cost *sum, const sp_layer_cost *c, double n)
@@ -95,16 +54,16 @@ static double backward_all_s(const sp_layer_cost *c)
     return c->backward_s + c->recompute_s + c->tp_backward_s + c->ep_backward_s;
 }
 
-static void price_stage(const sp_step_inputs *in, const sp_stage_class *stage, sp_stage_cost *out)
+static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_stage_cost *out)
 {
     const sp_problem *problem = in->problem;
-    double kernels = 0.0;
+    double n_layers = 0.0;
     *out = (sp_stage_cost){0};
     for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
         add_scaled(&out->sum, &in->layer[k], stage->layers[k]);
         out->dense_params += stage->layers[k] * in->params[k].dense;
         out->expert_params += stage->layers[k] * in->params[k].expert;
-        kernels += stage->layers[k] * in->kernels[k];
+        n_layers += stage->layers[k];
     }
     if (stage->embedding) {
         add_scaled(&out->sum, &in->embedding, 1.0);
@@ -112,10 +71,9 @@ static void price_stage(const sp_step_inputs *in, const sp_stage_class *stage, s
     }
     if (stage->head) {
         add_scaled(&out->sum, &in->head, 1.0);
-        const bool one_table = problem->model->tied_embeddings && in->plan->pp == 1;
-        out->dense_params += one_table ? 0.0 : in->head_params;
+        out->dense_params += in->head_params;
     }
-    out->host_s = kernels * problem->profile->kernel_host_s;
+    out->host_s = n_layers * layer_kernels(in) * problem->profile->kernel_host_s;
     const double gpu_s = forward_all_s(&out->sum) + backward_all_s(&out->sum);
     out->total_s = sp_roof_either_s(gpu_s, out->host_s);
 }
@@ -149,7 +107,7 @@ static sp_sync sync_group(const sp_problem *problem, uint32_t zero, const sp_gro
                      .gather_bytes = share * weights};
 }
 
-static sp_sync sync_stage(const sp_step_inputs *in, const sp_stage_cost *stage)
+static sp_sync sync_stage(const sp_inputs *in, const sp_stage_cost *stage)
 {
     sp_sync sum = sync_group(in->problem, in->plan->zero, &in->groups.dp, stage->dense_params);
     if (stage->expert_params > 0.0) {
@@ -164,7 +122,7 @@ static sp_sync sync_stage(const sp_step_inputs *in, const sp_stage_cost *stage)
 }
 
 /* Copies of a tied table at both ends of the pipeline add up their gradients. */
-static double tied_table_s(const sp_step_inputs *in, const sp_stage_class *stage)
+static double tied_table_s(const sp_inputs *in, const sp_stage_class *stage)
 {
     if (!in->problem->model->tied_embeddings || in->plan->pp == 1 ||
         !(stage->embedding || stage->head)) {
@@ -181,7 +139,7 @@ static double tied_table_s(const sp_step_inputs *in, const sp_stage_class *stage
 /* How often a step reduces gradients and gathers weights, and what it may hide under:
  * ZeRO 0, 1: once, under the last backward and first forward pass. 2: reduces with every micro-batch.
  * 3: gathers weights for every forward and backward pass, reduces with every backward pass. */
-static sp_tail price_tail(const sp_step_inputs *in, const sp_stage_class *class,
+static sp_tail price_tail(const sp_inputs *in, const sp_stage_class *class,
                           const sp_stage_cost *stage)
 {
     const sp_plan *plan = in->plan;
@@ -208,15 +166,14 @@ static sp_tail price_tail(const sp_step_inputs *in, const sp_stage_class *class,
 /* Exposed seconds and sent bytes of activations between stages. A schedule that does not overlap waits
  * for one message each way with every micro-batch and chunk; all wait for the first micro-batch to
  * cross the pipeline and for the last to come back. */
-static double p2p_s(const sp_step_inputs *in, const sp_stage_cost *slowest, double *sent_bytes)
+static double p2p_s(const sp_inputs *in, const sp_stage_cost *slowest, double *sent_bytes)
 {
     const sp_plan *plan = in->plan;
     if (plan->pp == 1) {
         return 0.0;
     }
-    const double tokens = sp_plan_shape(in->problem, plan).tokens;
     const double bytes =
-        2.0 * in->problem->model->hidden * tokens / (plan->sp == SP_ON ? plan->tp : 1);
+        2.0 * in->problem->model->hidden * in->shape.tokens / (plan->sp == SP_ON ? plan->tp : 1);
     const double message_s = sp_coll_p2p_s(&in->groups.pp, bytes);
     const sp_schedule_kind *schedule = sp_schedule_describe((sp_schedule)plan->schedule);
     const double chunk_s = slowest->total_s / plan->vpp;
@@ -226,7 +183,7 @@ static double p2p_s(const sp_step_inputs *in, const sp_stage_cost *slowest, doub
     return plan->accumulation * plan->vpp * each_s + 2.0 * (plan->pp - 1.0) * message_s;
 }
 
-static void fill_time(const sp_step_inputs *in, const sp_stage_cost *slowest, double sum_s,
+static void fill_time(const sp_inputs *in, const sp_stage_cost *slowest, double sum_s,
                       const sp_tail *tail, sp_time *time, sp_network *network)
 {
     const sp_plan *plan = in->plan;
@@ -260,7 +217,7 @@ static void fill_time(const sp_step_inputs *in, const sp_stage_cost *slowest, do
 
 /* FLOPs of a step over all GPUs, recomputation included: three forward passes and what is done again.
  * Ranks of a stage do equal work, so one rank's share times tp and dp is the whole. */
-static double step_flops(const sp_step_inputs *in, const sp_stage_split *split,
+static double step_flops(const sp_inputs *in, const sp_stage_split *split,
                          const sp_stage_cost *stages)
 {
     double again = 0.0;
@@ -271,29 +228,26 @@ static double step_flops(const sp_step_inputs *in, const sp_stage_split *split,
     return 3.0 * in->problem->forward_flops + again * ranks * in->plan->accumulation;
 }
 
-void sp_train_price(const sp_problem *problem, const sp_plan *plan, sp_time *time,
-                    sp_network *network, double *whole_flops)
+void sp_train_price(const sp_inputs *in, sp_time *time, sp_network *network, double *whole_flops)
 {
-    sp_step_inputs in;
-    read_inputs(problem, plan, &in);
-    const sp_stage_split *split =
-        sp_problem_split(problem, plan->pp, (sp_stage_layers)plan->stage_layers);
+    const sp_stage_split *split = sp_problem_split(in->problem, in->plan->pp,
+                                                   (sp_stage_layers)in->plan->stage_layers);
     sp_stage_cost stages[SP_MAX_STAGE_CLASSES];
     sp_tail tail = {0};
     double sum_s = 0.0;
     uint32_t slowest = 0;
     for (uint32_t i = 0; i < split->n_classes; i++) {
-        price_stage(&in, &split->classes[i], &stages[i]);
+        price_stage(in, &split->classes[i], &stages[i]);
         sum_s += split->classes[i].n_stages * stages[i].total_s;
         slowest = stages[i].total_s > stages[slowest].total_s ? i : slowest;
-        const sp_tail t = price_tail(&in, &split->classes[i], &stages[i]);
+        const sp_tail t = price_tail(in, &split->classes[i], &stages[i]);
         if (t.dp_s + t.optimizer_s > tail.dp_s + tail.optimizer_s) {
             tail = t;
         }
     }
     *network = (sp_network){0};
-    fill_time(&in, &stages[slowest], sum_s, &tail, time, network);
+    fill_time(in, &stages[slowest], sum_s, &tail, time, network);
     if (whole_flops != NULL) {
-        *whole_flops = step_flops(&in, split, stages);
+        *whole_flops = step_flops(in, split, stages);
     }
 }

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See models.h. */
+#include "common/models.h"
+
+static void one_kind(made_model *made, uint32_t layers)
+{
+    made->model.n_layers = layers;
+    made->model.n_kinds = 1;
+    made->model.n_runs = 1;
+    made->model.runs = made->runs;
+    made->runs[0] = (sp_layer_run){.kind = 0, .count = layers};
+}
+
+void make_gpt(made_model *made, uint32_t hidden, uint32_t heads, uint32_t layers)
+{
+    *made = (made_model){.model = {.name = "gpt",
+                                   .model_type = "gpt2",
+                                   .source = "made by hand",
+                                   .hidden = hidden,
+                                   .vocab = 51200,
+                                   .positions = 4096,
+                                   .max_context = 4096,
+                                   .tied_embeddings = true,
+                                   .layer_norm = true,
+                                   .dropout = true}};
+    made->model.kinds[0] = (sp_layer_kind){
+        .attention = {.heads = heads,
+                      .kv_heads = heads,
+                      .head_dim = hidden / heads,
+                      .qkv_bias = true,
+                      .out_bias = true},
+        .ffn = {.ffn = 4 * hidden, .bias = true}};
+    one_kind(made, layers);
+}
+
+void make_llama(made_model *made, uint32_t hidden, uint32_t heads, uint32_t kv_heads, uint32_t ffn,
+                uint32_t layers)
+{
+    *made = (made_model){.model = {.name = "llama",
+                                   .model_type = "llama",
+                                   .source = "made by hand",
+                                   .hidden = hidden,
+                                   .vocab = 64000,
+                                   .max_context = 8192}};
+    made->model.kinds[0] = (sp_layer_kind){
+        .attention = {.heads = heads, .kv_heads = kv_heads, .head_dim = hidden / heads},
+        .ffn = {.ffn = ffn, .gated = true}};
+    one_kind(made, layers);
+}
+
+void make_moe(made_model *made, uint32_t hidden, uint32_t heads, uint32_t ffn, uint32_t n_experts,
+              uint32_t top_k, uint32_t dense, uint32_t layers)
+{
+    make_llama(made, hidden, heads, heads, 2 * ffn, layers);
+    sp_layer_kind moe = made->model.kinds[0];
+    moe.ffn = (sp_ffn){.gated = true, .n_experts = n_experts, .top_k = top_k, .expert_ffn = ffn};
+    made->model.name = "moe";
+    if (dense == 0) {
+        made->model.kinds[0] = moe;
+        return;
+    }
+    made->model.kinds[1] = moe;
+    made->model.n_kinds = made->model.n_runs = 2;
+    made->runs[0].count = dense;
+    made->runs[1] = (sp_layer_run){.kind = 1, .count = layers - dense};
+}
+
+void make_random(made_model *made, draw *d)
+{
+    const uint32_t heads = 8 * draw_between(d, 1, 12), hidden = 128 * heads;
+    const uint32_t layers = 4 * draw_between(d, 1, 24);
+    switch (draw_between(d, 0, 2)) {
+    case 0:
+        make_gpt(made, hidden, heads, layers);
+        return;
+    case 1:
+        make_llama(made, hidden, heads, draw_divisor(d, heads, heads), 128 * draw_between(d, 8, 200),
+                   layers);
+        return;
+    default:
+        make_moe(made, hidden, heads, 128 * draw_between(d, 4, 100), 8 * draw_between(d, 1, 8),
+                 draw_between(d, 1, 8), draw_between(d, 0, 3), layers);
+        return;
+    }
+}

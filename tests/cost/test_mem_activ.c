@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What recomputation keeps of a layer: Korthikanti et al., MLSys 2023, table 2 (whole, selective and
+ * full), for a GPT layer of s b h = 1024 * 2 * 512 and a = 8. */
+#include "common/close.h"
+#include "common/models.h"
+#include "cost/cost.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define EXACT 1e-14
+#define SBH   (1024.0 * 2 * 512)
+#define AS2B  (8.0 * 1024 * 1024 * 2)
+
+static sp_layer_work example(uint32_t tp, bool flash)
+{
+    made_model gpt;
+    make_gpt(&gpt, 512, 8, 2);
+    const sp_shape shape = {.sequences = 2, .tokens = 2048, .length = 1024, .context = 512};
+    const sp_sharding sharding = {.tp = tp, .ep = 1, .etp = 1, .sp = tp > 1};
+    sp_layer_work work;
+    sp_graph_layer(&gpt.model, &gpt.model.kinds[0], &shape, &sharding, flash, &work);
+    return work;
+}
+
+static void all_is_kept_without_recomputation(void **state)
+{
+    (void)state;
+    for (uint32_t t = 1; t <= 8; t *= 2) {
+        const sp_layer_work work = example(t, false);
+        const sp_layer_bytes b = sp_mem_layer(&work, SP_RECOMPUTE_NONE);
+        assert_close(b.kept, 34 * SBH / t + 5 * AS2B / t, EXACT);
+        assert_true(b.working == work.working_bytes);
+    }
+}
+
+/* The core's own bytes go, with or without a fused kernel, and are back while the layer runs. */
+static void selective_recomputation_keeps_34_sbh(void **state)
+{
+    (void)state;
+    for (uint32_t t = 1; t <= 8; t *= 2) {
+        const sp_layer_work scores = example(t, false), flash = example(t, true);
+        const sp_layer_bytes a = sp_mem_layer(&scores, SP_RECOMPUTE_SELECTIVE);
+        const sp_layer_bytes b = sp_mem_layer(&flash, SP_RECOMPUTE_SELECTIVE);
+        assert_close(a.kept, 34 * SBH / t, EXACT);
+        assert_close(b.kept, 34 * SBH / t, EXACT);
+        assert_close(a.working - scores.working_bytes, 5 * AS2B / t, EXACT);
+    }
+}
+
+/* The input, 2 s b h; the layer at work holds its whole set. */
+static void full_recomputation_keeps_2_sbh(void **state)
+{
+    (void)state;
+    for (uint32_t t = 1; t <= 8; t *= 2) {
+        const sp_layer_work work = example(t, false);
+        const sp_layer_bytes b = sp_mem_layer(&work, SP_RECOMPUTE_FULL);
+        assert_close(b.kept, 2 * SBH / t, EXACT);
+        assert_close(b.working - work.working_bytes, 34 * SBH / t + 5 * AS2B / t, 1e-12);
+    }
+}
+
+/* With two or more layers in flight more recomputation keeps less; a single layer peaks the same. */
+static void recomputation_trades_kept_bytes_for_working_ones(void **state)
+{
+    (void)state;
+    for (int flash = 0; flash < 2; flash++) {
+        const sp_layer_work work = example(4, flash != 0);
+        const sp_layer_bytes none = sp_mem_layer(&work, SP_RECOMPUTE_NONE);
+        const sp_layer_bytes some = sp_mem_layer(&work, SP_RECOMPUTE_SELECTIVE);
+        const sp_layer_bytes full = sp_mem_layer(&work, SP_RECOMPUTE_FULL);
+        assert_true(none.kept > some.kept && some.kept > full.kept);
+        assert_true(none.working < some.working && some.working < full.working);
+        assert_close(some.kept + some.working, none.kept + none.working, EXACT);
+        assert_at_most(none.kept + none.working, full.kept + full.working, EXACT);
+    }
+}
+
+/* 2-byte logits, fp32 copy, 2-byte gradient. */
+static void logits_take_8_bytes_each(void **state)
+{
+    (void)state;
+    assert_true(sp_mem_logits(2048, 12800) == 8.0 * 2048 * 12800);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_is_kept_without_recomputation),
+        cmocka_unit_test(selective_recomputation_keeps_34_sbh),
+        cmocka_unit_test(full_recomputation_keeps_2_sbh),
+        cmocka_unit_test(recomputation_trades_kept_bytes_for_working_ones),
+        cmocka_unit_test(logits_take_8_bytes_each),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

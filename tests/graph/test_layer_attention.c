@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Attention against the published counts: activations of Korthikanti et al., "Reducing Activation
+ * Recomputation in Large Transformer Models", MLSys 2023, sections 4 and 5; FLOPs and parameters by
+ * their definitions. s sequence, b micro-batch, h hidden, a heads, g key/value heads, d head size. */
+#include "common/close.h"
+#include "common/models.h"
+#include "graph/sums.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define EXACT 1e-14
+
+static const sp_sharding alone = {.tp = 1, .ep = 1, .etp = 1, .sp = false};
+
+/* Norm 2 s b h, input of the projections 2, query, key and value 6, input of the output projection 2,
+ * dropout mask 1: with the norm 13 s b h. Scores: probabilities 2, mask 1, dropped ones 2. */
+static void gpt_keeps_13_sbh_and_5_as2b(void **state)
+{
+    (void)state;
+    made_model gpt;
+    make_gpt(&gpt, 512, 8, 2);
+    const double b = 3, s = 1024, h = 512, a = 8;
+    const sp_layer_work work = expand_layer(&gpt.model, 0, b, s, &alone, false);
+    assert_close(attention_kept(&work), 13 * s * b * h + 5 * a * s * s * b, EXACT);
+    assert_close(layer_core(&work), 5 * a * s * s * b, EXACT);
+}
+
+/* Of the 13 s b h the norm, the input of the projections and the dropout mask, 5, lie outside of the
+ * tensor-parallel region. */
+static void tensor_parallelism_cuts_8_of_the_13_sbh(void **state)
+{
+    (void)state;
+    made_model gpt;
+    make_gpt(&gpt, 512, 8, 2);
+    const double b = 3, s = 1024, h = 512, a = 8, t = 4;
+    sp_sharding sharding = {.tp = 4, .ep = 1, .etp = 1, .sp = false};
+    sp_layer_work work = expand_layer(&gpt.model, 0, b, s, &sharding, false);
+    assert_close(attention_kept(&work), s * b * h * (5 + 8 / t) + 5 * a * s * s * b / t, EXACT);
+    sharding.sp = true;
+    work = expand_layer(&gpt.model, 0, b, s, &sharding, false);
+    assert_close(attention_kept(&work), 13 * s * b * h / t + 5 * a * s * s * b / t, EXACT);
+}
+
+/* A fused core keeps no scores but one fp32 log-sum-exp a query and head. */
+static void flash_attention_keeps_4_bytes_a_token_and_head(void **state)
+{
+    (void)state;
+    made_model gpt;
+    make_gpt(&gpt, 512, 8, 2);
+    const double b = 3, s = 1024, h = 512, a = 8;
+    const sp_layer_work work = expand_layer(&gpt.model, 0, b, s, &alone, true);
+    assert_close(attention_kept(&work), 13 * s * b * h + 4 * a * s * b, EXACT);
+    assert_close(layer_core(&work), 4 * a * s * b, EXACT);
+}
+
+/* Norm 2 h, input 2 h, query 2 h, output 2 h, key and value 2 g d each, no dropout. */
+static void grouped_queries_keep_8_h_and_4_gd(void **state)
+{
+    (void)state;
+    made_model llama;
+    make_llama(&llama, 1024, 8, 2, 2816, 2);
+    const double tokens = 2.0 * 4096, h = 1024, g = 2, d = 128, a = 8;
+    const sp_layer_work flash = expand_layer(&llama.model, 0, 2, 4096, &alone, true);
+    assert_close(attention_kept(&flash), tokens * (8 * h + 4 * g * d + 4 * a), EXACT);
+    /* Without dropout an unfused core keeps the probabilities alone. */
+    const sp_layer_work scores = expand_layer(&llama.model, 0, 2, 4096, &alone, false);
+    assert_close(attention_kept(&scores), tokens * (8 * h + 4 * g * d + 2 * a * 4096), EXACT);
+}
+
+/* 2 (h a d + 2 h g d + a d h) a token, and 4 s/2 a d for scores and values under a causal mask. */
+static void flops_are_those_of_projections_and_visible_scores(void **state)
+{
+    (void)state;
+    made_model llama;
+    make_llama(&llama, 1024, 8, 2, 2816, 2);
+    const double tokens = 2.0 * 4096, h = 1024, a = 8, g = 2, d = 128;
+    const sp_layer_work work = expand_layer(&llama.model, 0, 2, 4096, &alone, true);
+    assert_close(attention_flops(&work),
+                 tokens * (2 * (2 * h * a * d + 2 * h * g * d) + 4 * 2048 * a * d), EXACT);
+    assert_close(find_op(&work, "attention_core")->flops, tokens * 4 * 2048 * a * d, EXACT);
+}
+
+static void a_window_limits_the_flops_and_not_the_products(void **state)
+{
+    (void)state;
+    made_model llama;
+    make_llama(&llama, 1024, 8, 2, 2816, 2);
+    llama.model.kinds[0].attention.window = 512;
+    const sp_layer_work work = expand_layer(&llama.model, 0, 1, 4096, &alone, true);
+    assert_close(find_op(&work, "attention_core")->flops, 4096.0 * 4 * 512 * 8 * 128, EXACT);
+    assert_close(find_op(&work, "qkv_projection")->flops, 4096.0 * 2 * 1024 * 12 * 128, EXACT);
+    llama.model.kinds[0].attention.window = 1u << 20; /* longer than the sequence: no limit */
+    const sp_layer_work wide = expand_layer(&llama.model, 0, 1, 4096, &alone, true);
+    assert_close(find_op(&wide, "attention_core")->flops, 4096.0 * 4 * 2048 * 8 * 128, EXACT);
+}
+
+/* h = 1024, 8 heads and 2 key/value heads of 128:
+ * q 1024*1024, k and v 2*1024*256, o 1024*1024, one norm vector of 1024: 2,622,464. */
+static void parameters_of_grouped_queries_by_hand(void **state)
+{
+    (void)state;
+    made_model llama;
+    make_llama(&llama, 1024, 8, 2, 0, 1); /* a feed-forward of width 0 leaves its norm */
+    const sp_layer_params p = sp_graph_layer_params(&llama.model, &llama.model.kinds[0], &alone);
+    assert_true(p.dense == 2622464.0 + 1024.0);
+    assert_true(p.expert == 0.0);
+}
+
+/* With biases: q, k and v 3*512, output 512; a LayerNorm has 2 vectors of 512. */
+static void parameters_with_biases_by_hand(void **state)
+{
+    (void)state;
+    made_model gpt;
+    make_gpt(&gpt, 512, 8, 1);
+    gpt.model.kinds[0].ffn = (sp_ffn){0};
+    const sp_layer_params p = sp_graph_layer_params(&gpt.model, &gpt.model.kinds[0], &alone);
+    assert_true(p.dense == 4 * 512.0 * 512 + 4 * 512 + 2 * 512 + 2 * 512);
+}
+
+/* 2 key/value heads over 8 ranks: each rank holds one, so every head is there 4 times. */
+static void key_value_heads_fewer_than_ranks_are_replicated(void **state)
+{
+    (void)state;
+    made_model llama;
+    make_llama(&llama, 1024, 8, 2, 0, 1);
+    const sp_sharding eight = {.tp = 8, .ep = 1, .etp = 1, .sp = true};
+    const sp_layer_params p = sp_graph_layer_params(&llama.model, &llama.model.kinds[0], &eight);
+    assert_true(p.dense == 1024.0 * 128 + 2.0 * 1024 * 128 + 128.0 * 1024 + 2 * 1024);
+    const sp_layer_work work = expand_layer(&llama.model, 0, 1, 2048, &eight, true);
+    assert_true(find_op(&work, "qkv_projection")->n == 3 * 128.0);
+}
+
+/* Norms of queries and keys read and write those, and leave the values alone. */
+static void query_and_key_norms_do_not_touch_the_values(void **state)
+{
+    (void)state;
+    made_model llama;
+    make_llama(&llama, 1024, 8, 2, 2816, 1);
+    llama.model.kinds[0].attention.qk_norm = true;
+    const sp_layer_work work = expand_layer(&llama.model, 0, 1, 2048, &alone, true);
+    assert_true(find_op(&work, "qk_norm")->bytes == 4.0 * (8 + 2) * 128 * 2048);
+    assert_true(find_op(&work, "rotary")->bytes == 4.0 * (8 + 2) * 128 * 2048);
+}
+
+static void learned_positions_rotate_nothing(void **state)
+{
+    (void)state;
+    made_model gpt;
+    make_gpt(&gpt, 512, 8, 1);
+    const sp_layer_work work = expand_layer(&gpt.model, 0, 1, 1024, &alone, true);
+    for (uint32_t i = 0; i < work.n_ops; i++) {
+        assert_string_not_equal(work.ops[i].name, "rotary");
+    }
+}
+
+/* Whatever the sharding, the block exchanges the layer's activations: 2 s b h bytes. */
+static void the_block_exchanges_its_whole_input(void **state)
+{
+    (void)state;
+    made_model llama;
+    make_llama(&llama, 1024, 8, 2, 2816, 1);
+    for (uint32_t tp = 1; tp <= 8; tp *= 2) {
+        const sp_sharding sharding = {.tp = tp, .ep = 1, .etp = 1, .sp = tp > 1};
+        const sp_layer_work work = expand_layer(&llama.model, 0, 2, 2048, &sharding, true);
+        assert_true(work.attention.tp_bytes == 2.0 * 2 * 2048 * 1024);
+        assert_true(work.attention.ep_bytes == 0.0 && work.attention.etp_bytes == 0.0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gpt_keeps_13_sbh_and_5_as2b),
+        cmocka_unit_test(tensor_parallelism_cuts_8_of_the_13_sbh),
+        cmocka_unit_test(flash_attention_keeps_4_bytes_a_token_and_head),
+        cmocka_unit_test(grouped_queries_keep_8_h_and_4_gd),
+        cmocka_unit_test(flops_are_those_of_projections_and_visible_scores),
+        cmocka_unit_test(a_window_limits_the_flops_and_not_the_products),
+        cmocka_unit_test(parameters_of_grouped_queries_by_hand),
+        cmocka_unit_test(parameters_with_biases_by_hand),
+        cmocka_unit_test(key_value_heads_fewer_than_ranks_are_replicated),
+        cmocka_unit_test(query_and_key_norms_do_not_touch_the_values),
+        cmocka_unit_test(learned_positions_rotate_nothing),
+        cmocka_unit_test(the_block_exchanges_its_whole_input),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

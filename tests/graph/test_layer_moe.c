@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Mixture of experts by hand. E experts of width f, k of them a token; ep ranks share the experts,
+ * etp ranks cut one; h hidden. */
+#include "common/close.h"
+#include "common/models.h"
+#include "graph/sums.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define EXACT 1e-14
+
+static const sp_sharding alone = {.tp = 1, .ep = 1, .etp = 1, .sp = false};
+
+/* h = 1024, f = 512, E = 16, k = 2, b s = 2 * 2048 tokens. */
+static void make_example(made_model *moe)
+{
+    make_moe(moe, 1024, 8, 512, 16, 2, 0, 2);
+}
+
+/* A token meets the router and k experts of three matrices. */
+static void flops_are_those_of_the_experts_met(void **state)
+{
+    (void)state;
+    made_model moe;
+    make_example(&moe);
+    const double tokens = 2.0 * 2048;
+    const sp_layer_work work = expand_layer(&moe.model, 0, 2, 2048, &alone, true);
+    assert_close(ffn_flops(&work), tokens * (2 * 1024 * 16 + 2 * 2 * 3 * 1024 * 512.0), EXACT);
+}
+
+/* Spreading the experts changes neither the copies of tokens on a rank nor its FLOPs, but the number
+ * of experts there and with it the rows of each product. */
+static void expert_parallelism_moves_tokens_and_not_work(void **state)
+{
+    (void)state;
+    made_model moe;
+    make_example(&moe);
+    const sp_layer_work one = expand_layer(&moe.model, 0, 2, 2048, &alone, true);
+    for (uint32_t ep = 2; ep <= 16; ep *= 2) {
+        const sp_sharding spread = {.tp = 1, .ep = ep, .etp = 1, .sp = false};
+        const sp_layer_work work = expand_layer(&moe.model, 0, 2, 2048, &spread, true);
+        const sp_op *up = find_op(&work, "expert_up");
+        assert_int_equal(up->class, SP_OP_GROUPED);
+        assert_close(up->count, 16.0 / ep, EXACT);
+        assert_close(up->m, 4096.0 * 2 * ep / 16, EXACT);
+        assert_close(ffn_flops(&work), ffn_flops(&one), EXACT);
+        assert_close(ffn_kept(&work), ffn_kept(&one), EXACT);
+    }
+}
+
+/* Four tensor-parallel ranks with sequence parallelism, each expert cut in four: every rank does a
+ * quarter of the products of experts and router. */
+static void tensor_parallel_ranks_share_the_work(void **state)
+{
+    (void)state;
+    made_model moe;
+    make_example(&moe);
+    const sp_sharding four = {.tp = 4, .ep = 8, .etp = 4, .sp = true};
+    const sp_layer_work one = expand_layer(&moe.model, 0, 2, 2048, &alone, true);
+    const sp_layer_work cut = expand_layer(&moe.model, 0, 2, 2048, &four, true);
+    assert_close(4 * ffn_flops(&cut), ffn_flops(&one), EXACT);
+}
+
+/* Norm 2 h, input 2 h, router 4 E of fp32; for each copy of a token its input 2 h, gate, up and
+ * product 6 f. */
+static void kept_bytes_by_hand(void **state)
+{
+    (void)state;
+    made_model moe;
+    make_example(&moe);
+    const double tokens = 2.0 * 2048, copies = 2 * tokens;
+    const sp_layer_work work = expand_layer(&moe.model, 0, 2, 2048, &alone, true);
+    assert_close(ffn_kept(&work),
+                 tokens * (4 * 1024 + 4 * 16) + copies * (2 * 1024 + 6 * 512), EXACT);
+}
+
+/* tp = etp = 4 with sp: what tp leaves whole and the inner width are cut by 4; the copies that the
+ * experts' ranks gathered are not. */
+static void cut_experts_keep_gathered_inputs_whole(void **state)
+{
+    (void)state;
+    made_model moe;
+    make_example(&moe);
+    const sp_sharding four = {.tp = 4, .ep = 8, .etp = 4, .sp = true};
+    const double tokens = 2.0 * 2048, copies = 2 * tokens;
+    const sp_layer_work work = expand_layer(&moe.model, 0, 2, 2048, &four, true);
+    assert_close(ffn_kept(&work),
+                 tokens / 4 * (4 * 1024 + 4 * 16) + copies * (2 * 1024 + 6 * 512 / 4.0), EXACT);
+}
+
+/* Each rank sends k copies of its tokens / tp, 2 h bytes each. */
+static void a_rank_sends_its_tokens_once_an_expert_met(void **state)
+{
+    (void)state;
+    made_model moe;
+    make_example(&moe);
+    const sp_sharding four = {.tp = 4, .ep = 8, .etp = 4, .sp = true};
+    const sp_layer_work work = expand_layer(&moe.model, 0, 2, 2048, &four, true);
+    assert_true(work.ffn.ep_bytes == 2.0 * 1024 * (4096 / 4.0) * 2);
+    assert_true(work.ffn.etp_bytes == 4 * work.ffn.ep_bytes);
+    assert_true(work.ffn.tp_bytes == 0.0); /* no shared expert: tensor parallelism has nothing to do */
+}
+
+/* Router 1024*16, norm 1024; 16 experts of 3*1024*512. */
+static void parameters_by_hand(void **state)
+{
+    (void)state;
+    made_model moe;
+    make_example(&moe);
+    moe.model.kinds[0].attention = (sp_attention){0};
+    const sp_layer_params whole = sp_graph_layer_params(&moe.model, &moe.model.kinds[0], &alone);
+    assert_true(whole.dense == 1024.0 * 16 + 1024);
+    assert_true(whole.expert == 16 * 3.0 * 1024 * 512);
+    const sp_sharding spread = {.tp = 2, .ep = 8, .etp = 2, .sp = true};
+    const sp_layer_params rank = sp_graph_layer_params(&moe.model, &moe.model.kinds[0], &spread);
+    assert_true(rank.dense == whole.dense); /* router and norm are whole everywhere */
+    assert_true(rank.expert == 2 * 3.0 * 1024 * 512 / 2);
+}
+
+/* A shared expert of width 768 beside the routed ones works as a dense block: 6 h f_s FLOPs, 6 f_s
+ * bytes and three matrices more, cut by tp, whose traffic comes with it. */
+static void a_shared_expert_is_a_dense_block_without_norm(void **state)
+{
+    (void)state;
+    made_model moe, with;
+    make_example(&moe);
+    make_example(&with);
+    with.model.kinds[0].ffn.shared_ffn = 768;
+    const double tokens = 2.0 * 2048;
+    const sp_sharding two = {.tp = 2, .ep = 8, .etp = 2, .sp = true};
+    const sp_layer_work a = expand_layer(&moe.model, 0, 2, 2048, &two, true);
+    const sp_layer_work b = expand_layer(&with.model, 0, 2, 2048, &two, true);
+    assert_close(ffn_flops(&b) - ffn_flops(&a), tokens * 6 * 1024 * 768 / 2, 1e-12);
+    assert_close(ffn_kept(&b) - ffn_kept(&a), tokens * 6 * 768 / 2, 1e-12);
+    assert_true(b.ffn.tp_bytes == 2.0 * 1024 * tokens);
+    assert_true(sp_graph_layer_params(&with.model, &with.model.kinds[0], &two).dense -
+                    sp_graph_layer_params(&moe.model, &moe.model.kinds[0], &two).dense ==
+                3.0 * 1024 * 768 / 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(flops_are_those_of_the_experts_met),
+        cmocka_unit_test(expert_parallelism_moves_tokens_and_not_work),
+        cmocka_unit_test(tensor_parallel_ranks_share_the_work),
+        cmocka_unit_test(kept_bytes_by_hand),
+        cmocka_unit_test(cut_experts_keep_gathered_inputs_whole),
+        cmocka_unit_test(a_rank_sends_its_tokens_once_an_expert_met),
+        cmocka_unit_test(parameters_by_hand),
+        cmocka_unit_test(a_shared_expert_is_a_dense_block_without_norm),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
