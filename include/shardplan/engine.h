@@ -25,11 +25,13 @@ typedef struct sp_engine_profile {
     double kernel_host_s;        /* host time to launch one kernel                                */
     double layer_kernels;        /* kernels of a layer, forward and backward                      */
     double layer_kernels_tp;     /* further ones with tp > 1                                      */
-    double micro_batch_s;        /* host time of one micro-batch                                  */
+    double micro_batch_s;        /* host time of one micro-batch in one model chunk               */
     double step_s;               /* host time of one step                                         */
     double tp_overlap_ratio;     /* share of a layer's matrix products that can hide tp traffic   */
     double tp_async_ratio;       /* share of a backward product that hides the tp traffic beside it */
     double dp_overlap_ratio;     /* share of a backward pass that can hide gradient traffic       */
+    double dp_interference_ratio; /* share of hidden gradient and weight traffic that slows the kernels
+                                     it hides under                                               */
     double fragmentation_ratio;  /* reserved over allocated memory, less 1                        */
     double communication_bytes;  /* buffers of one communicator (per dimension in use)            */
     double workspace_bytes;      /* matrix-product workspaces                                     */

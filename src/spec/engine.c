@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Training engines by name and version: which files are meant, and the constants of the software in
- * them. any.json states every constant; another file states those in which its engine differs.
- * Rules are read in engine_rules.c. */
+/* Training engines by name and version: which files are meant, and what stands at their head. What
+ * else is in them is read in engine_profile.c and engine_rules.c. */
 #include "spec/spec.h"
 
 #include <assert.h>
-#include <float.h>
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -18,7 +16,7 @@ typedef struct loader {
     const char *const *names; /* of the files in it */
     size_t n_names;
     const sp_engine_facts *facts;
-    sp_engine any; /* whose constants hold where a file states none */
+    const sp_engine_profile *base; /* holds where a file states nothing; NULL while it is read */
 } loader;
 
 /* One engine of the list asked for. */
@@ -28,108 +26,7 @@ typedef struct request {
     bool legacy;         /* set on loading: not meant by "any"    */
 } request;
 
-/* ---- constants ---- */
-
-#define CONSTANT(field, quantity, lo, hi) {#field, quantity, offsetof(sp_engine_profile, field), lo, hi}
-
-static const sp_figure_field constants[] = {
-    CONSTANT(gemm_ratio, SP_Q_RATIO, 1.0, 100.0),
-    CONSTANT(attention_ratio, SP_Q_RATIO, 1.0, 100.0),
-    CONSTANT(element_bytes_ratio, SP_Q_RATIO, 1.0, 100.0),
-    CONSTANT(score_bytes_ratio, SP_Q_RATIO, 0.0, 100.0),
-    CONSTANT(kernel_host_s, SP_Q_TIME, 0.0, 1.0),
-    CONSTANT(layer_kernels, SP_Q_COUNT, 0.0, 1e6),
-    CONSTANT(layer_kernels_tp, SP_Q_COUNT, 0.0, 1e6),
-    CONSTANT(micro_batch_s, SP_Q_TIME, 0.0, 60.0),
-    CONSTANT(step_s, SP_Q_TIME, 0.0, 3600.0),
-    CONSTANT(tp_overlap_ratio, SP_Q_RATIO, 0.0, 1.0),
-    CONSTANT(tp_async_ratio, SP_Q_RATIO, 0.0, 1.0),
-    CONSTANT(dp_overlap_ratio, SP_Q_RATIO, 0.0, 1.0),
-    CONSTANT(fragmentation_ratio, SP_Q_RATIO, 0.0, 10.0),
-    CONSTANT(communication_bytes, SP_Q_MEMORY, 0.0, 1e12),
-    CONSTANT(workspace_bytes, SP_Q_MEMORY, 0.0, 1e12),
-    CONSTANT(bucket_bytes, SP_Q_MEMORY, 0.0, 1e12),
-    CONSTANT(grad_bytes, SP_Q_MEMORY, 1.0, 16.0),
-    CONSTANT(step_error_ratio, SP_Q_RATIO, 0.0, 10.0),
-    CONSTANT(memory_error_ratio, SP_Q_RATIO, 0.0, 10.0),
-};
-
-/* {"value": true, "source": ..., "date": ...} */
-static sp_status read_flash_attention(const sp_json *value, bool *out, sp_error *err)
-{
-    static const char *const keys[] = {"value", "source", "date"};
-    sp_json figure;
-    SP_TRY(sp_json_object(value, "flash_attention", &figure, err));
-    SP_TRY(sp_json_only(&figure, keys, COUNT(keys), err));
-    SP_TRY(sp_json_bool(&figure, "value", out, err));
-    return sp_provenance_check(&figure, err);
-}
-
-static sp_status read_constants(const sp_json *value, bool complete, sp_engine_profile *profile,
-                                sp_error *err)
-{
-    const char *keys[COUNT(constants) + 2] = {"versions", "flash_attention"};
-    for (size_t i = 0; i < COUNT(constants); i++) {
-        keys[i + 2] = constants[i].key;
-    }
-    SP_TRY(sp_json_only(value, keys, COUNT(keys), err));
-    if (complete || sp_json_has(value, "flash_attention")) {
-        SP_TRY(read_flash_attention(value, &profile->flash_attention, err));
-    }
-    for (size_t i = 0; i < COUNT(constants); i++) {
-        if (!complete && !sp_json_has(value, constants[i].key)) continue;
-        SP_TRY(sp_figures_read(value, &constants[i], 1, profile, err));
-    }
-    return SP_OK;
-}
-
-/* ---- versions ---- */
-
-sp_status sp_engine_check_selector(const sp_json *object, const char *selector, sp_error *err)
-{
-    if (sp_version_select(selector, "0") != SP_VERSION_MALFORMED) return SP_OK;
-    const sp_json value = sp_json_get(object, "versions");
-    sp_json_fail(&value, err, SP_E_SYNTAX, "does not select versions");
-    return sp_fail_range(err, "*, >=0.12, or >=0.4,<0.12");
-}
-
-static sp_status fail_version(const request *asked, const sp_json *profiles, sp_error *err)
-{
-    sp_text known = {0};
-    for (size_t i = 0; i < sp_json_size(profiles); i++) {
-        const sp_json profile = sp_json_at(profiles, i);
-        const char *versions = "";
-        (void)sp_json_string(&profile, "versions", &versions, err);
-        sp_text_printf(&known, "%s%s", i > 0 ? " or " : "", versions);
-    }
-    sp_fail(err, SP_E_RANGE, "nothing is known of this version of %s", asked->name);
-    sp_fail_value(err, "%s", asked->version);
-    sp_fail_range(err, "%s", known.failed || known.length == 0 ? "" : known.data);
-    sp_text_fini(&known);
-    return err->status;
-}
-
-/* Reads the profile of the first selector that the version satisfies, and checks the others. */
-static sp_status read_profiles(const loader *load, const request *asked, const char *version,
-                               const sp_json *root, sp_engine *engine, sp_error *err)
-{
-    const bool complete = strcmp(asked->name, ANY) == 0;
-    sp_json profiles;
-    SP_TRY(sp_json_array(root, "profiles", &profiles, err));
-    for (size_t i = 0; i < sp_json_size(&profiles); i++) {
-        const sp_json value = sp_json_at(&profiles, i);
-        sp_engine_profile profile = load->any.profile;
-        SP_TRY(sp_json_string(&value, "versions", &profile.versions, err));
-        SP_TRY(sp_engine_check_selector(&value, profile.versions, err));
-        SP_TRY(read_constants(&value, complete, &profile, err));
-        if (engine->versions != NULL) continue;
-        if (sp_version_select(profile.versions, version) != SP_VERSION_IN) continue;
-        SP_TRY(sp_text_keep(load->arena, profile.versions, &engine->versions, err));
-        profile.versions = engine->versions;
-        engine->profile = profile;
-    }
-    return engine->versions != NULL ? SP_OK : fail_version(asked, &profiles, err);
-}
+/* ---- files ---- */
 
 /* The version asked for, else the newest one that the file speaks of. */
 static sp_status choose_version(const request *asked, const sp_json *root, const char **version,
@@ -138,7 +35,8 @@ static sp_status choose_version(const request *asked, const sp_json *root, const
     SP_TRY(sp_json_string(root, "version", version, err));
     if (!sp_version_is_valid(*version)) {
         const sp_json value = sp_json_get(root, "version");
-        return sp_json_fail(&value, err, SP_E_SYNTAX, "a version is numbers and dots, such as 0.12");
+        return sp_json_fail(&value, err, SP_E_SYNTAX,
+                            "a version is numbers and dots, such as 0.12");
     }
     if (asked->version == NULL) return SP_OK;
     *version = asked->version;
@@ -146,8 +44,6 @@ static sp_status choose_version(const request *asked, const sp_json *root, const
     sp_fail(err, SP_E_SYNTAX, "a version is numbers and dots, such as %s@0.12", asked->name);
     return sp_fail_value(err, "%s", asked->version);
 }
-
-/* ---- files ---- */
 
 static sp_status read_head(request *asked, const sp_json *root, sp_error *err)
 {
@@ -172,8 +68,8 @@ static sp_status read_engine(const loader *load, request *asked, const sp_json *
     *engine = (sp_engine){0};
     SP_TRY(read_head(asked, root, err));
     SP_TRY(choose_version(asked, root, &version, err));
-    SP_TRY(read_profiles(load, asked, version, root, engine, err));
     SP_TRY(sp_text_keep(load->arena, asked->name, &engine->name, err));
+    SP_TRY(sp_engine_profile_read(load->arena, root, version, load->base, engine, err));
     return sp_engine_rules_read(load->arena, root, version, load->facts, engine, err);
 }
 
@@ -260,13 +156,15 @@ static sp_status list_all(const loader *load, request **list, size_t *n_list, sp
     return SP_OK;
 }
 
-static sp_status open_folder(loader *load, const char *home, sp_error *err)
+static sp_status open_folder(loader *load, const char *home, sp_engine *any, sp_error *err)
 {
     load->dir = sp_arena_printf(load->arena, "%s/configs/engines", home);
     if (load->dir == NULL) return sp_fail(err, SP_E_MEMORY, "out of memory");
     SP_TRY(sp_dir_names(load->arena, load->dir, ".json", &load->names, &load->n_names, err));
-    request any = {.name = ANY};
-    return load_engine(load, &any, &load->any, err);
+    request asked = {.name = ANY};
+    SP_TRY(load_engine(load, &asked, any, err));
+    load->base = &any->profile;
+    return SP_OK;
 }
 
 /* Engines of past eras are left out of "any": nobody plans for them unasked. */
@@ -290,14 +188,15 @@ sp_status sp_engines_load(struct sp_arena *arena, const char *home, const char *
     const bool all = strcmp(which, ANY) == 0;
     request *list = NULL;
     size_t n_list = 0;
-    SP_TRY(open_folder(&load, home, err));
+    sp_engine *any = sp_arena_alloc(arena, sizeof *any);
+    if (any == NULL) return sp_fail(err, SP_E_MEMORY, "out of memory");
+    SP_TRY(open_folder(&load, home, any, err));
     SP_TRY(all ? list_all(&load, &list, &n_list, err)
                : split_list(&load, which, &list, &n_list, err));
     sp_engine *loaded = sp_arena_alloc(arena, (n_list + 1) * sizeof *loaded);
     if (loaded == NULL) return sp_fail(err, SP_E_MEMORY, "out of memory");
     SP_TRY(load_list(&load, list, n_list, all, loaded, n_engines, err));
-    loaded[n_list] = load.any; /* beyond the engines that are counted: its profile lives here */
-    *profile = !all && n_list == 1 ? &loaded[0].profile : &loaded[n_list].profile;
+    *profile = !all && n_list == 1 ? &loaded[0].profile : &any->profile;
     *engines = loaded;
     return SP_OK;
 }

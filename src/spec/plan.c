@@ -17,7 +17,7 @@ static const char *const precision_names[] = {SP_ENUM_PRECISION(NAME)};
 static const char *const placement_names[] = {SP_ENUM_PLACEMENT(NAME)};
 #undef NAME
 
-#define N_NAMES(names) (sizeof(names) / sizeof((names)[0]))
+#define N_NAMES(names)    (sizeof(names) / sizeof((names)[0]))
 #define KIND_COUNT        .n_names = 0, .names = NULL
 #define KIND_SWITCH       .n_names = N_NAMES(switch_names), .names = switch_names
 #define KIND_RECOMPUTE    .n_names = N_NAMES(recompute_names), .names = recompute_names

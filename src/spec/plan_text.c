@@ -78,12 +78,12 @@ static uint32_t greatest_count(sp_axis_id axis)
 static sp_status parse_count(sp_axis_id axis, const char *text, uint32_t *value, sp_error *err)
 {
     const uint32_t lo = least_count(axis), hi = greatest_count(axis);
-    const size_t n_digits = strspn(text, "0123456789");
     uint64_t number = 0;
-    for (size_t i = 0; i < n_digits && number <= hi; i++) {
-        number = 10 * number + (uint64_t)(text[i] - '0');
+    const char *end = text;
+    for (; *end >= '0' && *end <= '9'; end++) {
+        if (number <= hi) number = 10 * number + (uint64_t)(*end - '0'); /* beyond hi: enough */
     }
-    const bool is_number = n_digits > 0 && text[n_digits] == '\0';
+    const bool is_number = end > text && *end == '\0';
     if (is_number && number >= lo && number <= hi) {
         *value = (uint32_t)number;
         return SP_OK;
@@ -116,7 +116,10 @@ static bool is_switch(sp_axis_id axis)
 
 static sp_status parse_switch(sp_axis_id axis, const char *text, uint32_t *value, sp_error *err)
 {
-    static const char *const others[2][2] = {{"0", "false"}, {"1", "true"}};
+    static const char *const others[2][2] = {
+        {"0", "false"},
+        {"1", "true" }
+    };
     for (uint32_t i = 0; i < 2; i++) {
         if (strcmp(text, others[i][0]) == 0 || strcmp(text, others[i][1]) == 0) {
             *value = i;
@@ -177,9 +180,8 @@ static sp_status split(const char *start, size_t length, setting *out, sp_error 
     if (n_name >= sizeof out->name || n_value >= sizeof out->value) {
         return fail_setting(start, length, "no axis or value is that long", err);
     }
-    *out = (setting){0};
-    memcpy(out->name, start, n_name);
-    memcpy(out->value, equals + 1, n_value);
+    (void)snprintf(out->name, sizeof out->name, "%.*s", (int)n_name, start);
+    (void)snprintf(out->value, sizeof out->value, "%.*s", (int)n_value, equals + 1);
     return SP_OK;
 }
 
@@ -187,7 +189,7 @@ static sp_status split(const char *start, size_t length, setting *out, sp_error 
 static sp_status parse_setting(const char *start, size_t length, uint64_t *seen, sp_plan *plan,
                                sp_error *err)
 {
-    setting text;
+    setting text = {0};
     sp_axis_id axis = SP_N_AXES;
     uint32_t value = 0;
     SP_TRY(split(start, length, &text, err));

@@ -212,7 +212,7 @@ sp_status sp_hf_read_switched_window(sp_model_build *build, const sp_json *root,
 /* One kind index a layer in the arena, all 0. */
 sp_status sp_hf_layer_kinds(const sp_model_build *build, uint8_t **kinds, sp_error *err);
 
-/* ---- engines: engine.c, engine_rules.c, engine_version.c --------------------------------------- */
+/* ---- engines: engine.c, engine_profile.c, engine_rules.c, engine_version.c --------------------- */
 typedef enum sp_version_match {
     SP_VERSION_OUT,
     SP_VERSION_IN,
@@ -225,6 +225,10 @@ bool sp_version_is_valid(const char *version);
 sp_version_match sp_version_select(const char *selector, const char *version);
 /* Refuses a malformed selector; it stands under "versions" of the object. */
 sp_status sp_engine_check_selector(const sp_json *object, const char *selector, sp_error *err);
+/* Fills versions and profile of the engine, whose name is set, with those for the version; base is
+ * what holds where the file states nothing, NULL if it must state all. */
+sp_status sp_engine_profile_read(struct sp_arena *arena, const sp_json *root, const char *version,
+                                 const sp_engine_profile *base, sp_engine *engine, sp_error *err);
 /* Fills the rules of the engine with those of the file that hold for the version. */
 sp_status sp_engine_rules_read(struct sp_arena *arena, const sp_json *root, const char *version,
                                const sp_engine_facts *facts, sp_engine *engine, sp_error *err);

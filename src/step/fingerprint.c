@@ -75,7 +75,7 @@ static void add_engines(sp_text *t, const sp_problem *problem)
     const sp_engine_profile *f = problem->profile;
     const double values[] = {f->kernel_host_s,      f->layer_kernels,       f->layer_kernels_tp,
                              f->micro_batch_s,      f->step_s,              f->tp_overlap_ratio,
-                             f->tp_async_ratio,     f->dp_overlap_ratio,    f->fragmentation_ratio,
+                             f->tp_async_ratio,     f->dp_overlap_ratio, f->dp_interference_ratio,   f->fragmentation_ratio,
                              f->communication_bytes, f->workspace_bytes,    f->bucket_bytes,
                              f->step_error_ratio,   f->memory_error_ratio};
     sp_text_add(t, "\nprofile ");

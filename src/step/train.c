@@ -136,6 +136,18 @@ static double tied_table_s(const sp_inputs *in, const sp_stage_class *stage)
     return sp_coll_allreduce_s(&ends, in->problem->recipe.gradient_bytes * in->head_params);
 }
 
+/* Exposed seconds of data-parallel traffic beside computation. What hides still slows the kernels it
+ * hides under, since both use the memory and the multiprocessors. */
+static double beside_s(const sp_inputs *in, double compute_s, double comm_s)
+{
+    if (in->plan->dp_overlap == SP_OFF) {
+        return comm_s;
+    }
+    const sp_engine_profile *profile = in->problem->profile;
+    return sp_overlap_exposed_s(compute_s, profile->dp_overlap_ratio, comm_s) +
+           profile->dp_interference_ratio * comm_s;
+}
+
 /* How often a step reduces gradients and gathers weights, and what it may hide under:
  * ZeRO 0, 1: once, under the last backward and first forward pass. 2: reduces with every micro-batch.
  * 3: gathers weights for every forward and backward pass, reduces with every backward pass. */
@@ -144,7 +156,6 @@ static sp_tail price_tail(const sp_inputs *in, const sp_stage_class *class,
 {
     const sp_plan *plan = in->plan;
     const double m = plan->accumulation;
-    const double share = plan->dp_overlap == SP_ON ? in->problem->profile->dp_overlap_ratio : 0.0;
     const double f = forward_all_s(&stage->sum), b = backward_all_s(&stage->sum);
     const sp_sync sync = sync_stage(in, stage);
     const double reduces = plan->zero >= 2 ? m : 1.0;
@@ -154,8 +165,8 @@ static sp_tail price_tail(const sp_inputs *in, const sp_stage_class *class,
     const double expert_shards = plan->zero >= 1 ? (double)plan->dp / plan->ep : 1.0;
     const double owned = stage->dense_params / shards + stage->expert_params / expert_shards;
     return (sp_tail){
-        .dp_s = reduces * sp_overlap_exposed_s(b, share, back_s) +
-                gathers * sp_overlap_exposed_s(f, share, sync.gather_s) + tied_table_s(in, class),
+        .dp_s = reduces * beside_s(in, b, back_s) + gathers * beside_s(in, f, sync.gather_s) +
+                tied_table_s(in, class),
         .optimizer_s =
             owned * in->problem->recipe.step_bytes * in->problem->rates.state_s_per_byte,
         .dp_bytes = reduces * sync.reduce_bytes +
@@ -202,7 +213,8 @@ static void fill_time(const sp_inputs *in, const sp_stage_cost *slowest, double 
         .bubble_s = schedule->fill_ratio(plan->vpp) * (sum_s - slowest->total_s),
         .dp_comm_s = tail->dp_s,
         .optimizer_s = tail->optimizer_s,
-        .other_s = m * (slowest->total_s - gpu_s + profile->micro_batch_s) + profile->step_s};
+        .other_s = m * (slowest->total_s - gpu_s + plan->vpp * profile->micro_batch_s) +
+                   profile->step_s};
     time->step_s = time->forward_s + time->backward_s + time->recompute_s + time->tp_comm_s +
                    time->ep_comm_s + time->pp_comm_s + time->bubble_s + time->dp_comm_s +
                    time->optimizer_s + time->other_s;

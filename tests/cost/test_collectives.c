@@ -86,6 +86,24 @@ static void small_messages_go_through_a_tree(void **state)
     assert_true(sp_coll_allreduce_s(&group, 4000) == find_algorithm("tree")->allreduce_s(&group, 4000));
 }
 
+/* 2 us inside a node, 20 us across: a collective pays the larger of the levels that it uses, once. */
+static void every_collective_starts_with_the_base_of_its_widest_level(void **state)
+{
+    (void)state;
+    sp_fabric fabric = round_fabric();
+    fabric.level[0].base_s = 2e-6;
+    fabric.level[1].base_s = 20e-6;
+    const sp_group node = sp_group_build(&fabric, 8, 1), both = sp_group_build(&fabric, 16, 1);
+    const sp_group apart = sp_group_build(&fabric, 4, 8);
+    assert_close(sp_coll_allgather_s(&node, 800e6), 2e-6 + 7e-3 + 7e-6, EXACT);
+    assert_close(sp_coll_allreduce_s(&node, 800e6), 2e-6 + 2 * (7e-3 + 7e-6), EXACT);
+    assert_close(sp_coll_alltoall_s(&both, 1600e6), 20e-6 + 80e-3 + 47e-6, EXACT);
+    assert_close(sp_coll_p2p_s(&apart, 400e6), 20e-6 + 40e-3 + 5e-6, EXACT);
+    fabric.level[0].base_s = 30e-6; /* a level that no member shares is not used */
+    const sp_group still_apart = sp_group_build(&fabric, 4, 8);
+    assert_close(sp_coll_p2p_s(&still_apart, 400e6), 20e-6 + 40e-3 + 5e-6, EXACT);
+}
+
 /* ---- laws ------------------------------------------------------------------------------------------ */
 static void a_group_of_one_is_free(void **state)
 {
@@ -125,8 +143,8 @@ static void the_fastest_algorithm_is_taken(void **state)
             if (a->allgather_s != NULL) gather = fmin(gather, a->allgather_s(&group, bytes));
             if (a->allreduce_s != NULL) reduce = fmin(reduce, a->allreduce_s(&group, bytes));
         }
-        assert_true(sp_coll_allgather_s(&group, bytes) == gather);
-        assert_true(sp_coll_allreduce_s(&group, bytes) == reduce);
+        assert_close(sp_coll_allgather_s(&group, bytes), group.base_s + gather, EXACT);
+        assert_close(sp_coll_allreduce_s(&group, bytes), group.base_s + reduce, EXACT);
     }
 }
 
@@ -264,6 +282,7 @@ int main(void)
         cmocka_unit_test(sixteen_gpus_on_two_nodes),
         cmocka_unit_test(four_gpus_on_four_nodes),
         cmocka_unit_test(small_messages_go_through_a_tree),
+        cmocka_unit_test(every_collective_starts_with_the_base_of_its_widest_level),
         cmocka_unit_test(a_group_of_one_is_free),
         cmocka_unit_test(the_fastest_algorithm_is_taken),
         cmocka_unit_test(more_bytes_never_take_less_time),

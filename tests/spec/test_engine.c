@@ -140,8 +140,7 @@ static void old_megatron_gains_abilities_with_its_third_version(void **state)
     check("megatron-lm@2.6", &model, "tp=8,pp=4,zero=0,recompute=full", "");
     check("megatron-lm@2.6", &model, "tp=8,zero=0,sp=on", "megatron-lm-no-sp");
     check("megatron-lm@2.6", &model, "zero=1", "megatron-lm-no-zero");
-    check("megatron-lm@2.6", &model, "zero=0,recompute=selective",
-          "megatron-lm-no-selective");
+    check("megatron-lm@2.6", &model, "zero=0,recompute=selective", "megatron-lm-no-selective");
     check("megatron-lm", &model, "dp_overlap=on", "megatron-lm-no-dp-overlap");
     check_dense("megatron-lm", "tp=8", "megatron-lm-no-query-groups");
 }
@@ -209,7 +208,9 @@ static void a_fact_is_the_common_divisor_of_all_kinds(void **state)
     (void)state;
     sp_model model = dense_model();
     model.n_kinds = 2;
-    model.kinds[1] = (sp_layer_kind){.attention = {.heads = 48, .kv_heads = 12}};
+    model.kinds[1] = (sp_layer_kind){
+        .attention = {.heads = 48, .kv_heads = 12}
+    };
     check("megatron", &model, "tp=4", "");
     check("megatron", &model, "tp=8", "megatron-kv-heads");
 }

@@ -133,8 +133,9 @@ static void the_first_profile_of_the_version_holds(void **state)
 
 static void an_expression_is_blamed_where_it_stands(void **state)
 {
-    sp_error err = refuse(*state, ALL, "{\"id\": \"a\", \"require\": \"tpp==1\", \"source\": \"s\"}",
-                          SP_E_UNKNOWN_NAME);
+    sp_error err =
+        refuse(*state, ALL, "{\"id\": \"a\", \"require\": \"tpp==1\", \"source\": \"s\"}",
+               SP_E_UNKNOWN_NAME);
     assert_string_equal(err.path, "/rules/0/require");
     assert_string_equal(err.nearest, "tp");
     assert_int_equal(err.line, 4);

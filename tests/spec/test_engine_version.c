@@ -45,9 +45,9 @@ static void a_star_means_every_version(void **state)
 static void a_malformed_selector_is_told_apart_whatever_the_version(void **state)
 {
     (void)state;
-    static const char *const selectors[] = {"",      "0.12",    "=0.12",     ">=",       ">=v1",
-                                            ">=1.",  "**",      ">=1,",      ">=1 <2",   ">= 1",
-                                            ">=1;2", "<1,>=x",  ">=1.2.3.4.5", ">=1234567890"};
+    static const char *const selectors[] = {"",      "0.12",   "=0.12",       ">=",          ">=v1",
+                                            ">=1.",  "**",     ">=1,",        ">=1 <2",      ">= 1",
+                                            ">=1;2", "<1,>=x", ">=1.2.3.4.5", ">=1234567890"};
     for (size_t i = 0; i < sizeof selectors / sizeof selectors[0]; i++) {
         assert_int_equal(sp_version_select(selectors[i], "0"), SP_VERSION_MALFORMED);
         assert_int_equal(sp_version_select(selectors[i], "99"), SP_VERSION_MALFORMED);

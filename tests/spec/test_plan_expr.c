@@ -107,8 +107,7 @@ static void an_unknown_name_is_told_the_nearest(void **state)
     (void)state;
     const sp_error err = refuse("micro_bach > 1", SP_E_UNKNOWN_NAME);
     assert_string_equal(err.nearest, "micro_batch");
-    assert_string_equal(refuse("acumulation > 1", SP_E_UNKNOWN_NAME).nearest,
-                        "accumulation");
+    assert_string_equal(refuse("acumulation > 1", SP_E_UNKNOWN_NAME).nearest, "accumulation");
 }
 
 static void a_wrong_value_of_a_named_axis_is_told_the_right_ones(void **state)

@@ -166,8 +166,8 @@ static void a_count_out_of_range_is_told_the_range(void **state)
 static void a_count_must_be_digits_alone(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"tp=",  "tp=-1",  "tp=+8", "tp= 8", "tp=8 ",
-                                        "tp=8x", "tp=1e3", "tp=2.0"};
+    static const char *const texts[] = {"tp=",   "tp=-1", "tp=+8",  "tp= 8",
+                                        "tp=8 ", "tp=8x", "tp=1e3", "tp=2.0"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         refuse(texts[i], SP_E_TYPE);
     }

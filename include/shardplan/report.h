@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Answers as text: tables for people, JSON and CSV for programs.
+ *
+ * Every function adds to a text of the caller (struct sp_text, base/base.h) and prints nothing. Where
+ * memory runs out the text says so itself (sp_text.failed). All of them are pure: the same problem
+ * and result give the same bytes, whatever the locale, the number of threads or ranks.
+ *
+ * Figures in JSON and CSV carry the names of sp_field_describe (estimate.h), and those of axes.def;
+ * configs/schema/ describes the files. Fields that do not apply are left out, never null: money
+ * without a price, the length of a run without its tokens.
+ *
+ *     struct sp_text text = {0};
+ *     sp_report_train_table(space, &result, &(sp_report_options){.by_layout = true}, &text);
+ *     fwrite(text.data, 1, text.length, stdout);
+ */
+#include "shardplan/search.h"
+#include "shardplan/space.h"
+
+struct sp_text;
+
+/* How tables look; {0} is plain text of 100 columns with one row a plan. */
+typedef struct sp_report_options {
+    bool color;      /* terminal colours */
+    bool verbose;    /* the whole front, every rule */
+    bool by_layout;  /* one row a layout with its best plan; otherwise one row a plan */
+    uint32_t width;  /* columns of a line; 0 = 100 */
+} sp_report_options;
+
+/* ---- the answer of a search -------------------------------------------------------------------- */
+void sp_report_train_table(const sp_space *space, const sp_search_result *result,
+                           const sp_report_options *options, struct sp_text *out);
+void sp_report_train_markdown(const sp_space *space, const sp_search_result *result,
+                              const sp_report_options *options, struct sp_text *out);
+/* One row a plan: the front, the best plans and the best of each layout, by (first objective, id). */
+void sp_report_train_csv(const sp_space *space, const sp_search_result *result,
+                         struct sp_text *out);
+/* "shardplan/result/1" */
+void sp_report_train_json(const sp_space *space, const sp_search_result *result,
+                          struct sp_text *out);
+
+/* Sentences for a search that found no plan: the tightest limit, by how much the nearest plan misses
+ * it, and what would help. Looks at a part of the space again, which may take seconds. */
+void sp_report_nothing(const sp_space *space, const sp_search_result *result, struct sp_text *out);
+
+/* ---- single plans ------------------------------------------------------------------------------ */
+/* A plan and what became of it. */
+typedef struct sp_priced {
+    sp_plan plan;
+    bool has_id; /* the plan is in the space of the question */
+    uint64_t id;
+    uint32_t rule; /* that refuses it, or UINT32_MAX */
+    bool priced;   /* the estimate is filled: the plan can be built at all */
+    sp_estimate estimate;
+} sp_priced;
+
+/* Asks the rules, then estimates unless the plan cannot be built. Cannot fail. */
+void sp_price_plan(const sp_space *space, const sp_plan *plan, sp_priced *out);
+
+/* Every term of one plan on a page of text. */
+void sp_report_estimate_page(const sp_space *space, const sp_priced *priced,
+                             const sp_report_options *options, struct sp_text *out);
+/* "shardplan/estimate/1": one plan, or {"plans": [...]}. */
+void sp_report_estimate_json(const sp_space *space, const sp_priced *priced, struct sp_text *out);
+void sp_report_estimates_json(const sp_space *space, const sp_priced *priced, size_t n,
+                              struct sp_text *out);
+/* Refused plans have empty figures. */
+void sp_report_estimates_csv(const sp_space *space, const sp_priced *priced, size_t n,
+                             struct sp_text *out);
+void sp_report_estimates_table(const sp_space *space, const sp_priced *priced, size_t n,
+                               const sp_report_options *options, struct sp_text *out);
+
+/* ---- what there is ------------------------------------------------------------------------------ */
+/* What was read from a model: exact counts and assumptions. "shardplan/params/1" */
+void sp_report_params_page(const sp_model *model, struct sp_text *out);
+void sp_report_params_json(const sp_model *model, struct sp_text *out);
+
+typedef enum sp_list_kind {
+    SP_LIST_MODELS,
+    SP_LIST_HARDWARE,
+    SP_LIST_ENGINES,
+    SP_LIST_RULES,
+    SP_LIST_AXES,
+    SP_LIST_OBJECTIVES,
+    SP_N_LISTS
+} sp_list_kind;
+
+const char *sp_list_name(sp_list_kind kind); /* "models" */
+/* Reads the data files under home. "shardplan/list/1" */
+sp_status sp_report_list(const char *home, sp_list_kind kind, bool json,
+                         const sp_report_options *options, struct sp_text *out, sp_error *err);
+
+/* What a search of the space would mean: its axes and how many plans it holds, from a sample that is
+ * the same each time. seconds_per_plan is what one estimate takes here; 0 leaves the time out. */
+typedef struct sp_sample {
+    uint64_t tried, admitted;
+    uint64_t estimated; /* of the admitted ones; the caller times sp_sample_space */
+} sp_sample;
+sp_sample sp_sample_space(const sp_space *space, uint64_t n_tries);
+void sp_report_dry_run(const sp_space *space, const sp_sample *sample, double seconds_per_plan,
+                       uint32_t threads, struct sp_text *out);

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the files of this room share: numbers for people, text tables, and the parts of a plan that
+ * JSON, CSV and tables all show. */
+#include "base/base.h"
+#include "shardplan/report.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- words.c: numbers for people ----------------------------------------------------------------- */
+#define SP_WORD_BYTES 40
+typedef struct sp_word {
+    char text[SP_WORD_BYTES];
+} sp_word;
+sp_word sp_word_count(uint64_t n);          /* "70,553,706,496" */
+sp_word sp_word_number(double x);           /* four digits that matter: "11.34", "0.05412", "1,234" */
+sp_word sp_word_gib(double bytes);          /* "68.2" */
+sp_word sp_word_bytes(double bytes);        /* "12.3 GB", decimal, for traffic */
+sp_word sp_word_percent(double ratio);      /* "12.3 %" */
+sp_word sp_word_usd(double usd);            /* "$0.412", "$1,234" */
+sp_word sp_word_duration(double seconds);   /* "0.42 s", "3 min 20 s" */
+
+/* ---- style.c ------------------------------------------------------------------------------------- */
+typedef enum sp_tone { SP_TONE_PLAIN, SP_TONE_STRONG, SP_TONE_FAINT, SP_TONE_GOOD, SP_TONE_BAD } sp_tone;
+/* Adds text in a tone; plain where color is off. */
+void sp_tone_add(struct sp_text *out, bool color, sp_tone tone, const char *text);
+/* Adds words, breaking lines at `width` columns; further lines are indented. */
+void sp_text_wrap(struct sp_text *out, const char *words, uint32_t width, uint32_t indent);
+
+/* ---- grid.c: a table of text --------------------------------------------------------------------- */
+typedef struct sp_grid_column {
+    const char *header;
+    bool right;       /* numbers stand right */
+    uint8_t rank;     /* where a line is too long, the column with the largest rank goes first; 0 stays */
+} sp_grid_column;
+
+typedef struct sp_grid {
+    sp_arena arena;
+    uint32_t n_columns, n_rows, capacity;
+    sp_grid_column *columns;
+    const char **cells; /* [row][column] */
+    sp_tone *tones;     /* of rows */
+    bool failed;
+} sp_grid;
+
+/* Memory failures are kept in grid->failed and passed on to the text. */
+void sp_grid_init(sp_grid *grid, uint32_t max_columns, uint32_t max_rows);
+void sp_grid_fini(sp_grid *grid);
+uint32_t sp_grid_column_add(sp_grid *grid, const char *header, bool right, uint8_t rank);
+uint32_t sp_grid_row_add(sp_grid *grid, sp_tone tone);
+/* Sets a cell of the last row. */
+void sp_grid_set(sp_grid *grid, uint32_t column, const char *text);
+void sp_grid_write(const sp_grid *grid, uint32_t indent, uint32_t width, bool color,
+                   struct sp_text *out);
+void sp_grid_write_markdown(const sp_grid *grid, struct sp_text *out);
+
+/* ---- plan_parts.c -------------------------------------------------------------------------------- */
+#define SP_MAX_ENGINES 16
+/* False for figures that do not apply to this question: money without a price, ... */
+bool sp_field_applies(const sp_problem *problem, uint32_t field);
+bool sp_problem_has_experts(const sp_problem *problem);
+/* Settings that are not at their default, the number of GPUs aside. */
+uint32_t sp_plan_n_settings(const sp_plan *plan);
+/* "mb2 vpp5 z1 sel sp ot od" */
+void sp_plan_short_settings(const sp_plan *plan, char *text, size_t capacity);
+/* "megatron >=0.12, torchtitan >=0.2" into text, with `at` between name and versions. */
+void sp_plan_runs_on(const sp_space *space, const sp_plan *plan, const char *at,
+                     struct sp_text *out);
+sp_priced sp_price_point(const sp_space *space, const sp_point *point);
+
+/* ---- json parts ---------------------------------------------------------------------------------- */
+void sp_json_put_version(sp_json_writer *w);
+void sp_json_put_question(sp_json_writer *w, const char *key, const sp_problem *problem);
+void sp_json_put_model(sp_json_writer *w, const sp_problem *problem);
+/* The members of a plan, into an object that is open. */
+void sp_json_put_plan(sp_json_writer *w, const sp_space *space, const sp_priced *priced);
+
+/* ---- csv.c --------------------------------------------------------------------------------------- */
+void sp_csv_header(const sp_space *space, const char *first, struct sp_text *out);
+void sp_csv_plan(const sp_space *space, const sp_priced *priced, struct sp_text *out);
+
+/* ---- rows.c: the rows of the answer's table ------------------------------------------------------- */
+typedef struct sp_row {
+    sp_priced priced;
+    uint64_t n_variants; /* 0 = one plan */
+    uint32_t n_settings;
+    bool tied, on_front;
+    uint32_t place; /* by the first objective, 0 = best */
+} sp_row;
+
+/* The rows in the order they are shown; NULL when memory is gone or there is none. sp_free it. */
+sp_row *sp_rows_build(const sp_space *space, const sp_search_result *result, bool by_layout,
+                      uint32_t *n_rows);
+void sp_rows_grid(const sp_space *space, const sp_row *rows, uint32_t n_rows, bool by_layout,
+                  sp_grid *grid);
+
+/* ---- summary.c ----------------------------------------------------------------------------------- */
+void sp_summary_question(const sp_problem *problem, const sp_report_options *options,
+                         struct sp_text *out);
+void sp_summary_search(const sp_space *space, const sp_search_result *result,
+                       const sp_report_options *options, struct sp_text *out);
+double sp_search_plans_per_s(const sp_search_result *result);
+
+/* ---- probe.c: a second look at a space for the plan that misses its limits least ------------------ */
+typedef struct sp_probe {
+    bool admitted;      /* some plan means something */
+    bool allowed;       /* and an engine and --where let it through */
+    sp_plan least_plan; /* of the allowed ones, the one that needs the least memory */
+    sp_memory least;
+    bool fits;              /* some allowed plan fits the memory */
+    sp_plan quiet_plan;     /* of those, the one with the least exposed network */
+    double quiet_ratio;
+} sp_probe;
+void sp_probe_space(const sp_space *space, bool stop_at_admitted, sp_probe *out);

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The constants of a framework's software, by era: the first profile of a file whose versions
+ * include the one in hand. any.json states every constant; another file only those in which its
+ * engine differs. */
+#include "spec/spec.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* ---- constants ---- */
+
+#define CONSTANT(field, quantity, lo, hi)                                                          \
+    {                                                                                              \
+#field, quantity, offsetof(sp_engine_profile, field), lo, hi                               \
+    }
+
+static const sp_figure_field constants[] = {
+    CONSTANT(gemm_ratio, SP_Q_RATIO, 1.0, 100.0),
+    CONSTANT(attention_ratio, SP_Q_RATIO, 1.0, 100.0),
+    CONSTANT(element_bytes_ratio, SP_Q_RATIO, 1.0, 100.0),
+    CONSTANT(score_bytes_ratio, SP_Q_RATIO, 0.0, 100.0),
+    CONSTANT(kernel_host_s, SP_Q_TIME, 0.0, 1.0),
+    CONSTANT(layer_kernels, SP_Q_COUNT, 0.0, 1e6),
+    CONSTANT(layer_kernels_tp, SP_Q_COUNT, 0.0, 1e6),
+    CONSTANT(micro_batch_s, SP_Q_TIME, 0.0, 60.0),
+    CONSTANT(step_s, SP_Q_TIME, 0.0, 3600.0),
+    CONSTANT(tp_overlap_ratio, SP_Q_RATIO, 0.0, 1.0),
+    CONSTANT(tp_async_ratio, SP_Q_RATIO, 0.0, 1.0),
+    CONSTANT(dp_overlap_ratio, SP_Q_RATIO, 0.0, 1.0),
+    CONSTANT(dp_interference_ratio, SP_Q_RATIO, 0.0, 1.0),
+    CONSTANT(fragmentation_ratio, SP_Q_RATIO, 0.0, 10.0),
+    CONSTANT(communication_bytes, SP_Q_MEMORY, 0.0, 1e12),
+    CONSTANT(workspace_bytes, SP_Q_MEMORY, 0.0, 1e12),
+    CONSTANT(bucket_bytes, SP_Q_MEMORY, 0.0, 1e12),
+    CONSTANT(grad_bytes, SP_Q_MEMORY, 1.0, 16.0),
+    CONSTANT(step_error_ratio, SP_Q_RATIO, 0.0, 10.0),
+    CONSTANT(memory_error_ratio, SP_Q_RATIO, 0.0, 10.0),
+};
+
+/* {"value": true, "source": ..., "date": ...} */
+static sp_status read_flash_attention(const sp_json *value, bool *out, sp_error *err)
+{
+    static const char *const keys[] = {"value", "source", "date"};
+    sp_json figure;
+    SP_TRY(sp_json_object(value, "flash_attention", &figure, err));
+    SP_TRY(sp_json_only(&figure, keys, COUNT(keys), err));
+    SP_TRY(sp_json_bool(&figure, "value", out, err));
+    return sp_provenance_check(&figure, err);
+}
+
+static sp_status read_constants(const sp_json *value, bool complete, sp_engine_profile *profile,
+                                sp_error *err)
+{
+    const char *keys[COUNT(constants) + 2] = {"versions", "flash_attention"};
+    for (size_t i = 0; i < COUNT(constants); i++) {
+        keys[i + 2] = constants[i].key;
+    }
+    SP_TRY(sp_json_only(value, keys, COUNT(keys), err));
+    if (complete || sp_json_has(value, "flash_attention")) {
+        SP_TRY(read_flash_attention(value, &profile->flash_attention, err));
+    }
+    for (size_t i = 0; i < COUNT(constants); i++) {
+        if (!complete && !sp_json_has(value, constants[i].key)) continue;
+        SP_TRY(sp_figures_read(value, &constants[i], 1, profile, err));
+    }
+    return SP_OK;
+}
+
+/* ---- versions ---- */
+
+sp_status sp_engine_check_selector(const sp_json *object, const char *selector, sp_error *err)
+{
+    if (sp_version_select(selector, "0") != SP_VERSION_MALFORMED) return SP_OK;
+    const sp_json value = sp_json_get(object, "versions");
+    sp_json_fail(&value, err, SP_E_SYNTAX, "does not select versions");
+    return sp_fail_range(err, "*, >=0.12, or >=0.4,<0.12");
+}
+
+static sp_status fail_version(const char *name, const char *version, const sp_json *profiles,
+                              sp_error *err)
+{
+    sp_text known = {0};
+    for (size_t i = 0; i < sp_json_size(profiles); i++) {
+        const sp_json profile = sp_json_at(profiles, i);
+        const char *versions = "";
+        (void)sp_json_string(&profile, "versions", &versions, err);
+        sp_text_printf(&known, "%s%s", i > 0 ? " or " : "", versions);
+    }
+    sp_fail(err, SP_E_RANGE, "nothing is known of this version of %s", name);
+    sp_fail_value(err, "%s", version);
+    sp_fail_range(err, "%s", known.failed || known.length == 0 ? "" : known.data);
+    sp_text_fini(&known);
+    return err->status;
+}
+
+/* Reads one profile over the base; any.json, which has none, must state all. */
+static sp_status read_profile(const sp_json *value, const sp_engine_profile *base,
+                              sp_engine_profile *profile, sp_error *err)
+{
+    *profile = base != NULL ? *base : (sp_engine_profile){0};
+    SP_TRY(sp_json_string(value, "versions", &profile->versions, err));
+    SP_TRY(sp_engine_check_selector(value, profile->versions, err));
+    return read_constants(value, base == NULL, profile, err);
+}
+
+sp_status sp_engine_profile_read(struct sp_arena *arena, const sp_json *root, const char *version,
+                                 const sp_engine_profile *base, sp_engine *engine, sp_error *err)
+{
+    assert(engine->name != NULL && engine->versions == NULL);
+    sp_json profiles;
+    SP_TRY(sp_json_array(root, "profiles", &profiles, err));
+    for (size_t i = 0; i < sp_json_size(&profiles); i++) {
+        const sp_json value = sp_json_at(&profiles, i);
+        sp_engine_profile profile;
+        SP_TRY(read_profile(&value, base, &profile, err));
+        if (engine->versions != NULL) continue; /* later ones are only checked */
+        if (sp_version_select(profile.versions, version) != SP_VERSION_IN) continue;
+        SP_TRY(sp_text_keep(arena, profile.versions, &engine->versions, err));
+        profile.versions = engine->versions;
+        engine->profile = profile;
+    }
+    if (engine->versions != NULL) return SP_OK;
+    return fail_version(engine->name, version, &profiles, err);
+}
