@@ -36,11 +36,12 @@ static uint32_t gcd(uint32_t a, uint32_t b)
  * gcd(n stride, domain) consecutive ranks are sure to stay together. */
 static uint32_t members_inside(uint32_t domain, uint32_t n, uint32_t stride)
 {
-    const uint64_t span = (uint64_t)n * stride;
-    if (span <= domain && domain % (uint32_t)span == 0) {
+    const uint32_t span = n * stride; /* ranks of a plan: far below 2^32 */
+    if (span <= domain && domain % span == 0) {
         return n;
     }
-    const uint32_t together = span % domain == 0 ? domain : gcd((uint32_t)(span % domain), domain);
+    const uint32_t rest = span % domain;
+    const uint32_t together = rest == 0 ? domain : gcd(rest, domain);
     if (together <= stride) {
         return 1;
     }
@@ -66,6 +67,12 @@ sp_group sp_group_build(const sp_fabric *fabric, uint32_t n, uint32_t stride)
 {
     sp_group group = {.n = n, .fabric = fabric};
     assert(n > 0 && stride > 0);
+    if (n == 1) {
+        group.n_levels = 1;
+        group.inside[0] = 1;
+        group.one_level = true;
+        return group;
+    }
     while (group.n_levels < fabric->n_levels) {
         const uint32_t i = group.n_levels++;
         const bool last = i + 1 == fabric->n_levels;

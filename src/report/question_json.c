@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The question of an answer as a complete job: `shardplan train RESULT.json` asks it again. What only
+ * concerns the run (threads, formats, files) is left out. */
+#include "report/report_priv.h"
+#include "step/step.h"
+
+#ifndef SHARDPLAN_VERSION
+#define SHARDPLAN_VERSION "0"
+#endif
+
+void sp_json_put_version(sp_json_writer *w)
+{
+    sp_jw_open_object_compact(w, "shardplan");
+    sp_jw_string(w, "version", SHARDPLAN_VERSION);
+    sp_jw_close_object(w);
+}
+
+static void put_workload(sp_json_writer *w, const sp_question *q)
+{
+    sp_jw_open_object(w, "workload");
+    sp_jw_u64(w, "seq_len", q->seq_len);
+    sp_jw_u64(w, "global_batch", q->global_batch);
+    if (q->tokens > 0.0) sp_jw_double(w, "tokens", q->tokens);
+    sp_jw_string(w, "optimizer", q->optimizer);
+    sp_jw_close_object(w);
+}
+
+static void put_texts(sp_json_writer *w, const char *key, const char *const *texts, uint32_t n)
+{
+    sp_jw_open_array_compact(w, key);
+    for (uint32_t i = 0; i < n; i++) {
+        sp_jw_string(w, NULL, texts[i]);
+    }
+    sp_jw_close_array(w);
+}
+
+static void put_constraints(sp_json_writer *w, const sp_question *q)
+{
+    sp_jw_open_object(w, "constraints");
+    sp_jw_double(w, "max_network_ratio", q->max_network_ratio);
+    sp_jw_double(w, "headroom", q->headroom_ratio);
+    sp_jw_double(w, "reserve", q->reserve_bytes);
+    sp_jw_string(w, "use", q->use_upto ? "upto" : "all");
+    sp_jw_string(w, "space", q->space);
+    put_texts(w, "set", q->sets, q->n_sets);
+    put_texts(w, "where", q->wheres, q->n_wheres);
+    sp_jw_close_object(w);
+}
+
+static void put_objectives(sp_json_writer *w, const sp_problem *problem)
+{
+    sp_jw_open_array_compact(w, "objectives");
+    for (uint32_t i = 0; i < problem->n_objectives; i++) {
+        sp_jw_string(w, NULL, sp_problem_objective(problem, i)->name);
+    }
+    sp_jw_close_array(w);
+}
+
+/* A price with a source was read from the GPU's file; without, the user gave it. */
+static void put_prices(sp_json_writer *w, const sp_problem *problem)
+{
+    if (problem->usd_per_gpu_hour <= 0.0) return;
+    const sp_gpu *gpu = problem->cluster->gpu;
+    sp_jw_open_object(w, "prices");
+    sp_jw_double(w, "usd_per_gpu_hour", problem->usd_per_gpu_hour);
+    if (problem->question.usd_per_gpu_hour <= 0.0) {
+        sp_jw_string(w, "source", gpu->price_source);
+        sp_jw_string(w, "date", gpu->price_date);
+    }
+    sp_jw_close_object(w);
+}
+
+void sp_json_put_question(sp_json_writer *w, const char *key, const sp_problem *problem)
+{
+    const sp_question *q = &problem->question;
+    sp_jw_open_object(w, key);
+    sp_jw_string(w, "schema", "shardplan/job/1");
+    sp_jw_string(w, "command", "train");
+    sp_jw_string(w, "model", q->model);
+    sp_jw_string(w, "cluster", q->cluster);
+    sp_jw_string(w, "gpus", q->gpus);
+    sp_jw_string(w, "engine", q->engine);
+    put_workload(w, q);
+    put_constraints(w, q);
+    put_objectives(w, problem);
+    put_prices(w, problem);
+    sp_jw_string(w, "fingerprint", problem->fingerprint);
+    sp_jw_close_object(w);
+}
+
+void sp_json_put_model(sp_json_writer *w, const sp_problem *problem)
+{
+    const sp_parameters *p = &problem->parameters;
+    sp_jw_open_object(w, "model");
+    sp_jw_string(w, "name", problem->model->name);
+    sp_jw_open_object_compact(w, "parameters");
+    sp_jw_u64(w, "total", p->total);
+    sp_jw_u64(w, "active", p->active);
+    sp_jw_u64(w, "embedding", p->embedding);
+    sp_jw_close_object(w);
+    sp_jw_close_object(w);
+}

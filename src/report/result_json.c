@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The answer of a search in JSON. Everything but the object "search" (without space and exact) is the
+ * same bytes for any number of threads and ranks. */
+#include "report/report_priv.h"
+#include "step/step.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Admitted plans settled in a second: priced, refused by a rule, or skipped under a proven bound. */
+double sp_search_plans_per_s(const sp_search_result *result)
+{
+    const double settled = (double)result->counts.admitted;
+    return result->seconds > 0.0 ? settled / result->seconds : 0.0;
+}
+
+static void put_pruned(sp_json_writer *w, const sp_space *space, const sp_search_counts *counts)
+{
+    sp_jw_open_object(w, "pruned");
+    for (uint32_t rule = 0; rule < sp_space_rule_count(space); rule++) {
+        if (counts->pruned[rule] > 0) {
+            sp_jw_u64(w, sp_space_rule(space, rule)->name, counts->pruned[rule]);
+        }
+    }
+    sp_jw_close_object(w);
+}
+
+static void put_search(sp_json_writer *w, const sp_space *space, const sp_search_result *result)
+{
+    const sp_search_counts *counts = &result->counts;
+    sp_jw_open_object(w, "search");
+    sp_jw_u64(w, "space", counts->space);
+    sp_jw_u64(w, "admitted", counts->admitted);
+    sp_jw_u64(w, "evaluated", counts->evaluated);
+    sp_jw_u64(w, "feasible", counts->feasible);
+    put_pruned(w, space, counts);
+    sp_jw_u64(w, "uncovered", counts->uncovered);
+    sp_jw_bool(w, "exact", result->exact);
+    sp_jw_double(w, "covered", result->covered_ratio);
+    sp_jw_double(w, "seconds", result->seconds);
+    sp_jw_double(w, "plans_per_s", sp_search_plans_per_s(result));
+    sp_jw_double(w, "evaluations_per_s",
+                 result->seconds > 0.0 ? (double)counts->evaluated / result->seconds : 0.0);
+    sp_jw_u64(w, "threads", result->threads);
+    sp_jw_u64(w, "ranks", result->ranks);
+    sp_jw_u64(w, "ranks_lost", result->ranks_lost);
+    sp_jw_close_object(w);
+}
+
+static void put_point(sp_json_writer *w, const sp_space *space, const sp_point *point)
+{
+    const sp_priced priced = sp_price_point(space, point);
+    sp_jw_open_object(w, NULL);
+    sp_json_put_plan(w, space, &priced);
+    sp_jw_close_object(w);
+}
+
+static int by_first_objective(const void *a, const void *b)
+{
+    const sp_point *x = *(const sp_point *const *)a, *y = *(const sp_point *const *)b;
+    if (x->key[0] != y->key[0]) return x->key[0] < y->key[0] ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+/* The front is kept by id and shown by its first objective. */
+static void put_front(sp_json_writer *w, const sp_space *space, const sp_front *front)
+{
+    const sp_point **order = sp_alloc((front->n_points + 1) * sizeof *order);
+    if (order == NULL) {
+        w->out->failed = true;
+        return;
+    }
+    for (uint32_t i = 0; i < front->n_points; i++) {
+        order[i] = &front->points[i];
+    }
+    qsort(order, front->n_points, sizeof *order, by_first_objective);
+    sp_jw_open_array(w, "front");
+    for (uint32_t i = 0; i < front->n_points; i++) {
+        put_point(w, space, order[i]);
+    }
+    sp_jw_close_array(w);
+    sp_free(order);
+}
+
+static void put_layouts(sp_json_writer *w, const sp_space *space, const sp_search_result *result)
+{
+    sp_jw_open_array(w, "layouts");
+    for (uint32_t i = 0; i < result->n_layouts; i++) {
+        const sp_priced priced = sp_price_point(space, &result->layouts[i].best);
+        sp_jw_open_object(w, NULL);
+        sp_jw_u64(w, "variants", result->layouts[i].n_variants);
+        sp_json_put_plan(w, space, &priced);
+        sp_jw_close_object(w);
+    }
+    sp_jw_close_array(w);
+}
+
+/* Cells in which nothing means anything carry the name of the class of rules that says so. */
+static void put_cell(sp_json_writer *w, const sp_space *space, const sp_cell *cell)
+{
+    sp_jw_open_object_compact(w, NULL);
+    sp_jw_u64(w, "tp", cell->tp);
+    sp_jw_u64(w, "pp", cell->pp);
+    if (cell->feasible) {
+        char id[24];
+        (void)snprintf(id, sizeof id, "%" PRIu64, cell->best.id);
+        sp_jw_string(w, "best_id", id);
+    } else {
+        const bool known = cell->rule != UINT32_MAX;
+        sp_jw_string(w, "rule", known ? sp_space_rule(space, cell->rule)->name : "structure");
+        sp_jw_u64(w, "amount", cell->refused);
+    }
+    sp_jw_close_object(w);
+}
+
+static void put_ranked(sp_json_writer *w, const sp_space *space, const sp_best *best)
+{
+    sp_jw_open_array(w, "ranked");
+    for (uint32_t i = 0; i < best->n_points; i++) {
+        put_point(w, space, &best->points[i]);
+    }
+    sp_jw_close_array(w);
+}
+
+void sp_report_train_json(const sp_space *space, const sp_search_result *result,
+                          struct sp_text *out)
+{
+    const sp_problem *problem = sp_space_problem(space);
+    sp_json_writer w;
+    sp_jw_init(&w, out);
+    sp_jw_open_object(&w, NULL);
+    sp_jw_string(&w, "schema", "shardplan/result/1");
+    sp_json_put_version(&w);
+    sp_json_put_question(&w, "question", problem);
+    sp_json_put_model(&w, problem);
+    put_search(&w, space, result);
+    put_front(&w, space, &result->front);
+    put_ranked(&w, space, &result->ranked);
+    put_layouts(&w, space, result);
+    sp_jw_open_array(&w, "grid");
+    for (uint32_t i = 0; i < result->n_cells; i++) {
+        put_cell(&w, space, &result->cells[i]);
+    }
+    sp_jw_close_array(&w);
+    sp_jw_close_object(&w);
+    sp_text_add(out, "\n");
+}
