@@ -21,7 +21,7 @@
 #define SP_ENUM_PRECISION(X) X(SP_PRECISION_BF16, "bf16") X(SP_PRECISION_FP16, "fp16")
 /* Order of the dimensions over the GPUs, nearest first. */
 #define SP_ENUM_PLACEMENT(X)                                                                       \
-    X(SP_PLACEMENT_PP_LAST, "tp-dp-pp") X(SP_PLACEMENT_DP_LAST, "tp-pp-dp")
+    X(SP_PLACEMENT_PP_LAST, "tp_dp_pp") X(SP_PLACEMENT_DP_LAST, "tp_pp_dp")
 
 #define SP_ENUMERATOR(id, name) id,
 typedef enum sp_switch { SP_ENUM_SWITCH(SP_ENUMERATOR) } sp_switch;

@@ -81,7 +81,7 @@ static const char tiny_gpu[] =
         rate, "GB/s") ",\n"                                                                        \
                       " \"efficiency\": " FIGURE("0.5", "ratio") ", \"latency\": " FIGURE(         \
                           "2", "us") ",\n"                                                         \
-                                     " \"half_message\": " FIGURE("4", "MB") "}\n"
+                                     " \"half_message\": " FIGURE("4", "MB") ", \"base\": " FIGURE("5", "us") "}\n"
 
 static const char wire1_link[] = LINK("wire1", "wire", "gpu", "20");
 static const char wire2_link[] = LINK("wire2", "wire", "gpu", "40");

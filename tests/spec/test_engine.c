@@ -156,7 +156,7 @@ static void deepspeed_keeps_zero_and_pipelines_apart(void **state)
     check_dense("deepspeed", "tp=4,pp=2", "deepspeed-tp-without-pipeline");
     check_dense("deepspeed@0.15", "tp=4", "deepspeed-tp-version");
     check_dense("deepspeed", "tp=4,sp=on", "deepspeed-no-sp");
-    check_dense("deepspeed", "pp=4,placement=tp-pp-dp", "deepspeed-placement");
+    check_dense("deepspeed", "pp=4,placement=tp_pp_dp", "deepspeed-placement");
     check_experts("deepspeed", "ep=8,zero=2", "");
     check_experts("deepspeed", "ep=8,zero=3", "deepspeed-ep-zero");
 }

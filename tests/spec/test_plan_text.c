@@ -35,7 +35,7 @@ static void a_plan_is_read_from_its_text(void **state)
 {
     (void)state;
     const sp_plan plan = parse("gpus=1536,pp=16,tp=8,schedule=interleaved,vpp=3,sp=on,zero=1,"
-                               "recompute=selective,placement=tp-pp-dp,micro_batch=2");
+                               "recompute=selective,placement=tp_pp_dp,micro_batch=2");
     assert_int_equal(plan.gpus, 1536);
     assert_int_equal(plan.tp, 8);
     assert_int_equal(plan.pp, 16);
@@ -114,7 +114,7 @@ static void the_longest_text_fits(void **state)
 {
     (void)state;
     sp_plan plan = parse("gpus=16777216,tp=65535,pp=65535,ep=65535,micro_batch=16777216,vpp=65535,"
-                         "zero=3,placement=tp-pp-dp,recompute=selective,schedule=interleaved,"
+                         "zero=3,placement=tp_pp_dp,recompute=selective,schedule=interleaved,"
                          "stage_layers=weighted,precision=fp16,sp=on,tp_overlap=on,dp_overlap=on");
     char text[SP_PLAN_TEXT_BYTES];
     assert_true(sp_plan_format(&plan, text, sizeof text) < SP_PLAN_TEXT_BYTES);
