@@ -94,18 +94,18 @@ sp_op sp_graph_head(const sp_model *model, const sp_shape *shape, const sp_shard
                    .flops = 2.0 * shape->tokens * columns * model->hidden};
 }
 
-double sp_graph_forward_flops(const sp_model *model, const sp_parameters *parameters, double length,
-                              double tokens)
+double sp_graph_forward_flops(const sp_model *model, double length, double tokens)
 {
-    const double table = (double)model->vocab * model->hidden;
-    const double positions = (double)model->positions * model->hidden;
-    /* A tied table is counted once in `active` and works as the head; an untied one is a look-up. */
-    const double matrices = (double)parameters->active - positions - (model->tied_embeddings ? 0.0 : table);
-    double attention = 0.0;
+    const sp_shape shape = {
+        .sequences = tokens / length, .tokens = tokens, .length = length, .context = length / 2.0};
+    const sp_sharding whole = {.tp = 1, .ep = 1, .etp = 1};
+    double flops = sp_graph_head(model, &shape, &whole).flops;
     for (uint32_t r = 0; r < model->n_runs; r++) {
-        const sp_attention *a = &model->kinds[model->runs[r].kind].attention;
-        const double seen = a->window && a->window < length / 2.0 ? a->window : length / 2.0;
-        attention += 4.0 * seen * a->heads * a->head_dim * model->runs[r].count;
+        sp_layer_work work;
+        sp_graph_layer(model, &model->kinds[model->runs[r].kind], &shape, &whole, true, &work);
+        for (uint32_t i = 0; i < work.n_ops; i++) {
+            flops += model->runs[r].count * work.ops[i].flops;
+        }
     }
-    return tokens * (2.0 * matrices + attention);
+    return flops;
 }

@@ -80,8 +80,7 @@ sp_op sp_graph_head(const sp_model *model, const sp_shape *shape, const sp_shard
 
 /* FLOPs of a forward pass of the whole model over `tokens` tokens of sequences of `length`: every
  * matrix product and the causal attention core; the input embedding is a look-up and costs none. */
-double sp_graph_forward_flops(const sp_model *model, const sp_parameters *parameters, double length,
-                              double tokens);
+double sp_graph_forward_flops(const sp_model *model, double length, double tokens);
 
 /* ---- a block kind (layers.def) ------------------------------------------------------------------ */
 typedef struct sp_block {

@@ -51,11 +51,12 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
 
     sp_op_stream(work, "attention_norm", 4.0 * h * whole)->kept_bytes = 2.0 * h * whole;
     sp_op_gemm(work, "qkv_projection", tokens, qkv, h)->kept_bytes = 2.0 * h * whole;
-    if (model->positions == 0) {
-        sp_op_stream(work, "rotary", 4.0 * (qkv - kv_heads_local(a, shard->tp) * a->head_dim) * tokens);
-    }
+    const double qk = qkv - kv_heads_local(a, shard->tp) * a->head_dim;
     if (a->qk_norm) {
-        sp_op_stream(work, "qk_norm", 4.0 * qkv * tokens);
+        sp_op_stream(work, "qk_norm", 4.0 * qk * tokens);
+    }
+    if (model->positions == 0) {
+        sp_op_stream(work, "rotary", 4.0 * qk * tokens);
     }
     add_core(a, s, heads, flash, model->dropout, work);
     work->ops[work->n_ops - 1].kept_bytes += 2.0 * qkv * tokens;

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #define MAX_COLUMNS 32u
-#define GAP         2u
 
 void sp_grid_init(sp_grid *grid, uint32_t max_columns, uint32_t max_rows)
 {
@@ -25,12 +24,12 @@ void sp_grid_fini(sp_grid *grid)
     sp_arena_fini(&grid->arena);
 }
 
-uint32_t sp_grid_column_add(sp_grid *grid, const char *header, bool right, uint8_t rank)
+uint32_t sp_grid_column_add(sp_grid *grid, const char *header, sp_grid_align align, uint8_t rank)
 {
     assert(grid->n_rows == 0 && grid->n_columns < MAX_COLUMNS);
-    if (!grid->failed) {
-        grid->columns[grid->n_columns] = (sp_grid_column){header, right, rank};
-    }
+    const char *copy = sp_arena_strdup(&grid->arena, header);
+    grid->failed = grid->failed || copy == NULL;
+    if (!grid->failed) grid->columns[grid->n_columns] = (sp_grid_column){copy, align, rank};
     return grid->n_columns++;
 }
 
@@ -67,11 +66,16 @@ static void measure(const sp_grid *grid, size_t *widths)
     }
 }
 
+static size_t gap_of(const sp_grid *grid, uint32_t column)
+{
+    return grid->columns[column].align == SP_RIGHT_CLOSE ? 1 : 2;
+}
+
 static size_t line_width(const sp_grid *grid, const size_t *widths, uint32_t indent)
 {
     size_t total = indent;
     for (uint32_t c = 0; c < grid->n_columns; c++) {
-        if (widths[c] > 0) total += widths[c] + (total > indent ? GAP : 0);
+        if (widths[c] > 0) total += widths[c] + (total > indent ? gap_of(grid, c) : 0);
     }
     return total;
 }
@@ -111,16 +115,17 @@ static void write_line(const layout *l, uint32_t row, struct sp_text *line)
     for (uint32_t c = 0; c < l->grid->n_columns; c++) {
         if (l->widths[c] == 0) continue;
         const sp_grid_column *column = &l->grid->columns[c];
+        const bool right = column->align != SP_LEFT;
         const char *text = row == UINT32_MAX ? column->header : cell_of(l->grid, row, c);
         const size_t rest = l->widths[c] - strlen(text);
-        owed += (first ? 0 : GAP) + (column->right ? rest : 0);
+        owed += (first ? 0 : gap_of(l->grid, c)) + (right ? rest : 0);
         first = false;
         if (text[0] != '\0') {
             add_blanks(line, owed);
             sp_text_add(line, text);
             owed = 0;
         }
-        owed += column->right ? 0 : rest;
+        owed += right ? 0 : rest;
     }
 }
 
@@ -170,7 +175,7 @@ void sp_grid_write_markdown(const sp_grid *grid, struct sp_text *out)
     }
     sp_text_add(out, "\n|");
     for (uint32_t c = 0; c < grid->n_columns; c++) {
-        sp_text_add(out, grid->columns[c].right ? "---:|" : "---|");
+        sp_text_add(out, grid->columns[c].align != SP_LEFT ? "---:|" : "---|");
     }
     for (uint32_t r = 0; r < grid->n_rows; r++) {
         sp_text_add(out, "\n|");

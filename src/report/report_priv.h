@@ -30,10 +30,16 @@ void sp_tone_add(struct sp_text *out, bool color, sp_tone tone, const char *text
 void sp_text_wrap(struct sp_text *out, const char *words, uint32_t width, uint32_t indent);
 
 /* ---- grid.c: a table of text --------------------------------------------------------------------- */
+typedef enum sp_grid_align {
+    SP_LEFT,
+    SP_RIGHT,      /* numbers */
+    SP_RIGHT_CLOSE /* with one blank before it instead of two */
+} sp_grid_align;
+
 typedef struct sp_grid_column {
     const char *header;
-    bool right;       /* numbers stand right */
-    uint8_t rank;     /* where a line is too long, the column with the largest rank goes first; 0 stays */
+    sp_grid_align align;
+    uint8_t rank; /* where a line is too long, the column with the largest rank goes first; 0 stays */
 } sp_grid_column;
 
 typedef struct sp_grid {
@@ -48,7 +54,8 @@ typedef struct sp_grid {
 /* Memory failures are kept in grid->failed and passed on to the text. */
 void sp_grid_init(sp_grid *grid, uint32_t max_columns, uint32_t max_rows);
 void sp_grid_fini(sp_grid *grid);
-uint32_t sp_grid_column_add(sp_grid *grid, const char *header, bool right, uint8_t rank);
+/* The header is copied. */
+uint32_t sp_grid_column_add(sp_grid *grid, const char *header, sp_grid_align align, uint8_t rank);
 uint32_t sp_grid_row_add(sp_grid *grid, sp_tone tone);
 /* Sets a cell of the last row. */
 void sp_grid_set(sp_grid *grid, uint32_t column, const char *text);

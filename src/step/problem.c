@@ -240,7 +240,7 @@ static sp_status derive(sp_problem *problem, sp_error *err)
     }
     problem->recipe = sp_recipe_adamw(problem->profile->grad_bytes);
     problem->forward_flops =
-        sp_graph_forward_flops(problem->model, &problem->parameters, (double)q->seq_len,
+        sp_graph_forward_flops(problem->model, (double)q->seq_len,
                                (double)q->seq_len * (double)q->global_batch);
     problem->usd_per_gpu_hour = q->usd_per_gpu_hour > 0.0 ? q->usd_per_gpu_hour : gpu->usd_per_hour;
     problem->allowed_bytes = gpu->memory_bytes * (1.0 - q->headroom_ratio);

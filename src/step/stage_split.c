@@ -22,7 +22,7 @@ static double head_weight(const sp_problem *problem)
 {
     const double head = 2.0 * problem->model->vocab * (double)problem->model->hidden;
     const double all =
-        sp_graph_forward_flops(problem->model, &problem->parameters, (double)problem->question.seq_len, 1.0);
+        sp_graph_forward_flops(problem->model, (double)problem->question.seq_len, 1.0);
     return head * problem->model->n_layers / (all - head);
 }
 

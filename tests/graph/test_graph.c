@@ -169,9 +169,8 @@ static double operator_flops(const sp_model *model, double b, double s)
 
 static void flops_add_up(const sp_model *model)
 {
-    const sp_parameters parameters = sp_model_parameters(model);
     for (double s = 512; s <= 8192; s *= 4) {
-        const double whole = sp_graph_forward_flops(model, &parameters, s, 2 * s);
+        const double whole = sp_graph_forward_flops(model, s, 2 * s);
         const double operators = operator_flops(model, 2, s);
         if (whole < operators * (1 - 1e-12) || whole > operators * (1 + 1e-12)) {
             fail_msg("%s, %.0f tokens: the operators do %.17g FLOPs, the model %.17g (%+.3g %%)",

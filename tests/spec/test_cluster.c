@@ -155,8 +155,8 @@ static void summarise_level(const sp_level *level, sp_text *out)
     if (level->oversubscription > 1.0) {
         sp_text_printf(out, " / %g", level->oversubscription);
     }
-    sp_text_printf(out, ", %g us, half at %g MB\n", level->latency_s * 1e6,
-                   level->half_bytes / 1e6);
+    sp_text_printf(out, ", %g us + %g us a step, half at %g MB\n", level->base_s * 1e6,
+                   level->latency_s * 1e6, level->half_bytes / 1e6);
 }
 
 static void summarise(const sp_cluster *cluster, sp_text *out)

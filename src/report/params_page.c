@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What was read from a model: exact parameter counts, its layers, and what was assumed. */
+#include "report/report_priv.h"
+
+#include <inttypes.h>
+
+static void add_count(struct sp_text *out, const char *name, uint64_t n, const char *meaning)
+{
+    sp_text_printf(out, "  %-14s %19s  %s\n", name, sp_word_count(n).text, meaning);
+}
+
+static void add_kind(struct sp_text *out, const sp_layer_kind *kind)
+{
+    const sp_attention *a = &kind->attention;
+    const sp_ffn *f = &kind->ffn;
+    sp_text_printf(out, "%u heads of %u, %u for keys and values", a->heads, a->head_dim,
+                   a->kv_heads);
+    if (a->window > 0) sp_text_printf(out, ", window %u", a->window);
+    if (f->ffn > 0) sp_text_printf(out, "; feed-forward %u%s", f->ffn, f->gated ? ", gated" : "");
+    if (f->n_experts > 0) {
+        sp_text_printf(out, "; %u of %u experts of %u", f->top_k, f->n_experts, f->expert_ffn);
+    }
+    if (f->shared_ffn > 0) sp_text_printf(out, " and a shared one of %u", f->shared_ffn);
+    sp_text_add(out, "\n");
+}
+
+static void add_layers(struct sp_text *out, const sp_model *model)
+{
+    sp_text_printf(out, "\n%u layers of width %u, vocabulary %s%s\n", model->n_layers, model->hidden,
+                   sp_word_count(model->vocab).text,
+                   model->tied_embeddings ? ", head and embedding are one table" : "");
+    for (uint32_t r = 0; r < model->n_runs; r++) {
+        sp_text_printf(out, "  %5u x  ", model->runs[r].count);
+        add_kind(out, &model->kinds[model->runs[r].kind]);
+    }
+}
+
+void sp_report_params_page(const sp_model *model, struct sp_text *out)
+{
+    const sp_parameters p = sp_model_parameters(model);
+    sp_text_printf(out, "%s (%s)\n\nParameters\n", model->name, model->model_type);
+    add_count(out, "total", p.total, "");
+    add_count(out, "active", p.active, "used by one token");
+    add_count(out, "embedding", p.embedding, "token table");
+    add_count(out, "head", p.head, p.head == 0 ? "the token table is used" : "output");
+    add_count(out, "non-embedding", p.non_embedding, "all but these two");
+    add_layers(out, model);
+    if (model->n_assumptions > 0) sp_text_add(out, "\nAssumptions\n");
+    for (uint32_t i = 0; i < model->n_assumptions; i++) {
+        sp_text_printf(out, "  %s\n", model->assumptions[i]);
+    }
+    sp_text_printf(out, "\nSource: %s\n", model->source);
+}
+
+void sp_report_params_json(const sp_model *model, struct sp_text *out)
+{
+    const sp_parameters p = sp_model_parameters(model);
+    sp_json_writer w;
+    sp_jw_init(&w, out);
+    sp_jw_open_object(&w, NULL);
+    sp_jw_string(&w, "schema", "shardplan/params/1");
+    sp_jw_string(&w, "model", model->name);
+    sp_jw_string(&w, "model_type", model->model_type);
+    sp_jw_open_object(&w, "parameters");
+    sp_jw_u64(&w, "total", p.total);
+    sp_jw_u64(&w, "embedding", p.embedding);
+    sp_jw_u64(&w, "non_embedding", p.non_embedding);
+    sp_jw_u64(&w, "active", p.active);
+    sp_jw_close_object(&w);
+    sp_jw_open_array(&w, "assumptions");
+    for (uint32_t i = 0; i < model->n_assumptions; i++) {
+        sp_jw_string(&w, NULL, model->assumptions[i]);
+    }
+    sp_jw_close_array(&w);
+    sp_jw_close_object(&w);
+    sp_text_add(out, "\n");
+}
