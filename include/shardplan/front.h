@@ -23,6 +23,8 @@ typedef struct sp_front {
     uint32_t n_keys;
     uint32_t n_points, capacity;
     sp_point *points;
+    double *block_least; /* of each run of 16 points the smallest of every key: a first look      */
+    uint32_t hint;       /* the point that covered the last one                                   */
 } sp_front;
 
 sp_status sp_front_init(sp_front *front, uint32_t n_keys, sp_error *err);

@@ -90,12 +90,16 @@ const char *sp_list_name(sp_list_kind kind); /* "models" */
 sp_status sp_report_list(const char *home, sp_list_kind kind, bool json,
                          const sp_report_options *options, struct sp_text *out, sp_error *err);
 
-/* What a search of the space would mean: its axes and how many plans it holds, from a sample that is
- * the same each time. seconds_per_plan is what one estimate takes here; 0 leaves the time out. */
+/* ---- before a search ---------------------------------------------------------------------------- */
+/* How many plans a space holds, from a sample of its ids that is the same each time. */
 typedef struct sp_sample {
     uint64_t tried, admitted;
-    uint64_t estimated; /* of the admitted ones; the caller times sp_sample_space */
+    sp_plan plan; /* an admitted one, when there is one */
 } sp_sample;
 sp_sample sp_sample_space(const sp_space *space, uint64_t n_tries);
+
+/* The axes of a space, its size, how long a search may take when one estimate takes seconds_per_plan
+ * (0 leaves the time out), and what memory the process has taken so far. */
 void sp_report_dry_run(const sp_space *space, const sp_sample *sample, double seconds_per_plan,
-                       uint32_t threads, struct sp_text *out);
+                       double resident_bytes, uint32_t threads, const sp_report_options *options,
+                       struct sp_text *out);

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 typedef struct sp_progress {
-    uint64_t done, total;     /* geometries settled, of those that admit anything                 */
+    uint64_t done, total;     /* layouts settled, of those that may hold a plan                    */
     uint64_t evaluated;
     double seconds, plans_per_s;
     uint32_t front_points;
@@ -66,6 +66,7 @@ typedef struct sp_search_result {
     double covered_ratio; /* of the ids */
     double seconds;
     uint32_t threads, ranks, ranks_lost;
+    char warning[256];    /* a sentence on what slowed the search down, or ""                     */
 } sp_search_result;
 
 sp_status sp_search_run(const sp_space *space, const sp_search_options *options,

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BAR_CHARS 30u
+#define BAR_CHARS 20u
 
 /* One line of a section: "  forward      3.104 s   27.3 %  ########  forward passes" */
 static void add_bar(struct sp_text *out, double ratio)
@@ -93,7 +93,12 @@ static void add_memory(const sp_problem *problem, const sp_estimate *e, const sp
     }
     add_memory_part(m, "fragmentation", m->reserved_peak_bytes - m->allocated_peak_bytes,
                     "held by the allocator", out);
-    add_memory_part(m, "free", m->usable_bytes - m->peak_bytes, "left of the device", out);
+    const double free_bytes = m->usable_bytes - m->peak_bytes;
+    if (free_bytes >= 0.0) {
+        add_memory_part(m, "free", free_bytes, "left of the device", out);
+    } else {
+        add_memory_part(m, "missing", -free_bytes, "more than the device has", out);
+    }
 }
 
 static void add_sent(struct sp_text *out, const char *name, double bytes)
@@ -182,9 +187,9 @@ static void add_plan(const sp_space *space, const sp_priced *p, const sp_report_
         sp_text_add(out, ", outside the space of the question: no id\n");
     }
     struct sp_text engines = {0};
-    sp_plan_runs_on(space, &p->plan, " ", &engines);
+    if (p->priced) sp_plan_runs_on(space, &p->plan, " ", &engines);
     sp_text_printf(out, "runs on  %s\n",
-                   engines.length > 0 ? engines.data : "none of the frameworks asked for");
+                   engines.length > 0 ? engines.data : p->priced ? "none of the frameworks asked for" : "nothing: it cannot be built");
     out->failed = out->failed || engines.failed;
     sp_text_fini(&engines);
 }

@@ -22,10 +22,12 @@ static void put_axes(sp_json_writer *w, const sp_plan *plan)
     sp_jw_close_object(w);
 }
 
-static void put_runs_on(sp_json_writer *w, const sp_space *space, const sp_plan *plan)
+/* A plan that cannot be built runs on nothing. */
+static void put_runs_on(sp_json_writer *w, const sp_space *space, const sp_priced *priced)
 {
     const sp_engine *engines[SP_MAX_ENGINES];
-    const uint32_t n = sp_space_runs_on(space, plan, engines, SP_MAX_ENGINES);
+    const uint32_t n =
+        priced->priced ? sp_space_runs_on(space, &priced->plan, engines, SP_MAX_ENGINES) : 0;
     sp_jw_open_array_compact(w, "runs_on");
     for (uint32_t i = 0; i < n; i++) {
         char name[128];
@@ -86,7 +88,7 @@ void sp_json_put_plan(sp_json_writer *w, const sp_space *space, const sp_priced 
     put_axes(w, &priced->plan);
     sp_jw_u64(w, "dp", priced->plan.dp);
     sp_jw_u64(w, "accumulation", priced->plan.accumulation);
-    put_runs_on(w, space, &priced->plan);
+    put_runs_on(w, space, priced);
     sp_jw_string(w, "verdict", verdict_of(priced));
     if (priced->rule != UINT32_MAX) {
         const sp_rule_info *rule = sp_space_rule(space, priced->rule);

@@ -50,6 +50,15 @@ uint32_t sp_plan_n_settings(const sp_plan *plan)
     return n;
 }
 
+void sp_plan_short_layout(const sp_problem *problem, const sp_plan *plan, char *text,
+                          size_t capacity)
+{
+    char gpus[24] = "", experts[16] = "";
+    if (problem->n_gpus_values > 1) (void)snprintf(gpus, sizeof gpus, "%u GPUs ", plan->gpus);
+    if (sp_problem_has_experts(problem)) (void)snprintf(experts, sizeof experts, " ep%u", plan->ep);
+    (void)snprintf(text, capacity, "%stp%u pp%u%s dp%u", gpus, plan->tp, plan->pp, experts, plan->dp);
+}
+
 void sp_plan_short_settings(const sp_plan *plan, char *text, size_t capacity)
 {
     static const char *const recompute[SP_N_RECOMPUTE] = {"", " sel", " full"};

@@ -70,12 +70,20 @@ bool sp_field_applies(const sp_problem *problem, uint32_t field);
 bool sp_problem_has_experts(const sp_problem *problem);
 /* Settings that are not at their default, the number of GPUs aside. */
 uint32_t sp_plan_n_settings(const sp_plan *plan);
-/* "mb2 vpp5 z1 sel sp ot od" */
+/* "tp8 pp2 dp4", with the GPUs where they vary and ep where there are experts */
+void sp_plan_short_layout(const sp_problem *problem, const sp_plan *plan, char *text,
+                          size_t capacity);
+/* "mb2 v5 z1 sel sp ot od" */
 void sp_plan_short_settings(const sp_plan *plan, char *text, size_t capacity);
 /* "megatron >=0.12, torchtitan >=0.2" into text, with `at` between name and versions. */
 void sp_plan_runs_on(const sp_space *space, const sp_plan *plan, const char *at,
                      struct sp_text *out);
 sp_priced sp_price_point(const sp_space *space, const sp_point *point);
+
+/* ---- points.c ------------------------------------------------------------------------------------ */
+void sp_points_sort(sp_point *points, uint32_t n);
+/* A sorted copy of a front; NULL when memory is gone. sp_free it. */
+sp_point *sp_points_of_front(const sp_front *front);
 
 /* ---- json parts ---------------------------------------------------------------------------------- */
 void sp_json_put_version(sp_json_writer *w);
@@ -111,13 +119,53 @@ void sp_summary_search(const sp_space *space, const sp_search_result *result,
 double sp_search_plans_per_s(const sp_search_result *result);
 
 /* ---- probe.c: a second look at a space for the plan that misses its limits least ------------------ */
+typedef enum sp_probe_until { SP_PROBE_ALL, SP_PROBE_ADMITTED, SP_PROBE_FITS } sp_probe_until;
+
 typedef struct sp_probe {
-    bool admitted;      /* some plan means something */
-    bool allowed;       /* and an engine and --where let it through */
-    sp_plan least_plan; /* of the allowed ones, the one that needs the least memory */
+    bool admitted;      /* some plan means something                                           */
+    bool allowed;       /* and an engine and --where let it through                            */
+    sp_plan least_plan; /* of the allowed ones, the one that needs the least memory            */
     sp_memory least;
-    bool fits;              /* some allowed plan fits the memory */
-    sp_plan quiet_plan;     /* of those, the one with the least exposed network */
+    bool fits;          /* some allowed plan fits the memory                                   */
+    sp_plan quiet_plan; /* of those, the one with the least exposed network                    */
     double quiet_ratio;
 } sp_probe;
-void sp_probe_space(const sp_space *space, bool stop_at_admitted, sp_probe *out);
+
+/* Looks at the largest number of GPUs and the smallest micro-batches. */
+void sp_probe_space(const sp_space *space, sp_probe_until until, sp_probe *out);
+/* The same question on `gpus` GPUs. */
+sp_status sp_probe_gpus(const sp_problem *problem, uint32_t gpus, sp_probe_until until,
+                        sp_probe *out, sp_error *err);
+
+/* ---- listing.c: rows of a list ------------------------------------------------------------------------ */
+#define SP_LISTING_ROWS 4096u
+
+typedef struct sp_listing {
+    sp_arena arena;
+    const char *home;
+    bool json;
+    sp_json_writer writer;
+    sp_grid grid;
+    const char *const *keys;
+    uint32_t n_keys, column, n_rows;
+} sp_listing;
+
+/* document receives the JSON form. */
+void sp_listing_init(sp_listing *l, const char *home, bool json, struct sp_text *document);
+void sp_listing_fini(sp_listing *l);
+/* Columns: keys of JSON, headers of the table; bit i of `numbers` says that column i stands right. */
+void sp_listing_begin(sp_listing *l, const char *const *keys, const char *const *headers,
+                      uint32_t n, uint32_t numbers);
+/* False when there is no room for more; otherwise put every column, then end the row. */
+bool sp_listing_row(sp_listing *l);
+void sp_listing_row_end(sp_listing *l);
+void sp_listing_text(sp_listing *l, const char *text);
+void sp_listing_count(sp_listing *l, uint64_t n);
+/* word is what people read; 0 means not known and is left out. */
+void sp_listing_number(sp_listing *l, double x, sp_word word);
+
+/* ---- list_files.c -------------------------------------------------------------------------------------- */
+sp_status sp_list_models(sp_listing *l, sp_error *err);
+sp_status sp_list_hardware(sp_listing *l, sp_error *err);
+sp_status sp_list_engines(sp_listing *l, sp_error *err);
+sp_status sp_list_rules(sp_listing *l, sp_error *err);

@@ -4,7 +4,6 @@
 #include "step/step.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 static void add_cell(struct sp_text *out, const char *text)
 {
@@ -79,7 +78,7 @@ void sp_csv_plan(const sp_space *space, const sp_priced *priced, struct sp_text 
     add_cell(out, text);
     add_axes(out, &priced->plan);
     struct sp_text runs_on = {0};
-    sp_plan_runs_on(space, &priced->plan, "@", &runs_on);
+    if (priced->priced) sp_plan_runs_on(space, &priced->plan, "@", &runs_on);
     add_cell(out, runs_on.length > 0 ? runs_on.data : "");
     out->failed = out->failed || runs_on.failed;
     sp_text_fini(&runs_on);
@@ -97,13 +96,6 @@ void sp_csv_plan(const sp_space *space, const sp_priced *priced, struct sp_text 
 }
 
 /* ---- the plans of an answer, each once ---- */
-
-static int by_first_objective(const void *a, const void *b)
-{
-    const sp_point *x = a, *y = b;
-    if (x->key[0] != y->key[0]) return x->key[0] < y->key[0] ? -1 : 1;
-    return (x->id > y->id) - (x->id < y->id);
-}
 
 static bool holds(const sp_point *points, uint32_t n, uint64_t id)
 {
@@ -125,7 +117,7 @@ static uint32_t gather(const sp_search_result *result, sp_point *points)
     for (uint32_t i = 0; i < result->n_layouts; i++) {
         points[n++] = result->layouts[i].best;
     }
-    qsort(points, n, sizeof *points, by_first_objective);
+    sp_points_sort(points, n);
     for (uint32_t i = 0; i < n; i++) {
         if (kept == 0 || points[kept - 1].id != points[i].id) points[kept++] = points[i];
     }

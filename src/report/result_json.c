@@ -6,7 +6,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 /* Admitted plans settled in a second: priced, refused by a rule, or skipped under a proven bound. */
 double sp_search_plans_per_s(const sp_search_result *result)
@@ -56,31 +55,20 @@ static void put_point(sp_json_writer *w, const sp_space *space, const sp_point *
     sp_jw_close_object(w);
 }
 
-static int by_first_objective(const void *a, const void *b)
-{
-    const sp_point *x = *(const sp_point *const *)a, *y = *(const sp_point *const *)b;
-    if (x->key[0] != y->key[0]) return x->key[0] < y->key[0] ? -1 : 1;
-    return (x->id > y->id) - (x->id < y->id);
-}
-
 /* The front is kept by id and shown by its first objective. */
 static void put_front(sp_json_writer *w, const sp_space *space, const sp_front *front)
 {
-    const sp_point **order = sp_alloc((front->n_points + 1) * sizeof *order);
-    if (order == NULL) {
+    sp_point *points = sp_points_of_front(front);
+    if (points == NULL) {
         w->out->failed = true;
         return;
     }
-    for (uint32_t i = 0; i < front->n_points; i++) {
-        order[i] = &front->points[i];
-    }
-    qsort(order, front->n_points, sizeof *order, by_first_objective);
     sp_jw_open_array(w, "front");
     for (uint32_t i = 0; i < front->n_points; i++) {
-        put_point(w, space, order[i]);
+        put_point(w, space, &points[i]);
     }
     sp_jw_close_array(w);
-    sp_free(order);
+    sp_free(points);
 }
 
 static void put_layouts(sp_json_writer *w, const sp_space *space, const sp_search_result *result)

@@ -3,8 +3,6 @@
 #include "report/report_priv.h"
 #include "step/step.h"
 
-#include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* A line that is built first and painted whole. */
@@ -63,7 +61,9 @@ void sp_summary_question(const sp_problem *problem, const sp_report_options *opt
     add_line(out, options->color, SP_TONE_STRONG, &line);
     sp_text_printf(&line, "%s x %s tokens a step, %s", sp_word_count(q->global_batch).text,
                    sp_word_count(q->seq_len).text, q->optimizer);
-    if (q->tokens > 0.0) sp_text_printf(&line, ", %.4g tokens in all", q->tokens);
+    if (q->tokens > 0.0) {
+        sp_text_printf(&line, ", %s tokens in all", sp_word_number(q->tokens).text);
+    }
     add_limits(&line, problem);
     add_line(out, false, SP_TONE_PLAIN, &line);
 }
@@ -91,7 +91,7 @@ static void add_pruned(struct sp_text *line, const sp_space *space, const sp_sea
         [SP_RULE_NETWORK] = "wait too long for the network",
     };
     const char *before = "Left out: ";
-    for (sp_rule_class class = 0; class < SP_N_RULE_CLASSES; class ++) {
+    for (sp_rule_class class = 0; class < SP_N_RULE_CLASSES; class++) {
         const uint64_t n = pruned_by_class(space, counts, class);
         if (n == 0) continue;
         sp_text_printf(line, "%s%s %s", before, sp_word_count(n).text, words[class]);

@@ -6,7 +6,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define SHOWN_FRONT 6u
@@ -102,26 +101,22 @@ static void add_reading(const sp_row *rows, uint32_t n_rows, const sp_report_opt
 
 /* ---- the front ---- */
 
-static int by_first_objective(const void *a, const void *b)
+static bool is_shown(const sp_row *rows, uint32_t n_rows, uint64_t id)
 {
-    const sp_point *x = a, *y = b;
-    if (x->key[0] != y->key[0]) return x->key[0] < y->key[0] ? -1 : 1;
-    return (x->id > y->id) - (x->id < y->id);
+    for (uint32_t r = 0; r < n_rows; r++) {
+        if (rows[r].priced.id == id) return true;
+    }
+    return false;
 }
 
-/* Points of the front that no row shows, by the first objective. */
+/* Points of the front that no row shows, in order; NULL when memory is gone. */
 static sp_point *front_rest(const sp_front *front, const sp_row *rows, uint32_t n_rows, uint32_t *n)
 {
     *n = 0;
-    sp_point *rest = sp_alloc((front->n_points + 1) * sizeof *rest);
+    sp_point *rest = sp_points_of_front(front);
     for (uint32_t i = 0; rest != NULL && i < front->n_points; i++) {
-        bool shown = false;
-        for (uint32_t r = 0; r < n_rows && !shown; r++) {
-            shown = rows[r].priced.id == front->points[i].id;
-        }
-        if (!shown) rest[(*n)++] = front->points[i];
+        if (!is_shown(rows, n_rows, rest[i].id)) rest[(*n)++] = rest[i];
     }
-    if (rest != NULL) qsort(rest, *n, sizeof *rest, by_first_objective);
     return rest;
 }
 
@@ -130,25 +125,28 @@ static sp_word objective_word(const sp_objective *objective, double value)
     if (strcmp(objective->unit, "bytes") == 0) return sp_word_gib(value);
     if (strcmp(objective->unit, "ratio") == 0) return sp_word_percent(value);
     if (strcmp(objective->unit, "usd") == 0) return sp_word_usd(value);
+    if (strcmp(objective->unit, "GPUs") == 0) return sp_word_count((uint64_t)value);
     return sp_word_number(value);
 }
 
-static void add_front_row(const sp_space *space, const sp_point *point, uint32_t n_objectives,
-                          sp_grid *grid)
+static void add_front_row(const sp_space *space, const sp_point *point, sp_grid *grid)
 {
     const sp_problem *problem = sp_space_problem(space);
     const sp_priced priced = sp_price_point(space, point);
-    char text[SP_PLAN_TEXT_BYTES], id[24];
-    (void)sp_plan_format(&priced.plan, text, sizeof text);
+    const uint32_t n = sp_problem_n_objectives(problem);
+    char layout[64], settings[96], id[24];
+    sp_plan_short_layout(problem, &priced.plan, layout, sizeof layout);
+    sp_plan_short_settings(&priced.plan, settings, sizeof settings);
     (void)snprintf(id, sizeof id, "%" PRIu64, point->id);
     sp_grid_row_add(grid, SP_TONE_PLAIN);
-    for (uint32_t k = 0; k < n_objectives; k++) {
+    for (uint32_t k = 0; k < n; k++) {
         const sp_word word =
             objective_word(sp_problem_objective(problem, k), priced.estimate.objective[k]);
         sp_grid_set(grid, k, word.text);
     }
-    sp_grid_set(grid, n_objectives, text);
-    sp_grid_set(grid, n_objectives + 1, id);
+    sp_grid_set(grid, n, layout);
+    sp_grid_set(grid, n + 1, settings);
+    sp_grid_set(grid, n + 2, id);
 }
 
 static void front_columns(const sp_problem *problem, sp_grid *grid)
@@ -160,32 +158,44 @@ static void front_columns(const sp_problem *problem, sp_grid *grid)
         (void)snprintf(header, sizeof header, "%s%s", objective->name, bytes ? " GiB" : "");
         sp_grid_column_add(grid, header, SP_RIGHT, 0);
     }
-    sp_grid_column_add(grid, "plan", SP_LEFT, 0);
+    sp_grid_column_add(grid, "layout", SP_LEFT, 0);
+    sp_grid_column_add(grid, "settings", SP_LEFT, 0);
     sp_grid_column_add(grid, "id", SP_RIGHT, 1);
 }
 
 /* The ends of the front and some in between, evenly spread. */
+static void add_front_rows(const sp_space *space, const sp_point *points, uint32_t n, uint32_t shown,
+                           const sp_report_options *o, struct sp_text *out)
+{
+    sp_grid grid;
+    sp_grid_init(&grid, SP_MAX_OBJECTIVES + 3, shown);
+    front_columns(sp_space_problem(space), &grid);
+    for (uint32_t i = 0; i < shown; i++) {
+        const uint32_t pick = shown > 1 ? (uint32_t)((uint64_t)i * (n - 1) / (shown - 1)) : 0;
+        add_front_row(space, &points[pick], &grid);
+    }
+    sp_grid_write(&grid, 2, o->width, o->color, out);
+    sp_grid_fini(&grid);
+}
+
 static void add_front(const sp_space *space, const sp_search_result *result, const sp_row *rows,
                       uint32_t n_rows, const sp_report_options *o, struct sp_text *out)
 {
     uint32_t n = 0;
     sp_point *rest = front_rest(&result->front, rows, n_rows, &n);
-    if (rest == NULL) out->failed = true;
+    if (rest == NULL) {
+        out->failed = true;
+        return;
+    }
     const uint32_t shown = o->verbose || n < SHOWN_FRONT ? n : SHOWN_FRONT;
     if (shown > 0) {
-        sp_text_printf(out, "\nThe Pareto front has %u plan%s",
-                       result->front.n_points, result->front.n_points == 1 ? "" : "s");
-        sp_text_printf(out, shown < n ? "; %u of the %u that no row shows:\n" : "; not yet shown:\n",
-                       shown, n);
-        sp_grid grid;
-        sp_grid_init(&grid, SP_MAX_OBJECTIVES + 2, shown);
-        front_columns(sp_space_problem(space), &grid);
-        for (uint32_t i = 0; i < shown; i++) {
-            const uint32_t pick = shown > 1 ? (uint32_t)((uint64_t)i * (n - 1) / (shown - 1)) : 0;
-            add_front_row(space, &rest[pick], sp_problem_n_objectives(sp_space_problem(space)), &grid);
+        sp_text_printf(out, "\nThe Pareto front has %u plans; ", result->front.n_points);
+        if (shown < n) {
+            sp_text_printf(out, "%u of the %u that no row shows (-v shows all):\n", shown, n);
+        } else {
+            sp_text_add(out, "those that no row shows:\n");
         }
-        sp_grid_write(&grid, 2, o->width, o->color, out);
-        sp_grid_fini(&grid);
+        add_front_rows(space, rest, n, shown, o, out);
     }
     sp_free(rest);
 }

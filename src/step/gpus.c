@@ -142,19 +142,19 @@ sp_status sp_gpus_parse(sp_arena *arena, const char *text, uint32_t node_gpus,
 static sp_status parse_one(sp_axis_id axis, const char *text, const char *item, uint32_t *values,
                            uint32_t *n, sp_error *err)
 {
+    char low[64];
     const char *dots = strstr(item, "..");
+    const size_t length = dots != NULL ? (size_t)(dots - item) : strlen(item);
     uint32_t lo = 0, hi = 0;
-    if (dots == NULL || sp_axis_describe(axis)->n_names > 0) {
-        SP_TRY(sp_axis_parse_value(axis, item, &lo, err));
-        hi = lo;
-    } else {
-        const char *rest = item;
-        SP_TRY(read_count("--set", text, &rest, &lo, err));
-        rest = dots + 2;
-        SP_TRY(read_count("--set", text, &rest, &hi, err));
-        if (*rest != '\0' || hi < lo) {
-            return refuse(err, "--set", text, "a range is written LOW..HIGH with LOW <= HIGH");
-        }
+    memcpy(low, item, length);
+    low[length] = '\0';
+    SP_TRY(sp_axis_parse_value(axis, low, &lo, err));
+    hi = lo;
+    if (dots != NULL) {
+        SP_TRY(sp_axis_parse_value(axis, dots + 2, &hi, err));
+    }
+    if (hi < lo) {
+        return refuse(err, "--set", text, "a range is written LOW..HIGH with LOW <= HIGH");
     }
     if ((uint64_t)*n + hi - lo + 1 > MAX_VALUES) {
         return refuse(err, "--set", text, "too many values");

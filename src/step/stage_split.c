@@ -8,13 +8,16 @@
 #include <math.h>
 #include <string.h>
 
-/* Layers of stage i when `n_layers` are dealt evenly to p stages: the remainder goes to the stages
- * after the first, the last stage taking one only when all others have. */
-static uint32_t even_share(uint32_t n_layers, uint32_t p, uint32_t stage)
+/* Layers of stage i when the last stage has `last`: the others share the rest evenly, a remainder going
+ * to the stages after the first. */
+static uint32_t share_of(uint32_t n_layers, uint32_t p, uint32_t last, uint32_t stage)
 {
-    const uint32_t base = n_layers / p, extra = n_layers % p;
-    const uint32_t place = stage == 0 ? p - 2 : stage == p - 1 ? p - 1 : stage - 1;
-    return base + (p > 1 && place < extra ? 1 : 0);
+    if (stage == p - 1) {
+        return last;
+    }
+    const uint32_t rest = n_layers - last, q = rest / (p - 1), extra = rest % (p - 1);
+    const uint32_t place = stage == 0 ? p - 2 : stage - 1;
+    return q + (place < extra ? 1 : 0);
 }
 
 /* Weight of the head in layers: its FLOPs over those of a mean layer, per token. */
@@ -45,19 +48,11 @@ static uint32_t last_share(uint32_t n_layers, uint32_t p, double weight)
 static void deal(const sp_problem *problem, uint32_t p, sp_stage_layers policy, uint16_t *shares)
 {
     const uint32_t n_layers = problem->model->n_layers;
-    if (policy == SP_STAGE_LAYERS_EVEN || p == 1) {
-        for (uint32_t i = 0; i < p; i++) {
-            shares[i] = (uint16_t)even_share(n_layers, p, i);
-        }
-        return;
+    const bool weighted = policy == SP_STAGE_LAYERS_WEIGHTED && p > 1;
+    const uint32_t last = weighted ? last_share(n_layers, p, head_weight(problem)) : n_layers / p;
+    for (uint32_t i = 0; i < p; i++) {
+        shares[i] = (uint16_t)share_of(n_layers, p, last, i);
     }
-    const uint32_t last = last_share(n_layers, p, head_weight(problem));
-    for (uint32_t i = 0; i + 1 < p; i++) {
-        const uint32_t rest = n_layers - last, q = rest / (p - 1), extra = rest % (p - 1);
-        /* Longer stages late: early ones hold more micro-batches. */
-        shares[i] = (uint16_t)(q + (i + extra >= p - 1 ? 1 : 0));
-    }
-    shares[p - 1] = (uint16_t)last;
 }
 
 /* Counts the layers of each kind in [first, first + n). */

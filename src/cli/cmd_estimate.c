@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `shardplan estimate PLAN`: every term of one plan, or the figures of many. */
+#include "cli/plan_list.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- one plan ---- */
+
+static sp_exit show_plan(const sp_context *context, const sp_space *space, const sp_priced *priced)
+{
+    const sp_report_options options = sp_cli_options(context);
+    sp_text text = {0};
+    switch (context->run.format) {
+    case SP_FORMAT_JSON:
+        sp_report_estimate_json(space, priced, &text);
+        break;
+    case SP_FORMAT_CSV:
+        sp_report_estimates_csv(space, priced, 1, &text);
+        break;
+    case SP_FORMAT_TABLE:
+    case SP_FORMAT_MD:
+    case SP_N_FORMATS:
+        sp_report_estimate_page(space, priced, &options, &text);
+        break;
+    }
+    const bool refused = priced->rule != UINT32_MAX;
+    return sp_cli_write(context, &text, refused ? SP_EXIT_NOTHING : SP_EXIT_FOUND);
+}
+
+static void explain_refusal(const sp_context *context, const sp_space *space,
+                            const sp_priced *priced)
+{
+    if (priced->rule == UINT32_MAX || !context->speaks) return;
+    const sp_rule_info *rule = sp_space_rule(space, priced->rule);
+    (void)fprintf(stderr, "shardplan: nothing feasible: the plan is refused by rule %s: %s\n",
+                  rule->name, rule->meaning);
+}
+
+static sp_exit estimate_one(const sp_context *context, const sp_space *space, const char *text)
+{
+    sp_error err = {0};
+    sp_plan plan;
+    sp_priced priced;
+    if (sp_plan_read(text, space, &plan, &err) != SP_OK) {
+        sp_fail_file(&err, "PLAN");
+        return sp_cli_fail(context, &err);
+    }
+    sp_price_plan(space, &plan, &priced);
+    const sp_exit code = show_plan(context, space, &priced);
+    explain_refusal(context, space, &priced);
+    return code;
+}
+
+/* ---- many ---- */
+
+/* JSON unless another form was asked for. */
+static sp_exit show_list(const sp_context *context, const sp_space *space, const sp_plan_list *list)
+{
+    const sp_report_options options = sp_cli_options(context);
+    const bool asked = context->settings->of[SP_FLAG_format].origin != SP_FROM_DEFAULT;
+    sp_text text = {0};
+    if (context->run.format == SP_FORMAT_CSV) {
+        sp_report_estimates_csv(space, list->plans, list->n, &text);
+    } else if (asked && context->run.format != SP_FORMAT_JSON) {
+        sp_report_estimates_table(space, list->plans, list->n, &options, &text);
+    } else {
+        sp_report_estimates_json(space, list->plans, list->n, &text);
+    }
+    return sp_cli_write(context, &text, SP_EXIT_FOUND);
+}
+
+static sp_exit estimate_many(const sp_context *context, const sp_space *space, const char *file)
+{
+    sp_error err = {0};
+    sp_plan_list list;
+    const sp_exit code = sp_plan_list_read(&list, file, space, &err) == SP_OK
+                             ? show_list(context, space, &list)
+                             : sp_cli_fail(context, &err);
+    sp_plan_list_fini(&list);
+    return code;
+}
+
+/* ---- the question behind it ---- */
+
+/* Ids mean something only together with the question that numbered them. */
+static sp_status check_fingerprint(const sp_settings *settings, const char *plan, const char *ids,
+                                   const sp_problem *problem, sp_error *err)
+{
+    if (ids == NULL && !sp_plan_is_id(plan)) return SP_OK;
+    if (sp_settings_text(settings, SP_FLAG_result) == NULL) {
+        if (ids != NULL) return SP_OK;
+        sp_fail(err, SP_E_USAGE, "an id needs the answer it comes from: --result RESULT.json");
+        return sp_fail_value(err, "%s", plan);
+    }
+    const char *stated = settings->fingerprint != NULL ? settings->fingerprint : "none";
+    if (strcmp(stated, sp_problem_fingerprint(problem)) == 0) return SP_OK;
+    sp_fail(err, SP_E_INCONSISTENT, settings->file_differs
+            ? "flags or the environment change the question, so the ids of this answer mean other plans"
+            : "the models or data behind this answer have changed, so its ids mean other plans");
+    sp_fail_value(err, "fingerprint %s", stated);
+    return sp_fail_file(err, settings->file);
+}
+
+static sp_exit with_space(const sp_context *context, const sp_space *space, const char *plan,
+                          const char *ids)
+{
+    sp_error err = {0};
+    if (check_fingerprint(context->settings, plan, ids, sp_space_problem(space), &err) != SP_OK) {
+        return sp_cli_fail(context, &err);
+    }
+    return ids != NULL ? estimate_many(context, space, ids) : estimate_one(context, space, plan);
+}
+
+static sp_status read_files(sp_context *context, const char *job, sp_error *err)
+{
+    sp_settings *settings = context->settings;
+    const char *result = sp_settings_text(settings, SP_FLAG_result);
+    if (result != NULL && job != NULL) {
+        sp_fail(err, SP_E_USAGE, "the question comes from --result or from a job file, not from both");
+        return sp_fail_value(err, "%s", job);
+    }
+    const char *file = result != NULL ? result : job;
+    if (file == NULL) return SP_OK;
+    SP_TRY(sp_settings_read_job(settings, file, err));
+    return sp_run_read(settings, &context->run, err);
+}
+
+static sp_status check_words(const sp_settings *settings, const char *ids, sp_error *err)
+{
+    const char *plan = settings->n_words > 0 ? settings->words[0] : NULL;
+    if (ids == NULL && plan == NULL) {
+        return sp_fail(err, SP_E_USAGE, "name a plan, for example shardplan estimate tp=8,pp=4 jobs/llama-3.1-70b-64xh100.json");
+    }
+    if (ids == NULL && plan[0] == '@') {
+        sp_fail(err, SP_E_NOT_YET, "launch files cannot be read");
+        return sp_fail_value(err, "%s", plan);
+    }
+    if (ids != NULL && settings->n_words > 1) {
+        sp_fail(err, SP_E_USAGE, "plans come from --ids or from the command line, not from both");
+        return sp_fail_value(err, "%s", plan);
+    }
+    return SP_OK;
+}
+
+static sp_exit answer(const sp_context *context, const char *plan, const char *ids)
+{
+    sp_problem *problem = NULL;
+    sp_space *space = NULL;
+    const char *note = NULL;
+    sp_error err = {0};
+    const sp_status status =
+        sp_question_build(context->settings, context->home, &problem, &space, &note, &err);
+    const sp_exit code = status == SP_OK ? with_space(context, space, plan, ids)
+                                         : sp_cli_fail(context, &err);
+    sp_space_free(space);
+    sp_problem_free(problem);
+    return code;
+}
+
+static sp_exit run(const sp_context *outer)
+{
+    sp_context context = *outer;
+    const sp_settings *settings = context.settings;
+    const char *ids = sp_settings_text(settings, SP_FLAG_ids);
+    sp_error err = {0};
+    if (check_words(settings, ids, &err) != SP_OK) return sp_cli_fail(&context, &err);
+    const int job_word = ids != NULL ? 0 : 1;
+    const char *job = settings->n_words > job_word ? settings->words[job_word] : NULL;
+    if (read_files(&context, job, &err) != SP_OK) return sp_cli_fail(&context, &err);
+    if (!context.run.show_config) return answer(&context, ids != NULL ? "" : settings->words[0], ids);
+    sp_text text = {0};
+    sp_show_config(settings, sp_command_estimate.takes, &text);
+    return sp_cli_write(&context, &text, SP_EXIT_FOUND);
+}
+
+const sp_command sp_command_estimate = {
+    .name = "estimate",
+    .usage = "estimate PLAN [JOB.json] [FLAG..]",
+    .summary = "one plan: every term of its time, memory, network and cost",
+    .about = "PLAN is text such as tp=8,pp=4,micro_batch=2 (axes of `shardplan list axes`, defaults for what is\n"
+             "left out) with a question from flags or a job file, or an id with --result RESULT.json. With\n"
+             "--ids many plans are priced at once, as JSON.\n",
+    .examples = "  shardplan estimate tp=8,pp=4,sp=on jobs/llama-3.1-70b-64xh100.json\n"
+                "  shardplan estimate 123456 --result result.json\n"
+                "  shardplan estimate --ids ids.txt --result result.json --format csv\n",
+    .takes = SP_TAKES_QUESTION | SP_TAKES_PLAN | SP_TAKES_OUTPUT,
+    .max_words = 2,
+    .run = run,
+};

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Plans as `estimate` takes them: an id, plan text, or a file with many of both. */
+#include "cli/plan_list.h"
+
+#include "step/step.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define MAX_FILE_BYTES ((size_t)64 << 20)
+#define MAX_PLANS      1000000u
+
+bool sp_plan_is_id(const char *text)
+{
+    return text[0] != '\0' && text[strspn(text, "0123456789")] == '\0';
+}
+
+static sp_status read_id(const char *text, const sp_space *space, sp_plan *plan, sp_error *err)
+{
+    const uint64_t count = sp_space_count(space);
+    uint64_t id = 0;
+    bool fits = true;
+    for (const char *c = text; *c != '\0' && fits; c++) {
+        fits = sp_mul_u64(id, 10, &id) && sp_add_u64(id, (uint64_t)(*c - '0'), &id) && id < count;
+    }
+    if (!fits) {
+        sp_fail(err, SP_E_RANGE, "the space of this question holds no such id");
+        sp_fail_value(err, "%s", text);
+        return sp_fail_range(err, "0 .. %" PRIu64, count - 1);
+    }
+    *plan = sp_space_unrank(space, id);
+    return SP_OK;
+}
+
+/* What the question fixes need not be said again: its GPUs, and axes with one value left by --set. */
+static sp_plan plan_of_question(const sp_problem *problem)
+{
+    sp_plan plan = sp_plan_default();
+    plan.gpus = problem->gpus_values[problem->n_gpus_values - 1];
+    for (uint32_t i = 0; i < problem->n_sets; i++) {
+        const sp_set *set = &problem->sets[i];
+        if (set->n_values == 1) sp_plan_set(&plan, set->axis, set->values[0]);
+    }
+    return plan;
+}
+
+sp_status sp_plan_read(const char *text, const sp_space *space, sp_plan *plan, sp_error *err)
+{
+    const sp_problem *problem = sp_space_problem(space);
+    if (sp_plan_is_id(text)) return read_id(text, space, plan, err);
+    *plan = plan_of_question(problem);
+    SP_TRY(sp_plan_parse(text, plan, err));
+    const uint32_t gpus = plan->gpus, *known = problem->gpus_values;
+    for (uint32_t i = 0; i < problem->n_gpus_values; i++) {
+        if (known[i] == gpus) return SP_OK;
+    }
+    sp_fail(err, SP_E_INCONSISTENT, "the question is about other numbers of GPUs; say --gpus %u", gpus);
+    return sp_fail_value(err, "gpus=%u", gpus);
+}
+
+/* ---- files ---- */
+
+static sp_status add_plan(sp_plan_list *list, const char *text, const sp_space *space, sp_error *err)
+{
+    if (list->n == list->capacity) {
+        const size_t capacity = list->capacity > 0 ? 2 * list->capacity : 64;
+        sp_priced *grown = sp_realloc(list->plans, capacity * sizeof *grown);
+        if (grown == NULL || capacity > 2 * MAX_PLANS) {
+            if (grown != NULL) list->plans = grown;
+            return sp_fail(err, SP_E_MEMORY, "no memory for so many plans");
+        }
+        list->plans = grown;
+        list->capacity = capacity;
+    }
+    sp_plan plan;
+    SP_TRY(sp_plan_read(text, space, &plan, err));
+    sp_price_plan(space, &plan, &list->plans[list->n++]);
+    return SP_OK;
+}
+
+/* The place is told for the error. */
+static sp_status add_line(sp_plan_list *list, char *line, int number, const char *file,
+                          const sp_space *space, sp_error *err)
+{
+    char *hash = strchr(line, '#');
+    if (hash != NULL) *hash = '\0';
+    while (isspace((unsigned char)*line)) {
+        line++;
+    }
+    size_t length = strlen(line);
+    while (length > 0 && isspace((unsigned char)line[length - 1])) {
+        line[--length] = '\0';
+    }
+    if (length == 0) return SP_OK;
+    const sp_status status = add_plan(list, line, space, err);
+    if (status == SP_OK) return SP_OK;
+    sp_fail_file(err, file);
+    err->line = number;
+    return status;
+}
+
+static sp_status read_lines(sp_plan_list *list, char *text, const char *file, const sp_space *space,
+                            sp_error *err)
+{
+    int number = 1;
+    for (char *line = text; line != NULL; number++) {
+        char *end = strchr(line, '\n');
+        if (end != NULL) *end = '\0';
+        SP_TRY(add_line(list, line, number, file, space, err));
+        line = end != NULL ? end + 1 : NULL;
+    }
+    return SP_OK;
+}
+
+static sp_status read_array(sp_plan_list *list, const sp_json *array, const sp_space *space,
+                            sp_error *err)
+{
+    for (size_t i = 0; i < sp_json_size(array); i++) {
+        const sp_json element = sp_json_at(array, i);
+        sp_text text = {0};
+        sp_json_dump(&element, &text);
+        const char *string = text.length > 0 ? text.data : "";
+        sp_status status = SP_OK;
+        if (sp_json_is_string(&element)) status = sp_json_as_string(&element, &string, err);
+        if (status == SP_OK) status = add_plan(list, string, space, err);
+        sp_text_fini(&text);
+        if (status != SP_OK) {
+            const sp_error cause = *err;
+            sp_json_fail(&element, err, cause.status, "%s", cause.message);
+            memcpy(err->range, cause.range, sizeof err->range);
+            memcpy(err->nearest, cause.nearest, sizeof err->nearest);
+            return status;
+        }
+    }
+    return SP_OK;
+}
+
+/* A list, or {"ids": [..]}. */
+static sp_status read_json(sp_plan_list *list, const sp_text *text, const char *file,
+                           const sp_space *space, sp_error *err)
+{
+    sp_json_doc *doc = NULL;
+    SP_TRY(sp_json_load_text(text->data, text->length, file, &doc, err));
+    const sp_json root = sp_json_root(doc);
+    sp_json ids = root;
+    sp_status status = SP_OK;
+    if (!sp_json_is_array(&root)) status = sp_json_array(&root, "ids", &ids, err);
+    if (status == SP_OK) status = read_array(list, &ids, space, err);
+    sp_json_free(doc);
+    return status;
+}
+
+sp_status sp_plan_list_read(sp_plan_list *list, const char *file, const sp_space *space,
+                            sp_error *err)
+{
+    sp_text text = {0};
+    *list = (sp_plan_list){0};
+    sp_status status = sp_file_read(file, MAX_FILE_BYTES, &text, err);
+    if (status == SP_OK && text.length > 0) {
+        const char first = text.data[strspn(text.data, " \t\r\n")];
+        status = first == '[' || first == '{' ? read_json(list, &text, file, space, err)
+                                              : read_lines(list, text.data, file, space, err);
+    }
+    sp_text_fini(&text);
+    return status;
+}
+
+void sp_plan_list_fini(sp_plan_list *list)
+{
+    sp_free(list->plans);
+    *list = (sp_plan_list){0};
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Settings become a question and a way to run it. Errors name the flag; sp_settings_locate turns that
+ * into the place the value came from. */
+#include "cli/cli.h"
+#include "step/step.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Adds the flag to an error of a parser. */
+static sp_status of_flag(sp_status status, sp_flag_id flag, sp_error *err)
+{
+    if (status == SP_OK) return SP_OK;
+    char name[64];
+    (void)snprintf(name, sizeof name, "--%s", sp_flag_describe(flag)->name);
+    return sp_fail_file(err, name);
+}
+
+static sp_status read_length(const sp_settings *s, sp_flag_id flag, uint64_t *out, sp_error *err)
+{
+    const char *text = sp_settings_text(s, flag);
+    return text == NULL ? SP_OK : of_flag(sp_parse_length(text, out, err), flag, err);
+}
+
+static sp_status read_amount(const sp_settings *s, sp_flag_id flag, double *out, sp_error *err)
+{
+    const char *text = sp_settings_text(s, flag);
+    return text == NULL ? SP_OK : of_flag(sp_parse_amount(text, out, err), flag, err);
+}
+
+static sp_status read_ratio(const sp_settings *s, sp_flag_id flag, double *out, sp_error *err)
+{
+    const char *text = sp_settings_text(s, flag);
+    return text == NULL ? SP_OK : of_flag(sp_parse_ratio(text, out, err), flag, err);
+}
+
+static sp_status read_choice(const sp_settings *s, sp_flag_id flag, const char *const *names,
+                             size_t n_names, uint32_t *choice, sp_error *err)
+{
+    const char *text = sp_settings_text(s, flag);
+    for (uint32_t i = 0; text != NULL && i < n_names; i++) {
+        *choice = i;
+        if (strcmp(text, names[i]) == 0) return SP_OK;
+    }
+    if (text == NULL) return SP_OK;
+    sp_fail(err, SP_E_UNKNOWN_NAME, "there is no such choice");
+    sp_fail_value(err, "%s", text);
+    sp_fail_names(err, text, names, n_names);
+    return of_flag(err->status, flag, err);
+}
+
+static sp_status read_count(const sp_settings *s, sp_flag_id flag, uint64_t lo, uint64_t hi,
+                            uint32_t *out, sp_error *err)
+{
+    uint64_t value = *out;
+    SP_TRY(read_length(s, flag, &value, err));
+    const char *text = sp_settings_text(s, flag);
+    *out = (uint32_t)value;
+    if (text == NULL || (value >= lo && value <= hi)) return SP_OK;
+    sp_fail(err, SP_E_RANGE, "the number is out of range");
+    sp_fail_value(err, "%s", text);
+    sp_fail_range(err, "%llu .. %llu", (unsigned long long)lo, (unsigned long long)hi);
+    return of_flag(err->status, flag, err);
+}
+
+/* ---- how to run ---- */
+
+static sp_status read_format(const sp_settings *s, sp_run *run, sp_error *err)
+{
+    static const char *const names[SP_N_FORMATS] = {"table", "json", "csv", "md"};
+    uint32_t format = SP_FORMAT_TABLE;
+    bool json = false;
+    SP_TRY(read_choice(s, SP_FLAG_format, names, SP_N_FORMATS, &format, err));
+    SP_TRY(sp_settings_switch(s, SP_FLAG_json, &json, err));
+    const bool format_wins = s->of[SP_FLAG_format].origin > s->of[SP_FLAG_json].origin;
+    run->format = json && !format_wins ? SP_FORMAT_JSON : (sp_format)format;
+    return SP_OK;
+}
+
+static sp_status read_color(const sp_settings *s, sp_run *run, sp_error *err)
+{
+    static const char *const names[] = {"auto", "always", "never"};
+    uint32_t choice = 0;
+    SP_TRY(read_choice(s, SP_FLAG_color, names, 3, &choice, err));
+    const char *no_color = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    const bool wanted = (no_color == NULL || no_color[0] == '\0') &&
+                        (terminal == NULL || strcmp(terminal, "dumb") != 0);
+    const bool shown = strcmp(run->output, "-") == 0 && isatty(STDOUT_FILENO) == 1;
+    run->color = choice == 1 || (choice == 0 && wanted && shown);
+    return SP_OK;
+}
+
+static sp_status read_switches(const sp_settings *s, sp_run *run, sp_error *err)
+{
+    SP_TRY(sp_settings_switch(s, SP_FLAG_no_bounds, &run->no_bounds, err));
+    SP_TRY(sp_settings_switch(s, SP_FLAG_dry_run, &run->dry_run, err));
+    SP_TRY(sp_settings_switch(s, SP_FLAG_show_config, &run->show_config, err));
+    SP_TRY(sp_settings_switch(s, SP_FLAG_quiet, &run->quiet, err));
+    SP_TRY(sp_settings_switch(s, SP_FLAG_verbose, &run->verbose, err));
+    return sp_settings_switch(s, SP_FLAG_help, &run->help, err);
+}
+
+sp_status sp_run_read(const sp_settings *s, sp_run *run, sp_error *err)
+{
+    static const char *const distinct[] = {"layout", "none"};
+    uint32_t rows = 0;
+    *run = (sp_run){0};
+    run->output = sp_settings_text(s, SP_FLAG_output);
+    SP_TRY(read_switches(s, run, err));
+    SP_TRY(read_format(s, run, err));
+    SP_TRY(read_color(s, run, err));
+    SP_TRY(read_count(s, SP_FLAG_top, 1, 100000, &run->top, err));
+    SP_TRY(read_count(s, SP_FLAG_threads, 1, 4096, &run->threads, err));
+    SP_TRY(read_choice(s, SP_FLAG_distinct, distinct, 2, &rows, err));
+    run->by_layout = rows == 0;
+    const char *timeout = sp_settings_text(s, SP_FLAG_timeout);
+    if (timeout == NULL) return SP_OK;
+    return of_flag(sp_parse_duration(timeout, &run->timeout_s, err), SP_FLAG_timeout, err);
+}
+
+/* ---- the question ---- */
+
+static sp_status check_task(const sp_settings *s, sp_error *err)
+{
+    static const char *const names[] = {"pretrain"}, *const later[] = {"sft", "lora", "qlora"};
+    const char *text = sp_settings_text(s, SP_FLAG_task);
+    for (size_t i = 0; text != NULL && i < sizeof later / sizeof later[0]; i++) {
+        if (strcmp(text, later[i]) != 0) continue;
+        sp_fail(err, SP_E_NOT_YET, "this task is announced and not built");
+        sp_fail_value(err, "%s", text);
+        return of_flag(err->status, SP_FLAG_task, err);
+    }
+    uint32_t choice = 0;
+    return read_choice(s, SP_FLAG_task, names, 1, &choice, err);
+}
+
+static sp_status take_list(const sp_settings *s, sp_flag_id flag, const char **out, uint32_t most,
+                           uint32_t *n, sp_error *err)
+{
+    const sp_setting *setting = &s->of[flag];
+    for (uint32_t i = 0; i < setting->n_values; i++) {
+        if (*n == most) {
+            sp_fail(err, SP_E_RANGE, "too many values");
+            sp_fail_range(err, "0 .. %u", most);
+            return of_flag(err->status, flag, err);
+        }
+        out[(*n)++] = setting->values[i];
+    }
+    return SP_OK;
+}
+
+/* --precision is short for --set precision=; the default is not written down. */
+static sp_status take_precision(sp_settings *s, sp_question *q, sp_error *err)
+{
+    const char *precision = s->of[SP_FLAG_precision].n_values > 0
+                                ? sp_settings_text(s, SP_FLAG_precision) : NULL;
+    if (precision == NULL) return SP_OK;
+    if (q->n_sets == SP_MAX_SETS) return sp_fail(err, SP_E_RANGE, "too many values of --set");
+    uint32_t value = 0;
+    SP_TRY(of_flag(sp_axis_parse_value(SP_AXIS_precision, precision, &value, err), SP_FLAG_precision, err));
+    q->sets[q->n_sets] = sp_arena_printf(&s->arena, "precision=%s", precision);
+    if (q->sets[q->n_sets++] == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the question");
+    return SP_OK;
+}
+
+static sp_status read_limits(sp_settings *s, sp_question *q, sp_error *err)
+{
+    static const char *const uses[] = {"all", "upto"};
+    uint32_t use = 0;
+    SP_TRY(read_ratio(s, SP_FLAG_max_network_ratio, &q->max_network_ratio, err));
+    SP_TRY(read_ratio(s, SP_FLAG_headroom, &q->headroom_ratio, err));
+    SP_TRY(of_flag(sp_parse_bytes(sp_settings_text(s, SP_FLAG_reserve), &q->reserve_bytes, err),
+                   SP_FLAG_reserve, err));
+    SP_TRY(read_choice(s, SP_FLAG_use, uses, 2, &use, err));
+    q->use_upto = use == 1;
+    SP_TRY(take_list(s, SP_FLAG_set, q->sets, SP_MAX_SETS, &q->n_sets, err));
+    SP_TRY(take_list(s, SP_FLAG_where, q->wheres, SP_MAX_WHERES, &q->n_wheres, err));
+    return take_precision(s, q, err);
+}
+
+static sp_status read_question(sp_settings *s, const char *home, sp_question *q, sp_batch *batch,
+                               sp_error *err)
+{
+    *q = sp_question_default();
+    q->home = home;
+    q->model = sp_settings_text(s, SP_FLAG_model);
+    q->cluster = sp_settings_text(s, SP_FLAG_cluster);
+    q->gpus = sp_settings_text(s, SP_FLAG_gpus);
+    q->engine = sp_settings_text(s, SP_FLAG_engine);
+    q->objectives = sp_settings_text(s, SP_FLAG_objectives);
+    q->space = sp_settings_text(s, SP_FLAG_space);
+    q->optimizer = sp_settings_text(s, SP_FLAG_optimizer);
+    SP_TRY(check_task(s, err));
+    SP_TRY(read_length(s, SP_FLAG_seq_len, &q->seq_len, err));
+    SP_TRY(read_amount(s, SP_FLAG_tokens, &q->tokens, err));
+    SP_TRY(read_amount(s, SP_FLAG_usd_per_gpu_hour, &q->usd_per_gpu_hour, err));
+    SP_TRY(read_limits(s, q, err));
+    const char *text = sp_settings_text(s, SP_FLAG_global_batch);
+    if (text == NULL) return SP_OK;
+    SP_TRY(sp_batch_parse(text, q->seq_len, batch, err));
+    q->global_batch = batch->sequences;
+    return SP_OK;
+}
+
+/* Errors of loaders that name no place: the flag whose value they repeat. */
+static void blame(const sp_settings *s, sp_error *err)
+{
+    static const sp_flag_id flags[] = {SP_FLAG_model, SP_FLAG_cluster, SP_FLAG_engine};
+    if (err->file[0] != '\0' || err->value[0] == '\0') return;
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        const char *text = sp_settings_text(s, flags[i]);
+        if (text == NULL || strstr(text, err->value) == NULL) continue;
+        (void)of_flag(err->status, flags[i], err);
+        return;
+    }
+}
+
+/* The batch may depend on the GPUs, which are known once the cluster is: then the problem is built
+ * twice. */
+static sp_status settle_batch(sp_settings *s, sp_question *q, const sp_batch *batch,
+                              sp_problem **problem, const char **note, sp_error *err)
+{
+    const uint32_t gpus = (*problem)->gpus_values[(*problem)->n_gpus_values - 1];
+    const uint64_t sequences = sp_batch_nearest(batch, gpus);
+    if (batch->tolerance_ratio <= 0.0 || sequences == q->global_batch) return SP_OK;
+    *note = sp_arena_printf(&s->arena, "global batch: %llu sequences instead of %llu, so that more plans divide it",
+                            (unsigned long long)sequences, (unsigned long long)q->global_batch);
+    q->global_batch = sequences;
+    sp_problem_free(*problem);
+    return sp_problem_build(q, problem, err);
+}
+
+sp_status sp_question_build(sp_settings *s, const char *home, sp_problem **problem,
+                            sp_space **space, const char **note, sp_error *err)
+{
+    sp_question q;
+    sp_batch batch = {0};
+    *problem = NULL;
+    *space = NULL;
+    *note = NULL;
+    sp_status status = read_question(s, home, &q, &batch, err);
+    if (status == SP_OK) status = sp_problem_build(&q, problem, err);
+    if (status == SP_OK) status = settle_batch(s, &q, &batch, problem, note, err);
+    if (status == SP_OK) status = sp_space_build(*problem, space, err);
+    if (status != SP_OK) blame(s, err);
+    return status;
+}

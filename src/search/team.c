@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The threads of one rank: each takes the next layout from a shared counter and keeps a tally of its
+ * own, so they share nothing else. Stopping is asked about between layouts. */
+#include "search/search_priv.h"
+
+#include <assert.h>
+#include <time.h>
+
+#define MAX_THREADS 4096u
+
+double sp_clock_s(void)
+{
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static uint32_t wanted_threads(const sp_search_options *options)
+{
+    const uint32_t n = options->threads != 0 ? options->threads : sp_threads_available();
+    return n < MAX_THREADS ? n : MAX_THREADS;
+}
+
+sp_status sp_team_init(sp_team *team, const sp_space *space, const sp_search_options *options,
+                       const uint64_t *layouts, sp_error *err)
+{
+    *team = (sp_team){.space = space,
+                      .options = options,
+                      .layouts = layouts,
+                      .start_s = sp_clock_s()};
+    team->deadline_s = options->timeout_s > 0.0 ? team->start_s + options->timeout_s : 0.0;
+    const uint32_t n_threads = wanted_threads(options);
+    team->tallies = sp_alloc(n_threads * sizeof *team->tallies);
+    if (team->tallies == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the threads");
+    for (; team->n_threads < n_threads; team->n_threads++) {
+        sp_tally *tally = &team->tallies[team->n_threads];
+        if (sp_tally_init(tally, space, options->top_k, err) != SP_OK) {
+            sp_team_fini(team);
+            return err->status;
+        }
+    }
+    return SP_OK;
+}
+
+void sp_team_fini(sp_team *team)
+{
+    for (uint32_t i = 0; i < team->n_threads; i++) {
+        sp_tally_fini(&team->tallies[i]);
+    }
+    sp_free(team->tallies);
+    team->tallies = NULL;
+    team->n_threads = 0;
+}
+
+static bool must_stop(sp_team *team)
+{
+    if (atomic_load_explicit(&team->stop, memory_order_relaxed)) return true;
+    const volatile sig_atomic_t *cancel = team->options->cancel;
+    const bool late = team->deadline_s > 0.0 && sp_clock_s() >= team->deadline_s;
+    if (!late && (cancel == NULL || *cancel == 0)) return false;
+    atomic_store(&team->stop, true);
+    return true;
+}
+
+static void search_layout(sp_team *team, sp_tally *tally, uint64_t layout)
+{
+    const uint64_t admitted = tally->counts.admitted, evaluated = tally->counts.evaluated;
+    sp_layout_search(team->space, team->layouts[layout], team->options->no_bounds, tally);
+    atomic_fetch_add_explicit(&team->settled, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&team->admitted, tally->counts.admitted - admitted,
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&team->evaluated, tally->counts.evaluated - evaluated,
+                              memory_order_relaxed);
+}
+
+static void work(void *user, uint32_t thread)
+{
+    sp_team *team = user;
+    assert(thread < team->n_threads);
+    while (!must_stop(team)) {
+        const uint64_t layout = atomic_fetch_add_explicit(&team->next, 1, memory_order_relaxed);
+        if (layout >= team->end) return;
+        search_layout(team, &team->tallies[thread], layout);
+        if (thread == 0 && team->between != NULL) team->between(team->user);
+    }
+}
+
+uint64_t sp_team_run(sp_team *team, uint64_t first, uint64_t end)
+{
+    atomic_store(&team->next, first);
+    team->end = end;
+    const uint32_t ran = sp_threads_run(team->n_threads, work, team);
+    if (ran > team->n_ran) team->n_ran = ran;
+    /* Every layout that was taken was searched to its end. */
+    const uint64_t reached = atomic_load(&team->next);
+    return reached < end ? reached : end;
+}
+
+void sp_team_collect(sp_team *team, sp_tally *tally)
+{
+    for (uint32_t i = 0; i < team->n_threads; i++) {
+        sp_tally_join(tally, &team->tallies[i]);
+        sp_tally_clear(&team->tallies[i]);
+    }
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Canonical rules: an axis that changes nothing in a plan stands at one value, so that no plan has
+ * two ids. Strictly so where another value would be priced (vpp, ep), else at the axis's first value
+ * in the space, so that --set sp=on keeps the plans at tp=1. */
+#include "space/prune.h"
+
+#include <string.h>
+
+/* At its first value, or of effect. */
+static bool at_first(const sp_problem *problem, const sp_plan *plan, sp_axis_id axis)
+{
+    return sp_plan_get(plan, axis) == sp_axis_first_value(problem, axis);
+}
+
+bool sp_prune_ep_without_experts(const sp_problem *problem, const sp_plan *plan)
+{
+    return problem->has_experts || plan->ep == 1;
+}
+
+static bool same_group(const sp_group *a, const sp_group *b)
+{
+    return a->n == b->n && a->n_levels == b->n_levels && a->one_level == b->one_level &&
+           memcmp(a->inside, b->inside, a->n_levels * sizeof a->inside[0]) == 0;
+}
+
+/* The estimate sees a placement through these groups alone. */
+bool sp_prune_placement_without_effect(const sp_problem *problem, const sp_plan *plan)
+{
+    if (at_first(problem, plan, SP_AXIS_placement)) return true;
+    sp_plan first = *plan;
+    first.placement = (uint8_t)sp_axis_first_value(problem, SP_AXIS_placement);
+    sp_groups a = {0}, b = {0};
+    sp_groups_build(&problem->fabric, plan, problem->has_experts, &a);
+    sp_groups_build(&problem->fabric, &first, problem->has_experts, &b);
+    return !(same_group(&a.dp, &b.dp) && same_group(&a.pp, &b.pp) && same_group(&a.ep, &b.ep) &&
+             same_group(&a.expert_dp, &b.expert_dp));
+}
+
+bool sp_prune_zero_without_dp(const sp_problem *problem, const sp_plan *plan)
+{
+    return plan->dp > 1 || at_first(problem, plan, SP_AXIS_zero);
+}
+
+bool sp_prune_schedule_without_pp(const sp_problem *problem, const sp_plan *plan)
+{
+    (void)problem;
+    return plan->pp > 1 || plan->schedule == SP_SCHEDULE_1F1B;
+}
+
+bool sp_prune_vpp_without_interleaving(const sp_problem *problem, const sp_plan *plan)
+{
+    (void)problem;
+    return plan->vpp == 1 || (plan->pp > 1 && plan->schedule == SP_SCHEDULE_INTERLEAVED);
+}
+
+static bool same_class(const sp_stage_class *a, const sp_stage_class *b)
+{
+    return memcmp(a->layers, b->layers, sizeof a->layers) == 0 &&
+           a->first_stage == b->first_stage && a->n_stages == b->n_stages &&
+           a->embedding == b->embedding && a->head == b->head;
+}
+
+static bool same_split(const sp_stage_split *a, const sp_stage_split *b)
+{
+    if (a->n_classes != b->n_classes) return false;
+    for (uint32_t i = 0; i < a->n_classes; i++) {
+        if (!same_class(&a->classes[i], &b->classes[i])) return false;
+    }
+    return true;
+}
+
+bool sp_prune_stage_layers_without_effect(const sp_problem *problem, const sp_plan *plan)
+{
+    if (at_first(problem, plan, SP_AXIS_stage_layers)) return true;
+    const uint32_t first = sp_axis_first_value(problem, SP_AXIS_stage_layers);
+    return !same_split(sp_problem_split(problem, plan->pp, (sp_stage_layers)first),
+                       sp_problem_split(problem, plan->pp, (sp_stage_layers)plan->stage_layers));
+}
+
+bool sp_prune_sp_without_tp(const sp_problem *problem, const sp_plan *plan)
+{
+    return plan->tp > 1 || at_first(problem, plan, SP_AXIS_sp);
+}
+
+bool sp_prune_tp_overlap_without_tp(const sp_problem *problem, const sp_plan *plan)
+{
+    return plan->tp > 1 || at_first(problem, plan, SP_AXIS_tp_overlap);
+}
+
+bool sp_prune_dp_overlap_without_dp(const sp_problem *problem, const sp_plan *plan)
+{
+    return plan->dp > 1 || at_first(problem, plan, SP_AXIS_dp_overlap);
+}

@@ -1,0 +1,70 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# A result is a question: asked again it gives the same answer, and its ids mean its plans.
+. "$(dirname "$0")/lib.sh"
+
+# All but the figures of the run itself.
+answer() {
+    sed -e '/^  "search": {/,/^  },/d' "$1"
+}
+
+expect_code 0 train $small --tokens 10B --where 'mfu>=0.01' --set sp=off,on --json
+cp "$work/out" "$work/result.json"
+expect_code 0 train "$work/result.json" --json
+is_empty err
+answer "$work/result.json" >"$work/a"
+answer "$work/out" >"$work/b"
+same "$work/a" "$work/b" 'asked again'
+
+for run in '--threads 1' '--threads 3' --no-bounds; do
+    expect_code 0 train "$work/result.json" --json $run
+    answer "$work/out" >"$work/b"
+    same "$work/a" "$work/b" "$run"
+done
+
+# The first plan by its id has the figures that it has in the answer.
+id=$(sed -n '/"ranked"/,$ s/.*"id": "\([0-9]*\)".*/\1/p' "$work/result.json" | head -n 1)
+step=$(sed -n '/"ranked"/,$ s/.*"step": \([0-9.e-]*\).*/\1/p' "$work/result.json" | head -n 1)
+expect_code 0 estimate "$id" --result "$work/result.json" --json
+says out "\"id\": \"$id\""
+says out "\"step\": $step"
+cp "$work/out" "$work/one.json"
+expect_code 0 estimate tp=1 --result "$work/result.json"
+
+# Many at once, refused ones with their rule.
+printf '%s\ntp=1,sp=on # no effect\n\n' "$id" >"$work/ids.txt"
+expect_code 0 estimate --ids "$work/ids.txt" --result "$work/result.json"
+says out '"plans": ['
+says out '"verdict": "refused"'
+cp "$work/out" "$work/many.json"
+printf '{"ids": ["%s", %s]}\n' "$id" "$id" >"$work/ids.json"
+expect_code 0 estimate --ids "$work/ids.json" --result "$work/result.json" --format csv
+n_expected=$((n_expected + 1))
+[ "$(wc -l <"$work/out")" -eq 3 ] || fail 'two plans are not two rows'
+expect_code 3 estimate 99999999999999999999 --result "$work/result.json"
+says err 'holds no such id'
+
+# Ids belong to their question.
+expect_code 3 estimate "$id" --result "$work/result.json" --headroom 7%
+says err 'mean other plans'
+sed 's/"fingerprint": "[0-9a-f]*"/"fingerprint": "00000000000000000000000000000000"/' \
+    "$work/result.json" >"$work/old.json"
+expect_code 3 estimate "$id" --result "$work/old.json"
+expect_code 0 train "$work/old.json"
+says err 'have changed'
+
+# What is written is what the schemas promise.
+expect_code 0 params gpt2 --json -o "$work/params.json"
+check() {
+    n_expected=$((n_expected + 1))
+    code=0
+    python3 tests/cli/validate.py "$@" || code=$?
+    [ "$code" -eq 0 ] || [ "$code" -eq 77 ] || fail "does not follow $1"
+}
+if command -v python3 >/dev/null 2>&1; then
+    check configs/schema/result.json "$work/result.json"
+    check configs/schema/estimate.json "$work/one.json" "$work/many.json"
+    check configs/schema/params.json "$work/params.json"
+    check configs/schema/job.json jobs/*.json
+fi
+finish
