@@ -38,6 +38,8 @@ typedef struct sp_engine_profile {
     double bucket_bytes;         /* gradient bucket in flight                                     */
     double grad_bytes;           /* per parameter: accumulated gradient                           */
     double step_error_ratio;     /* 80 % of measured steps lie within +- this of the estimate     */
+    double rank_error_ratio;     /* likewise, once an error common to all plans of a question is taken
+                                    out: what tells two plans apart                               */
     double memory_error_ratio;   /* likewise for the memory peak                                  */
 } sp_engine_profile;
 

@@ -84,6 +84,7 @@ typedef struct sp_estimate {
     double usd_per_million_tokens;
     double usd_per_hour;
     double step_low_s, step_high_s; /* 80 % interval                                              */
+    double step_tie_s; /* plans of the same question up to here cannot be told from this one       */
     double objective[SP_MAX_OBJECTIVES]; /* raw values, in the problem's order                    */
 } sp_estimate;
 

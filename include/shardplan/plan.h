@@ -37,11 +37,11 @@ typedef struct sp_plan {
     uint32_t micro_batch;
     uint32_t dp;           /* derived */
     uint32_t accumulation; /* derived: micro-batches of a step on each pipeline */
-    uint16_t tp, pp, vpp, ep;
+    uint16_t tp, pp, vpp, ep, etp;
     uint8_t placement, recompute, zero, schedule;
     uint8_t stage_layers, precision, sp, tp_overlap;
     uint8_t dp_overlap;
-    uint8_t reserved[3]; /* zero: plans are compared and hashed as bytes */
+    uint8_t reserved; /* zero: plans are compared and hashed as bytes */
 } sp_plan;
 
 /* clang-format off */

@@ -30,7 +30,7 @@ typedef struct sp_search_options {
     void *user;
 } sp_search_options;
 
-/* The best plan of one layout (gpus, tp, pp, ep: one geometry but for placement) and its variants. */
+/* The best plan of one layout (one geometry but for placement) and its variants. */
 typedef struct sp_layout {
     sp_point best;
     uint64_t n_variants; /* feasible plans of the layout */

@@ -85,20 +85,28 @@ static void explain_structure(const sp_space *space, const sp_search_result *res
 
 /* ---- no framework, or no --where, lets a plan through ---- */
 
-static void explain_choice(const sp_space *space, const sp_search_result *result,
-                           struct sp_text *out)
+static void explain_engines(const sp_space *space, const sp_search_result *result,
+                            struct sp_text *out)
 {
     const sp_problem *problem = sp_space_problem(space);
-    const sp_rule_info *rule = strictest(space, &result->counts, SP_RULE_ENGINE, SP_RULE_WHERE);
-    sp_text_printf(out, "none of the %s plans is let through",
+    const sp_rule_info *rule = strictest(space, &result->counts, SP_RULE_ENGINE, SP_RULE_ENGINE);
+    sp_text_printf(out, "no framework asked for runs any of the %s plans",
                    sp_word_count(result->counts.admitted).text);
-    if (rule != NULL && rule->class == SP_RULE_WHERE) {
-        sp_text_printf(out, ": --where \"%s\" refuses most; relax it", rule->name);
-    } else if (rule != NULL) {
-        sp_text_printf(out, ": %s refuses most (%s)", rule->name, rule->meaning);
-    }
-    if (strcmp(problem->question.engine, "any") != 0) sp_text_add(out, "; or try --engine any");
+    if (rule != NULL) sp_text_printf(out, " (%s refuses most: %s)", rule->name, rule->meaning);
+    if (strcmp(problem->question.engine, "any") != 0) sp_text_add(out, "; try --engine any");
     if (problem->n_sets > 0) sp_text_add(out, "; or leave out --set");
+}
+
+/* Conditions over results refuse plans that were priced, which no count shows: the probe saw them. */
+static void explain_where(const sp_space *space, const sp_search_result *result,
+                          const sp_probe *probe, struct sp_text *out)
+{
+    const sp_rule_info *rule = strictest(space, &result->counts, SP_RULE_WHERE, SP_RULE_WHERE);
+    if (rule == NULL && probe->where != UINT32_MAX) rule = sp_space_rule(space, probe->where);
+    sp_text_printf(out, "--where lets none of the %s plans through",
+                   sp_word_count(result->counts.admitted).text);
+    if (rule != NULL) sp_text_printf(out, "; relax \"%s\"", rule->name);
+    if (sp_space_problem(space)->n_sets > 0) sp_text_add(out, ", or leave out --set");
 }
 
 /* ---- memory ---- */
@@ -173,8 +181,10 @@ void sp_report_nothing(const sp_space *space, const sp_search_result *result, st
     sp_probe_space(space, SP_PROBE_ALL, &probe);
     if (!probe.admitted && result->counts.admitted == 0) {
         explain_structure(space, result, out);
+    } else if (!probe.runnable) {
+        explain_engines(space, result, out);
     } else if (!probe.allowed) {
-        explain_choice(space, result, out);
+        explain_where(space, result, &probe, out);
     } else if (!probe.fits) {
         explain_memory(problem, &probe, out);
     } else if (probe.quiet_ratio > problem->question.max_network_ratio) {

@@ -62,11 +62,12 @@ void sp_plan_short_layout(const sp_problem *problem, const sp_plan *plan, char *
 void sp_plan_short_settings(const sp_plan *plan, char *text, size_t capacity)
 {
     static const char *const recompute[SP_N_RECOMPUTE] = {"", " sel", " full"};
-    char chunks[16] = "";
+    char chunks[16] = "", pieces[16] = "";
     if (plan->schedule == SP_SCHEDULE_INTERLEAVED) {
         (void)snprintf(chunks, sizeof chunks, " v%u", plan->vpp);
     }
-    (void)snprintf(text, capacity, "mb%u%s z%u%s%s%s%s%s%s%s", plan->micro_batch, chunks,
+    if (plan->etp > 1) (void)snprintf(pieces, sizeof pieces, " etp%u", plan->etp);
+    (void)snprintf(text, capacity, "mb%u%s%s z%u%s%s%s%s%s%s%s", plan->micro_batch, chunks, pieces,
                    plan->zero, recompute[plan->recompute], plan->sp ? " sp" : "",
                    plan->tp_overlap ? " ot" : "", plan->dp_overlap ? " od" : "",
                    plan->stage_layers == SP_STAGE_LAYERS_WEIGHTED ? " w" : "",

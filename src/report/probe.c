@@ -47,7 +47,12 @@ static void look_at(probe *p, sp_plan *plan)
     if (class == SP_RULE_CANONICAL || class == SP_RULE_STRUCTURE) return;
     p->found->admitted = true;
     p->done = p->until == SP_PROBE_ADMITTED;
-    if (class == SP_RULE_ENGINE || class == SP_RULE_WHERE) return;
+    if (class == SP_RULE_ENGINE) return;
+    p->found->runnable = true;
+    if (class == SP_RULE_WHERE) {
+        p->found->where = rule;
+        return;
+    }
     note_memory(p, plan);
     if (class == SP_RULE_MEMORY) return;
     note_network(p, plan);
@@ -84,7 +89,7 @@ static void descend(probe *p, sp_plan *plan, sp_axis_id axis)
 
 void sp_probe_space(const sp_space *space, sp_probe_until until, sp_probe *out)
 {
-    *out = (sp_probe){0};
+    *out = (sp_probe){.where = UINT32_MAX};
     probe p = {.space = space, .problem = sp_space_problem(space), .until = until, .found = out};
     sp_plan plan = sp_plan_default();
     descend(&p, &plan, SP_AXIS_gpus);

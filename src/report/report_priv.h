@@ -123,7 +123,9 @@ typedef enum sp_probe_until { SP_PROBE_ALL, SP_PROBE_ADMITTED, SP_PROBE_FITS } s
 
 typedef struct sp_probe {
     bool admitted;      /* some plan means something                                           */
-    bool allowed;       /* and an engine and --where let it through                            */
+    bool runnable;      /* and an engine runs it                                               */
+    uint32_t where;     /* rule of a --where that refused one of these, or UINT32_MAX           */
+    bool allowed;       /* and --where lets it through                                         */
     sp_plan least_plan; /* of the allowed ones, the one that needs the least memory            */
     sp_memory least;
     bool fits;          /* some allowed plan fits the memory                                   */

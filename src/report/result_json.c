@@ -84,7 +84,6 @@ static void put_layouts(sp_json_writer *w, const sp_space *space, const sp_searc
     sp_jw_close_array(w);
 }
 
-/* Cells in which nothing means anything carry the name of the class of rules that says so. */
 static void put_cell(sp_json_writer *w, const sp_space *space, const sp_cell *cell)
 {
     sp_jw_open_object_compact(w, NULL);
@@ -95,11 +94,21 @@ static void put_cell(sp_json_writer *w, const sp_space *space, const sp_cell *ce
         (void)snprintf(id, sizeof id, "%" PRIu64, cell->best.id);
         sp_jw_string(w, "best_id", id);
     } else {
-        const bool known = cell->rule != UINT32_MAX;
-        sp_jw_string(w, "rule", known ? sp_space_rule(space, cell->rule)->name : "structure");
+        sp_jw_string(w, "rule", sp_space_rule(space, cell->rule)->name);
         sp_jw_u64(w, "amount", cell->refused);
     }
     sp_jw_close_object(w);
+}
+
+/* Cells in which nothing can be built are left out: on large clusters they are nearly all. */
+static void put_grid(sp_json_writer *w, const sp_space *space, const sp_search_result *result)
+{
+    sp_jw_open_array(w, "grid");
+    for (uint32_t i = 0; i < result->n_cells; i++) {
+        const sp_cell *cell = &result->cells[i];
+        if (cell->feasible || cell->rule != UINT32_MAX) put_cell(w, space, cell);
+    }
+    sp_jw_close_array(w);
 }
 
 static void put_ranked(sp_json_writer *w, const sp_space *space, const sp_best *best)
@@ -126,11 +135,7 @@ void sp_report_train_json(const sp_space *space, const sp_search_result *result,
     put_front(&w, space, &result->front);
     put_ranked(&w, space, &result->ranked);
     put_layouts(&w, space, result);
-    sp_jw_open_array(&w, "grid");
-    for (uint32_t i = 0; i < result->n_cells; i++) {
-        put_cell(&w, space, &result->cells[i]);
-    }
-    sp_jw_close_array(&w);
+    put_grid(&w, space, result);
     sp_jw_close_object(&w);
     sp_text_add(out, "\n");
 }

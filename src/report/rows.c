@@ -42,10 +42,10 @@ static double deciding_step_s(const sp_problem *problem, const sp_row *leader, c
 
 static void mark_tied(const sp_problem *problem, sp_row *rows, uint32_t n_rows)
 {
-    const double high_s = rows[0].priced.estimate.step_high_s;
+    const double tie_s = rows[0].priced.estimate.step_tie_s;
     for (uint32_t i = 0; i < n_rows; i++) {
         const double step_s = deciding_step_s(problem, &rows[0], &rows[i]);
-        rows[i].tied = i == 0 || (step_s > 0.0 && step_s <= high_s);
+        rows[i].tied = i == 0 || (step_s > 0.0 && step_s <= tie_s);
         rows[i].place = i;
     }
 }

@@ -29,7 +29,7 @@ sp_status sp_layouts_list(const sp_space *space, uint64_t **ids, uint64_t *n_ids
     *ids = NULL;
     *n_ids = 0;
     sp_walk walk;
-    sp_walk_begin(&walk, space, 0, SP_AXIS_gpus, SP_AXIS_ep, pruned);
+    sp_walk_begin(&walk, space, 0, SP_AXIS_gpus, SP_LAYOUT_AXIS, pruned);
     while (sp_walk_next(&walk)) {
         if (!append(ids, n_ids, &capacity, walk.id)) {
             sp_free(*ids);

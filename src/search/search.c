@@ -46,7 +46,7 @@ static sp_status fill_cells(const sp_tally *tally, sp_search_result *result, sp_
 static void fill_counts(const sp_run *run, uint64_t settled, sp_search_result *result)
 {
     sp_search_counts *counts = &result->counts;
-    const uint64_t layout_ids = sp_space_axis(run->space, SP_AXIS_ep)->stride;
+    const uint64_t layout_ids = sp_space_axis(run->space, SP_LAYOUT_AXIS)->stride;
     counts->space = sp_space_count(run->space);
     counts->uncovered = (run->n_layouts - settled) * layout_ids;
     uint64_t sum = counts->evaluated + counts->uncovered;

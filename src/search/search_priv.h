@@ -4,8 +4,8 @@
  * run of layouts over threads (team.c, threads_omp.c), runs of layouts over ranks (coordinator.c and
  * worker.c by way of messages over ranks_mpi.c), the whole (search.c).
  *
- * A layout is the geometries that share gpus, tp, pp and ep. It is searched by one thread in one go,
- * so that its best plan and the number of its variants are known for good. */
+ * A layout is the geometries that differ in their placement alone. It is searched by one thread in
+ * one go, so that its best plan and the number of its variants are known for good. */
 #include "shardplan/search.h"
 #include "space/space.h"
 
@@ -39,6 +39,9 @@ void sp_tally_clear(sp_tally *tally);
 void sp_tally_join(sp_tally *tally, const sp_tally *other);
 bool sp_point_precedes(const sp_point *a, const sp_point *b); /* by (key[0], id) */
 bool sp_layouts_insert(sp_layouts *layouts, const sp_layout *layout);
+
+/* The innermost axis that tells layouts apart. */
+#define SP_LAYOUT_AXIS ((sp_axis_id)(SP_AXIS_placement - 1))
 
 /* ---- layout.c: one layout ------------------------------------------------------------------------ */
 /* First ids of the layouts that may hold a plan. What the rules refuse above them is added to pruned,

@@ -131,6 +131,17 @@ static void add_ep(const sp_problem *problem, list *l)
     add_divisors(l, experts > 0 ? experts : 1, 1, most_gpus(problem));
 }
 
+/* Pieces of an expert: within the tp ranks that hold it. */
+static void add_etp(const sp_space *space, list *l)
+{
+    const sp_axis *tp = &space->axes[SP_AXIS_tp];
+    add(l, 1);
+    for (uint32_t i = 0; space->problem->has_experts && i < tp->n_values; i++) {
+        if (sp_etp_cuts_experts(space->problem->model, tp->values[i])) add(l, tp->values[i]);
+    }
+    sort_distinct(l);
+}
+
 static void add_micro_batch(const sp_problem *problem, list *l)
 {
     add_divisors(l, problem->question.global_batch, 1, UINT32_C(1) << 24);
@@ -172,6 +183,9 @@ static void add_auto(const sp_space *space, sp_axis_id axis, list *l)
         return;
     case SP_AXIS_ep:
         add_ep(problem, l);
+        return;
+    case SP_AXIS_etp:
+        add_etp(space, l);
         return;
     case SP_AXIS_micro_batch:
         add_micro_batch(problem, l);

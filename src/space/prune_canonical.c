@@ -17,13 +17,24 @@ bool sp_prune_ep_without_experts(const sp_problem *problem, const sp_plan *plan)
     return problem->has_experts || plan->ep == 1;
 }
 
+bool sp_prune_etp_without_experts(const sp_problem *problem, const sp_plan *plan)
+{
+    return problem->has_experts || plan->etp == 1;
+}
+
 static bool same_group(const sp_group *a, const sp_group *b)
 {
     return a->n == b->n && a->n_levels == b->n_levels && a->one_level == b->one_level &&
            memcmp(a->inside, b->inside, a->n_levels * sizeof a->inside[0]) == 0;
 }
 
-/* The estimate sees a placement through these groups alone. */
+static bool same_slowest(const sp_group *a, const sp_group *b)
+{
+    return a->n_levels == b->n_levels && a->base_s == b->base_s;
+}
+
+/* The estimate sees a placement through these groups alone; of a pipeline only the slowest level that
+ * joins its stages (sp_coll_p2p_s). */
 bool sp_prune_placement_without_effect(const sp_problem *problem, const sp_plan *plan)
 {
     if (at_first(problem, plan, SP_AXIS_placement)) return true;
@@ -32,13 +43,19 @@ bool sp_prune_placement_without_effect(const sp_problem *problem, const sp_plan 
     sp_groups a = {0}, b = {0};
     sp_groups_build(&problem->fabric, plan, problem->has_experts, &a);
     sp_groups_build(&problem->fabric, &first, problem->has_experts, &b);
-    return !(same_group(&a.dp, &b.dp) && same_group(&a.pp, &b.pp) && same_group(&a.ep, &b.ep) &&
+    return !(same_group(&a.dp, &b.dp) && same_slowest(&a.pp, &b.pp) && same_group(&a.ep, &b.ep) &&
              same_group(&a.expert_dp, &b.expert_dp));
 }
 
-bool sp_prune_zero_without_dp(const sp_problem *problem, const sp_plan *plan)
+/* Some weights have copies: those of experts may at dp=1, on tp ranks. */
+static bool has_copies(const sp_problem *problem, const sp_plan *plan)
 {
-    return plan->dp > 1 || at_first(problem, plan, SP_AXIS_zero);
+    return plan->dp > 1 || (problem->has_experts && sp_plan_expert_copies(plan) > 1);
+}
+
+bool sp_prune_zero_without_copies(const sp_problem *problem, const sp_plan *plan)
+{
+    return has_copies(problem, plan) || at_first(problem, plan, SP_AXIS_zero);
 }
 
 bool sp_prune_schedule_without_pp(const sp_problem *problem, const sp_plan *plan)
@@ -87,7 +104,7 @@ bool sp_prune_tp_overlap_without_tp(const sp_problem *problem, const sp_plan *pl
     return plan->tp > 1 || at_first(problem, plan, SP_AXIS_tp_overlap);
 }
 
-bool sp_prune_dp_overlap_without_dp(const sp_problem *problem, const sp_plan *plan)
+bool sp_prune_dp_overlap_without_copies(const sp_problem *problem, const sp_plan *plan)
 {
-    return plan->dp > 1 || at_first(problem, plan, SP_AXIS_dp_overlap);
+    return has_copies(problem, plan) || at_first(problem, plan, SP_AXIS_dp_overlap);
 }

@@ -58,10 +58,42 @@ bool sp_prune_dp_divides_batch(const sp_problem *problem, const sp_plan *plan)
     return problem->question.global_batch % plan->dp == 0;
 }
 
-bool sp_prune_ep_divides_dp(const sp_problem *problem, const sp_plan *plan)
+bool sp_prune_ep_divides_ranks(const sp_problem *problem, const sp_plan *plan)
 {
     (void)problem;
-    return plan->dp % plan->ep == 0;
+    return plan->tp * plan->dp % plan->ep == 0;
+}
+
+bool sp_etp_cuts_experts(const sp_model *model, uint32_t etp)
+{
+    for (uint32_t k = 0; k < model->n_kinds; k++) {
+        if (model->kinds[k].ffn.expert_ffn % etp != 0) return false;
+    }
+    return true;
+}
+
+bool sp_prune_etp_divides_ranks(const sp_problem *problem, const sp_plan *plan)
+{
+    (void)problem;
+    return plan->tp % plan->etp == 0 &&
+           plan->tp * plan->dp % ((uint32_t)plan->ep * plan->etp) == 0;
+}
+
+bool sp_prune_etp_divides_experts(const sp_problem *problem, const sp_plan *plan)
+{
+    return sp_etp_cuts_experts(problem->model, plan->etp);
+}
+
+/* Groups of experts that mix tp and dp ranks lie evenly only where those are neighbours. */
+bool sp_prune_folded_experts_near(const sp_problem *problem, const sp_plan *plan)
+{
+    return !problem->has_experts || plan->placement == SP_PLACEMENT_PP_LAST || plan->etp == plan->tp;
+}
+
+/* Tokens are sent to experts from slices of the sequence. */
+bool sp_prune_experts_need_sp(const sp_problem *problem, const sp_plan *plan)
+{
+    return !problem->has_experts || plan->tp == 1 || plan->sp == SP_ON;
 }
 
 bool sp_prune_ep_divides_experts(const sp_problem *problem, const sp_plan *plan)

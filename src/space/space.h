@@ -25,6 +25,8 @@ const sp_prune *sp_prune_describe(uint32_t prune);
 uint32_t sp_axis_first_value(const sp_problem *problem, sp_axis_id axis);
 /* True when every dimension of the model that tp cuts can be cut so. */
 bool sp_tp_cuts_model(const sp_model *model, uint32_t tp);
+/* Experts cut evenly into etp pieces. */
+bool sp_etp_cuts_experts(const sp_model *model, uint32_t etp);
 
 /* What is asked at one depth, in this order; the numbers are those of sp_space_rule. */
 typedef struct sp_meaning_check { /* canonical and structure */

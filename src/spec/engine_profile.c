@@ -36,6 +36,7 @@ static const sp_figure_field constants[] = {
     CONSTANT(bucket_bytes, SP_Q_MEMORY, 0.0, 1e12),
     CONSTANT(grad_bytes, SP_Q_MEMORY, 1.0, 16.0),
     CONSTANT(step_error_ratio, SP_Q_RATIO, 0.0, 10.0),
+    CONSTANT(rank_error_ratio, SP_Q_RATIO, 0.0, 10.0),
     CONSTANT(memory_error_ratio, SP_Q_RATIO, 0.0, 10.0),
 };
 

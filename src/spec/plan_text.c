@@ -16,8 +16,7 @@ static const uint32_t COUNT_MAX = UINT32_C(1) << 24;
 
 /* Promised in the documentation and refused by name until they are built. */
 static const char *const announced[] = {
-    "cp",           "cp_kind",        "etp",
-    "shard_group",  "offload_params", "recompute_layers",
+    "cp",           "cp_kind",        "shard_group",  "offload_params", "recompute_layers",
     "ep_overlap",   "cluster",        "offload_optimizer",
     "batch",        "moe_tp",         "offload_activations",
     "attn_dp",      "cp_prefill",     "chunk_tokens",

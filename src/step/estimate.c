@@ -77,6 +77,7 @@ void sp_estimate_plan(const sp_problem *problem, const sp_plan *plan, sp_estimat
     fill_money(problem, plan, out);
     out->step_low_s = out->time.step_s * (1.0 - problem->profile->step_error_ratio);
     out->step_high_s = out->time.step_s * (1.0 + problem->profile->step_error_ratio);
+    out->step_tie_s = out->time.step_s * (1.0 + problem->profile->rank_error_ratio);
     fill_utilisation(problem, plan, whole_flops, out);
     out->verdict = judge(problem, out);
     for (uint32_t i = 0; i < problem->n_objectives; i++) {

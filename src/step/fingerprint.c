@@ -77,7 +77,7 @@ static void add_engines(sp_text *t, const sp_problem *problem)
                              f->micro_batch_s,      f->step_s,              f->tp_overlap_ratio,
                              f->tp_async_ratio,     f->dp_overlap_ratio, f->dp_interference_ratio,   f->fragmentation_ratio,
                              f->communication_bytes, f->workspace_bytes,    f->bucket_bytes,
-                             f->step_error_ratio,   f->memory_error_ratio};
+                             f->step_error_ratio,   f->rank_error_ratio,   f->memory_error_ratio};
     sp_text_add(t, "\nprofile ");
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         add_number(t, values[i]);

@@ -10,7 +10,7 @@ sp_sharding sp_plan_sharding(const sp_plan *plan, bool moe)
 {
     return (sp_sharding){.tp = plan->tp,
                          .ep = moe ? plan->ep : 1,
-                         .etp = moe ? plan->tp : 1,
+                         .etp = moe ? plan->etp : 1,
                          .sp = plan->sp == SP_ON};
 }
 
@@ -21,6 +21,11 @@ sp_shape sp_plan_shape(const sp_problem *problem, const sp_plan *plan)
                       .tokens = plan->micro_batch * length,
                       .length = length,
                       .context = length / 2.0};
+}
+
+uint32_t sp_plan_expert_copies(const sp_plan *plan)
+{
+    return plan->tp * plan->dp / ((uint32_t)plan->ep * plan->etp);
 }
 
 void sp_groups_build(const sp_fabric *fabric, const sp_plan *plan, bool moe, sp_groups *groups)
@@ -34,9 +39,12 @@ void sp_groups_build(const sp_fabric *fabric, const sp_plan *plan, bool moe, sp_
     if (!moe) {
         return;
     }
-    groups->etp = groups->tp;
-    groups->ep = sp_group_build(fabric, plan->ep, dp_stride);
-    groups->expert_dp = sp_group_build(fabric, dp / plan->ep, dp_stride * plan->ep);
+    /* Experts use the tp x dp ranks of a stage anew: etp nearest, then ep, then copies of experts.
+     * With stages in between (tp_pp_dp) only etp = tp keeps equal strides, and rules see to it. */
+    const uint32_t ep_stride = pp_last ? plan->etp : dp_stride;
+    groups->etp = sp_group_build(fabric, plan->etp, 1);
+    groups->ep = sp_group_build(fabric, plan->ep, ep_stride);
+    groups->expert_dp = sp_group_build(fabric, sp_plan_expert_copies(plan), ep_stride * plan->ep);
 }
 
 /* Matrix-product seconds of one block, which its communication may hide under. */

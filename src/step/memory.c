@@ -27,7 +27,7 @@ static sp_state_bytes stage_state(const sp_inputs *in, const sp_stage_class *sta
     sp_state_bytes state = sp_mem_state(recipe, dense, unit_dense, plan->zero, plan->dp);
     if (expert > 0.0) {
         const sp_state_bytes e =
-            sp_mem_state(recipe, expert, unit_expert, plan->zero, plan->dp / plan->ep);
+            sp_mem_state(recipe, expert, unit_expert, plan->zero, sp_plan_expert_copies(plan));
         state.weights += e.weights;
         state.gradients += e.gradients;
         state.optimizer += e.optimizer;

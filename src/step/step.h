@@ -93,6 +93,8 @@ typedef struct sp_groups {
     sp_group tp, dp, ep, etp, expert_dp, pp;
 } sp_groups;
 
+/* Ranks of a stage that hold the same pieces of the same experts. */
+uint32_t sp_plan_expert_copies(const sp_plan *plan);
 void sp_groups_build(const sp_fabric *fabric, const sp_plan *plan, bool moe, sp_groups *groups);
 sp_sharding sp_plan_sharding(const sp_plan *plan, bool moe);
 sp_shape sp_plan_shape(const sp_problem *problem, const sp_plan *plan);

@@ -162,7 +162,7 @@ static sp_tail price_tail(const sp_inputs *in, const sp_stage_class *class,
     const double gathers = plan->zero >= 3 ? m : 1.0;
     const double back_s = sync.reduce_s + (plan->zero >= 3 ? sync.gather_s : 0.0);
     const double shards = plan->zero >= 1 ? plan->dp : 1.0;
-    const double expert_shards = plan->zero >= 1 ? (double)plan->dp / plan->ep : 1.0;
+    const double expert_shards = plan->zero >= 1 && in->problem->has_experts ? sp_plan_expert_copies(plan) : 1.0;
     const double owned = stage->dense_params / shards + stage->expert_params / expert_shards;
     return (sp_tail){
         .dp_s = reduces * beside_s(in, b, back_s) + gathers * beside_s(in, f, sync.gather_s) +

@@ -16,15 +16,18 @@ is_empty out
 says err 'nothing feasible: the least memory that a plan needs is'
 says err 'try --gpus'
 
-# No plan divides 7 GPUs by a batch that is no multiple of 7 on a model whose layers are none either.
-expect_code 4 train --model gpt2 --cluster l40s-8 --gpus 7 --seq-len 1k --global-batch 32
-says err 'no plan can be built for 7 GPUs'
+# 13 GPUs: no head, layer or sequence of a model of 12 layers and a batch of 32 is there for each.
+expect_code 4 train --model gpt2 --cluster l40s-8 --gpus 13 --seq-len 1k --global-batch 32
+says err 'no plan can be built for 13 GPUs'
 says err 'usable numbers of GPUs are'
 
 expect_code 4 train $small --where 'mfu>0.99'
 says err 'mfu>0.99'
 expect_code 4 train $small --set tp=2 --where 'tp==1'
 says err 'tp==1'
+expect_code 4 train $small --engine ddp --set pp=2
+says err 'no framework asked for runs any'
+says err 'try --engine any'
 expect_code 4 train $small --set tp=4 --max-network-ratio 0
 says err '--max-network-ratio'
 
@@ -40,7 +43,7 @@ expect_code 0 estimate tp=1 $small
 says out 'Time of a step'
 
 # Stopped early: what was found so far is the answer.
-large='--model llama-3.1-405b --cluster dgx-h100 --gpus 8..4096 --seq-len 8k --global-batch 4096 --no-bounds'
+large='--model llama-3.1-405b --cluster dgx-h100 --gpus 8..32768 --seq-len 8k --global-batch 4096 --no-bounds --threads 1'
 expect_code 5 train $large --timeout 0.3s --json
 says out '"exact": false'
 says err 'stopped early'
@@ -48,7 +51,7 @@ says err 'stopped early'
 if command -v timeout >/dev/null 2>&1; then
     n_expected=$((n_expected + 1))
     code=0
-    timeout --preserve-status -s INT 1 "$SHARDPLAN_BIN" train $large --json >"$work/out" 2>"$work/err" || code=$?
+    timeout --preserve-status -s INT 0.5 "$SHARDPLAN_BIN" train $large --json >"$work/out" 2>"$work/err" || code=$?
     [ "$code" -eq 130 ] || fail "interrupted with code $code instead of 130"
     says out '"exact": false'
     says err 'interrupted'

@@ -11,14 +11,16 @@
 
 #define PICK(d, list) (list)[draw_between(d, 0, (uint32_t)(sizeof(list) / sizeof((list)[0])) - 1)]
 
-/* Adds "value," to a list with chance 1/2, and the last value when nothing was added. */
+/* Lists values, each with chance 1/2, the first one, on which most plans depend, with 7/8; the last
+ * where nothing else was listed. */
 static void draw_values(draw *d, const char *const *values, size_t n, char *text, size_t capacity)
 {
     size_t length = strlen(text);
     const size_t empty = length;
     for (size_t i = 0; i < n; i++) {
         const bool last_chance = i + 1 == n && length == empty;
-        if (!draw_coin(d) && !last_chance) continue;
+        const bool listed = i == 0 ? draw_between(d, 0, 7) > 0 : draw_coin(d);
+        if (!listed && !last_chance) continue;
         const int written = snprintf(text + length, capacity - length, "%s%s",
                                      length == empty ? "" : ",", values[i]);
         length += (size_t)written;
@@ -36,6 +38,7 @@ static void draw_sets(draw *d, drawn_question *out)
         SET("tp=", "1", "2", "3", "4", "8"),
         SET("pp=", "1", "2", "3", "4", "8", "100"),
         SET("ep=", "1", "2", "4", "8"),
+        SET("etp=", "1", "2", "4"),
         SET("placement=", "tp_dp_pp", "tp_pp_dp"),
         SET("micro_batch=", "1", "2", "3", "8"),
         SET("recompute=", "none", "selective", "full"),
@@ -67,13 +70,13 @@ static void draw_limits(draw *d, sp_question *q)
         "vpp==1||pp==4", "schedule==1f1b",     "recompute!=selective",
     };
     static const char *const engines[] = {"any", "any", "megatron", "deepspeed", "fsdp,torchtitan"};
-    q->n_wheres = draw_between(d, 0, 2);
+    q->n_wheres = draw_coin(d) ? 0 : draw_between(d, 1, 2);
     for (uint32_t i = 0; i < q->n_wheres; i++) {
         q->wheres[i] = PICK(d, wheres);
     }
     q->engine = PICK(d, engines);
-    q->max_network_ratio = draw_coin(d) ? 1.0 : draw_scale(d, 0.01, 1.0);
-    q->headroom_ratio = draw_coin(d) ? 0.06 : draw_scale(d, 0.01, 0.8);
+    q->max_network_ratio = draw_coin(d) ? 1.0 : draw_scale(d, 0.05, 1.0);
+    q->headroom_ratio = draw_coin(d) ? 0.06 : draw_scale(d, 0.01, 0.5);
     q->space = draw_coin(d) ? "default" : "all";
     q->use_upto = draw_between(d, 0, 3) == 0;
 }
@@ -81,8 +84,8 @@ static void draw_limits(draw *d, sp_question *q)
 void draw_question(draw *d, drawn_question *out)
 {
     static const char *const models[] = {"llama-3.2-1b",  "llama-3.1-8b", "gpt2-xl",
-                                         "qwen3-30b-a3b", "mixtral-8x7b", "llama-2-13b",
-                                         "llama-3.1-70b", "qwen2.5-0.5b", "mixtral-8x22b"};
+                                         "qwen3-30b-a3b", "mixtral-8x7b", "llama-2-7b",
+                                         "llama-3.1-70b", "qwen2.5-0.5b", "gpt2"};
     static const char *const clusters[] = {"dgx-h100", "dgx-a100-80g", "l40s-8-ethernet",
                                            "4xH100/nvlink,16xib-ndr"};
     static const char *const gpus[] = {"1", "2", "3", "4", "8", "12", "16", "24", "32", "64"};
@@ -96,8 +99,8 @@ void draw_question(draw *d, drawn_question *out)
     q->cluster = PICK(d, clusters);
     draw_values(d, gpus, sizeof gpus / sizeof gpus[0], out->gpus, sizeof out->gpus);
     q->gpus = out->gpus;
-    q->seq_len = draw_coin(d) ? 1024 : draw_between(d, 1, 16) * 64;
-    q->global_batch = draw_coin(d) ? 48 : draw_between(d, 1, 64);
+    q->seq_len = draw_between(d, 1, 16) * 64;
+    q->global_batch = draw_coin(d) ? 48 * draw_between(d, 1, 4) : draw_between(d, 1, 64);
     draw_limits(d, q);
     draw_sets(d, out);
     if (draw_coin(d)) {

@@ -133,7 +133,7 @@ static void an_axis_to_come_is_refused_as_not_yet(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "cp=2",           "cp_kind=ring",       "etp=2",
+        "cp=2",           "cp_kind=ring",       "ep_overlap=on",
         "shard_group=8",  "recompute_layers=4", "offload_optimizer=on",
         "ep_overlap=on",  "offload_params=on",  "offload_activations=on",
         "cluster=a",      "attn_dp=2",          "prefill.tp=2",
