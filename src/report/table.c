@@ -39,6 +39,7 @@ static void add_setting_words(struct sp_text *legend, const sp_row *rows, uint32
         const char *mark, *words;
     } marks[] = {
         {" v",    ", v: chunks a stage (interleaved)"           },
+        {" etp",  ", etp: pieces of each expert"                },
         {" sel ", ", sel: selective recomputation"              },
         {" full ", ", full: full recomputation"                 },
         {" sp ",  ", sp: sequence parallel"                     },

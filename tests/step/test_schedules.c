@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The closed forms of the pipeline schedules against a run of the pipeline pass by pass.
+ *   step = m max + fill (sum - max)     F, B: forward and backward time of one stage, t = F + B */
+#include "common/close.h"
+#include "common/draw.h"
+#include "step/pipeline.h"
+#include "step/step.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+/* The sum of hundreds of doubles. */
+#define ROUNDING 1e-12
+
+static double stage_s(const pipeline *pipe, uint32_t i)
+{
+    return pipe->v * (pipe->forward_s[i] + pipe->backward_s[i]);
+}
+
+static double closed_form_s(const pipeline *pipe, sp_schedule schedule)
+{
+    double slowest = 0.0, sum = 0.0;
+    for (uint32_t i = 0; i < pipe->p; i++) {
+        slowest = fmax(slowest, stage_s(pipe, i));
+        sum += stage_s(pipe, i);
+    }
+    return pipe->m * slowest +
+           sp_schedule_describe(schedule)->fill_ratio(pipe->v) * (sum - slowest);
+}
+
+static pipeline even_pipeline(uint32_t p, uint32_t v, uint32_t m, double f, double b)
+{
+    pipeline pipe = {.p = p, .v = v, .m = m};
+    for (uint32_t i = 0; i < p; i++) {
+        pipe.forward_s[i] = f;
+        pipe.backward_s[i] = b;
+    }
+    return pipe;
+}
+
+static pipeline random_pipeline(draw *d)
+{
+    pipeline pipe = {.p = draw_between(d, 1, 16), .v = 1, .m = draw_between(d, 1, 64)};
+    for (uint32_t i = 0; i < pipe.p; i++) {
+        pipe.forward_s[i] = draw_scale(d, 0.1, 10);
+        pipe.backward_s[i] = draw_scale(d, 0.1, 10);
+    }
+    return pipe;
+}
+
+/* 4 stages of 1 s forward and 2 s backward, 8 micro-batches: 8 x 3 + 3 x 3 = 33 s. */
+static void one_forward_one_backward_by_hand(void **state)
+{
+    (void)state;
+    const pipeline pipe = even_pipeline(4, 1, 8, 1, 2);
+    assert_true(run_1f1b(&pipe).step_s == 33.0);
+    assert_true(closed_form_s(&pipe, SP_SCHEDULE_1F1B) == 33.0);
+}
+
+/* The same cut in 2 chunks a stage of 0.5 s and 1 s: the bubble of 9 s halves. */
+static void interleaving_by_hand(void **state)
+{
+    (void)state;
+    const pipeline pipe = even_pipeline(4, 2, 8, 0.5, 1);
+    assert_true(run_interleaved(&pipe).step_s == 28.5);
+    assert_true(closed_form_s(&pipe, SP_SCHEDULE_INTERLEAVED) == 28.5);
+}
+
+static void even_stages_take_m_and_p_less_1_times_a_stage(void **state)
+{
+    (void)state;
+    draw d = draw_begin("even_stages_take_m_and_p_less_1_times_a_stage");
+    for (int trial = 0; trial < 500; trial++) {
+        const double f = draw_scale(&d, 0.1, 10), b = draw_scale(&d, 0.1, 10);
+        const pipeline pipe = even_pipeline(draw_between(&d, 1, 16), 1, draw_between(&d, 1, 64), f, b);
+        const double step_s = run_1f1b(&pipe).step_s;
+        assert_close(step_s, (pipe.m + pipe.p - 1) * (f + b), ROUNDING);
+        assert_close(closed_form_s(&pipe, SP_SCHEDULE_1F1B), step_s, ROUNDING);
+    }
+}
+
+/* Of uneven stages the form is never below the run: no stage works less than m t, and in the steady
+ * state a loop over k neighbours lets k micro-batches through, so that none waits for more than the
+ * slowest. From below, stage i works m t after the first and before the last pass of the stages ahead:
+ *   max over i of (m t_i + sum of t_j, j < i)  <=  run  <=  m max + (sum - max) */
+static void uneven_stages_lie_between_the_longest_stage_and_the_form(void **state)
+{
+    (void)state;
+    draw d = draw_begin("uneven_stages_lie_between_the_longest_stage_and_the_form");
+    for (int trial = 0; trial < 3000; trial++) {
+        const pipeline pipe = random_pipeline(&d);
+        const double step_s = run_1f1b(&pipe).step_s;
+        double ahead = 0.0;
+        for (uint32_t i = 0; i < pipe.p; i++) {
+            assert_at_most(pipe.m * stage_s(&pipe, i) + ahead, step_s, ROUNDING);
+            ahead += stage_s(&pipe, i);
+        }
+        assert_at_most(step_s, closed_form_s(&pipe, SP_SCHEDULE_1F1B), ROUNDING);
+    }
+}
+
+/* Where the last stage is the slowest, both bounds meet. */
+static void a_slowest_last_stage_makes_the_form_exact(void **state)
+{
+    (void)state;
+    draw d = draw_begin("a_slowest_last_stage_makes_the_form_exact");
+    for (int trial = 0; trial < 1000; trial++) {
+        pipeline pipe = random_pipeline(&d);
+        pipe.forward_s[pipe.p - 1] = pipe.backward_s[pipe.p - 1] = 20.0;
+        assert_close(run_1f1b(&pipe).step_s, closed_form_s(&pipe, SP_SCHEDULE_1F1B), ROUNDING);
+    }
+}
+
+static void even_chunks_divide_the_bubble_by_their_number(void **state)
+{
+    (void)state;
+    draw d = draw_begin("even_chunks_divide_the_bubble_by_their_number");
+    for (int trial = 0; trial < 300; trial++) {
+        const uint32_t p = draw_between(&d, 2, 12), v = draw_between(&d, 1, 6);
+        const uint32_t m = p * draw_between(&d, 1, 1024 / (p * v) < 6 ? 1024 / (p * v) : 6);
+        const double f = draw_scale(&d, 0.1, 10), b = draw_scale(&d, 0.1, 10);
+        const pipeline pipe = even_pipeline(p, v, m, f / v, b / v);
+        const double step_s = run_interleaved(&pipe).step_s;
+        assert_close(step_s, m * (f + b) + (p - 1) * (f + b) / v, ROUNDING);
+        assert_close(closed_form_s(&pipe, SP_SCHEDULE_INTERLEAVED), step_s, ROUNDING);
+    }
+}
+
+/* ---- micro-batches in flight ------------------------------------------------------------------------ */
+static void stages_hold_as_many_micro_batches_as_stages_follow(void **state)
+{
+    (void)state;
+    for (uint32_t p = 1; p <= 16; p++) {
+        for (uint32_t m = 1; m <= 24; m++) {
+            const pipeline pipe = even_pipeline(p, 1, m, 1, 2);
+            const pipeline_result result = run_1f1b(&pipe);
+            for (uint32_t i = 0; i < p; i++) {
+                const double form = sp_schedule_describe(SP_SCHEDULE_1F1B)->in_flight(p, 1, m, i);
+                assert_true(form == result.chunks_held[i]);
+            }
+        }
+    }
+}
+
+/* Exact in the published order, for every stage; in units of a stage, which is v chunks. */
+static void interleaved_stages_hold_the_chunks_of_their_warm_up(void **state)
+{
+    (void)state;
+    for (uint32_t p = 2; p <= 12; p++) {
+        for (uint32_t v = 1; v <= 5; v++) {
+            for (uint32_t m = p; m <= 3 * p; m += p) {
+                const pipeline pipe = even_pipeline(p, v, m, 1, 2);
+                const pipeline_result result = run_interleaved(&pipe);
+                for (uint32_t i = 0; i < p; i++) {
+                    const double form =
+                        sp_schedule_describe(SP_SCHEDULE_INTERLEAVED)->in_flight(p, v, m, i);
+                    assert_close(form * v, result.chunks_held[i], 1e-15);
+                }
+            }
+        }
+    }
+}
+
+/* Korthikanti et al., MLSys 2023: interleaving multiplies the activations of the first stage, p
+ * micro-batches, by 1 + (p - 1) / (p v). */
+static void the_first_stage_pays_the_published_factor(void **state)
+{
+    (void)state;
+    for (uint32_t p = 2; p <= 32; p++) {
+        for (uint32_t v = 2; v <= 8; v++) {
+            const double form =
+                sp_schedule_describe(SP_SCHEDULE_INTERLEAVED)->in_flight(p, v, 100 * p, 0);
+            assert_close(form, p * (1 + (p - 1.0) / (p * (double)v)), 1e-15);
+        }
+    }
+}
+
+static void later_stages_never_hold_more(void **state)
+{
+    (void)state;
+    for (int schedule = 0; schedule < SP_N_SCHEDULES; schedule++) {
+        const sp_schedule_kind *kind = sp_schedule_describe((sp_schedule)schedule);
+        for (uint32_t p = 2; p <= 32; p++) {
+            const uint32_t v = schedule == SP_SCHEDULE_1F1B ? 1 : 1 + p % 4;
+            for (uint32_t i = 1; i < p; i++) {
+                assert_true(kind->in_flight(p, v, 2 * p, i) <= kind->in_flight(p, v, 2 * p, i - 1));
+            }
+        }
+    }
+}
+
+static void schedules_go_by_the_names_of_the_axis(void **state)
+{
+    (void)state;
+    const sp_axis_info *axis = sp_axis_describe(SP_AXIS_schedule);
+    assert_int_equal(axis->n_names, SP_N_SCHEDULES);
+    for (uint32_t i = 0; i < axis->n_names; i++) {
+        assert_string_equal(sp_schedule_describe((sp_schedule)i)->name, axis->names[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_forward_one_backward_by_hand),
+        cmocka_unit_test(interleaving_by_hand),
+        cmocka_unit_test(even_stages_take_m_and_p_less_1_times_a_stage),
+        cmocka_unit_test(uneven_stages_lie_between_the_longest_stage_and_the_form),
+        cmocka_unit_test(a_slowest_last_stage_makes_the_form_exact),
+        cmocka_unit_test(even_chunks_divide_the_bubble_by_their_number),
+        cmocka_unit_test(stages_hold_as_many_micro_batches_as_stages_follow),
+        cmocka_unit_test(interleaved_stages_hold_the_chunks_of_their_warm_up),
+        cmocka_unit_test(the_first_stage_pays_the_published_factor),
+        cmocka_unit_test(later_stages_never_hold_more),
+        cmocka_unit_test(schedules_go_by_the_names_of_the_axis),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
