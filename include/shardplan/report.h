@@ -2,9 +2,9 @@
 #pragma once
 /* Answers as text: tables for people, JSON and CSV for programs.
  *
- * Every function adds to a text of the caller (struct sp_text, base/base.h) and prints nothing. Where
- * memory runs out the text says so itself (sp_text.failed). All of them are pure: the same problem
- * and result give the same bytes, whatever the locale, the number of threads or ranks.
+ * Every function adds to a text of the caller (struct sp_text, base/base.h) and prints nothing.
+ * Where memory runs out the text says so itself (sp_text.failed). All of them are pure: the same
+ * problem and result give the same bytes, whatever the locale, the number of threads or ranks.
  *
  * Figures in JSON and CSV carry the names of sp_field_describe (estimate.h), and those of axes.def;
  * configs/schema/ describes the files. Fields that do not apply are left out, never null: money
@@ -21,29 +21,32 @@ struct sp_text;
 
 /* How tables look; {0} is plain text of 100 columns with one row a plan. */
 typedef struct sp_report_options {
-    bool color;      /* terminal colours */
-    bool verbose;    /* the whole front, every rule */
-    bool by_layout;  /* one row a layout with its best plan; otherwise one row a plan */
-    uint32_t width;  /* columns of a line; 0 = 100 */
+    bool color;     /* terminal colours */
+    bool verbose;   /* the whole front, every rule */
+    bool by_layout; /* one row a layout with its best plan; otherwise one row a plan */
+    uint32_t width; /* columns of a line; 0 = 100 */
 } sp_report_options;
 
-/* ---- the answer of a search -------------------------------------------------------------------- */
+/* ---- the answer of a search --------------------------------------------------------------------
+ */
 void sp_report_train_table(const sp_space *space, const sp_search_result *result,
                            const sp_report_options *options, struct sp_text *out);
 void sp_report_train_markdown(const sp_space *space, const sp_search_result *result,
                               const sp_report_options *options, struct sp_text *out);
-/* One row a plan: the front, the best plans and the best of each layout, by (first objective, id). */
+/* One row a plan: the front, the best plans and the best of each layout, by (first objective, id).
+ */
 void sp_report_train_csv(const sp_space *space, const sp_search_result *result,
                          struct sp_text *out);
 /* "shardplan/result/1" */
 void sp_report_train_json(const sp_space *space, const sp_search_result *result,
                           struct sp_text *out);
 
-/* Sentences for a search that found no plan: the tightest limit, by how much the nearest plan misses
- * it, and what would help. Looks at a part of the space again, which may take seconds. */
+/* Sentences for a search that found no plan: the tightest limit, by how much the nearest plan
+ * misses it, and what would help. Looks at a part of the space again, which may take seconds. */
 void sp_report_nothing(const sp_space *space, const sp_search_result *result, struct sp_text *out);
 
-/* ---- single plans ------------------------------------------------------------------------------ */
+/* ---- single plans ------------------------------------------------------------------------------
+ */
 /* A plan and what became of it. */
 typedef struct sp_priced {
     sp_plan plan;
@@ -70,7 +73,8 @@ void sp_report_estimates_csv(const sp_space *space, const sp_priced *priced, siz
 void sp_report_estimates_table(const sp_space *space, const sp_priced *priced, size_t n,
                                const sp_report_options *options, struct sp_text *out);
 
-/* ---- what there is ------------------------------------------------------------------------------ */
+/* ---- what there is ------------------------------------------------------------------------------
+ */
 /* What was read from a model: exact counts and assumptions. "shardplan/params/1" */
 void sp_report_params_page(const sp_model *model, struct sp_text *out);
 void sp_report_params_json(const sp_model *model, struct sp_text *out);
@@ -90,7 +94,8 @@ const char *sp_list_name(sp_list_kind kind); /* "models" */
 sp_status sp_report_list(const char *home, sp_list_kind kind, bool json,
                          const sp_report_options *options, struct sp_text *out, sp_error *err);
 
-/* ---- before a search ---------------------------------------------------------------------------- */
+/* ---- before a search ----------------------------------------------------------------------------
+ */
 /* How many plans a space holds, from a sample of its ids that is the same each time. */
 typedef struct sp_sample {
     uint64_t tried, admitted;
@@ -98,8 +103,8 @@ typedef struct sp_sample {
 } sp_sample;
 sp_sample sp_sample_space(const sp_space *space, uint64_t n_tries);
 
-/* The axes of a space, its size, how long a search may take when one estimate takes seconds_per_plan
- * (0 leaves the time out), and what memory the process has taken so far. */
+/* The axes of a space, its size, how long a search may take when one estimate takes
+ * seconds_per_plan (0 leaves the time out), and what memory the process has taken so far. */
 void sp_report_dry_run(const sp_space *space, const sp_sample *sample, double seconds_per_plan,
                        double resident_bytes, uint32_t threads, const sp_report_options *options,
                        struct sp_text *out);

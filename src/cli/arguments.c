@@ -74,7 +74,8 @@ static sp_status need_value(const char *word, sp_error *err)
     const sp_flag_id id = name[1] == '\0' ? flag_of_letter(name[0]) : sp_flag_find(name);
     sp_fail(err, SP_E_USAGE, "this flag needs a value");
     sp_fail_value(err, "%s", word);
-    return id == SP_N_FLAGS ? err->status : sp_fail_range(err, "%s", sp_flag_describe(id)->argument);
+    return id == SP_N_FLAGS ? err->status
+                            : sp_fail_range(err, "%s", sp_flag_describe(id)->argument);
 }
 
 /* getopt takes abbreviations; we do not, since a flag added later would make them ambiguous. */

@@ -20,10 +20,12 @@ static sp_status refuse(sp_status status, const char *text, const char *why, sp_
 static sp_status from_tokens(const char *text, uint64_t tokens, uint64_t seq_len, bool may_move,
                              uint64_t *sequences, sp_error *err)
 {
-    if (seq_len == 0) return refuse(SP_E_INCONSISTENT, text, "a batch in tokens needs --seq-len", err);
+    if (seq_len == 0)
+        return refuse(SP_E_INCONSISTENT, text, "a batch in tokens needs --seq-len", err);
     if (tokens % seq_len != 0 && !may_move) {
         return refuse(SP_E_INCONSISTENT, text,
-                      "these tokens are no whole number of sequences; :5% lets the batch move", err);
+                      "these tokens are no whole number of sequences; :5% lets the batch move",
+                      err);
     }
     *sequences = (tokens + seq_len / 2) / seq_len;
     return SP_OK;
@@ -42,9 +44,11 @@ static sp_status parse_count(const char *text, char *count, uint64_t seq_len, sp
     }
     batch->sequences = value;
     if (is_tokens) {
-        SP_TRY(from_tokens(text, value, seq_len, batch->tolerance_ratio > 0.0, &batch->sequences, err));
+        SP_TRY(from_tokens(text, value, seq_len, batch->tolerance_ratio > 0.0, &batch->sequences,
+                           err));
     }
-    return batch->sequences > 0 ? SP_OK : refuse(SP_E_RANGE, text, "a step has at least one sequence", err);
+    return batch->sequences > 0 ? SP_OK
+                                : refuse(SP_E_RANGE, text, "a step has at least one sequence", err);
 }
 
 sp_status sp_batch_parse(const char *text, uint64_t seq_len, sp_batch *batch, sp_error *err)
@@ -55,7 +59,8 @@ sp_status sp_batch_parse(const char *text, uint64_t seq_len, sp_batch *batch, sp
     if (length >= sizeof count) return refuse(SP_E_SYNTAX, text, "no batch is that long", err);
     memcpy(count, text, length);
     count[length] = '\0';
-    if (text[length] == ':' && sp_parse_ratio(text + length + 1, &batch->tolerance_ratio, err) != SP_OK) {
+    if (text[length] == ':' &&
+        sp_parse_ratio(text + length + 1, &batch->tolerance_ratio, err) != SP_OK) {
         sp_fail_value(err, "%s", text);
         return sp_fail_file(err, FLAG);
     }

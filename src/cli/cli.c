@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From argv to a command and back to an exit code. Ranks are started first, since every rank runs the
- * same command and only rank 0 speaks. */
+/* From argv to a command and back to an exit code. Ranks are started first, since every rank runs
+ * the same command and only rank 0 speaks. */
 #include "cli/cli.h"
 
 #include <fcntl.h>
@@ -29,7 +29,8 @@ enum { N_LATER = sizeof later / sizeof later[0] };
 static void occupy_standard_streams(void)
 {
     for (int stream = 0; stream <= 2; stream++) {
-        if (fcntl(stream, F_GETFD) == -1) (void)open("/dev/null", stream == 0 ? O_WRONLY : O_RDONLY);
+        if (fcntl(stream, F_GETFD) == -1)
+            (void)open("/dev/null", stream == 0 ? O_WRONLY : O_RDONLY);
     }
 }
 
@@ -76,8 +77,8 @@ static sp_exit print_version(const sp_context *context)
     return sp_cli_write(context, &text, SP_EXIT_FOUND);
 }
 
-static sp_status read_settings(sp_context *context, const sp_command *command, int argc, char **argv,
-                               sp_error *err)
+static sp_status read_settings(sp_context *context, const sp_command *command, int argc,
+                               char **argv, sp_error *err)
 {
     sp_settings *settings = context->settings;
     SP_TRY(sp_settings_read_arguments(settings, command->takes, argc, argv, err));

@@ -12,15 +12,16 @@
 /* INTERFACE of exit codes. */
 typedef enum sp_exit {
     SP_EXIT_FOUND = 0,
-    SP_EXIT_FAILED = 1,   /* internal, or the answer could not be written */
-    SP_EXIT_USAGE = 2,    /* unknown flags and commands, what is not built */
-    SP_EXIT_INPUT = 3,    /* values and files that cannot be used          */
-    SP_EXIT_NOTHING = 4,  /* no feasible plan                              */
-    SP_EXIT_PARTIAL = 5,  /* stopped early, with what was found            */
+    SP_EXIT_FAILED = 1,  /* internal, or the answer could not be written */
+    SP_EXIT_USAGE = 2,   /* unknown flags and commands, what is not built */
+    SP_EXIT_INPUT = 3,   /* values and files that cannot be used          */
+    SP_EXIT_NOTHING = 4, /* no feasible plan                              */
+    SP_EXIT_PARTIAL = 5, /* stopped early, with what was found            */
     SP_EXIT_INTERRUPTED = 130
 } sp_exit;
 
-/* ---- flags.c ------------------------------------------------------------------------------------- */
+/* ---- flags.c
+ * ------------------------------------------------------------------------------------- */
 typedef enum sp_flag_id {
 #define SP_FLAG(id, name, letter, kind, group, commands, argument, fallback, meaning) SP_FLAG_##id,
 #include "cli/flags.def"
@@ -28,7 +29,12 @@ typedef enum sp_flag_id {
     SP_N_FLAGS
 } sp_flag_id;
 
-typedef enum sp_flag_kind { SP_KIND_TEXT, SP_KIND_LIST, SP_KIND_SWITCH, SP_KIND_LATER } sp_flag_kind;
+typedef enum sp_flag_kind {
+    SP_KIND_TEXT,
+    SP_KIND_LIST,
+    SP_KIND_SWITCH,
+    SP_KIND_LATER
+} sp_flag_kind;
 
 typedef enum sp_flag_group {
     SP_GROUP_QUESTION,
@@ -62,10 +68,17 @@ sp_flag_id sp_flag_find(const char *name);
 /* "seq-len" -> "SHARDPLAN_SEQ_LEN" */
 void sp_flag_variable(const sp_flag *flag, char name[80]);
 /* Sets the nearest name among the flags that `commands` take. */
-sp_status sp_flag_refuse(const char *word, const char *nearest_to, unsigned commands, sp_error *err);
+sp_status sp_flag_refuse(const char *word, const char *nearest_to, unsigned commands,
+                         sp_error *err);
 
-/* ---- settings.c: the value of every flag and where it comes from ---------------------------------- */
-typedef enum sp_origin { SP_FROM_DEFAULT, SP_FROM_FILE, SP_FROM_ENVIRONMENT, SP_FROM_FLAG } sp_origin;
+/* ---- settings.c: the value of every flag and where it comes from
+ * ---------------------------------- */
+typedef enum sp_origin {
+    SP_FROM_DEFAULT,
+    SP_FROM_FILE,
+    SP_FROM_ENVIRONMENT,
+    SP_FROM_FLAG
+} sp_origin;
 
 #define SP_MAX_VALUES SP_MAX_SETS
 
@@ -87,15 +100,16 @@ typedef struct sp_settings {
     char **words;
 } sp_settings;
 
-/* A value of lower origin than the one that is there is dropped, of a higher one replaces it; of equal
- * origin, lists grow and other flags take the last. */
+/* A value of lower origin than the one that is there is dropped, of a higher one replaces it; of
+ * equal origin, lists grow and other flags take the last. */
 sp_status sp_settings_put(sp_settings *settings, sp_flag_id flag, sp_origin origin,
                           const char *value, sp_error *err);
 /* The value or the default; NULL when it is empty. */
 const char *sp_settings_text(const sp_settings *settings, sp_flag_id flag);
 sp_status sp_settings_switch(const sp_settings *settings, sp_flag_id flag, bool *on, sp_error *err);
 const char *sp_origin_name(sp_origin origin);
-/* Turns an error about "--flag" into one about the line of the file or the variable it came from. */
+/* Turns an error about "--flag" into one about the line of the file or the variable it came from.
+ */
 void sp_settings_locate(const sp_settings *settings, sp_error *err);
 
 /* arguments.c: argv without the program and the command */
@@ -106,8 +120,15 @@ sp_status sp_settings_read_environment(sp_settings *settings, unsigned commands,
 /* job.c: a job file or the question of a result */
 sp_status sp_settings_read_job(sp_settings *settings, const char *file, sp_error *err);
 
-/* ---- question.c ---------------------------------------------------------------------------------- */
-typedef enum sp_format { SP_FORMAT_TABLE, SP_FORMAT_JSON, SP_FORMAT_CSV, SP_FORMAT_MD, SP_N_FORMATS } sp_format;
+/* ---- question.c
+ * ---------------------------------------------------------------------------------- */
+typedef enum sp_format {
+    SP_FORMAT_TABLE,
+    SP_FORMAT_JSON,
+    SP_FORMAT_CSV,
+    SP_FORMAT_MD,
+    SP_N_FORMATS
+} sp_format;
 
 /* How to search and print. */
 typedef struct sp_run {
@@ -134,7 +155,8 @@ sp_status sp_batch_parse(const char *text, uint64_t seq_len, sp_batch *batch, sp
  * asked for. */
 uint64_t sp_batch_nearest(const sp_batch *batch, uint32_t gpus);
 
-/* ---- output.c ------------------------------------------------------------------------------------ */
+/* ---- output.c
+ * ------------------------------------------------------------------------------------ */
 /* What a command works with. */
 typedef struct sp_context {
     const char *home;
@@ -150,7 +172,8 @@ void sp_cli_warn(const sp_context *context, const char *text);
 sp_exit sp_cli_write(const sp_context *context, sp_text *text, sp_exit code);
 sp_report_options sp_cli_options(const sp_context *context);
 
-/* ---- progress.c ---------------------------------------------------------------------------------- */
+/* ---- progress.c
+ * ---------------------------------------------------------------------------------- */
 /* Fills progress, cancel and user of the options; `shown` must outlive the search. */
 typedef struct sp_progress_line {
     bool on, drawn;
@@ -159,7 +182,8 @@ void sp_progress_start(sp_search_options *options, sp_progress_line *line, bool 
 void sp_progress_end(sp_progress_line *line);
 bool sp_was_interrupted(void);
 
-/* ---- commands ------------------------------------------------------------------------------------ */
+/* ---- commands
+ * ------------------------------------------------------------------------------------ */
 typedef struct sp_command {
     const char *name;
     const char *usage;    /* after "shardplan" */
@@ -179,7 +203,8 @@ typedef struct sp_command {
 
 sp_exit sp_train(const sp_context *context, const char *file);
 
-/* ---- help.c, home.c, show_config.c, cli.c --------------------------------------------------------- */
+/* ---- help.c, home.c, show_config.c, cli.c
+ * --------------------------------------------------------- */
 void sp_help_all(sp_text *out);
 void sp_help_command(const sp_command *command, sp_text *out);
 /* SHARDPLAN_HOME, else share/shardplan beside the program, else the source tree above it. */

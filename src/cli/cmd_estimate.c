@@ -95,8 +95,11 @@ static sp_status check_fingerprint(const sp_settings *settings, const char *plan
     }
     const char *stated = settings->fingerprint != NULL ? settings->fingerprint : "none";
     if (strcmp(stated, sp_problem_fingerprint(problem)) == 0) return SP_OK;
-    sp_fail(err, SP_E_INCONSISTENT, settings->file_differs
-            ? "flags or the environment change the question, so the ids of this answer mean other plans"
+    sp_fail(
+        err, SP_E_INCONSISTENT,
+        settings->file_differs
+            ? "flags or the environment change the question, so the ids of this answer mean other "
+              "plans"
             : "the models or data behind this answer have changed, so its ids mean other plans");
     sp_fail_value(err, "fingerprint %s", stated);
     return sp_fail_file(err, settings->file);
@@ -117,7 +120,8 @@ static sp_status read_files(sp_context *context, const char *job, sp_error *err)
     sp_settings *settings = context->settings;
     const char *result = sp_settings_text(settings, SP_FLAG_result);
     if (result != NULL && job != NULL) {
-        sp_fail(err, SP_E_USAGE, "the question comes from --result or from a job file, not from both");
+        sp_fail(err, SP_E_USAGE,
+                "the question comes from --result or from a job file, not from both");
         return sp_fail_value(err, "%s", job);
     }
     const char *file = result != NULL ? result : job;
@@ -130,7 +134,9 @@ static sp_status check_words(const sp_settings *settings, const char *ids, sp_er
 {
     const char *plan = settings->n_words > 0 ? settings->words[0] : NULL;
     if (ids == NULL && plan == NULL) {
-        return sp_fail(err, SP_E_USAGE, "name a plan, for example shardplan estimate tp=8,pp=4 jobs/llama-3.1-70b-64xh100.json");
+        return sp_fail(err, SP_E_USAGE,
+                       "name a plan, for example shardplan estimate tp=8,pp=4 "
+                       "jobs/llama-3.1-70b-64xh100.json");
     }
     if (ids == NULL && plan[0] == '@') {
         sp_fail(err, SP_E_NOT_YET, "launch files cannot be read");
@@ -151,8 +157,8 @@ static sp_exit answer(const sp_context *context, const char *plan, const char *i
     sp_error err = {0};
     const sp_status status =
         sp_question_build(context->settings, context->home, &problem, &space, &note, &err);
-    const sp_exit code = status == SP_OK ? with_space(context, space, plan, ids)
-                                         : sp_cli_fail(context, &err);
+    const sp_exit code =
+        status == SP_OK ? with_space(context, space, plan, ids) : sp_cli_fail(context, &err);
     sp_space_free(space);
     sp_problem_free(problem);
     return code;
@@ -168,7 +174,8 @@ static sp_exit run(const sp_context *outer)
     const int job_word = ids != NULL ? 0 : 1;
     const char *job = settings->n_words > job_word ? settings->words[job_word] : NULL;
     if (read_files(&context, job, &err) != SP_OK) return sp_cli_fail(&context, &err);
-    if (!context.run.show_config) return answer(&context, ids != NULL ? "" : settings->words[0], ids);
+    if (!context.run.show_config)
+        return answer(&context, ids != NULL ? "" : settings->words[0], ids);
     sp_text text = {0};
     sp_show_config(settings, sp_command_estimate.takes, &text);
     return sp_cli_write(&context, &text, SP_EXIT_FOUND);
@@ -178,8 +185,10 @@ const sp_command sp_command_estimate = {
     .name = "estimate",
     .usage = "estimate PLAN [JOB.json] [FLAG..]",
     .summary = "one plan: every term of its time, memory, network and cost",
-    .about = "PLAN is text such as tp=8,pp=4,micro_batch=2 (axes of `shardplan list axes`, defaults for what is\n"
-             "left out) with a question from flags or a job file, or an id with --result RESULT.json. With\n"
+    .about = "PLAN is text such as tp=8,pp=4,micro_batch=2 (axes of `shardplan list axes`, "
+             "defaults for what is\n"
+             "left out) with a question from flags or a job file, or an id with --result "
+             "RESULT.json. With\n"
              "--ids many plans are priced at once, as JSON.\n",
     .examples = "  shardplan estimate tp=8,pp=4,sp=on jobs/llama-3.1-70b-64xh100.json\n"
                 "  shardplan estimate 123456 --result result.json\n"

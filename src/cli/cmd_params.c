@@ -22,7 +22,8 @@ static sp_exit run(const sp_context *context)
     if (context->settings->n_words == 0) {
         sp_fail(&err, SP_E_USAGE, "name the model, for example shardplan params llama-3.1-70b");
         code = sp_cli_fail(context, &err);
-    } else if (sp_model_find(&arena, context->home, context->settings->words[0], &model, &err) != SP_OK) {
+    } else if (sp_model_find(&arena, context->home, context->settings->words[0], &model, &err) !=
+               SP_OK) {
         code = sp_cli_fail(context, &err);
     } else {
         code = show(context, model);
@@ -35,7 +36,8 @@ const sp_command sp_command_params = {
     .name = "params",
     .usage = "params MODEL [FLAG..]",
     .summary = "what was read from a model: exact parameter counts, assumptions",
-    .about = "MODEL is a name of `shardplan list models`, a Hugging Face config.json, or a folder with one.\n",
+    .about = "MODEL is a name of `shardplan list models`, a Hugging Face config.json, or a folder "
+             "with one.\n",
     .examples = "  shardplan params llama-3.1-70b\n"
                 "  shardplan params ./my-model/config.json --json\n",
     .takes = SP_TAKES_OUTPUT,

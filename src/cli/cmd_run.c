@@ -6,7 +6,8 @@ static sp_exit run(const sp_context *context)
 {
     sp_error err = {0};
     if (context->settings->n_words == 0) {
-        sp_fail(&err, SP_E_USAGE, "name the job file, for example shardplan run jobs/llama-3.1-70b-64xh100.json");
+        sp_fail(&err, SP_E_USAGE,
+                "name the job file, for example shardplan run jobs/llama-3.1-70b-64xh100.json");
         return sp_cli_fail(context, &err);
     }
     return sp_train(context, context->settings->words[0]);
@@ -16,11 +17,14 @@ const sp_command sp_command_run = {
     .name = "run",
     .usage = "run JOB.json [FLAG..]",
     .summary = "asks the question of a job file",
-    .about = "A job file holds a question: the names of flags as keys (\"seq_len\": 8192, \"where\": [..]), and\n"
-             "\"schema\": \"shardplan/job/1\". Flags replace what the file says. Files in it are found from where\n"
+    .about = "A job file holds a question: the names of flags as keys (\"seq_len\": 8192, "
+             "\"where\": [..]), and\n"
+             "\"schema\": \"shardplan/job/1\". Flags replace what the file says. Files in it are "
+             "found from where\n"
              "the command runs.\n",
     .examples = "  shardplan run jobs/llama-3.1-70b-64xh100.json\n"
-                "  shardplan run jobs/mixtral-8x22b-128xh100.json --gpus 64..256 --objectives tokens_per_s,gpus\n",
+                "  shardplan run jobs/mixtral-8x22b-128xh100.json --gpus 64..256 --objectives "
+                "tokens_per_s,gpus\n",
     .takes = SP_TAKES_QUESTION | SP_TAKES_SEARCH | SP_TAKES_OUTPUT,
     .max_words = 1,
     .run = run,

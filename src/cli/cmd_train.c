@@ -86,7 +86,8 @@ static sp_exit explain_nothing(const sp_context *context, const sp_space *space,
     return sp_cli_write(context, &answer, SP_EXIT_NOTHING);
 }
 
-static sp_exit show(const sp_context *context, const sp_space *space, const sp_search_result *result)
+static sp_exit show(const sp_context *context, const sp_space *space,
+                    const sp_search_result *result)
 {
     const bool whole = result->exact && result->counts.uncovered == 0;
     const sp_exit code = whole                  ? SP_EXIT_FOUND
@@ -95,7 +96,8 @@ static sp_exit show(const sp_context *context, const sp_space *space, const sp_s
     if (whole && result->ranked.n_points == 0) return explain_nothing(context, space, result);
     if (!whole) {
         char text[160];
-        (void)snprintf(text, sizeof text, "%s with %.1f %% of the space covered; the answer is what was found so far",
+        (void)snprintf(text, sizeof text,
+                       "%s with %.1f %% of the space covered; the answer is what was found so far",
                        sp_was_interrupted() ? "interrupted" : "stopped early",
                        100.0 * result->covered_ratio);
         sp_cli_warn(context, text);
@@ -130,8 +132,9 @@ static void warn_of_change(const sp_context *context, const sp_problem *problem)
     const sp_settings *settings = context->settings;
     if (settings->fingerprint == NULL || settings->file_differs) return;
     if (strcmp(settings->fingerprint, sp_problem_fingerprint(problem)) != 0) {
-        sp_cli_warn(context, "the models or data behind this question have changed since its answer was "
-                             "written: figures and ids differ");
+        sp_cli_warn(context,
+                    "the models or data behind this question have changed since its answer was "
+                    "written: figures and ids differ");
     }
 }
 
@@ -142,7 +145,8 @@ static sp_exit answer(const sp_context *context)
     const char *note = NULL;
     sp_error err = {0};
     sp_exit code = SP_EXIT_FAILED;
-    if (sp_question_build(context->settings, context->home, &problem, &space, &note, &err) != SP_OK) {
+    if (sp_question_build(context->settings, context->home, &problem, &space, &note, &err) !=
+        SP_OK) {
         code = sp_cli_fail(context, &err);
     } else {
         if (note != NULL) sp_cli_warn(context, note);
@@ -180,11 +184,14 @@ const sp_command sp_command_train = {
     .name = "train",
     .usage = "train [JOB.json|RESULT.json] [FLAG..]",
     .summary = "the best training deployments of a model on a cluster",
-    .about = "Searches every way to spread the training of a model over the GPUs and shows the best ones: the\n"
-             "layouts (tensor, pipeline, expert and data parallelism), their settings, and the Pareto front.\n"
+    .about = "Searches every way to spread the training of a model over the GPUs and shows the "
+             "best ones: the\n"
+             "layouts (tensor, pipeline, expert and data parallelism), their settings, and the "
+             "Pareto front.\n"
              "The question comes from flags, from a job file, or from an earlier answer.\n",
     .examples =
-        "  shardplan train --model llama-3.1-70b --cluster dgx-h100 --gpus 64 --seq-len 8k --global-batch 128\n"
+        "  shardplan train --model llama-3.1-70b --cluster dgx-h100 --gpus 64 --seq-len 8k "
+        "--global-batch 128\n"
         "  shardplan train jobs/gpt3-175b-512xa100.json --set pp=8 --where 'memory.peak<=70GiB'\n"
         "  shardplan train --json -o result.json jobs/llama-3.1-70b-64xh100.json\n",
     .takes = SP_TAKES_QUESTION | SP_TAKES_SEARCH | SP_TAKES_OUTPUT,

@@ -11,15 +11,16 @@ static const char *const group_titles[SP_N_GROUPS] = {
     [SP_GROUP_OUTPUT] = "Output",
 };
 
-static const char exit_codes[] =
-    "Exit codes: 0 found, 1 failed, 2 usage, 3 bad input, 4 nothing feasible, 5 stopped early with what\n"
-    "was found, 130 interrupted.\n";
+static const char exit_codes[] = "Exit codes: 0 found, 1 failed, 2 usage, 3 bad input, 4 nothing "
+                                 "feasible, 5 stopped early with what\n"
+                                 "was found, 130 interrupted.\n";
 
 /* Every command, those that are not built after the others. */
 void sp_help_all(sp_text *out)
 {
-    sp_text_add(out, "shardplan - which deployments of a language model on this cluster are best?\n\n"
-                     "usage: shardplan COMMAND [ARGUMENT..] [FLAG..]\n\nCommands\n");
+    sp_text_add(out,
+                "shardplan - which deployments of a language model on this cluster are best?\n\n"
+                "usage: shardplan COMMAND [ARGUMENT..] [FLAG..]\n\nCommands\n");
 #define SP_COMMAND(command)                                                                        \
     sp_text_printf(out, "  %-12s %s\n", sp_command_##command.name, sp_command_##command.summary);
 #define SP_COMMAND_LATER(name, meaning)
@@ -32,8 +33,10 @@ void sp_help_all(sp_text *out)
 #include "cli/commands.def"
 #undef SP_COMMAND
 #undef SP_COMMAND_LATER
-    sp_text_add(out, "\n`shardplan COMMAND --help` explains a command, `shardplan --version` names this one.\n"
-                     "A first answer: shardplan run jobs/llama-3.1-70b-64xh100.json\n\n");
+    sp_text_add(
+        out,
+        "\n`shardplan COMMAND --help` explains a command, `shardplan --version` names this one.\n"
+        "A first answer: shardplan run jobs/llama-3.1-70b-64xh100.json\n\n");
     sp_text_add(out, exit_codes);
 }
 
@@ -91,7 +94,8 @@ void sp_help_command(const sp_command *command, sp_text *out)
         add_group(group, command->takes, out);
     }
     if ((command->takes & SP_TAKES_QUESTION) != 0) {
-        sp_text_add(out, "\nA value comes from the flag, else from the environment (SHARDPLAN_SEQ_LEN=8k), else from the\n"
+        sp_text_add(out, "\nA value comes from the flag, else from the environment "
+                         "(SHARDPLAN_SEQ_LEN=8k), else from the\n"
                          "job file (\"seq_len\": \"8k\"), else it is the default in brackets.\n");
     }
     sp_text_printf(out, "\nExamples\n%s\n%s", command->examples, exit_codes);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where configs/ and hardware/ are: SHARDPLAN_HOME, else share/shardplan beside the installed program,
- * else the source tree that the program was built in. */
+/* Where configs/ and hardware/ are: SHARDPLAN_HOME, else share/shardplan beside the installed
+ * program, else the source tree that the program was built in. */
 #include "cli/cli.h"
 
 #include <stdio.h>
@@ -55,7 +55,8 @@ sp_status sp_home_find(sp_arena *arena, const char **home, sp_error *err)
         return sp_fail_file(err, "SHARDPLAN_HOME");
     }
     if (!find_from_program(path)) {
-        return sp_fail(err, SP_E_INTERNAL, "the folder with configs/ and hardware/ was not found; set "
+        return sp_fail(err, SP_E_INTERNAL,
+                       "the folder with configs/ and hardware/ was not found; set "
                        "SHARDPLAN_HOME to it");
     }
     *home = sp_arena_strdup(arena, path);

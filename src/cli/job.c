@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Settings from a job file, or from the question inside a result. Keys are the names of flags in snake
- * case; "workload", "constraints" and "prices" group some of them, as results do. */
+/* Settings from a job file, or from the question inside a result. Keys are the names of flags in
+ * snake case; "workload", "constraints" and "prices" group some of them, as results do. */
 #include "cli/cli.h"
 
 #include <stdio.h>
@@ -56,9 +56,11 @@ static sp_status put_joined(sp_settings *settings, sp_flag_id flag, const char *
     sp_text text = {0};
     sp_text_add(&text, before);
     sp_status status = add_joined(value, &text, err);
-    if (status == SP_OK && text.failed) status = sp_fail(err, SP_E_MEMORY, "no memory for the file");
+    if (status == SP_OK && text.failed)
+        status = sp_fail(err, SP_E_MEMORY, "no memory for the file");
     if (status == SP_OK) {
-        status = sp_settings_put(settings, flag, SP_FROM_FILE, text.length > 0 ? text.data : "", err);
+        status =
+            sp_settings_put(settings, flag, SP_FROM_FILE, text.length > 0 ? text.data : "", err);
     }
     if (status == SP_OK) status = keep_place(settings, flag, value, err);
     sp_text_fini(&text);
@@ -120,7 +122,8 @@ static sp_status put_member(sp_settings *settings, const sp_json *member, sp_err
     const sp_flag *flag = sp_flag_describe(id);
     if ((flag->commands & IN_FILES) == 0) return refuse_key(member, err);
     if (flag->kind == SP_KIND_LATER) {
-        return sp_json_fail(member, err, SP_E_NOT_YET, "%s is announced and not built", member->key);
+        return sp_json_fail(member, err, SP_E_NOT_YET, "%s is announced and not built",
+                            member->key);
     }
     return flag->kind == SP_KIND_LIST ? put_list(settings, id, member, err)
                                       : put_joined(settings, id, "", member, err);
@@ -204,7 +207,8 @@ static sp_status read_root(sp_settings *settings, const sp_json *root, sp_error 
     SP_TRY(sp_json_string_or(&job, "fingerprint", NULL, &fingerprint, err));
     if (fingerprint != NULL) {
         settings->fingerprint = sp_arena_strdup(&settings->arena, fingerprint);
-        if (settings->fingerprint == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the file");
+        if (settings->fingerprint == NULL)
+            return sp_fail(err, SP_E_MEMORY, "no memory for the file");
     }
     return read_job(settings, &job, err);
 }

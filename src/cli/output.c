@@ -36,10 +36,12 @@ static sp_exit exit_of(sp_status status)
     return SP_EXIT_FAILED;
 }
 
-/* What a data file holds and we cannot read is bad input; what is asked of us and not built is usage. */
+/* What a data file holds and we cannot read is bad input; what is asked of us and not built is
+ * usage. */
 static sp_exit exit_of_error(const sp_settings *settings, const sp_error *err)
 {
-    const bool of_data = err->line > 0 && (settings->file == NULL || strcmp(err->file, settings->file) != 0);
+    const bool of_data =
+        err->line > 0 && (settings->file == NULL || strcmp(err->file, settings->file) != 0);
     return err->status == SP_E_NOT_YET && of_data ? SP_EXIT_INPUT : exit_of(err->status);
 }
 
@@ -61,7 +63,8 @@ void sp_cli_warn(const sp_context *context, const char *text)
 static bool write_standard(const sp_text *text)
 {
     errno = 0;
-    const bool written = text->length == 0 || fwrite(text->data, 1, text->length, stdout) == text->length;
+    const bool written =
+        text->length == 0 || fwrite(text->data, 1, text->length, stdout) == text->length;
     return fflush(stdout) == 0 && written;
 }
 

@@ -33,7 +33,8 @@ static sp_status read_id(const char *text, const sp_space *space, sp_plan *plan,
     return SP_OK;
 }
 
-/* What the question fixes need not be said again: its GPUs, and axes with one value left by --set. */
+/* What the question fixes need not be said again: its GPUs, and axes with one value left by --set.
+ */
 static sp_plan plan_of_question(const sp_problem *problem)
 {
     sp_plan plan = sp_plan_default();
@@ -55,13 +56,15 @@ sp_status sp_plan_read(const char *text, const sp_space *space, sp_plan *plan, s
     for (uint32_t i = 0; i < problem->n_gpus_values; i++) {
         if (known[i] == gpus) return SP_OK;
     }
-    sp_fail(err, SP_E_INCONSISTENT, "the question is about other numbers of GPUs; say --gpus %u", gpus);
+    sp_fail(err, SP_E_INCONSISTENT, "the question is about other numbers of GPUs; say --gpus %u",
+            gpus);
     return sp_fail_value(err, "gpus=%u", gpus);
 }
 
 /* ---- files ---- */
 
-static sp_status add_plan(sp_plan_list *list, const char *text, const sp_space *space, sp_error *err)
+static sp_status add_plan(sp_plan_list *list, const char *text, const sp_space *space,
+                          sp_error *err)
 {
     if (list->n == list->capacity) {
         const size_t capacity = list->capacity > 0 ? 2 * list->capacity : 64;

@@ -50,7 +50,8 @@ static void draw(void *user, const sp_progress *p)
     if (!line->on) return;
     format_left(p, left, sizeof left);
     const double share = p->total > 0 ? 100.0 * (double)p->done / (double)p->total : 0.0;
-    (void)fprintf(stderr, "\r\033[Ksearching: %.0f %%, %" PRIu64 " plans priced, %.3g million plans/s%s",
+    (void)fprintf(stderr,
+                  "\r\033[Ksearching: %.0f %%, %" PRIu64 " plans priced, %.3g million plans/s%s",
                   share, p->evaluated, p->plans_per_s / 1e6, left);
     (void)fflush(stderr);
     line->drawn = true;

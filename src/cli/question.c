@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Settings become a question and a way to run it. Errors name the flag; sp_settings_locate turns that
- * into the place the value came from. */
+/* Settings become a question and a way to run it. Errors name the flag; sp_settings_locate turns
+ * that into the place the value came from. */
 #include "cli/cli.h"
 #include "step/step.h"
 
@@ -154,14 +154,16 @@ static sp_status take_list(const sp_settings *s, sp_flag_id flag, const char **o
 /* --precision is short for --set precision=; the default is not written down. */
 static sp_status take_precision(sp_settings *s, sp_question *q, sp_error *err)
 {
-    const char *precision = s->of[SP_FLAG_precision].n_values > 0
-                                ? sp_settings_text(s, SP_FLAG_precision) : NULL;
+    const char *precision =
+        s->of[SP_FLAG_precision].n_values > 0 ? sp_settings_text(s, SP_FLAG_precision) : NULL;
     if (precision == NULL) return SP_OK;
     if (q->n_sets == SP_MAX_SETS) return sp_fail(err, SP_E_RANGE, "too many values of --set");
     uint32_t value = 0;
-    SP_TRY(of_flag(sp_axis_parse_value(SP_AXIS_precision, precision, &value, err), SP_FLAG_precision, err));
+    SP_TRY(of_flag(sp_axis_parse_value(SP_AXIS_precision, precision, &value, err),
+                   SP_FLAG_precision, err));
     q->sets[q->n_sets] = sp_arena_printf(&s->arena, "precision=%s", precision);
-    if (q->sets[q->n_sets++] == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the question");
+    if (q->sets[q->n_sets++] == NULL)
+        return sp_fail(err, SP_E_MEMORY, "no memory for the question");
     return SP_OK;
 }
 
@@ -225,8 +227,9 @@ static sp_status settle_batch(sp_settings *s, sp_question *q, const sp_batch *ba
     const uint32_t gpus = (*problem)->gpus_values[(*problem)->n_gpus_values - 1];
     const uint64_t sequences = sp_batch_nearest(batch, gpus);
     if (batch->tolerance_ratio <= 0.0 || sequences == q->global_batch) return SP_OK;
-    *note = sp_arena_printf(&s->arena, "global batch: %llu sequences instead of %llu, so that more plans divide it",
-                            (unsigned long long)sequences, (unsigned long long)q->global_batch);
+    *note = sp_arena_printf(
+        &s->arena, "global batch: %llu sequences instead of %llu, so that more plans divide it",
+        (unsigned long long)sequences, (unsigned long long)q->global_batch);
     q->global_batch = sequences;
     sp_problem_free(*problem);
     return sp_problem_build(q, problem, err);

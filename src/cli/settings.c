@@ -90,5 +90,6 @@ void sp_settings_locate(const sp_settings *settings, sp_error *err)
     const uint32_t i = blamed_value(setting, err);
     sp_fail_file(err, settings->file);
     err->line = setting->lines[i];
-    (void)snprintf(err->path, sizeof err->path, "%s", setting->pointers[i] ? setting->pointers[i] : "");
+    (void)snprintf(err->path, sizeof err->path, "%s",
+                   setting->pointers[i] ? setting->pointers[i] : "");
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a search would look at: the axes with their values, the number of plans by a sample, the time. */
+/* What a search would look at: the axes with their values, the number of plans by a sample, the
+ * time. */
 #include "report/report_priv.h"
 
 #include <math.h>
@@ -72,9 +73,15 @@ void sp_report_dry_run(const sp_space *space, const sp_sample *sample, double se
                    sp_word_count(sample->tried).text, sp_word_count(sample->admitted).text);
     if (seconds_per_plan > 0.0) {
         const double seconds = plans * seconds_per_plan / (threads > 0 ? threads : 1);
-        sp_text_printf(out, "at most about %s on %u thread%s; rules and bounds usually settle most plans "
-                       "sooner\n", sp_word_duration(seconds).text, threads, threads == 1 ? "" : "s");
+        sp_text_printf(
+            out,
+            "at most about %s on %u thread%s; rules and bounds usually settle most plans "
+            "sooner\n",
+            sp_word_duration(seconds).text, threads, threads == 1 ? "" : "s");
     }
-    sp_text_printf(out, "about %.0f MiB of memory now; a search adds the front and the best plans of each "
-                   "thread\n", ceil(resident_bytes / 1048576.0));
+    sp_text_printf(
+        out,
+        "about %.0f MiB of memory now; a search adds the front and the best plans of each "
+        "thread\n",
+        ceil(resident_bytes / 1048576.0));
 }

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BAR_CHARS 20u
+#define BAR_CHARS 12u
 
 /* One line of a section: "  forward      3.104 s   27.3 %  ########  forward passes" */
 static void add_bar(struct sp_text *out, double ratio)
@@ -67,8 +67,8 @@ static bool is_memory_part(const char *json)
            strcmp(json, "memory_bytes.peak") != 0 && strcmp(json, "memory_bytes.usable") != 0;
 }
 
-static void add_memory_part(const sp_memory *m, const char *name, double bytes,
-                            const char *meaning, struct sp_text *out)
+static void add_memory_part(const sp_memory *m, const char *name, double bytes, const char *meaning,
+                            struct sp_text *out)
 {
     char amount[SP_WORD_BYTES + 4];
     (void)snprintf(amount, sizeof amount, "%s GiB", sp_word_gib(bytes).text);
@@ -131,7 +131,8 @@ static void add_throughput(const sp_estimate *e, const sp_report_options *o, str
                    sp_word_number(e->tokens_per_s_per_gpu).text);
     sp_text_printf(out, "  model FLOPs            %s TFLOP/s and GPU\n",
                    sp_word_number(e->model_tflops_per_gpu).text);
-    sp_text_printf(out, "  MFU                    %s of the dense bf16 peak, %s with recomputation\n",
+    sp_text_printf(out,
+                   "  MFU                    %s of the dense bf16 peak, %s with recomputation\n",
                    sp_word_percent(e->mfu).text, sp_word_percent(e->hfu).text);
 }
 
@@ -150,8 +151,8 @@ static void add_money(const sp_problem *problem, const sp_estimate *e, const sp_
                        sp_word_usd(e->usd_per_million_tokens).text);
     }
     if (!run) return;
-    sp_text_printf(out, "  whole run              %s days, %s GPU hours", sp_word_number(e->days).text,
-                   sp_word_number(e->gpu_hours).text);
+    sp_text_printf(out, "  whole run              %s days, %s GPU hours",
+                   sp_word_number(e->days).text, sp_word_number(e->gpu_hours).text);
     if (priced) sp_text_printf(out, ", %s", sp_word_usd(e->usd_run).text);
     sp_text_add(out, "\n");
 }
@@ -189,7 +190,9 @@ static void add_plan(const sp_space *space, const sp_priced *p, const sp_report_
     struct sp_text engines = {0};
     if (p->priced) sp_plan_runs_on(space, &p->plan, " ", &engines);
     sp_text_printf(out, "runs on  %s\n",
-                   engines.length > 0 ? engines.data : p->priced ? "none of the frameworks asked for" : "nothing: it cannot be built");
+                   engines.length > 0 ? engines.data
+                   : p->priced        ? "none of the frameworks asked for"
+                                      : "nothing: it cannot be built");
     out->failed = out->failed || engines.failed;
     sp_text_fini(&engines);
 }

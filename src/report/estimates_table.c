@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Several plans in one table, in the order in which they were asked for, refused ones with the rule. */
+/* Several plans in one table, in the order in which they were asked for, refused ones with the
+ * rule. */
 #include "report/report_priv.h"
 
 #include <inttypes.h>
@@ -20,8 +21,8 @@ static void set_row(const sp_space *space, const sp_priced *priced, sp_grid *gri
         sp_grid_set(grid, 3, sp_word_percent(e->mfu).text);
         sp_grid_set(grid, 4, sp_word_gib(e->memory.peak_bytes).text);
     }
-    sp_grid_set(grid, 5, refused ? sp_space_rule(space, priced->rule)->name
-                                 : sp_verdict_name(e->verdict));
+    sp_grid_set(grid, 5,
+                refused ? sp_space_rule(space, priced->rule)->name : sp_verdict_name(e->verdict));
     sp_grid_set(grid, 6, text);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A table of text: columns as wide as their widest cell, two blanks between them. Columns that matter
- * least are left out where a line would be too long. */
+/* A table of text: columns as wide as their widest cell, two blanks between them. Columns that
+ * matter least are left out where a line would be too long. */
 #include "report/report_priv.h"
 
 #include <assert.h>

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What there is to name, as a table or as JSON: the lists that need no file, and the choice of one. */
+/* What there is to name, as a table or as JSON: the lists that need no file, and the choice of one.
+ */
 #include "report/report_priv.h"
 
 #include <assert.h>
 #include <stdio.h>
 
 static const char *const list_names[SP_N_LISTS] = {
-    [SP_LIST_MODELS] = "models", [SP_LIST_HARDWARE] = "hardware", [SP_LIST_ENGINES] = "engines",
-    [SP_LIST_RULES] = "rules",   [SP_LIST_AXES] = "axes",         [SP_LIST_OBJECTIVES] = "objectives",
+    [SP_LIST_MODELS] = "models",   [SP_LIST_HARDWARE] = "hardware",
+    [SP_LIST_ENGINES] = "engines", [SP_LIST_RULES] = "rules",
+    [SP_LIST_AXES] = "axes",       [SP_LIST_OBJECTIVES] = "objectives",
 };
 
 const char *sp_list_name(sp_list_kind kind)

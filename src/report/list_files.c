@@ -58,7 +58,7 @@ static void put_gpu(sp_listing *l, const sp_gpu *gpu)
 {
     sp_listing_number(l, gpu->memory_bytes, sp_word_gib(gpu->memory_bytes));
     sp_listing_number(l, gpu->peak_flops_per_s[SP_BF16],
-               sp_word_number(gpu->peak_flops_per_s[SP_BF16] / 1e12));
+                      sp_word_number(gpu->peak_flops_per_s[SP_BF16] / 1e12));
     sp_listing_number(l, gpu->memory_bytes_per_s, sp_word_number(gpu->memory_bytes_per_s / 1e9));
     sp_listing_number(l, gpu->usd_per_hour, sp_word_usd(gpu->usd_per_hour));
 }
@@ -85,9 +85,15 @@ static sp_status list_gpus(sp_listing *l, sp_error *err)
 
 sp_status sp_list_hardware(sp_listing *l, sp_error *err)
 {
-    static const char *const keys[] = {
-        "kind",         "name",                  "gpu",                "node_gpus", "links",
-        "memory_bytes", "peak_bf16_flops_per_s", "memory_bytes_per_s", "usd_per_gpu_hour"};
+    static const char *const keys[] = {"kind",
+                                       "name",
+                                       "gpu",
+                                       "node_gpus",
+                                       "links",
+                                       "memory_bytes",
+                                       "peak_bf16_flops_per_s",
+                                       "memory_bytes_per_s",
+                                       "usd_per_gpu_hour"};
     static const char *const headers[] = {"kind", "name",         "gpu",  "GPUs/node", "links",
                                           "GiB",  "bf16 TFLOP/s", "GB/s", "$/GPU/h"};
     const char *const *names = NULL;
@@ -121,7 +127,8 @@ static sp_status each_engine(sp_listing *l, engine_reader read, sp_error *err)
     size_t n = 0;
     SP_TRY(names_in(l, "configs/engines", &names, &n, err));
     for (size_t i = 0; i < n; i++) {
-        const char *file = sp_arena_printf(&l->arena, "%s/configs/engines/%s.json", l->home, names[i]);
+        const char *file =
+            sp_arena_printf(&l->arena, "%s/configs/engines/%s.json", l->home, names[i]);
         if (file == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the list");
         sp_json_doc *doc = NULL;
         SP_TRY(sp_json_load_file(file, &doc, err));
@@ -201,8 +208,8 @@ static sp_status list_space_rules(sp_listing *l, sp_error *err)
     sp_status status = sp_problem_build(&q, &problem, err);
     if (status == SP_OK) status = sp_space_build(problem, &space, err);
     for (uint32_t i = 0; status == SP_OK && i < sp_space_rule_count(space); i++) {
-        static const char *const classes[SP_N_RULE_CLASSES] = {
-            "canonical", "structure", "engine", "where", "memory", "network"};
+        static const char *const classes[SP_N_RULE_CLASSES] = {"canonical", "structure", "engine",
+                                                               "where",     "memory",    "network"};
         const sp_rule_info *rule = sp_space_rule(space, i);
         if (rule->class == SP_RULE_ENGINE || !sp_listing_row(l)) continue;
         sp_listing_text(l, rule->name);

@@ -17,8 +17,8 @@ void sp_listing_fini(sp_listing *l)
     sp_arena_fini(&l->arena);
 }
 
-void sp_listing_begin(sp_listing *l, const char *const *keys, const char *const *headers, uint32_t n,
-                       uint32_t numbers)
+void sp_listing_begin(sp_listing *l, const char *const *keys, const char *const *headers,
+                      uint32_t n, uint32_t numbers)
 {
     l->keys = keys;
     l->n_keys = n;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Why nothing was found: the limit that the nearest plan misses, by how much, and what would help. The
- * cases follow the order in which rules refuse: building, frameworks, --where, memory, network. */
+/* Why nothing was found: the limit that the nearest plan misses, by how much, and what would help.
+ * The cases follow the order in which rules refuse: building, frameworks, --where, memory, network.
+ */
 #include "report/report_priv.h"
 #include "step/step.h"
 
@@ -39,7 +40,8 @@ static void add_plan(struct sp_text *out, const sp_plan *plan)
 
 /* ---- nothing can be built ---- */
 
-/* The nearest number of GPUs in this direction on which some plan means something; 0 = none found. */
+/* The nearest number of GPUs in this direction on which some plan means something; 0 = none found.
+ */
 static uint32_t usable_gpus(const sp_problem *problem, uint32_t from, int step)
 {
     sp_error ignored;
@@ -79,7 +81,8 @@ static void explain_structure(const sp_space *space, const sp_search_result *res
                    (unsigned long long)problem->question.global_batch);
     const sp_rule_info *rule =
         strictest(space, &result->counts, SP_RULE_STRUCTURE, SP_RULE_STRUCTURE);
-    if (rule != NULL) sp_text_printf(out, " (most are refused by %s: %s)", rule->name, rule->meaning);
+    if (rule != NULL)
+        sp_text_printf(out, " (most are refused by %s: %s)", rule->name, rule->meaning);
     add_usable(problem, out);
 }
 
@@ -97,7 +100,8 @@ static void explain_engines(const sp_space *space, const sp_search_result *resul
     if (problem->n_sets > 0) sp_text_add(out, "; or leave out --set");
 }
 
-/* Conditions over results refuse plans that were priced, which no count shows: the probe saw them. */
+/* Conditions over results refuse plans that were priced, which no count shows: the probe saw them.
+ */
 static void explain_where(const sp_space *space, const sp_search_result *result,
                           const sp_probe *probe, struct sp_text *out)
 {
@@ -131,8 +135,7 @@ static uint32_t enough_gpus(const sp_problem *problem)
 static void explain_memory(const sp_problem *problem, const sp_probe *probe, struct sp_text *out)
 {
     const double peak = probe->least.peak_bytes, usable = probe->least.usable_bytes;
-    sp_text_printf(out, "the least memory that a plan needs is %s GiB (",
-                   sp_word_gib(peak).text);
+    sp_text_printf(out, "the least memory that a plan needs is %s GiB (", sp_word_gib(peak).text);
     add_plan(out, &probe->least_plan);
     sp_text_printf(out, "), %s GiB over the %s GiB allowed on %s",
                    sp_word_gib(peak - problem->allowed_bytes).text,
@@ -144,7 +147,8 @@ static void explain_memory(const sp_problem *problem, const sp_probe *probe, str
         before = ", or ";
     }
     if (peak <= usable) {
-        sp_text_printf(out, "%s--headroom %.1f%%", before, floor(1000.0 * (1.0 - peak / usable)) / 10);
+        sp_text_printf(out, "%s--headroom %.1f%%", before,
+                       floor(1000.0 * (1.0 - peak / usable)) / 10);
         before = ", or ";
     }
     sp_text_printf(out, "%sa GPU with more memory", before);
@@ -155,8 +159,10 @@ static void explain_memory(const sp_problem *problem, const sp_probe *probe, str
 
 static void explain_network(const sp_problem *problem, const sp_probe *probe, struct sp_text *out)
 {
-    sp_text_printf(out, "every plan that fits the memory waits too long for the network: the least "
-                   "exposed share is %s (", sp_word_percent(probe->quiet_ratio).text);
+    sp_text_printf(out,
+                   "every plan that fits the memory waits too long for the network: the least "
+                   "exposed share is %s (",
+                   sp_word_percent(probe->quiet_ratio).text);
     add_plan(out, &probe->quiet_plan);
     sp_text_printf(out, "), above the %s of --max-network-ratio; try --max-network-ratio %.2f",
                    sp_word_percent(problem->question.max_network_ratio).text,

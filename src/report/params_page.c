@@ -26,8 +26,8 @@ static void add_kind(struct sp_text *out, const sp_layer_kind *kind)
 
 static void add_layers(struct sp_text *out, const sp_model *model)
 {
-    sp_text_printf(out, "\n%u layers of width %u, vocabulary %s%s\n", model->n_layers, model->hidden,
-                   sp_word_count(model->vocab).text,
+    sp_text_printf(out, "\n%u layers of width %u, vocabulary %s%s\n", model->n_layers,
+                   model->hidden, sp_word_count(model->vocab).text,
                    model->tied_embeddings ? ", head and embedding are one table" : "");
     for (uint32_t r = 0; r < model->n_runs; r++) {
         sp_text_printf(out, "  %5u x  ", model->runs[r].count);

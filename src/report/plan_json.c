@@ -57,7 +57,8 @@ static void put_figures(sp_json_writer *w, const sp_problem *problem, const sp_e
         const size_t length = dot != NULL ? (size_t)(dot - name) : 0;
         if (strlen(group) != length || strncmp(group, name, length) != 0) {
             if (group[0] != '\0') sp_jw_close_object(w);
-            if (strcmp(group, "memory_bytes") == 0) sp_jw_u64(w, "worst_stage", e->memory.worst_stage);
+            if (strcmp(group, "memory_bytes") == 0)
+                sp_jw_u64(w, "worst_stage", e->memory.worst_stage);
             (void)snprintf(group, sizeof group, "%.*s", (int)length, name);
             if (length > 0) sp_jw_open_object(w, group);
         }

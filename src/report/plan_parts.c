@@ -56,7 +56,8 @@ void sp_plan_short_layout(const sp_problem *problem, const sp_plan *plan, char *
     char gpus[24] = "", experts[16] = "";
     if (problem->n_gpus_values > 1) (void)snprintf(gpus, sizeof gpus, "%u GPUs ", plan->gpus);
     if (sp_problem_has_experts(problem)) (void)snprintf(experts, sizeof experts, " ep%u", plan->ep);
-    (void)snprintf(text, capacity, "%stp%u pp%u%s dp%u", gpus, plan->tp, plan->pp, experts, plan->dp);
+    (void)snprintf(text, capacity, "%stp%u pp%u%s dp%u", gpus, plan->tp, plan->pp, experts,
+                   plan->dp);
 }
 
 void sp_plan_short_settings(const sp_plan *plan, char *text, size_t capacity)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A second look at a space in which nothing was found, for the plan that misses its limits least. It
- * keeps to the most GPUs and the smallest micro-batches, where memory is least. */
+/* A second look at a space in which nothing was found, for the plan that misses its limits least.
+ * It keeps to the most GPUs and the smallest micro-batches, where memory is least. */
 #include "report/report_priv.h"
 #include "step/step.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The question of an answer as a complete job: `shardplan train RESULT.json` asks it again. What only
- * concerns the run (threads, formats, files) is left out. */
+/* The question of an answer as a complete job: `shardplan train RESULT.json` asks it again. What
+ * only concerns the run (threads, formats, files) is left out. */
 #include "report/report_priv.h"
 #include "step/step.h"
 

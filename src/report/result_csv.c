@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Plans as CSV, one row a plan: names as in JSON, groups joined by dots (RFC 4180, lines end in LF). */
+/* Plans as CSV, one row a plan: names as in JSON, groups joined by dots (RFC 4180, lines end in
+ * LF). */
 #include "report/report_priv.h"
 #include "step/step.h"
 
@@ -83,7 +84,8 @@ void sp_csv_plan(const sp_space *space, const sp_priced *priced, struct sp_text 
     out->failed = out->failed || runs_on.failed;
     sp_text_fini(&runs_on);
     const bool refused = priced->rule != UINT32_MAX;
-    sp_text_printf(out, ",%s", priced->priced ? sp_verdict_name(priced->estimate.verdict) : "refused");
+    sp_text_printf(out, ",%s",
+                   priced->priced ? sp_verdict_name(priced->estimate.verdict) : "refused");
     add_cell(out, refused ? sp_space_rule(space, priced->rule)->name : "");
     if (priced->priced) {
         sp_text_printf(out, ",%u,%u", priced->estimate.gpus_idle,
@@ -124,8 +126,7 @@ static uint32_t gather(const sp_search_result *result, sp_point *points)
     return kept;
 }
 
-void sp_report_train_csv(const sp_space *space, const sp_search_result *result,
-                         struct sp_text *out)
+void sp_report_train_csv(const sp_space *space, const sp_search_result *result, struct sp_text *out)
 {
     const sp_front *front = &result->front;
     const sp_best *ranked = &result->ranked;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The answer of a search in JSON. Everything but the object "search" (without space and exact) is the
- * same bytes for any number of threads and ranks. */
+/* The answer of a search in JSON. Everything but the object "search" (without space and exact) is
+ * the same bytes for any number of threads and ranks. */
 #include "report/report_priv.h"
 #include "step/step.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-/* Admitted plans settled in a second: priced, refused by a rule, or skipped under a proven bound. */
+/* Admitted plans settled in a second: priced, refused by a rule, or skipped under a proven bound.
+ */
 double sp_search_plans_per_s(const sp_search_result *result)
 {
     const double settled = (double)result->counts.admitted;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rows of the answer's table: one a layout (or plan), those that cannot be told from the fastest
- * first, and among them the simplest first. */
+/* The rows of the answer's table: one a layout (or plan), those that cannot be told from the
+ * fastest first, and among them the simplest first. */
 #include "report/report_priv.h"
 #include "step/step.h"
 
@@ -35,8 +35,7 @@ static double deciding_step_s(const sp_problem *problem, const sp_row *leader, c
     const double step_s = row->priced.estimate.time.step_s;
     if (strcmp(name, "step_time") == 0 || strcmp(name, "tokens_per_s") == 0) return step_s;
     const double gpus = (double)row->priced.plan.gpus / leader->priced.plan.gpus;
-    const bool per_gpu =
-        strcmp(name, "tokens_per_s_per_gpu") == 0 || strcmp(name, "usd_run") == 0;
+    const bool per_gpu = strcmp(name, "tokens_per_s_per_gpu") == 0 || strcmp(name, "usd_run") == 0;
     return per_gpu ? step_s * gpus : 0.0;
 }
 

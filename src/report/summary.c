@@ -40,8 +40,7 @@ static void add_model(struct sp_text *line, const sp_problem *problem)
 static void add_limits(struct sp_text *line, const sp_problem *problem)
 {
     const sp_question *q = &problem->question;
-    sp_text_printf(line, "; memory up to %s of %s GiB",
-                   sp_word_gib(problem->allowed_bytes).text,
+    sp_text_printf(line, "; memory up to %s of %s GiB", sp_word_gib(problem->allowed_bytes).text,
                    sp_word_gib(problem->cluster->gpu->memory_bytes).text);
     if (q->max_network_ratio < 1.0) {
         sp_text_printf(line, ", exposed network up to %g %%", 100.0 * q->max_network_ratio);
@@ -91,7 +90,7 @@ static void add_pruned(struct sp_text *line, const sp_space *space, const sp_sea
         [SP_RULE_NETWORK] = "wait too long for the network",
     };
     const char *before = "Left out: ";
-    for (sp_rule_class class = 0; class < SP_N_RULE_CLASSES; class++) {
+    for (sp_rule_class class = 0; class < SP_N_RULE_CLASSES; class ++) {
         const uint64_t n = pruned_by_class(space, counts, class);
         if (n == 0) continue;
         sp_text_printf(line, "%s%s %s", before, sp_word_count(n).text, words[class]);
@@ -103,13 +102,14 @@ static void add_pruned(struct sp_text *line, const sp_space *space, const sp_sea
 static void add_run(struct sp_text *line, const sp_search_result *result)
 {
     const sp_search_counts *counts = &result->counts;
-    sp_text_printf(line, "Searched %s combinations: %s plans, %s priced, %s feasible, in %s on %u thread%s",
-                   sp_word_count(counts->space).text, sp_word_count(counts->admitted).text,
-                   sp_word_count(counts->evaluated).text, sp_word_count(counts->feasible).text,
-                   sp_word_duration(result->seconds).text, result->threads,
-                   result->threads == 1 ? "" : "s");
+    sp_text_printf(
+        line, "Searched %s combinations: %s plans, %s priced, %s feasible, in %s on %u thread%s",
+        sp_word_count(counts->space).text, sp_word_count(counts->admitted).text,
+        sp_word_count(counts->evaluated).text, sp_word_count(counts->feasible).text,
+        sp_word_duration(result->seconds).text, result->threads, result->threads == 1 ? "" : "s");
     if (result->ranks > 1) sp_text_printf(line, " of each of %u ranks", result->ranks);
-    sp_text_printf(line, " (%s plans/s); ", sp_word_count((uint64_t)sp_search_plans_per_s(result)).text);
+    sp_text_printf(line, " (%s plans/s); ",
+                   sp_word_count((uint64_t)sp_search_plans_per_s(result)).text);
     if (result->exact) {
         sp_text_add(line, "exact: every plan was settled.");
     } else {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The answer of a search for people: the question, the best layouts, the rest of the Pareto front, what
- * was searched, and how to see more. */
+/* The answer of a search for people: the question, the best layouts, the rest of the Pareto front,
+ * what was searched, and how to see more. */
 #include "report/report_priv.h"
 #include "step/step.h"
 
@@ -38,15 +38,15 @@ static void add_setting_words(struct sp_text *legend, const sp_row *rows, uint32
     static const struct {
         const char *mark, *words;
     } marks[] = {
-        {" v",    ", v: chunks a stage (interleaved)"           },
-        {" etp",  ", etp: pieces of each expert"                },
-        {" sel ", ", sel: selective recomputation"              },
+        {" v",     ", v: chunks a stage (interleaved)"          },
+        {" etp",   ", etp: pieces of each expert"               },
+        {" sel ",  ", sel: selective recomputation"             },
         {" full ", ", full: full recomputation"                 },
-        {" sp ",  ", sp: sequence parallel"                     },
-        {" ot ",  ", ot: tensor traffic overlapped"             },
-        {" od ",  ", od: data traffic overlapped"               },
-        {" w ",   ", w: layers weighed with embedding and head" },
-        {" dl ",  ", dl: data-parallel ranks farthest apart"    },
+        {" sp ",   ", sp: sequence parallel"                    },
+        {" ot ",   ", ot: tensor traffic overlapped"            },
+        {" od ",   ", od: data traffic overlapped"              },
+        {" w ",    ", w: layers weighed with embedding and head"},
+        {" dl ",   ", dl: data-parallel ranks farthest apart"   },
     };
     sp_text_add(legend, "mb: sequences a micro-batch, z: ZeRO stage");
     for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
@@ -91,7 +91,8 @@ static void add_reading(const sp_row *rows, uint32_t n_rows, const sp_report_opt
                    sp_word_number(e->time.step_s).text, sp_word_number(e->step_low_s).text,
                    sp_word_number(e->step_high_s).text);
     if (n_tied > 1) {
-        sp_text_printf(&text, " %s rows (=) cannot be told from it; of them the one with the fewest "
+        sp_text_printf(&text,
+                       " %s rows (=) cannot be told from it; of them the one with the fewest "
                        "settings stands first.",
                        n_tied == n_rows ? "All" : sp_word_count(n_tied).text);
     }
@@ -165,8 +166,8 @@ static void front_columns(const sp_problem *problem, sp_grid *grid)
 }
 
 /* The ends of the front and some in between, evenly spread. */
-static void add_front_rows(const sp_space *space, const sp_point *points, uint32_t n, uint32_t shown,
-                           const sp_report_options *o, struct sp_text *out)
+static void add_front_rows(const sp_space *space, const sp_point *points, uint32_t n,
+                           uint32_t shown, const sp_report_options *o, struct sp_text *out)
 {
     sp_grid grid;
     sp_grid_init(&grid, SP_MAX_OBJECTIVES + 3, shown);
@@ -206,8 +207,10 @@ static void add_front(const sp_space *space, const sp_search_result *result, con
 static void add_more(const sp_row *rows, const sp_report_options *o, struct sp_text *out)
 {
     struct sp_text text = {0};
-    sp_text_printf(&text, "To see every term of row 1, keep the answer (--json -o result.json) and run: "
-                   "shardplan estimate %" PRIu64 " --result result.json", rows[0].priced.id);
+    sp_text_printf(&text,
+                   "To see every term of row 1, keep the answer (--json -o result.json) and run: "
+                   "shardplan estimate %" PRIu64 " --result result.json",
+                   rows[0].priced.id);
     sp_text_wrap(out, text.length > 0 ? text.data : "", o->width, 2);
     out->failed = out->failed || text.failed;
     sp_text_fini(&text);

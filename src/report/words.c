@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers as people read them: digits in groups of three, and no more digits than mean something. */
+/* Numbers as people read them: digits in groups of three, and no more digits than mean something.
+ */
 #include "report/report_priv.h"
 
 #include <inttypes.h>
@@ -77,7 +78,9 @@ sp_word sp_word_percent(double ratio)
 
 sp_word sp_word_usd(double usd)
 {
-    const sp_word amount = usd >= 1000.0 ? fixed(usd, 0) : usd >= 10.0 ? fixed(usd, 2) : fixed(usd, 3);
+    const sp_word amount = usd >= 1000.0 ? fixed(usd, 0)
+                           : usd >= 10.0 ? fixed(usd, 2)
+                                         : fixed(usd, 3);
     sp_word word = {0};
     (void)snprintf(word.text, sizeof word.text, "$%.*s", SP_WORD_BYTES - 2, amount.text);
     return word;

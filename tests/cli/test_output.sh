@@ -22,6 +22,10 @@ done
 n_expected=$((n_expected + 1))
 awk 'length > 100 { exit 1 }' "$work/plain" || fail 'the table is wider than 100 columns'
 
+expect_code 0 estimate tp=2,pp=2,sp=on $small --tokens 1T
+n_expected=$((n_expected + 1))
+awk 'length > 100 { exit 1 }' "$work/out" || fail 'the page of a plan is wider than 100 columns'
+
 expect_code 0 params gpt2 --json
 cp "$work/out" "$work/params"
 expect_code 0 params gpt2 --json -o "$work/file.json"

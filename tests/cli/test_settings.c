@@ -87,9 +87,9 @@ static void announced_flags_are_not_built(void **state)
 static void the_higher_origin_wins_in_whatever_order(void **state)
 {
     static const sp_origin orders[][3] = {
-        {SP_FROM_FILE, SP_FROM_ENVIRONMENT, SP_FROM_FLAG},
-        {SP_FROM_FLAG, SP_FROM_ENVIRONMENT, SP_FROM_FILE},
-        {SP_FROM_ENVIRONMENT, SP_FROM_FLAG, SP_FROM_FILE},
+        {SP_FROM_FILE,        SP_FROM_ENVIRONMENT, SP_FROM_FLAG},
+        {SP_FROM_FLAG,        SP_FROM_ENVIRONMENT, SP_FROM_FILE},
+        {SP_FROM_ENVIRONMENT, SP_FROM_FLAG,        SP_FROM_FILE},
     };
     sp_settings *s = *state;
     sp_error err = {0};

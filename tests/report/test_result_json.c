@@ -46,7 +46,8 @@ static int set_up(void **state)
     if (sp_search_run(f.space, &options, &f.result, &err) != SP_OK) explain(&err);
     sp_report_train_json(f.space, &f.result, &f.text);
     assert_false(f.text.failed);
-    if (sp_json_load_text(f.text.data, f.text.length, "answer", &f.doc, &err) != SP_OK) explain(&err);
+    if (sp_json_load_text(f.text.data, f.text.length, "answer", &f.doc, &err) != SP_OK)
+        explain(&err);
     *state = &f;
     return 0;
 }
@@ -73,7 +74,7 @@ static double number_at(const sp_json *object, const char *key)
 static void every_part_of_the_answer_is_there(void **state)
 {
     const fixture *f = *state;
-    static const char *const keys[] = {"schema", "shardplan", "question", "model",   "search",
+    static const char *const keys[] = {"schema", "shardplan", "question", "model", "search",
                                        "front",  "ranked",    "layouts",  "grid"};
     sp_error err = {0};
     const sp_json root = sp_json_root(f->doc);
