@@ -46,6 +46,42 @@ static sp_plan plan_of_question(const sp_problem *problem)
     return plan;
 }
 
+static bool names_axis(const char *text, sp_axis_id axis)
+{
+    const char *name = sp_axis_describe(axis)->name;
+    const size_t length = strlen(name);
+    for (const char *at = text; at != NULL; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (strncmp(at, name, length) == 0 && at[length] == '=') return true;
+    }
+    return false;
+}
+
+/* The rule that refuses the plan when it says the same as another plan; UINT32_MAX otherwise. */
+static uint32_t canonical_refusal(const sp_space *space, const sp_plan *plan)
+{
+    sp_plan derived = *plan;
+    sp_plan_derive(&derived, sp_space_problem(space)->question.global_batch);
+    const uint32_t rule = sp_space_refusal(space, &derived);
+    if (rule == UINT32_MAX) return rule;
+    return sp_space_rule(space, rule)->class == SP_RULE_CANONICAL ? rule : UINT32_MAX;
+}
+
+/* Defaults that mean nothing in this plan (zero=1 at dp=1) give way to the value that counts. */
+static void settle_defaults(const char *text, const sp_space *space, sp_plan *plan)
+{
+    uint32_t rule = canonical_refusal(space, plan);
+    for (sp_axis_id axis = SP_AXIS_gpus + 1; axis < SP_N_AXES && rule != UINT32_MAX; axis++) {
+        if (names_axis(text, axis)) continue;
+        sp_plan settled = *plan;
+        sp_plan_set(&settled, axis, sp_space_axis(space, axis)->values[0]);
+        const uint32_t left = canonical_refusal(space, &settled);
+        if (left == rule) continue;
+        *plan = settled;
+        rule = left;
+    }
+}
+
 sp_status sp_plan_read(const char *text, const sp_space *space, sp_plan *plan, sp_error *err)
 {
     const sp_problem *problem = sp_space_problem(space);
@@ -54,7 +90,9 @@ sp_status sp_plan_read(const char *text, const sp_space *space, sp_plan *plan, s
     SP_TRY(sp_plan_parse(text, plan, err));
     const uint32_t gpus = plan->gpus, *known = problem->gpus_values;
     for (uint32_t i = 0; i < problem->n_gpus_values; i++) {
-        if (known[i] == gpus) return SP_OK;
+        if (known[i] != gpus) continue;
+        settle_defaults(text, space, plan);
+        return SP_OK;
     }
     sp_fail(err, SP_E_INCONSISTENT, "the question is about other numbers of GPUs; say --gpus %u",
             gpus);

@@ -163,8 +163,13 @@ static void add_verdict(const sp_space *space, const sp_priced *p, const sp_repo
     sp_text_add(out, "verdict  ");
     if (p->rule != UINT32_MAX) {
         const sp_rule_info *rule = sp_space_rule(space, p->rule);
+        struct sp_text words = {0};
         sp_tone_add(out, o->color, SP_TONE_BAD, "refused");
-        sp_text_printf(out, " by rule %s: %s\n", rule->name, rule->meaning);
+        sp_text_printf(&words, "by rule %s: %s", rule->name, rule->meaning);
+        sp_text_add(out, " ");
+        sp_text_wrap(out, words.length > 0 ? words.data : "", 80, 9);
+        out->failed = out->failed || words.failed;
+        sp_text_fini(&words);
     } else if (p->estimate.verdict == SP_TIGHT) {
         sp_tone_add(out, o->color, SP_TONE_GOOD, "tight");
         sp_text_add(out, ": runs, with more than one chance in ten to run out of memory\n");

@@ -230,25 +230,6 @@ static sp_status build_auto(sp_space *space, sp_axis_id id, sp_error *err)
     return SP_OK;
 }
 
-/* The values of a list are inside the axis's range when its ends are. */
-static sp_status check_end(sp_axis_id id, uint32_t value, sp_error *err)
-{
-    char text[24];
-    uint32_t read = 0;
-    sp_axis_format_value(id, value, text);
-    if (sp_axis_parse_value(id, text, &read, err) == SP_OK) return SP_OK;
-    return sp_fail_file(err, "--set");
-}
-
-static sp_status build_set(sp_space *space, const sp_set *set, sp_error *err)
-{
-    SP_TRY(check_end(set->axis, set->values[0], err));
-    SP_TRY(check_end(set->axis, set->values[set->n_values - 1], err));
-    space->axes[set->axis].values = set->values;
-    space->axes[set->axis].n_values = set->n_values;
-    return SP_OK;
-}
-
 /* Strides from the innermost axis outwards. */
 static sp_status build_strides(sp_space *space, sp_error *err)
 {
@@ -270,7 +251,12 @@ sp_status sp_axes_build(sp_space *space, sp_error *err)
 {
     for (sp_axis_id id = 0; id < SP_N_AXES; id++) {
         const sp_set *set = find_set(space->problem, id);
-        SP_TRY(set != NULL ? build_set(space, set, err) : build_auto(space, id, err));
+        if (set == NULL) {
+            SP_TRY(build_auto(space, id, err));
+        } else {
+            space->axes[id].values = set->values;
+            space->axes[id].n_values = set->n_values;
+        }
     }
     return build_strides(space, err);
 }

@@ -40,6 +40,10 @@ expect_code 4 estimate tp=1,sp=on $small
 says out 'refused'
 says err 'nothing feasible: the plan is refused by rule'
 expect_code 0 estimate tp=1 $small
+# A default that means nothing in the plan gives way: at dp=1 there is nothing for zero=1 to shard.
+expect_code 0 estimate tp=2,pp=2 $small
+says out 'zero=0'
+expect_code 4 estimate tp=2,pp=2,zero=1 $small
 says out 'Time of a step'
 
 # Stopped early: what was found so far is the answer.

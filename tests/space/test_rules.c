@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which rule refuses which plan, one example a rule. */
+#include "space/ask.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void canonical_rules_leave_one_id_a_plan(void **state)
+{
+    (void)state;
+    const sp_question q = ask_dense();
+    asked a = build(&q);
+    assert_string_equal(refusal(&a, "tp=8,pp=2,ep=2"), "ep_without_experts");
+    assert_string_equal(refusal(&a, "tp=8,pp=2,etp=8"), "etp_without_experts");
+    assert_string_equal(refusal(&a, "tp=8,pp=8,placement=tp_pp_dp"), "placement_without_effect");
+    assert_string_equal(refusal(&a, "tp=8,pp=8,zero=1"), "zero_without_copies");
+    assert_string_equal(refusal(&a, "tp=8,pp=1,schedule=interleaved"), "schedule_without_pp");
+    assert_string_equal(refusal(&a, "tp=8,pp=2,vpp=2"), "vpp_without_interleaving");
+    assert_string_equal(refusal(&a, "tp=1,pp=2,sp=on"), "sp_without_tp");
+    assert_string_equal(refusal(&a, "tp=1,pp=2,tp_overlap=on"), "tp_overlap_without_tp");
+    assert_string_equal(refusal(&a, "tp=8,pp=8,zero=0,dp_overlap=on"), "dp_overlap_without_copies");
+    assert_string_equal(refusal(&a, "tp=8,pp=1,stage_layers=weighted"),
+                        "stage_layers_without_effect");
+    drop(&a);
+}
+
+static void structure_rules_refuse_what_leaves_a_remainder(void **state)
+{
+    (void)state;
+    const sp_question q = ask_dense();
+    asked a = build(&q);
+    assert_string_equal(refusal(&a, "gpus=63,tp=2,pp=1"), "tp_divides_gpus");
+    assert_string_equal(refusal(&a, "gpus=66,tp=3,pp=1"), "tp_divides_model");
+    assert_string_equal(refusal(&a, "gpus=96,tp=1,pp=96"), "pp_within_layers");
+    assert_string_equal(refusal(&a, "tp=8,pp=3"), "pp_divides_gpus");
+    assert_string_equal(refusal(&a, "gpus=48,tp=8,pp=2"), "dp_divides_batch");
+    assert_string_equal(refusal(&a, "tp=8,pp=2,micro_batch=3"), "micro_batch_divides_batch");
+    assert_string_equal(refusal(&a, "tp=8,pp=8,micro_batch=32,zero=0,schedule=interleaved,vpp=2"),
+                        "interleaved_batches");
+    assert_string_equal(refusal(&a, "tp=8,pp=2,schedule=interleaved"), "interleaved_chunks");
+    assert_string_equal(refusal(&a, "tp=8,pp=4,schedule=interleaved,vpp=8"), "interleaved_layers");
+    assert_string_equal(refusal(&a, "tp=4,pp=4,schedule=interleaved,vpp=5,stage_layers=weighted"),
+                        "interleaved_stages");
+    assert_string_equal(refusal(&a, "tp=8,pp=2,tp_overlap=on"), "tp_overlap_needs_sp");
+    drop(&a);
+    sp_question odd = ask_dense();
+    odd.seq_len = 8190;
+    a = build(&odd);
+    assert_string_equal(refusal(&a, "tp=8,pp=2,sp=on"), "sp_divides_sequence");
+    drop(&a);
+}
+
+static void experts_need_ranks_to_live_on(void **state)
+{
+    (void)state;
+    const sp_question q = ask_experts();
+    asked a = build(&q);
+    assert_string_equal(refusal(&a, "tp=8,pp=8,ep=16,sp=on"), "ep_divides_ranks");
+    assert_string_equal(refusal(&a, "tp=1,pp=1,ep=16"), "ep_divides_experts");
+    assert_string_equal(refusal(&a, "tp=4,pp=1,ep=8,etp=8,sp=on"), "etp_divides_ranks");
+    assert_string_equal(refusal(&a, "tp=4,pp=1,ep=8,etp=4"), "experts_need_sp");
+    drop(&a);
+}
+
+static void an_engine_is_enough(void **state)
+{
+    (void)state;
+    sp_question q = ask_dense();
+    q.engine = "megatron,deepspeed";
+    asked a = build(&q);
+    const sp_engine *engines[8];
+    const sp_plan ours = read_plan(&a, "tp=8,pp=4,sp=on");
+    assert_int_equal(sp_space_runs_on(a.space, &ours, engines, 8), 1);
+    assert_string_equal(engines[0]->name, "megatron");
+    const sp_plan theirs = read_plan(&a, "zero=2");
+    assert_int_equal(sp_space_runs_on(a.space, &theirs, engines, 8), 1);
+    assert_string_equal(engines[0]->name, "deepspeed");
+    const sp_plan nobodys = read_plan(&a, "tp=8,sp=on,zero=2");
+    assert_int_equal(sp_space_runs_on(a.space, &nobodys, engines, 8), 0);
+    const uint32_t rule = sp_space_refusal(a.space, &nobodys);
+    assert_int_equal(sp_space_rule(a.space, rule)->class, SP_RULE_ENGINE);
+    drop(&a);
+}
+
+static void the_users_conditions_have_their_own_names(void **state)
+{
+    (void)state;
+    sp_question q = ask_dense();
+    q.wheres[q.n_wheres++] = "pp<=4";
+    q.wheres[q.n_wheres++] = "memory.peak<=60GiB";
+    asked a = build(&q);
+    assert_string_equal(refusal(&a, "tp=8,pp=8,zero=0"), "pp<=4");
+    assert_string_equal(refusal(&a, "tp=8,pp=2"), "memory");
+    assert_string_equal(refusal(&a, "tp=8,pp=4,sp=on"), "memory.peak<=60GiB");
+    assert_string_equal(refusal(&a, "tp=8,pp=4,recompute=full,sp=on"), "");
+    drop(&a);
+}
+
+static void limits_of_memory_and_network_hold(void **state)
+{
+    (void)state;
+    sp_question q = ask_dense();
+    q.max_network_ratio = 0.02;
+    asked a = build(&q);
+    assert_string_equal(refusal(&a, "tp=1,pp=1"), "memory");
+    assert_string_equal(refusal(&a, "tp=8,pp=4,recompute=full,sp=on"), "network");
+    drop(&a);
+}
+
+static void classes_follow_each_other_in_the_list(void **state)
+{
+    (void)state;
+    sp_question q = ask_dense();
+    q.wheres[q.n_wheres++] = "pp<=4";
+    asked a = build(&q);
+    sp_rule_class class = SP_RULE_CANONICAL;
+    for (uint32_t i = 0; i < sp_space_rule_count(a.space); i++) {
+        const sp_rule_info *rule = sp_space_rule(a.space, i);
+        assert_true(rule->class >= class);
+        assert_true(strlen(rule->name) > 0 && strlen(rule->meaning) > 0);
+        class = rule->class;
+    }
+    assert_int_equal(class, SP_RULE_NETWORK);
+    drop(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(canonical_rules_leave_one_id_a_plan),
+        cmocka_unit_test(structure_rules_refuse_what_leaves_a_remainder),
+        cmocka_unit_test(experts_need_ranks_to_live_on),
+        cmocka_unit_test(an_engine_is_enough),
+        cmocka_unit_test(the_users_conditions_have_their_own_names),
+        cmocka_unit_test(limits_of_memory_and_network_hold),
+        cmocka_unit_test(classes_follow_each_other_in_the_list),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
