@@ -180,6 +180,8 @@ typedef struct sp_progress_line {
 } sp_progress_line;
 void sp_progress_start(sp_search_options *options, sp_progress_line *line, bool on);
 void sp_progress_end(sp_progress_line *line);
+/* From here on a signal stops the search, not the program; a second one does. */
+void sp_catch_signals(void);
 bool sp_was_interrupted(void);
 
 /* ---- commands

@@ -165,6 +165,7 @@ sp_exit sp_train(const sp_context *context, const char *file)
 {
     sp_error err = {0};
     sp_context with_file = *context;
+    sp_catch_signals();
     if (file != NULL && (sp_settings_read_job(context->settings, file, &err) != SP_OK ||
                          sp_run_read(context->settings, &with_file.run, &err) != SP_OK)) {
         return sp_cli_fail(context, &err);

@@ -17,8 +17,9 @@ static void on_signal(int signal_number)
     interrupted = 1;
 }
 
-static void catch_signals(void)
+void sp_catch_signals(void)
 {
+    interrupted = 0;
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     (void)sigemptyset(&action.sa_mask);
     (void)sigaction(SIGINT, &action, NULL);
@@ -60,8 +61,6 @@ static void draw(void *user, const sp_progress *p)
 void sp_progress_start(sp_search_options *options, sp_progress_line *line, bool on)
 {
     *line = (sp_progress_line){.on = on && isatty(STDERR_FILENO) == 1};
-    interrupted = 0;
-    catch_signals();
     options->cancel = &interrupted;
     options->progress = draw;
     options->user = line;

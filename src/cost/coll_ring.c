@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rings through all members, one for each of a node's network ports.
  *   t = sum of hop latencies + max over levels of (n-1)/n bytes / (bandwidth x ports)
- * A message goes around once for an all-gather, twice for an all-reduce; it leaves a node through as
- * many ports as the node has members of the group. Source: Thakur, Rabenseifner, Gropp, IJHPCA 2005;
- * port count: NCCL's multi-channel rings. n = 1 is free; monotone in bytes. */
+ * A message goes around once for an all-gather, twice for an all-reduce; it leaves a node through
+ * as many ports as the node has members of the group. Source: Thakur, Rabenseifner, Gropp, IJHPCA
+ * 2005; port count: NCCL's multi-channel rings. n = 1 is free; monotone in bytes. */
 #include "cost/cost.h"
 
 #include <stddef.h>

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Work into seconds and bytes: rooflines, collectives, memory. Pure functions of a few numbers; what
- * does not depend on a plan is worked out once (sp_rates, sp_fabric) so that none of them divides by
- * a data-sheet figure. */
+/* Work into seconds and bytes: rooflines, collectives, memory. Pure functions of a few numbers;
+ * what does not depend on a plan is worked out once (sp_rates, sp_fabric) so that none of them
+ * divides by a data-sheet figure. */
 #include "graph/graph.h"
 #include "shardplan/cluster.h"
 #include "shardplan/engine.h"
 #include "shardplan/plan.h"
 
-/* ---- roofline.c ---------------------------------------------------------------------------------- */
+/* ---- roofline.c
+ * ---------------------------------------------------------------------------------- */
 /* A measured surface (cluster.h) with its divisions done. */
 typedef struct sp_gemm_rate {
     double s_per_flop, s_per_byte, launch_s;
@@ -47,7 +48,8 @@ double sp_roof_gemm_s(const sp_gemm_rate *rate, double m, double n, double k, do
                       double bytes);
 sp_op_time sp_roof_op(const sp_rates *rates, const sp_op *op, sp_precision precision, bool dropout);
 
-/* ---- link.c: who sits where --------------------------------------------------------------------- */
+/* ---- link.c: who sits where ---------------------------------------------------------------------
+ */
 typedef struct sp_fabric_level {
     uint32_t n_gpus;
     double s_per_byte, half_bytes, latency_s, base_s;
@@ -63,10 +65,10 @@ void sp_fabric_build(const sp_cluster *cluster, sp_fabric *fabric);
 /* n ranks whose numbers lie `stride` apart, as the levels of the network see them. */
 typedef struct sp_group {
     uint32_t n;
-    uint32_t n_levels;                       /* levels in use: the last one joins all members     */
-    uint32_t inside[SP_CLUSTER_MAX_LEVELS];  /* members that share a domain of the level          */
-    bool one_level;                          /* all links between members are alike              */
-    double base_s;                           /* of one collective: the largest of the levels used */
+    uint32_t n_levels;                      /* levels in use: the last one joins all members     */
+    uint32_t inside[SP_CLUSTER_MAX_LEVELS]; /* members that share a domain of the level          */
+    bool one_level;                         /* all links between members are alike              */
+    double base_s;                          /* of one collective: the largest of the levels used */
     const sp_fabric *fabric;
 } sp_group;
 
@@ -74,10 +76,11 @@ sp_group sp_group_build(const sp_fabric *fabric, uint32_t n, uint32_t stride);
 /* Time of `bytes` sent by each GPU through a level, without latency. */
 double sp_link_transfer_s(const sp_fabric_level *level, double bytes);
 
-/* ---- collectives (collectives.def) --------------------------------------------------------------- */
-/* bytes: the whole tensor, before the scatter or after the gather. The fastest algorithm is taken, as
- * the communication libraries do. All are free for one rank, monotone in bytes, and never faster than
- * the slowest link allows. */
+/* ---- collectives (collectives.def)
+ * --------------------------------------------------------------- */
+/* bytes: the whole tensor, before the scatter or after the gather. The fastest algorithm is taken,
+ * as the communication libraries do. All are free for one rank, monotone in bytes, and never faster
+ * than the slowest link allows. */
 double sp_coll_allgather_s(const sp_group *group, double bytes); /* reduce-scatter costs the same */
 double sp_coll_allreduce_s(const sp_group *group, double bytes);
 /* bytes: held by each rank before the exchange, its own share included. */
@@ -94,12 +97,14 @@ typedef struct sp_coll_algorithm {
 uint32_t sp_coll_algorithm_count(void);
 const sp_coll_algorithm *sp_coll_algorithm_describe(uint32_t idx);
 
-/* ---- overlap.c ----------------------------------------------------------------------------------- */
+/* ---- overlap.c
+ * ----------------------------------------------------------------------------------- */
 /* Exposed seconds of communication that may hide under share `ratio` of a computation:
  * max(c, (1 - ratio) c + comm) - c. */
 double sp_overlap_exposed_s(double compute_s, double ratio, double comm_s);
 
-/* ---- mem_state.c: weights, gradients, optimizer --------------------------------------------------- */
+/* ---- mem_state.c: weights, gradients, optimizer
+ * --------------------------------------------------- */
 typedef struct sp_state_bytes {
     double weights, gradients, optimizer;
     double gathered; /* weights (and gradients) of the units being worked on under ZeRO-3 */
@@ -107,25 +112,29 @@ typedef struct sp_state_bytes {
 
 /* Bytes per parameter of a recipe, by definition of its number formats. */
 typedef struct sp_recipe {
-    double weight_bytes;    /* working copy                                                       */
-    double gradient_bytes;  /* accumulated gradient                                               */
-    double master_bytes;    /* fp32 copy that the optimizer updates                               */
-    double moments_bytes;   /* first and second moment                                            */
-    double step_bytes;      /* memory traffic of one update                                       */
+    double weight_bytes;   /* working copy                                                       */
+    double gradient_bytes; /* accumulated gradient                                               */
+    double master_bytes;   /* fp32 copy that the optimizer updates                               */
+    double moments_bytes;  /* first and second moment                                            */
+    double step_bytes;     /* memory traffic of one update                                       */
 } sp_recipe;
-/* bf16 or fp16 weights with fp32 AdamW, as Megatron-LM, DeepSpeed and FSDP mixed precision hold it. */
+/* bf16 or fp16 weights with fp32 AdamW, as Megatron-LM, DeepSpeed and FSDP mixed precision hold it.
+ */
 sp_recipe sp_recipe_adamw(double gradient_bytes);
 
-/* params on a rank, sharded over `shards` data-parallel ranks from ZeRO stage `zero` on. unit_params:
- * parameters of the largest layer, gathered whole under ZeRO-3 (one in use, one fetched ahead). */
+/* params on a rank, sharded over `shards` data-parallel ranks from ZeRO stage `zero` on.
+ * unit_params: parameters of the largest layer, gathered whole under ZeRO-3 (one in use, one
+ * fetched ahead). */
 sp_state_bytes sp_mem_state(const sp_recipe *recipe, double params, double unit_params,
                             uint32_t zero, uint32_t shards);
 
-/* ---- mem_activ.c ---------------------------------------------------------------------------------- */
+/* ---- mem_activ.c
+ * ---------------------------------------------------------------------------------- */
 typedef struct sp_layer_bytes {
     double kept;    /* a micro-batch's activations of one layer until its backward pass           */
     double working; /* live only while the layer runs                                             */
 } sp_layer_bytes;
 sp_layer_bytes sp_mem_layer(const sp_layer_work *work, sp_recompute recompute);
-/* Logits and their gradient on one rank: 2-byte logits, the fp32 copy of the loss, 2-byte gradient. */
+/* Logits and their gradient on one rank: 2-byte logits, the fp32 copy of the loss, 2-byte gradient.
+ */
 double sp_mem_logits(double tokens, double vocab_columns);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which network levels a group of ranks spans. Ranks are numbered so that neighbours share the
- * lowest levels; a group is n ranks a fixed stride apart. Leaves out: traffic of other groups on the
- * same link, other than through the levels' oversubscription. */
+ * lowest levels; a group is n ranks a fixed stride apart. Leaves out: traffic of other groups on
+ * the same link, other than through the levels' oversubscription. */
 #include "cost/cost.h"
 
 #include <assert.h>
@@ -12,12 +12,12 @@ void sp_fabric_build(const sp_cluster *cluster, sp_fabric *fabric)
     fabric->n_levels = cluster->n_levels;
     for (uint32_t i = 0; i < cluster->n_levels; i++) {
         const sp_level *l = &cluster->levels[i];
-        fabric->level[i] = (sp_fabric_level){
-            .n_gpus = l->n_gpus,
-            .s_per_byte = l->oversubscription / (l->bytes_per_s * l->efficiency_ratio),
-            .half_bytes = l->half_bytes,
-            .latency_s = l->latency_s,
-            .base_s = l->base_s};
+        fabric->level[i] = (sp_fabric_level){.n_gpus = l->n_gpus,
+                                             .s_per_byte = l->oversubscription /
+                                                           (l->bytes_per_s * l->efficiency_ratio),
+                                             .half_bytes = l->half_bytes,
+                                             .latency_s = l->latency_s,
+                                             .base_s = l->base_s};
     }
 }
 

@@ -20,7 +20,8 @@ sp_state_bytes sp_mem_state(const sp_recipe *recipe, double params, double unit_
 {
     const double optimizer = recipe->master_bytes + recipe->moments_bytes;
     const double share = params / shards;
-    /* Under ZeRO-3 two units are gathered (in use, fetched ahead) and one has its whole gradient. */
+    /* Under ZeRO-3 two units are gathered (in use, fetched ahead) and one has its whole gradient.
+     */
     return (sp_state_bytes){
         .weights = recipe->weight_bytes * (zero >= 3 ? share : params),
         .gradients = recipe->gradient_bytes * (zero >= 2 ? share : params),

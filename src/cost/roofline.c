@@ -12,8 +12,8 @@ double sp_roof_either_s(double a_s, double b_s)
     return sqrt(sqrt(a2 * a2 + b2 * b2));
 }
 
-static const sp_dtype dtype_of[SP_N_PRECISIONS] = {[SP_PRECISION_BF16] = SP_BF16,
-                                                   [SP_PRECISION_FP16] = SP_FP16};
+static const sp_dtype dtype_of[SP_N_PRECISIONS] = {
+    [SP_PRECISION_BF16] = SP_BF16, [SP_PRECISION_FP16] = SP_FP16};
 
 static sp_gemm_rate rate_of(const sp_gpu *gpu, const sp_gemm_surface *s, double peak, double ratio)
 {
@@ -44,7 +44,7 @@ void sp_rates_build(const sp_gpu *gpu, const sp_engine_profile *profile, sp_rate
         const double peak = gpu->peak_flops_per_s[d];
         const sp_grouped_surface *g = &gpu->grouped[d];
         const sp_gemm_surface grouped = {g->efficiency_ratio, g->memory_ratio, g->launch_s,
-                                         g->m_half, g->n_half, g->k_half};
+                                         g->m_half,           g->n_half,       g->k_half};
         rates->gemm[p] = rate_of(gpu, &gpu->gemm[d], peak, profile->gemm_ratio);
         rates->grouped[p] = rate_of(gpu, &grouped, peak, profile->gemm_ratio);
     }
@@ -61,12 +61,14 @@ void sp_rates_build(const sp_gpu *gpu, const sp_engine_profile *profile, sp_rate
 }
 
 /* t = launch + 4-norm(2 (m + m_half)(n + n_half)(k + k_half) / (peak eff), bytes / bandwidth)
- * Source: fit of measured kernels, form and residuals in hardware/gpus. Monotone in m, n, k, bytes. */
+ * Source: fit of measured kernels, form and residuals in hardware/gpus. Monotone in m, n, k, bytes.
+ */
 double sp_roof_gemm_s(const sp_gemm_rate *rate, double m, double n, double k, double count,
                       double bytes)
 {
     const double flops = 2.0 * (m + rate->m_half) * (n + rate->n_half) * (k + rate->k_half);
-    return rate->launch_s + sp_roof_either_s(count * flops * rate->s_per_flop, bytes * rate->s_per_byte);
+    return rate->launch_s +
+           sp_roof_either_s(count * flops * rate->s_per_flop, bytes * rate->s_per_byte);
 }
 
 /* Forward [m,k][k,n]; input gradient [m,n][n,k]; weight gradient [k,m][m,n], which reads and writes
@@ -77,10 +79,10 @@ static sp_op_time gemm_time(const sp_gemm_rate *rate, const sp_op *op, double gr
     const double c = op->count;
     const double bytes = c * (in + out + 2.0 * weights);
     const double weight_bytes = c * (in + out + 2.0 * grad_bytes * weights);
-    return (sp_op_time){
-        .forward_s = sp_roof_gemm_s(rate, op->m, op->n, op->k, c, bytes),
-        .input_grad_s = sp_roof_gemm_s(rate, op->m, op->k, op->n, c, bytes),
-        .weight_grad_s = sp_roof_gemm_s(rate, op->k, op->n, op->m, c, weight_bytes)};
+    return (sp_op_time){.forward_s = sp_roof_gemm_s(rate, op->m, op->n, op->k, c, bytes),
+                        .input_grad_s = sp_roof_gemm_s(rate, op->m, op->k, op->n, c, bytes),
+                        .weight_grad_s =
+                            sp_roof_gemm_s(rate, op->k, op->n, op->m, c, weight_bytes)};
 }
 
 /* Efficiency falls linearly from head_dim 128 to its measured value at 64; wider heads as 128. */
@@ -100,10 +102,10 @@ static sp_op_time flash_time(const sp_rates *rates, const sp_op *op)
 {
     const double s_per_flop = rates->attention_s_per_flop * head_dim_factor(rates, op->k) *
                               (1.0 + rates->attention_sequence_half / op->m);
-    return (sp_op_time){
-        .forward_s = rates->attention_launch_s + op->flops * s_per_flop,
-        .input_grad_s = rates->attention_launch_s +
-                        2.5 * rates->attention_backward_ratio * op->flops * s_per_flop};
+    return (sp_op_time){.forward_s = rates->attention_launch_s + op->flops * s_per_flop,
+                        .input_grad_s =
+                            rates->attention_launch_s +
+                            2.5 * rates->attention_backward_ratio * op->flops * s_per_flop};
 }
 
 /* Scores written to memory: batched products over the full square, then softmax (read, write) and
@@ -136,7 +138,8 @@ sp_op_time sp_roof_op(const sp_rates *rates, const sp_op *op, sp_precision preci
     }
     assert(op->class == SP_OP_STREAM);
     const double t = op->bytes * rates->stream_s_per_byte;
-    /* The backward pass reads the gradient beside the input and writes one: about twice the bytes. */
+    /* The backward pass reads the gradient beside the input and writes one: about twice the bytes.
+     */
     return (sp_op_time){.forward_s = rates->stream_launch_s + t,
                         .input_grad_s = rates->stream_launch_s + 2.0 * t};
 }

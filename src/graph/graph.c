@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Expands a layer into the operators of its blocks, and counts what lies at both ends of the model. */
+/* Expands a layer into the operators of its blocks, and counts what lies at both ends of the model.
+ */
 #include "graph/graph.h"
 
 #include <assert.h>
@@ -45,10 +46,12 @@ void sp_graph_layer(const sp_model *model, const sp_layer_kind *kind, const sp_s
     work->n_ops = 0;
     work->n_attention_ops = 0;
     work->attention = work->ffn = (sp_block_comm){0};
-    /* With sequence parallelism the block's input is gathered while it runs; its gradient is live. */
+    /* With sequence parallelism the block's input is gathered while it runs; its gradient is live.
+     */
     const double whole = shape->tokens / (sharding->sp ? sharding->tp : 1);
     work->input_bytes = 2.0 * model->hidden * whole;
-    work->working_bytes = work->input_bytes + (sharding->sp ? 2.0 * model->hidden * shape->tokens : 0.0);
+    work->working_bytes =
+        work->input_bytes + (sharding->sp ? 2.0 * model->hidden * shape->tokens : 0.0);
     for (size_t i = 0; i < N_BLOCKS; i++) {
         if (blocks[i]->present(kind)) {
             blocks[i]->expand(model, kind, shape, sharding, flash, work);

@@ -2,9 +2,9 @@
 #pragma once
 /* A layer as the operators one rank runs, for a shape and a sharding: closed forms, no simulation.
  *
- * Only the forward pass is written down; the passes of the backward follow from it (cost/). One file
- * a block kind, one line each in layers.def; a block serves training and serving alike, since prefill
- * and decode are other shapes of the same function. */
+ * Only the forward pass is written down; the passes of the backward follow from it (cost/). One
+ * file a block kind, one line each in layers.def; a block serves training and serving alike, since
+ * prefill and decode are other shapes of the same function. */
 #include "shardplan/model.h"
 
 #include <stdbool.h>
@@ -36,26 +36,26 @@ typedef struct sp_op {
     const char *name;
     sp_op_class class;
     double m, n, k, count;
-    double flops;          /* forward, causal                                                     */
-    double bytes;          /* forward traffic of a STREAM, fused, 2-byte elements                 */
-    double kept_bytes;     /* stored for the backward pass unless recomputed                      */
-    double core_bytes;     /* the part of kept_bytes that selective recompute drops               */
+    double flops;      /* forward, causal                                                     */
+    double bytes;      /* forward traffic of a STREAM, fused, 2-byte elements                 */
+    double kept_bytes; /* stored for the backward pass unless recomputed                      */
+    double core_bytes; /* the part of kept_bytes that selective recompute drops               */
 } sp_op;
 
 #define SP_MAX_OPS 24
 
 /* Communication that a block asks for, in bytes of the whole (gathered) tensor of one pass. */
 typedef struct sp_block_comm {
-    bool tp_exchange;     /* hidden activations of all tokens are gathered before and scattered (or
-                             all-reduced) after the block                                         */
-    double ep_bytes;      /* sent by one rank to its expert group, each way                       */
-    double etp_bytes;     /* gathered over the expert-tensor group after dispatch                 */
+    bool tp_exchange; /* hidden activations of all tokens are gathered before and scattered (or
+                         all-reduced) after the block                                         */
+    double ep_bytes;  /* sent by one rank to its expert group, each way                       */
+    double etp_bytes; /* gathered over the expert-tensor group after dispatch                 */
 } sp_block_comm;
 
 /* Parameters of a layer on one rank, by how they are sharded. */
 typedef struct sp_layer_params {
-    double dense;   /* held by every data-parallel rank: cut by tp, or whole (norms, router)      */
-    double expert;  /* routed experts: cut by ep and etp                                          */
+    double dense;  /* held by every data-parallel rank: cut by tp, or whole (norms, router)      */
+    double expert; /* routed experts: cut by ep and etp                                          */
 } sp_layer_params;
 
 typedef struct sp_layer_work {
@@ -63,8 +63,8 @@ typedef struct sp_layer_work {
     sp_op ops[SP_MAX_OPS];
     uint32_t n_attention_ops; /* the first ones belong to the attention block                     */
     sp_block_comm attention, ffn;
-    double working_bytes;     /* live beside the kept bytes while the layer runs                  */
-    double input_bytes;       /* the layer's input, all that full recompute keeps                 */
+    double working_bytes; /* live beside the kept bytes while the layer runs                  */
+    double input_bytes;   /* the layer's input, all that full recompute keeps                 */
 } sp_layer_work;
 
 /* flash: the attention core is fused and keeps no scores. */
@@ -82,7 +82,8 @@ sp_op sp_graph_head(const sp_model *model, const sp_shape *shape, const sp_shard
  * matrix product and the causal attention core; the input embedding is a look-up and costs none. */
 double sp_graph_forward_flops(const sp_model *model, double length, double tokens);
 
-/* ---- a block kind (layers.def) ------------------------------------------------------------------ */
+/* ---- a block kind (layers.def) ------------------------------------------------------------------
+ */
 typedef struct sp_block {
     const char *name;
     bool (*present)(const sp_layer_kind *kind);

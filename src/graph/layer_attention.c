@@ -20,14 +20,14 @@ static double kv_heads_local(const sp_attention *a, uint32_t tp)
 /* The fused core keeps its output and one log-sum-exp (4 bytes) a query and head. The unfused one
  * keeps the probabilities (2 bytes a score) and, under dropout, mask and dropped probabilities
  * (1 + 2 bytes). Selective recompute drops all but the output, which the projection needs. */
-static void add_core(const sp_attention *a, const sp_shape *s, double heads, bool flash, bool dropout,
-                     sp_layer_work *work)
+static void add_core(const sp_attention *a, const sp_shape *s, double heads, bool flash,
+                     bool dropout, sp_layer_work *work)
 {
     const double visible = a->window ? fmin(s->context, a->window) : s->context;
     sp_op *core = &work->ops[work->n_ops++];
     const double score_bytes = dropout ? 5.0 : 2.0;
-    const double extra = flash ? 4.0 * heads * s->tokens
-                               : score_bytes * heads * s->tokens * s->length;
+    const double extra =
+        flash ? 4.0 * heads * s->tokens : score_bytes * heads * s->tokens * s->length;
     *core = (sp_op){.name = "attention_core",
                     .class = SP_OP_ATTENTION,
                     .m = s->length,
@@ -77,7 +77,8 @@ static sp_layer_params params(const sp_model *model, const sp_layer_kind *kind,
     const double kv = 2.0 * kv_heads_local(a, shard->tp) * d;
     const double norm = model->layer_norm ? 2.0 * h : h;
     const double bias = (a->qkv_bias ? q + kv : 0.0) + (a->out_bias ? h : 0.0);
-    return (sp_layer_params){.dense = h * (q + kv) + q * h + bias + norm + (a->qk_norm ? 2.0 * d : 0.0)};
+    return (sp_layer_params){.dense =
+                                 h * (q + kv) + q * h + bias + norm + (a->qk_norm ? 2.0 * d : 0.0)};
 }
 
 const sp_block sp_block_attention = {

@@ -41,4 +41,5 @@ static sp_layer_params params(const sp_model *model, const sp_layer_kind *kind,
     return (sp_layer_params){.dense = h * columns + f * h + bias + norm};
 }
 
-const sp_block sp_block_mlp = {.name = "mlp", .present = present, .expand = expand, .params = params};
+const sp_block sp_block_mlp = {
+    .name = "mlp", .present = present, .expand = expand, .params = params};

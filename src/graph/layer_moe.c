@@ -81,10 +81,11 @@ static sp_layer_params params(const sp_model *model, const sp_layer_kind *kind,
     const double matrices = ffn->gated ? 3.0 : 2.0;
     const double norm = model->layer_norm ? 2.0 * h : h;
     const double local_experts = (double)ffn->n_experts / shard->ep;
-    return (sp_layer_params){
-        .dense = norm + h * ffn->n_experts + matrices * h * ffn->shared_ffn / shard->tp +
-                 (ffn->shared_gate ? h : 0.0),
-        .expert = local_experts * matrices * h * ffn->expert_ffn / shard->etp};
+    return (sp_layer_params){.dense = norm + h * ffn->n_experts +
+                                      matrices * h * ffn->shared_ffn / shard->tp +
+                                      (ffn->shared_gate ? h : 0.0),
+                             .expert = local_experts * matrices * h * ffn->expert_ffn / shard->etp};
 }
 
-const sp_block sp_block_moe = {.name = "moe", .present = present, .expand = expand, .params = params};
+const sp_block sp_block_moe = {
+    .name = "moe", .present = present, .expand = expand, .params = params};

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BAR_CHARS 12u
+#define BAR_CHARS 10u
 
 /* One line of a section: "  forward      3.104 s   27.3 %  ########  forward passes" */
 static void add_bar(struct sp_text *out, double ratio)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rank 0: deals units of layouts to the other ranks, works on some itself, and joins what comes back.
- * Its first thread serves messages between two layouts, so nobody waits long and no core is spent on
- * waiting. Each unit's counts are accepted once, from the rank that it was dealt to. */
+/* Rank 0: deals units of layouts to the other ranks, works on some itself, and joins what comes
+ * back. Its first thread serves messages between two layouts, so nobody waits long and no core is
+ * spent on waiting. Each unit's counts are accepted once, from the rank that it was dealt to. */
 #include "search/search_priv.h"
 
 #include <assert.h>
@@ -21,14 +21,14 @@ typedef struct coordinator {
     sp_team team;
     sp_tally *answer;
     peer *peers;
-    uint32_t n_open;           /* ranks that were not told to stop    */
-    uint64_t next;             /* first layout that was dealt to nobody */
-    uint64_t settled;          /* layouts of finished units           */
+    uint32_t n_open;  /* ranks that were not told to stop    */
+    uint64_t next;    /* first layout that was dealt to nobody */
+    uint64_t settled; /* layouts of finished units           */
     uint64_t settled_by_others;
-    double busy_s;             /* of all ranks in finished units      */
-    double service_s;          /* spent on messages                   */
+    double busy_s;    /* of all ranks in finished units      */
+    double service_s; /* spent on messages                   */
     uint64_t n_served;
-    double progress_s;         /* when progress was last told         */
+    double progress_s; /* when progress was last told         */
     bool stopping;
     sp_error failure;
 } coordinator;
@@ -45,11 +45,10 @@ static void stop_all(coordinator *c, const sp_error *why)
 static void take_unit(coordinator *c, uint64_t *first, uint64_t *end)
 {
     const uint64_t left = c->stopping ? 0 : c->run->n_layouts - c->next;
-    const sp_pace pace = {
-        .layout_s = c->settled > 0 ? c->busy_s / (double)c->settled : 0.0,
-        .service_s = c->n_served > 0 ? c->service_s / (double)c->n_served : 0.0,
-        .ranks = sp_ranks_size(),
-        .threads = c->team.n_threads};
+    const sp_pace pace = {.layout_s = c->settled > 0 ? c->busy_s / (double)c->settled : 0.0,
+                          .service_s = c->n_served > 0 ? c->service_s / (double)c->n_served : 0.0,
+                          .ranks = sp_ranks_size(),
+                          .threads = c->team.n_threads};
     *first = c->next;
     *end = left > 0 ? c->next + sp_pace_unit(&pace, left) : c->next;
     c->next = *end;
@@ -103,7 +102,8 @@ static void serve_hello(coordinator *c, uint32_t rank, const sp_message *hello)
         sp_error err = {0};
         sp_fail(&err, SP_E_INCONSISTENT,
                 "rank %u on %s asks another question than rank 0: its files, flags or machine "
-                "arithmetic differ", rank, hello->host);
+                "arithmetic differ",
+                rank, hello->host);
         sp_fail_value(&err, "fingerprint %.32s", hello->fingerprint);
         sp_fail_range(&err, "%s", own);
         stop_all(c, &err);
@@ -212,13 +212,13 @@ static void tell_progress(coordinator *c)
     if (options->progress == NULL || now_s - c->progress_s < PROGRESS_S) return;
     c->progress_s = now_s;
     const uint64_t admitted = c->answer->counts.admitted + atomic_load(&c->team.admitted);
-    const sp_progress progress = {
-        .done = c->settled_by_others + atomic_load(&c->team.settled),
-        .total = c->run->n_layouts,
-        .evaluated = c->answer->counts.evaluated + atomic_load(&c->team.evaluated),
-        .seconds = seconds,
-        .plans_per_s = (double)admitted / seconds,
-        .front_points = front_points(c)};
+    const sp_progress progress = {.done = c->settled_by_others + atomic_load(&c->team.settled),
+                                  .total = c->run->n_layouts,
+                                  .evaluated =
+                                      c->answer->counts.evaluated + atomic_load(&c->team.evaluated),
+                                  .seconds = seconds,
+                                  .plans_per_s = (double)admitted / seconds,
+                                  .front_points = front_points(c)};
     options->progress(options->user, &progress);
 }
 

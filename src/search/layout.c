@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lists the layouts of a space and searches one: walks its plans, prices those that no rule refuses,
- * and keeps what matters in a tally. */
+/* Lists the layouts of a space and searches one: walks its plans, prices those that no rule
+ * refuses, and keeps what matters in a tally. */
 #include "search/search_priv.h"
 
 #include <assert.h>

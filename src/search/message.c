@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a worker found in one unit, as bytes: the counts, then lists of front points, best plans, best
- * layouts, best plans of cells and refusals in cells, each led by its length. What the worker's
- * earlier messages make superfluous is left out. */
+/* What a worker found in one unit, as bytes: the counts, then lists of front points, best plans,
+ * best layouts, best plans of cells and refusals in cells, each led by its length. What the
+ * worker's earlier messages make superfluous is left out. */
 #include "search/search_priv.h"
 
 #include <assert.h>
@@ -77,7 +77,8 @@ static void put_layouts(const sp_tally *unit, const sp_tally *known, sp_text *ou
     for (; n < unit->layouts.n_layouts; n++) {
         const sp_layout *layout = &unit->layouts.layouts[n];
         const bool full = best->n_layouts == best->capacity;
-        if (full && !sp_point_precedes(&layout->best, &best->layouts[best->n_layouts - 1].best)) break;
+        if (full && !sp_point_precedes(&layout->best, &best->layouts[best->n_layouts - 1].best))
+            break;
         put(out, layout, sizeof *layout);
     }
     set_length(out, at, n);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ranks. The only file that knows MPI; without it, or without a launcher, this is rank 0 of 1. MPI is
- * started only where a launcher says so in the environment. Point-to-point messages only: nothing
- * here waits for a rank that is gone. */
+/* Ranks. The only file that knows MPI; without it, or without a launcher, this is rank 0 of 1. MPI
+ * is started only where a launcher says so in the environment. Point-to-point messages only:
+ * nothing here waits for a rank that is gone. */
 #include "search/search_priv.h"
 
 #include <assert.h>
@@ -21,8 +21,8 @@ void sp_ranks_nap(void)
 
 enum { TAG = 1 };
 
-/* Open MPI, MPICH and Intel MPI, PMIx; Slurm sets SLURM_PROCID in batch scripts as well, which are no
- * steps of srun. */
+/* Open MPI, MPICH and Intel MPI, PMIx; Slurm sets SLURM_PROCID in batch scripts as well, which are
+ * no steps of srun. */
 static bool launched(void)
 {
     const bool step = getenv("SLURM_PROCID") != NULL && getenv("SLURM_STEP_ID") != NULL &&
@@ -81,7 +81,8 @@ bool sp_ranks_probe(uint32_t *from, size_t *bytes)
 {
     int flag = 0, count = 0;
     MPI_Status status;
-    if (MPI_Iprobe(MPI_ANY_SOURCE, TAG, MPI_COMM_WORLD, &flag, &status) != MPI_SUCCESS) return false;
+    if (MPI_Iprobe(MPI_ANY_SOURCE, TAG, MPI_COMM_WORLD, &flag, &status) != MPI_SUCCESS)
+        return false;
     if (flag == 0) return false;
     MPI_Get_count(&status, MPI_BYTE, &count);
     *from = (uint32_t)status.MPI_SOURCE;
@@ -92,8 +93,8 @@ bool sp_ranks_probe(uint32_t *from, size_t *bytes)
 sp_status sp_ranks_receive(uint32_t from, void *data, size_t bytes, sp_error *err)
 {
     assert(bytes <= INT_MAX);
-    const int code = MPI_Recv(data, (int)bytes, MPI_BYTE, (int)from, TAG, MPI_COMM_WORLD,
-                              MPI_STATUS_IGNORE);
+    const int code =
+        MPI_Recv(data, (int)bytes, MPI_BYTE, (int)from, TAG, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
     return check(code, "receive", err);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* How a search is put together, from the inside out: one layout (layout.c) into a tally (tally.c), a
- * run of layouts over threads (team.c, threads_omp.c), runs of layouts over ranks (coordinator.c and
- * worker.c by way of messages over ranks_mpi.c), the whole (search.c).
+/* How a search is put together, from the inside out: one layout (layout.c) into a tally (tally.c),
+ * a run of layouts over threads (team.c, threads_omp.c), runs of layouts over ranks (coordinator.c
+ * and worker.c by way of messages over ranks_mpi.c), the whole (search.c).
  *
  * A layout is the geometries that differ in their placement alone. It is searched by one thread in
  * one go, so that its best plan and the number of its variants are known for good. */
@@ -11,7 +11,8 @@
 
 #include <stdatomic.h>
 
-/* ---- tally.c: what one thread, one rank or all have found --------------------------------------- */
+/* ---- tally.c: what one thread, one rank or all have found ---------------------------------------
+ */
 #define SP_NO_PLAN UINT64_MAX
 
 /* The k layouts with the best plans: a set by the id of that plan. */
@@ -29,7 +30,7 @@ typedef struct sp_tally {
     sp_point *cell_best;    /* id SP_NO_PLAN where nothing is feasible                            */
     uint64_t *cell_refused; /* [cell][rule]: admitted plans refused                               */
     sp_search_counts counts;
-    bool failed;            /* memory is gone: the tally is incomplete                            */
+    bool failed; /* memory is gone: the tally is incomplete                            */
 } sp_tally;
 
 sp_status sp_tally_init(sp_tally *tally, const sp_space *space, uint32_t top_k, sp_error *err);
@@ -43,21 +44,24 @@ bool sp_layouts_insert(sp_layouts *layouts, const sp_layout *layout);
 /* The innermost axis that tells layouts apart. */
 #define SP_LAYOUT_AXIS ((sp_axis_id)(SP_AXIS_placement - 1))
 
-/* ---- layout.c: one layout ------------------------------------------------------------------------ */
-/* First ids of the layouts that may hold a plan. What the rules refuse above them is added to pruned,
- * so that the layouts hold the rest of the ids. *ids is freed with sp_free. */
+/* ---- layout.c: one layout
+ * ------------------------------------------------------------------------ */
+/* First ids of the layouts that may hold a plan. What the rules refuse above them is added to
+ * pruned, so that the layouts hold the rest of the ids. *ids is freed with sp_free. */
 sp_status sp_layouts_list(const sp_space *space, uint64_t **ids, uint64_t *n_ids, uint64_t *pruned,
                           sp_error *err);
 void sp_layout_search(const sp_space *space, uint64_t first_id, bool no_bounds, sp_tally *tally);
 
-/* ---- threads_omp.c: the only file that knows OpenMP ---------------------------------------------- */
+/* ---- threads_omp.c: the only file that knows OpenMP
+ * ---------------------------------------------- */
 uint32_t sp_threads_available(void); /* threads that this process is told to use */
 uint32_t sp_threads_cores(void);     /* cores that this process may run on */
-/* Calls work(user, thread) on up to n threads at once, the caller being thread 0, and waits. Returns
- * how many there were. */
+/* Calls work(user, thread) on up to n threads at once, the caller being thread 0, and waits.
+ * Returns how many there were. */
 uint32_t sp_threads_run(uint32_t n, void (*work)(void *user, uint32_t thread), void *user);
 
-/* ---- team.c: the threads of one rank -------------------------------------------------------------- */
+/* ---- team.c: the threads of one rank
+ * -------------------------------------------------------------- */
 typedef struct sp_team {
     const sp_space *space;
     const sp_search_options *options;
@@ -79,12 +83,14 @@ double sp_clock_s(void); /* monotonic */
 sp_status sp_team_init(sp_team *team, const sp_space *space, const sp_search_options *options,
                        const uint64_t *layouts, sp_error *err);
 void sp_team_fini(sp_team *team);
-/* Searches layouts [first, end) or, when told to stop, the first of them; returns where it ended. */
+/* Searches layouts [first, end) or, when told to stop, the first of them; returns where it ended.
+ */
 uint64_t sp_team_run(sp_team *team, uint64_t first, uint64_t end);
 /* Moves what the threads have found into the tally. */
 void sp_team_collect(sp_team *team, sp_tally *tally);
 
-/* ---- message.c: what ranks say to each other ------------------------------------------------------- */
+/* ---- message.c: what ranks say to each other
+ * ------------------------------------------------------- */
 typedef enum sp_message_kind {
     SP_MESSAGE_HELLO,  /* worker: who I am; give me work                                          */
     SP_MESSAGE_FOUND,  /* worker: what became of my unit; give me more                            */
@@ -96,7 +102,7 @@ typedef enum sp_message_kind {
 /* The head of every message; fields that a kind does not need are 0. Ranks run the same program, so
  * structs travel as they are. */
 typedef struct sp_message {
-    uint32_t kind; /* sp_message_kind */
+    uint32_t kind;           /* sp_message_kind */
     uint32_t threads, cores; /* HELLO */
     char fingerprint[33];    /* HELLO */
     char host[63];           /* HELLO */
@@ -111,24 +117,27 @@ void sp_message_pack(const sp_tally *unit, const sp_tally *known, sp_text *out);
 /* Joins what such a message brings; false when it is not one. */
 bool sp_message_unpack(const char *data, size_t bytes, sp_tally *tally);
 
-/* ---- ranks_mpi.c: the only file that knows MPI ------------------------------------------------------ */
+/* ---- ranks_mpi.c: the only file that knows MPI
+ * ------------------------------------------------------ */
 /* True when a message has come: from whom and how long. Never waits. */
 bool sp_ranks_probe(uint32_t *from, size_t *bytes);
 sp_status sp_ranks_receive(uint32_t from, void *data, size_t bytes, sp_error *err);
 sp_status sp_ranks_send(uint32_t to, const void *data, size_t bytes, sp_error *err);
 void sp_ranks_host(char *host, size_t capacity);
 
-/* ---- deal.c: how much a rank is given at once ------------------------------------------------------- */
+/* ---- deal.c: how much a rank is given at once
+ * ------------------------------------------------------- */
 typedef struct sp_pace {
     double layout_s;  /* seconds of a rank for one layout so far; 0 = not known                  */
     double service_s; /* seconds of the coordinator for one message                              */
-    uint32_t ranks, threads;  /* threads of one rank */
+    uint32_t ranks, threads; /* threads of one rank */
 } sp_pace;
-/* Layouts of the next unit, 1 .. left: a share of what is left, from 0.5 s down to the time in which
- * the coordinator can serve all ranks twice, and 1 ms at least. */
+/* Layouts of the next unit, 1 .. left: a share of what is left, from 0.5 s down to the time in
+ * which the coordinator can serve all ranks twice, and 1 ms at least. */
 uint64_t sp_pace_unit(const sp_pace *pace, uint64_t left);
 
-/* ---- coordinator.c, worker.c ------------------------------------------------------------------------- */
+/* ---- coordinator.c, worker.c
+ * ------------------------------------------------------------------------- */
 typedef struct sp_run {
     const sp_space *space;
     const sp_search_options *options;

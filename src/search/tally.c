@@ -15,7 +15,8 @@ bool sp_layouts_insert(sp_layouts *l, const sp_layout *layout)
 {
     uint32_t n = l->n_layouts, place = n;
     const bool full = n == l->capacity;
-    if (full && (n == 0 || !sp_point_precedes(&layout->best, &l->layouts[n - 1].best))) return false;
+    if (full && (n == 0 || !sp_point_precedes(&layout->best, &l->layouts[n - 1].best)))
+        return false;
     while (place > 0 && sp_point_precedes(&layout->best, &l->layouts[place - 1].best)) {
         place--;
     }
@@ -43,8 +44,8 @@ static sp_status allocate(sp_tally *t, uint32_t top_k, sp_error *err)
 sp_status sp_tally_init(sp_tally *t, const sp_space *space, uint32_t top_k, sp_error *err)
 {
     *t = (sp_tally){.space = space};
-    t->n_cells = sp_space_axis(space, SP_AXIS_tp)->n_values *
-                 sp_space_axis(space, SP_AXIS_pp)->n_values;
+    t->n_cells =
+        sp_space_axis(space, SP_AXIS_tp)->n_values * sp_space_axis(space, SP_AXIS_pp)->n_values;
     const uint32_t n_keys = sp_problem_n_objectives(sp_space_problem(space));
     sp_status status = sp_front_init(&t->front, n_keys, err);
     if (status == SP_OK) status = sp_best_init(&t->ranked, top_k, err);

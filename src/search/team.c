@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The threads of one rank: each takes the next layout from a shared counter and keeps a tally of its
- * own, so they share nothing else. Stopping is asked about between layouts. */
+/* The threads of one rank: each takes the next layout from a shared counter and keeps a tally of
+ * its own, so they share nothing else. Stopping is asked about between layouts. */
 #include "search/search_priv.h"
 
 #include <assert.h>
@@ -24,10 +24,8 @@ static uint32_t wanted_threads(const sp_search_options *options)
 sp_status sp_team_init(sp_team *team, const sp_space *space, const sp_search_options *options,
                        const uint64_t *layouts, sp_error *err)
 {
-    *team = (sp_team){.space = space,
-                      .options = options,
-                      .layouts = layouts,
-                      .start_s = sp_clock_s()};
+    *team =
+        (sp_team){.space = space, .options = options, .layouts = layouts, .start_s = sp_clock_s()};
     team->deadline_s = options->timeout_s > 0.0 ? team->start_s + options->timeout_s : 0.0;
     const uint32_t n_threads = wanted_threads(options);
     team->tallies = sp_alloc(n_threads * sizeof *team->tallies);

@@ -58,8 +58,8 @@ static uint32_t add_rule(builder *b, const sp_rule_info *info)
 static const char *engine_meaning(builder *b, const sp_engine_rule *rule)
 {
     const char *when = rule->when_text, *require = rule->require_text;
-    const char *text = when == NULL ? require
-                                    : sp_arena_printf(&b->space->arena, "%s where %s", require, when);
+    const char *text =
+        when == NULL ? require : sp_arena_printf(&b->space->arena, "%s where %s", require, when);
     b->failed |= text == NULL;
     return text;
 }

@@ -10,12 +10,14 @@ typedef struct sp_field_entry {
     size_t offset;
 } sp_field_entry;
 
+/* clang-format off */
 static const sp_field_entry entries[] = {
 #define SP_FIELD(member, json, where, unit, meaning)                                               \
     {{json, where, unit, meaning}, offsetof(sp_estimate, member)},
 #include "step/fields.def"
 #undef SP_FIELD
 };
+/* clang-format on */
 
 #define N_FIELDS (sizeof entries / sizeof entries[0])
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The name of a question: a hash over everything that its answer depends on, in a fixed order and in
- * text, so that it does not depend on padding or byte order. Ids of plans mean something only
+/* The name of a question: a hash over everything that its answer depends on, in a fixed order and
+ * in text, so that it does not depend on padding or byte order. Ids of plans mean something only
  * together with it. */
 #include "step/step.h"
 
@@ -51,12 +51,21 @@ static void add_machine(sp_text *t, const sp_problem *problem)
         add_rate(t, &r->gemm[p]);
         add_rate(t, &r->grouped[p]);
     }
-    const double values[] = {r->attention_s_per_flop, r->attention_sequence_half,
-                             r->attention_head_dim_64_ratio, r->attention_backward_ratio,
-                             r->attention_launch_s, r->stream_s_per_byte, r->stream_launch_s,
-                             r->state_s_per_byte, r->score_bytes_ratio, r->grad_bytes,
-                             (double)r->flash, gpu->memory_bytes, gpu->context_bytes,
-                             gpu->peak_flops_per_s[SP_BF16], problem->usd_per_gpu_hour};
+    const double values[] = {r->attention_s_per_flop,
+                             r->attention_sequence_half,
+                             r->attention_head_dim_64_ratio,
+                             r->attention_backward_ratio,
+                             r->attention_launch_s,
+                             r->stream_s_per_byte,
+                             r->stream_launch_s,
+                             r->state_s_per_byte,
+                             r->score_bytes_ratio,
+                             r->grad_bytes,
+                             (double)r->flash,
+                             gpu->memory_bytes,
+                             gpu->context_bytes,
+                             gpu->peak_flops_per_s[SP_BF16],
+                             problem->usd_per_gpu_hour};
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         add_number(t, values[i]);
     }
@@ -73,11 +82,22 @@ static void add_machine(sp_text *t, const sp_problem *problem)
 static void add_engines(sp_text *t, const sp_problem *problem)
 {
     const sp_engine_profile *f = problem->profile;
-    const double values[] = {f->kernel_host_s,      f->layer_kernels,       f->layer_kernels_tp,
-                             f->micro_batch_s,      f->step_s,              f->tp_overlap_ratio,
-                             f->tp_async_ratio,     f->dp_overlap_ratio, f->dp_interference_ratio,   f->fragmentation_ratio,
-                             f->communication_bytes, f->workspace_bytes,    f->bucket_bytes,
-                             f->step_error_ratio,   f->rank_error_ratio,   f->memory_error_ratio};
+    const double values[] = {f->kernel_host_s,
+                             f->layer_kernels,
+                             f->layer_kernels_tp,
+                             f->micro_batch_s,
+                             f->step_s,
+                             f->tp_overlap_ratio,
+                             f->tp_async_ratio,
+                             f->dp_overlap_ratio,
+                             f->dp_interference_ratio,
+                             f->fragmentation_ratio,
+                             f->communication_bytes,
+                             f->workspace_bytes,
+                             f->bucket_bytes,
+                             f->step_error_ratio,
+                             f->rank_error_ratio,
+                             f->memory_error_ratio};
     sp_text_add(t, "\nprofile ");
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         add_number(t, values[i]);
@@ -88,8 +108,7 @@ static void add_engines(sp_text *t, const sp_problem *problem)
         for (uint32_t i = 0; i < engine->n_rules; i++) {
             const sp_engine_rule *rule = &engine->rules[i];
             sp_text_printf(t, "\nrule %s: %s => %s", rule->id,
-                           rule->when_text != NULL ? rule->when_text : "",
-                           rule->require_text);
+                           rule->when_text != NULL ? rule->when_text : "", rule->require_text);
         }
     }
 }

@@ -9,9 +9,10 @@
 #define MAX_GPUS   10000000u
 #define MAX_VALUES 65536u
 
-static sp_status refuse(sp_error *err, const char *flag, const char *text, const char *message)
+static sp_status refuse(sp_error *err, sp_status status, const char *flag, const char *text,
+                        const char *message)
 {
-    sp_fail(err, SP_E_RANGE, "%s", message);
+    sp_fail(err, status, "%s", message);
     sp_fail_value(err, "%s", text);
     return sp_fail_file(err, flag);
 }
@@ -74,14 +75,15 @@ static sp_status parse_range(const char *text, const char *rest, uint32_t lo, ui
     uint32_t hi = 0;
     SP_TRY(read_count("--gpus", text, &rest, &hi, err));
     if (*rest != '\0' || hi < lo) {
-        return refuse(err, "--gpus", text, "a range is written LOW..HIGH with LOW <= HIGH");
+        return refuse(err, SP_E_RANGE, "--gpus", text,
+                      "a range is written LOW..HIGH with LOW <= HIGH");
     }
     if ((hi - lo) / node >= MAX_VALUES) {
-        return refuse(err, "--gpus", text, "the range holds too many GPU counts");
+        return refuse(err, SP_E_RANGE, "--gpus", text, "the range holds too many GPU counts");
     }
     *n = fill_range(lo, hi, node, values);
     if (*n == 0) {
-        return refuse(err, "--gpus", text, "the range holds no whole number of nodes");
+        return refuse(err, SP_E_RANGE, "--gpus", text, "the range holds no whole number of nodes");
     }
     return SP_OK;
 }
@@ -98,14 +100,15 @@ static sp_status parse_gpus(const char *text, uint32_t node, uint32_t *values, u
             return parse_range(text, rest + 2, value, node, values, n, err);
         }
         if (*n == MAX_VALUES) {
-            return refuse(err, "--gpus", text, "too many GPU counts");
+            return refuse(err, SP_E_RANGE, "--gpus", text, "too many GPU counts");
         }
         values[(*n)++] = value;
         if (*rest == '\0') {
             return SP_OK;
         }
         if (*rest++ != ',') {
-            return refuse(err, "--gpus", text, "GPU counts are written N, A..B or N,M,..");
+            return refuse(err, SP_E_SYNTAX, "--gpus", text,
+                          "GPU counts are written N, A..B or N,M,..");
         }
     }
 }
@@ -154,10 +157,11 @@ static sp_status parse_one(sp_axis_id axis, const char *text, const char *item, 
         SP_TRY(sp_axis_parse_value(axis, dots + 2, &hi, err));
     }
     if (hi < lo) {
-        return refuse(err, "--set", text, "a range is written LOW..HIGH with LOW <= HIGH");
+        return refuse(err, SP_E_RANGE, "--set", text,
+                      "a range is written LOW..HIGH with LOW <= HIGH");
     }
     if ((uint64_t)*n + hi - lo + 1 > MAX_VALUES) {
-        return refuse(err, "--set", text, "too many values");
+        return refuse(err, SP_E_RANGE, "--set", text, "too many values");
     }
     for (uint32_t v = lo; v <= hi; v++) {
         values[(*n)++] = v;
@@ -172,7 +176,8 @@ static sp_status parse_values(sp_axis_id axis, const char *text, const char *res
         char item[64];
         const size_t length = strcspn(rest, ",");
         if (length == 0 || length >= sizeof item) {
-            return refuse(err, "--set", text, "values are written AXIS=VALUE[,VALUE..]");
+            return refuse(err, SP_E_SYNTAX, "--set", text,
+                          "values are written AXIS=VALUE[,VALUE..]");
         }
         memcpy(item, rest, length);
         item[length] = '\0';
@@ -189,7 +194,7 @@ static sp_status read_axis(const char *text, sp_axis_id *axis, const char **valu
     char name[64];
     const char *equals = strchr(text, '=');
     if (equals == NULL || equals == text || (size_t)(equals - text) >= sizeof name) {
-        return refuse(err, "--set", text, "values are written AXIS=VALUE[,VALUE..]");
+        return refuse(err, SP_E_SYNTAX, "--set", text, "values are written AXIS=VALUE[,VALUE..]");
     }
     memcpy(name, text, (size_t)(equals - text));
     name[equals - text] = '\0';
@@ -198,7 +203,7 @@ static sp_status read_axis(const char *text, sp_axis_id *axis, const char **valu
         return sp_fail_file(err, "--set");
     }
     if (*axis == SP_AXIS_gpus) {
-        return refuse(err, "--set", text, "GPU counts are given with --gpus");
+        return refuse(err, SP_E_USAGE, "--set", text, "GPU counts are given with --gpus");
     }
     *values = equals + 1;
     return SP_OK;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What memory and time of a plan have in common: each layer kind is expanded once, then asked for its
- * parameters, its bytes and, where wanted, its seconds; likewise the two ends of the model. */
+/* What memory and time of a plan have in common: each layer kind is expanded once, then asked for
+ * its parameters, its bytes and, where wanted, its seconds; likewise the two ends of the model. */
 #include "step/step.h"
 
 static void read_ends(const sp_problem *problem, const sp_plan *plan, sp_inputs *in)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Seconds of one layer, of the embedding and of the head, on one rank and one micro-batch: operators
- * by roofline, tensor- and expert-parallel traffic on the levels it spans, less what overlaps.
- * Leaves out: pipeline and data parallelism (train.c). */
+/* Seconds of one layer, of the embedding and of the head, on one rank and one micro-batch:
+ * operators by roofline, tensor- and expert-parallel traffic on the levels it spans, less what
+ * overlaps. Leaves out: pipeline and data parallelism (train.c). */
 #include "step/step.h"
 
 #include <assert.h>
@@ -166,8 +166,8 @@ void sp_embedding_price(const sp_problem *problem, const sp_plan *plan,
                             .tp_sent_bytes = 2.0 * traffic->bytes * (plan->tp - 1.0) / plan->tp};
 }
 
-/* Final norm, head product and the loss over vocabulary columns: 2-byte logits become fp32, are read
- * twice for maximum and sum, and are turned into their gradient in place. */
+/* Final norm, head product and the loss over vocabulary columns: 2-byte logits become fp32, are
+ * read twice for maximum and sum, and are turned into their gradient in place. */
 void sp_head_price(const sp_problem *problem, const sp_plan *plan, const sp_tp_traffic *traffic,
                    sp_layer_cost *cost)
 {
@@ -179,12 +179,11 @@ void sp_head_price(const sp_problem *problem, const sp_plan *plan, const sp_tp_t
         sp_roof_op(r, &head, (sp_precision)plan->precision, problem->model->dropout);
     const double logits = head.m * head.n, bytes = traffic->bytes;
     const sp_block_gemm gemm = {t.forward_s, t.input_grad_s, t.weight_grad_s};
-    *cost = (sp_layer_cost){
-        .forward_s = t.forward_s + r->stream_launch_s +
-                     (14.0 * logits + 2.0 * bytes) * r->stream_s_per_byte,
-        .backward_s = t.input_grad_s + t.weight_grad_s + r->stream_launch_s +
-                      (6.0 * logits + 4.0 * bytes) * r->stream_s_per_byte,
-        .flops = head.flops};
+    *cost = (sp_layer_cost){.forward_s = t.forward_s + r->stream_launch_s +
+                                         (14.0 * logits + 2.0 * bytes) * r->stream_s_per_byte,
+                            .backward_s = t.input_grad_s + t.weight_grad_s + r->stream_launch_s +
+                                          (6.0 * logits + 4.0 * bytes) * r->stream_s_per_byte,
+                            .flops = head.flops};
     if (plan->tp > 1) {
         price_tp(problem, plan, traffic, &gemm, cost);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Peak memory of the fullest rank: state, activations in flight by schedule, logits, buffers, what
- * the allocator loses and what the driver takes. Every class of pipeline stages is priced; the worst
- * counts. Leaves out: offload, loading and checkpointing phases. */
+ * the allocator loses and what the driver takes. Every class of pipeline stages is priced; the
+ * worst counts. Leaves out: offload, loading and checkpointing phases. */
 #include "step/step.h"
 
 static double larger(double a, double b)
@@ -84,8 +84,8 @@ static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_mem
 
 void sp_memory_price(const sp_inputs *in, sp_memory *memory)
 {
-    const sp_stage_split *split = sp_problem_split(in->problem, in->plan->pp,
-                                                   (sp_stage_layers)in->plan->stage_layers);
+    const sp_stage_split *split =
+        sp_problem_split(in->problem, in->plan->pp, (sp_stage_layers)in->plan->stage_layers);
     memory->peak_bytes = 0.0;
     for (uint32_t i = 0; i < split->n_classes; i++) {
         if (!split->classes[i].never_fullest) {

@@ -93,9 +93,9 @@ static sp_status add_objective(const char *name, uint32_t *list, uint32_t *n, sp
 sp_status sp_objectives_parse(const char *text, bool gpus_vary, uint32_t *list, uint32_t *n,
                               sp_error *err)
 {
-    const char *rest = text != NULL  ? text
-                       : gpus_vary ? "tokens_per_s,gpus,memory_peak"
-                                   : "tokens_per_s,memory_peak";
+    const char *rest = text != NULL ? text
+                       : gpus_vary  ? "tokens_per_s,gpus,memory_peak"
+                                    : "tokens_per_s,memory_peak";
     *n = 0;
     for (;;) {
         char name[64];

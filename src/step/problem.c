@@ -27,8 +27,8 @@ static sp_status copy_question(sp_problem *problem, const sp_question *question,
 {
     sp_question *q = &problem->question;
     *q = *question;
-    const char **texts[] = {&q->home,       &q->model, &q->cluster,  &q->gpus,
-                            &q->engine,     &q->space, &q->optimizer, &q->objectives};
+    const char **texts[] = {&q->home,   &q->model, &q->cluster,   &q->gpus,
+                            &q->engine, &q->space, &q->optimizer, &q->objectives};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         SP_TRY(copy_text(problem, texts[i], err));
     }
@@ -134,22 +134,9 @@ static sp_status load_sets(sp_problem *problem, sp_error *err)
     return SP_OK;
 }
 
-/* Names of --where: plan variables first, then figures of the estimate. */
-static int resolve_where(void *user, const char *name, const char *context, double *constant,
-                         sp_error *err)
+static void list_where_names(const char *name, sp_error *err)
 {
-    (void)user;
-    const int plan = sp_plan_resolve(name, context, constant, err);
-    if (plan != -2) {
-        return plan;
-    }
-    const uint32_t field = sp_field_find(name);
-    return field == UINT32_MAX ? -2 : (int)(SP_VAR_FIELDS + field);
-}
-
-static void name_where_fields(const char *name, sp_error *err)
-{
-    const char *names[SP_N_AXES + 128];
+    const char *names[SP_N_PLAN_VARS + 128];
     size_t n = 0;
     for (uint32_t a = 0; a < SP_N_AXES; a++) {
         names[n++] = sp_axis_describe((sp_axis_id)a)->name;
@@ -162,6 +149,32 @@ static void name_where_fields(const char *name, sp_error *err)
     sp_fail_names(err, name, names, n);
 }
 
+/* Beside such an axis a name is meant as one of its values. */
+static bool has_named_values(const char *axis)
+{
+    const sp_axis_id id = axis != NULL ? sp_axis_find(axis) : SP_N_AXES;
+    return id != SP_N_AXES && sp_axis_describe(id)->n_names > 0;
+}
+
+/* Names of --where: plan variables first, then figures of the estimate. */
+static int resolve_where(void *user, const char *name, const char *context, double *constant,
+                         sp_error *err)
+{
+    (void)user;
+    const int plan = sp_plan_resolve(name, context, constant, err);
+    if (plan != -2) {
+        return plan;
+    }
+    const uint32_t field = sp_field_find(name);
+    if (field != UINT32_MAX) {
+        return (int)(SP_VAR_FIELDS + field);
+    }
+    if (!has_named_values(context)) {
+        list_where_names(name, err);
+    }
+    return -2;
+}
+
 static sp_status load_wheres(sp_problem *problem, sp_error *err)
 {
     for (uint32_t i = 0; i < problem->question.n_wheres; i++) {
@@ -170,11 +183,6 @@ static sp_status load_wheres(sp_problem *problem, sp_error *err)
         const sp_status status = sp_expr_parse(&problem->arena, problem->question.wheres[i],
                                                resolve_where, NULL, &expr, err);
         if (status != SP_OK) {
-            if (status == SP_E_UNKNOWN_NAME) {
-                char value[sizeof err->value];
-                memcpy(value, err->value, sizeof value);
-                name_where_fields(value, err);
-            }
             return sp_fail_file(err, "--where");
         }
         const int *variables = NULL;
@@ -197,12 +205,16 @@ static sp_status check_objectives(sp_problem *problem, sp_error *err)
         }
         problem->ranks_by_money = true;
         if (problem->usd_per_gpu_hour <= 0.0) {
-            return sp_fail(err, SP_E_USAGE, "--objectives %s needs a price, and %s has none; say "
-                           "--usd-per-gpu-hour", name, problem->cluster->gpu->name);
+            return sp_fail(err, SP_E_USAGE,
+                           "--objectives %s needs a price, and %s has none; say "
+                           "--usd-per-gpu-hour",
+                           name, problem->cluster->gpu->name);
         }
         if (problem->question.tokens <= 0.0) {
-            return sp_fail(err, SP_E_USAGE, "--objectives %s needs the length of the run; say "
-                           "--tokens, for example --tokens 1T", name);
+            return sp_fail(err, SP_E_USAGE,
+                           "--objectives %s needs the length of the run; say "
+                           "--tokens, for example --tokens 1T",
+                           name);
         }
     }
     return SP_OK;
@@ -239,9 +251,8 @@ static sp_status derive(sp_problem *problem, sp_error *err)
         problem->has_experts |= problem->model->kinds[k].ffn.n_experts > 0;
     }
     problem->recipe = sp_recipe_adamw(problem->profile->grad_bytes);
-    problem->forward_flops =
-        sp_graph_forward_flops(problem->model, (double)q->seq_len,
-                               (double)q->seq_len * (double)q->global_batch);
+    problem->forward_flops = sp_graph_forward_flops(problem->model, (double)q->seq_len,
+                                                    (double)q->seq_len * (double)q->global_batch);
     problem->usd_per_gpu_hour = q->usd_per_gpu_hour > 0.0 ? q->usd_per_gpu_hour : gpu->usd_per_hour;
     problem->allowed_bytes = gpu->memory_bytes * (1.0 - q->headroom_ratio);
     SP_TRY(check_objectives(problem, err));

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Interleaved 1F1B: a stage holds v chunks of layers, so the pipeline fills v times faster, with v
  * times the messages and more micro-batches in flight.
- *   step = m max + (sum - max) / v      in flight at stage i = min(m v, 2 (p-i-1) + (v-1) p + 1) / v
- * Source: Narayanan et al., SC 2021; Korthikanti et al., MLSys 2023 (1 + (p-1)/(p v) at stage 0). */
+ *   step = m max + (sum - max) / v      in flight at stage i = min(m v, 2 (p-i-1) + (v-1) p + 1) /
+ * v Source: Narayanan et al., SC 2021; Korthikanti et al., MLSys 2023 (1 + (p-1)/(p v) at stage 0).
+ */
 #include "step/step.h"
 
 static double in_flight(uint32_t p, uint32_t v, uint32_t m, uint32_t stage)

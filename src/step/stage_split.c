@@ -8,8 +8,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Layers of stage i when the last stage has `last`: the others share the rest evenly, a remainder going
- * to the stages after the first. */
+/* Layers of stage i when the last stage has `last`: the others share the rest evenly, a remainder
+ * going to the stages after the first. */
 static uint32_t share_of(uint32_t n_layers, uint32_t p, uint32_t last, uint32_t stage)
 {
     if (stage == p - 1) {
@@ -115,7 +115,8 @@ static bool holds_as_much(const sp_stage_class *a, const sp_stage_class *b)
     return a->embedding >= b->embedding && a->head >= b->head && a->first_stage <= b->first_stage;
 }
 
-/* Memory grows with layers and ends and falls along the pipeline, so it need not be priced for these. */
+/* Memory grows with layers and ends and falls along the pipeline, so it need not be priced for
+ * these. */
 static void mark_never_fullest(sp_stage_split *split)
 {
     for (uint32_t i = 0; i < split->n_classes; i++) {
@@ -146,8 +147,8 @@ static void build_split(const sp_problem *problem, uint32_t p, sp_stage_layers p
 sp_status sp_splits_build(sp_problem *problem, sp_error *err)
 {
     const uint32_t n_layers = problem->model->n_layers;
-    sp_stage_split *splits = sp_arena_alloc(
-        &problem->arena, sizeof(sp_stage_split) * n_layers * (size_t)SP_N_STAGE_LAYERS);
+    sp_stage_split *splits = sp_arena_alloc(&problem->arena, sizeof(sp_stage_split) * n_layers *
+                                                                 (size_t)SP_N_STAGE_LAYERS);
     uint16_t *shares = sp_arena_alloc(&problem->arena, sizeof(uint16_t) * n_layers);
     if (splits == NULL || shares == NULL) {
         return sp_fail(err, SP_E_MEMORY, "no memory for the stages of %u layers", n_layers);

@@ -5,9 +5,10 @@
 #include "cost/cost.h"
 #include "shardplan/problem.h"
 
-/* ---- stage_split.c: which layers a pipeline stage holds ------------------------------------------ */
-/* Stages that hold the same number of layers of each kind and the same ends form a class. Its memory
- * is that of its earliest stage, which holds the most micro-batches in flight. */
+/* ---- stage_split.c: which layers a pipeline stage holds
+ * ------------------------------------------ */
+/* Stages that hold the same number of layers of each kind and the same ends form a class. Its
+ * memory is that of its earliest stage, which holds the most micro-batches in flight. */
 typedef struct sp_stage_class {
     uint16_t layers[SP_MODEL_MAX_KINDS];
     uint16_t first_stage;
@@ -29,8 +30,8 @@ typedef struct sp_stage_split {
 
 typedef struct sp_where {
     const struct sp_expr *expr;
-    bool reads_results;  /* needs the estimate; otherwise decided at axis `deepest`               */
-    sp_axis_id deepest;  /* outermost depth at which all its axes are known                       */
+    bool reads_results; /* needs the estimate; otherwise decided at axis `deepest`               */
+    sp_axis_id deepest; /* outermost depth at which all its axes are known                       */
 } sp_where;
 
 typedef struct sp_set {
@@ -56,16 +57,16 @@ struct sp_problem {
     sp_set sets[SP_MAX_SETS];
     uint32_t n_wheres;
     sp_where wheres[SP_MAX_WHERES];
-    bool space_all; /* --space all */
+    bool space_all;               /* --space all */
     const sp_stage_split *splits; /* [pp - 1][sp_stage_layers], pp up to the number of layers     */
     sp_rates rates;
     sp_fabric fabric;
     sp_recipe recipe;
     bool has_experts;
-    bool ranks_by_money;            /* an objective is in money                                   */
-    double forward_flops;           /* of the global batch                                        */
-    double usd_per_gpu_hour;        /* 0 = no price                                               */
-    double allowed_bytes;           /* usable memory less headroom                                */
+    bool ranks_by_money;     /* an objective is in money                                   */
+    double forward_flops;    /* of the global batch                                        */
+    double usd_per_gpu_hour; /* 0 = no price                                               */
+    double allowed_bytes;    /* usable memory less headroom                                */
     char fingerprint[33];
 };
 
@@ -73,7 +74,8 @@ struct sp_problem {
 const sp_stage_split *sp_problem_split(const sp_problem *problem, uint32_t pp,
                                        sp_stage_layers policy);
 
-/* ---- schedules (schedules.def) ------------------------------------------------------------------- */
+/* ---- schedules (schedules.def)
+ * ------------------------------------------------------------------- */
 typedef struct sp_schedule_kind {
     const char *name;
     /* Micro-batches whose activations stage `stage` (0 = first) of p holds at its peak, in units of
@@ -87,7 +89,8 @@ typedef struct sp_schedule_kind {
 
 const sp_schedule_kind *sp_schedule_describe(sp_schedule schedule);
 
-/* ---- layer_time.c -------------------------------------------------------------------------------- */
+/* ---- layer_time.c
+ * -------------------------------------------------------------------------------- */
 /* The groups of ranks of a plan. */
 typedef struct sp_groups {
     sp_group tp, dp, ep, etp, expert_dp, pp;
@@ -99,14 +102,14 @@ void sp_groups_build(const sp_fabric *fabric, const sp_plan *plan, bool moe, sp_
 sp_sharding sp_plan_sharding(const sp_plan *plan, bool moe);
 sp_shape sp_plan_shape(const sp_problem *problem, const sp_plan *plan);
 
-/* One layer (or one end of the model), one micro-batch, one rank. Communication is what stays exposed
- * after overlap. */
+/* One layer (or one end of the model), one micro-batch, one rank. Communication is what stays
+ * exposed after overlap. */
 typedef struct sp_layer_cost {
     double forward_s, backward_s, recompute_s; /* computation                                     */
     double tp_forward_s, tp_backward_s;        /* exposed; recomputation's share is in backward   */
     double ep_forward_s, ep_backward_s;
-    double tp_sent_bytes, ep_sent_bytes;       /* by one GPU, forward and backward                */
-    double flops, recompute_flops;             /* forward, of this rank                           */
+    double tp_sent_bytes, ep_sent_bytes; /* by one GPU, forward and backward                */
+    double flops, recompute_flops;       /* forward, of this rank                           */
 } sp_layer_cost;
 
 /* What tp ranks exchange around a block: a tensor of the hidden activations of all tokens. */
@@ -123,14 +126,15 @@ void sp_embedding_price(const sp_problem *problem, const sp_plan *plan,
 void sp_head_price(const sp_problem *problem, const sp_plan *plan, const sp_tp_traffic *traffic,
                    sp_layer_cost *cost);
 
-/* ---- inputs.c: what memory and time have in common -------------------------------------------------- */
+/* ---- inputs.c: what memory and time have in common
+ * -------------------------------------------------- */
 /* Everything of a plan below the level of stages. */
 typedef struct sp_inputs {
     const sp_problem *problem;
     const sp_plan *plan;
     sp_shape shape;
     sp_layer_params params[SP_MODEL_MAX_KINDS];
-    double embedding_params, head_params;   /* head: 0 where it is the embedding's own table      */
+    double embedding_params, head_params; /* head: 0 where it is the embedding's own table      */
     sp_layer_bytes bytes[SP_MODEL_MAX_KINDS];
     double embedding_kept, head_kept, logits;
     /* time only */
@@ -142,12 +146,15 @@ typedef struct sp_inputs {
 /* time false: memory only. */
 void sp_inputs_build(const sp_problem *problem, const sp_plan *plan, bool time, sp_inputs *in);
 
-/* ---- train.c, memory.c: the parts of an estimate -------------------------------------------------- */
+/* ---- train.c, memory.c: the parts of an estimate
+ * -------------------------------------------------- */
 void sp_memory_price(const sp_inputs *in, sp_memory *memory);
-/* *whole_flops (may be NULL) receives the FLOPs of a step, recomputation included, over all GPUs. */
+/* *whole_flops (may be NULL) receives the FLOPs of a step, recomputation included, over all GPUs.
+ */
 void sp_train_price(const sp_inputs *in, sp_time *time, sp_network *network, double *whole_flops);
 
-/* ---- objectives.c, gpus.c, fingerprint.c ---------------------------------------------------------- */
+/* ---- objectives.c, gpus.c, fingerprint.c
+ * ---------------------------------------------------------- */
 sp_status sp_objectives_parse(const char *text, bool gpus_vary, uint32_t *objectives,
                               uint32_t *n_objectives, sp_error *err);
 double sp_objective_value(uint32_t objective, const sp_estimate *estimate, const sp_plan *plan);

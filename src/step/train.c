@@ -13,9 +13,9 @@
 
 /* Seconds of one micro-batch on one stage, exposed communication included. */
 typedef struct sp_stage_cost {
-    sp_layer_cost sum;      /* its layers and ends                                                */
-    double host_s;          /* time that launching alone would take                               */
-    double total_s;         /* of a micro-batch: the larger of the above, softly                  */
+    sp_layer_cost sum; /* its layers and ends                                                */
+    double host_s;     /* time that launching alone would take                               */
+    double total_s;    /* of a micro-batch: the larger of the above, softly                  */
     double dense_params, expert_params;
 } sp_stage_cost;
 
@@ -25,8 +25,7 @@ static double layer_kernels(const sp_inputs *in)
 {
     const sp_engine_profile *profile = in->problem->profile;
     const double again = in->plan->recompute == SP_RECOMPUTE_FULL ? 4.0 / 3.0 : 1.0;
-    return again *
-           (profile->layer_kernels + (in->plan->tp > 1 ? profile->layer_kernels_tp : 0.0));
+    return again * (profile->layer_kernels + (in->plan->tp > 1 ? profile->layer_kernels_tp : 0.0));
 }
 
 static void add_scaled(sp_layer_cost *sum, const sp_layer_cost *c, double n)
@@ -78,11 +77,12 @@ static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_sta
     out->total_s = sp_roof_either_s(gpu_s, out->host_s);
 }
 
-/* ---- data parallelism and optimizer ---------------------------------------------------------------- */
+/* ---- data parallelism and optimizer
+ * ---------------------------------------------------------------- */
 typedef struct sp_tail {
-    double dp_s;         /* exposed over the step */
+    double dp_s; /* exposed over the step */
     double optimizer_s;
-    double dp_bytes;     /* sent by one GPU in a step */
+    double dp_bytes; /* sent by one GPU in a step */
 } sp_tail;
 
 /* Gradients reduced and weights gathered over one group, in seconds and bytes. */
@@ -136,8 +136,8 @@ static double tied_table_s(const sp_inputs *in, const sp_stage_class *stage)
     return sp_coll_allreduce_s(&ends, in->problem->recipe.gradient_bytes * in->head_params);
 }
 
-/* Exposed seconds of data-parallel traffic beside computation. What hides still slows the kernels it
- * hides under, since both use the memory and the multiprocessors. */
+/* Exposed seconds of data-parallel traffic beside computation. What hides still slows the kernels
+ * it hides under, since both use the memory and the multiprocessors. */
 static double beside_s(const sp_inputs *in, double compute_s, double comm_s)
 {
     if (in->plan->dp_overlap == SP_OFF) {
@@ -149,8 +149,9 @@ static double beside_s(const sp_inputs *in, double compute_s, double comm_s)
 }
 
 /* How often a step reduces gradients and gathers weights, and what it may hide under:
- * ZeRO 0, 1: once, under the last backward and first forward pass. 2: reduces with every micro-batch.
- * 3: gathers weights for every forward and backward pass, reduces with every backward pass. */
+ * ZeRO 0, 1: once, under the last backward and first forward pass. 2: reduces with every
+ * micro-batch. 3: gathers weights for every forward and backward pass, reduces with every backward
+ * pass. */
 static sp_tail price_tail(const sp_inputs *in, const sp_stage_class *class,
                           const sp_stage_cost *stage)
 {
@@ -162,21 +163,22 @@ static sp_tail price_tail(const sp_inputs *in, const sp_stage_class *class,
     const double gathers = plan->zero >= 3 ? m : 1.0;
     const double back_s = sync.reduce_s + (plan->zero >= 3 ? sync.gather_s : 0.0);
     const double shards = plan->zero >= 1 ? plan->dp : 1.0;
-    const double expert_shards = plan->zero >= 1 && in->problem->has_experts ? sp_plan_expert_copies(plan) : 1.0;
+    const double expert_shards =
+        plan->zero >= 1 && in->problem->has_experts ? sp_plan_expert_copies(plan) : 1.0;
     const double owned = stage->dense_params / shards + stage->expert_params / expert_shards;
-    return (sp_tail){
-        .dp_s = reduces * beside_s(in, b, back_s) + gathers * beside_s(in, f, sync.gather_s) +
-                tied_table_s(in, class),
-        .optimizer_s =
-            owned * in->problem->recipe.step_bytes * in->problem->rates.state_s_per_byte,
-        .dp_bytes = reduces * sync.reduce_bytes +
-                    gathers * (plan->zero >= 3 ? 2.0 : 1.0) * sync.gather_bytes};
+    return (sp_tail){.dp_s = reduces * beside_s(in, b, back_s) +
+                             gathers * beside_s(in, f, sync.gather_s) + tied_table_s(in, class),
+                     .optimizer_s = owned * in->problem->recipe.step_bytes *
+                                    in->problem->rates.state_s_per_byte,
+                     .dp_bytes = reduces * sync.reduce_bytes +
+                                 gathers * (plan->zero >= 3 ? 2.0 : 1.0) * sync.gather_bytes};
 }
 
-/* ---- the pipeline ------------------------------------------------------------------------------------ */
-/* Exposed seconds and sent bytes of activations between stages. A schedule that does not overlap waits
- * for one message each way with every micro-batch and chunk; all wait for the first micro-batch to
- * cross the pipeline and for the last to come back. */
+/* ---- the pipeline
+ * ------------------------------------------------------------------------------------ */
+/* Exposed seconds and sent bytes of activations between stages. A schedule that does not overlap
+ * waits for one message each way with every micro-batch and chunk; all wait for the first
+ * micro-batch to cross the pipeline and for the last to come back. */
 static double p2p_s(const sp_inputs *in, const sp_stage_cost *slowest, double *sent_bytes)
 {
     const sp_plan *plan = in->plan;
@@ -203,18 +205,18 @@ static void fill_time(const sp_inputs *in, const sp_stage_cost *slowest, double 
     const sp_schedule_kind *schedule = sp_schedule_describe((sp_schedule)plan->schedule);
     const double m = plan->accumulation;
     const double gpu_s = forward_all_s(c) + backward_all_s(c);
-    *time = (sp_time){
-        .forward_s = m * c->forward_s,
-        .backward_s = m * c->backward_s,
-        .recompute_s = m * c->recompute_s,
-        .tp_comm_s = m * (c->tp_forward_s + c->tp_backward_s),
-        .ep_comm_s = m * (c->ep_forward_s + c->ep_backward_s),
-        .pp_comm_s = p2p_s(in, slowest, &network->pp_bytes),
-        .bubble_s = schedule->fill_ratio(plan->vpp) * (sum_s - slowest->total_s),
-        .dp_comm_s = tail->dp_s,
-        .optimizer_s = tail->optimizer_s,
-        .other_s = m * (slowest->total_s - gpu_s + plan->vpp * profile->micro_batch_s) +
-                   profile->step_s};
+    *time =
+        (sp_time){.forward_s = m * c->forward_s,
+                  .backward_s = m * c->backward_s,
+                  .recompute_s = m * c->recompute_s,
+                  .tp_comm_s = m * (c->tp_forward_s + c->tp_backward_s),
+                  .ep_comm_s = m * (c->ep_forward_s + c->ep_backward_s),
+                  .pp_comm_s = p2p_s(in, slowest, &network->pp_bytes),
+                  .bubble_s = schedule->fill_ratio(plan->vpp) * (sum_s - slowest->total_s),
+                  .dp_comm_s = tail->dp_s,
+                  .optimizer_s = tail->optimizer_s,
+                  .other_s = m * (slowest->total_s - gpu_s + plan->vpp * profile->micro_batch_s) +
+                             profile->step_s};
     time->step_s = time->forward_s + time->backward_s + time->recompute_s + time->tp_comm_s +
                    time->ep_comm_s + time->pp_comm_s + time->bubble_s + time->dp_comm_s +
                    time->optimizer_s + time->other_s;
@@ -227,8 +229,8 @@ static void fill_time(const sp_inputs *in, const sp_stage_cost *slowest, double 
     network->dp_bytes = tail->dp_bytes;
 }
 
-/* FLOPs of a step over all GPUs, recomputation included: three forward passes and what is done again.
- * Ranks of a stage do equal work, so one rank's share times tp and dp is the whole. */
+/* FLOPs of a step over all GPUs, recomputation included: three forward passes and what is done
+ * again. Ranks of a stage do equal work, so one rank's share times tp and dp is the whole. */
 static double step_flops(const sp_inputs *in, const sp_stage_split *split,
                          const sp_stage_cost *stages)
 {
@@ -242,8 +244,8 @@ static double step_flops(const sp_inputs *in, const sp_stage_split *split,
 
 void sp_train_price(const sp_inputs *in, sp_time *time, sp_network *network, double *whole_flops)
 {
-    const sp_stage_split *split = sp_problem_split(in->problem, in->plan->pp,
-                                                   (sp_stage_layers)in->plan->stage_layers);
+    const sp_stage_split *split =
+        sp_problem_split(in->problem, in->plan->pp, (sp_stage_layers)in->plan->stage_layers);
     sp_stage_cost stages[SP_MAX_STAGE_CLASSES];
     sp_tail tail = {0};
     double sum_s = 0.0;

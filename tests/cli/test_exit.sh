@@ -40,22 +40,24 @@ expect_code 4 estimate tp=1,sp=on $small
 says out 'refused'
 says err 'nothing feasible: the plan is refused by rule'
 expect_code 0 estimate tp=1 $small
+says out 'Time of a step'
+
 # A default that means nothing in the plan gives way: at dp=1 there is nothing for zero=1 to shard.
 expect_code 0 estimate tp=2,pp=2 $small
 says out 'zero=0'
 expect_code 4 estimate tp=2,pp=2,zero=1 $small
-says out 'Time of a step'
 
 # Stopped early: what was found so far is the answer.
-large='--model llama-3.1-405b --cluster dgx-h100 --gpus 8..32768 --seq-len 8k --global-batch 4096 --no-bounds --threads 1'
-expect_code 5 train $large --timeout 0.3s --json
+# (The time allowed is over before the first layout is, on any machine; the whole would take minutes.)
+large='--model llama-3.1-405b --cluster dgx-h100 --gpus 8..262144 --seq-len 8k --global-batch 65536 --no-bounds --threads 1'
+expect_code 5 train $large --timeout 0.000001s --json
 says out '"exact": false'
 says err 'stopped early'
 
 if command -v timeout >/dev/null 2>&1; then
     n_expected=$((n_expected + 1))
     code=0
-    timeout --preserve-status -s INT 0.5 "$SHARDPLAN_BIN" train $large --json >"$work/out" 2>"$work/err" || code=$?
+    timeout --preserve-status -s INT 3 "$SHARDPLAN_BIN" train $large --json >"$work/out" 2>"$work/err" || code=$?
     [ "$code" -eq 130 ] || fail "interrupted with code $code instead of 130"
     says out '"exact": false'
     says err 'interrupted'

@@ -13,38 +13,44 @@ static void one_kind(made_model *made, uint32_t layers)
 
 void make_gpt(made_model *made, uint32_t hidden, uint32_t heads, uint32_t layers)
 {
-    *made = (made_model){.model = {.name = "gpt",
-                                   .model_type = "gpt2",
-                                   .source = "made by hand",
-                                   .hidden = hidden,
-                                   .vocab = 51200,
-                                   .positions = 4096,
-                                   .max_context = 4096,
-                                   .tied_embeddings = true,
-                                   .layer_norm = true,
-                                   .dropout = true}};
+    *made = (made_model){
+        .model = {.name = "gpt",
+                  .model_type = "gpt2",
+                  .source = "made by hand",
+                  .hidden = hidden,
+                  .vocab = 51200,
+                  .positions = 4096,
+                  .max_context = 4096,
+                  .tied_embeddings = true,
+                  .layer_norm = true,
+                  .dropout = true}
+    };
     made->model.kinds[0] = (sp_layer_kind){
         .attention = {.heads = heads,
                       .kv_heads = heads,
                       .head_dim = hidden / heads,
                       .qkv_bias = true,
                       .out_bias = true},
-        .ffn = {.ffn = 4 * hidden, .bias = true}};
+        .ffn = {.ffn = 4 * hidden, .bias = true }
+    };
     one_kind(made, layers);
 }
 
 void make_llama(made_model *made, uint32_t hidden, uint32_t heads, uint32_t kv_heads, uint32_t ffn,
                 uint32_t layers)
 {
-    *made = (made_model){.model = {.name = "llama",
-                                   .model_type = "llama",
-                                   .source = "made by hand",
-                                   .hidden = hidden,
-                                   .vocab = 64000,
-                                   .max_context = 8192}};
+    *made = (made_model){
+        .model = {.name = "llama",
+                  .model_type = "llama",
+                  .source = "made by hand",
+                  .hidden = hidden,
+                  .vocab = 64000,
+                  .max_context = 8192}
+    };
     made->model.kinds[0] = (sp_layer_kind){
         .attention = {.heads = heads, .kv_heads = kv_heads, .head_dim = hidden / heads},
-        .ffn = {.ffn = ffn, .gated = true}};
+        .ffn = {.ffn = ffn,              .gated = true                        }
+    };
     one_kind(made, layers);
 }
 
@@ -74,8 +80,8 @@ void make_random(made_model *made, draw *d)
         make_gpt(made, hidden, heads, layers);
         return;
     case 1:
-        make_llama(made, hidden, heads, draw_divisor(d, heads, heads), 128 * draw_between(d, 8, 200),
-                   layers);
+        make_llama(made, hidden, heads, draw_divisor(d, heads, heads),
+                   128 * draw_between(d, 8, 200), layers);
         return;
     default:
         make_moe(made, hidden, heads, 128 * draw_between(d, 4, 100), 8 * draw_between(d, 1, 8),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Models made by hand: the families that the formulas of the field are written for, with sizes small
- * enough to work out on paper. */
+/* Models made by hand: the families that the formulas of the field are written for, with sizes
+ * small enough to work out on paper. */
 #include "common/draw.h"
 #include "shardplan/model.h"
 

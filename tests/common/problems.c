@@ -19,35 +19,39 @@ static void set_surfaces(sp_gpu *gpu, const sp_gemm_surface *gemm)
     }
 }
 
-static const sp_gpu machine_gpu = {.name = "made",
-                                   .memory_bytes = 80e9,
-                                   .memory_bytes_per_s = 3e12,
-                                   .attention = {.efficiency_ratio = 0.5,
-                                                 .sequence_half = 600,
-                                                 .head_dim_64_ratio = 0.8,
-                                                 .backward_flops_ratio = 1.2,
-                                                 .launch_s = 8e-6},
-                                   .stream_ratio = 0.85,
-                                   .stream_launch_s = 3e-6,
-                                   .context_bytes = 0.5e9,
-                                   .usd_per_hour = 2.0};
+static const sp_gpu machine_gpu = {
+    .name = "made",
+    .memory_bytes = 80e9,
+    .memory_bytes_per_s = 3e12,
+    .attention = {.efficiency_ratio = 0.5,
+                  .sequence_half = 600,
+                  .head_dim_64_ratio = 0.8,
+                  .backward_flops_ratio = 1.2,
+                  .launch_s = 8e-6},
+    .stream_ratio = 0.85,
+    .stream_launch_s = 3e-6,
+    .context_bytes = 0.5e9,
+    .usd_per_hour = 2.0
+};
 
-static const sp_level machine_levels[2] = {{.label = "node",
-                                            .n_gpus = 8,
-                                            .bytes_per_s = 400e9,
-                                            .efficiency_ratio = 0.75,
-                                            .latency_s = 2e-6,
-                                            .base_s = 5e-6,
-                                            .half_bytes = 1e5,
-                                            .oversubscription = 1},
-                                           {.label = "network",
-                                            .n_gpus = UINT32_MAX,
-                                            .bytes_per_s = 50e9,
-                                            .efficiency_ratio = 0.8,
-                                            .latency_s = 8e-6,
-                                            .base_s = 12e-6,
-                                            .half_bytes = 1e6,
-                                            .oversubscription = 1}};
+static const sp_level machine_levels[2] = {
+    {.label = "node",
+     .n_gpus = 8,
+     .bytes_per_s = 400e9,
+     .efficiency_ratio = 0.75,
+     .latency_s = 2e-6,
+     .base_s = 5e-6,
+     .half_bytes = 1e5,
+     .oversubscription = 1},
+    {.label = "network",
+     .n_gpus = UINT32_MAX,
+     .bytes_per_s = 50e9,
+     .efficiency_ratio = 0.8,
+     .latency_s = 8e-6,
+     .base_s = 12e-6,
+     .half_bytes = 1e6,
+     .oversubscription = 1}
+};
 
 static const sp_engine_profile machine_profile = {.flash_attention = true,
                                                   .gemm_ratio = 1.1,
@@ -82,11 +86,13 @@ void make_machine(made_problem *made)
                                   .k_half = 90};
     *made = (made_problem){.gpu = machine_gpu, .profile = machine_profile, .gpus = 64};
     set_surfaces(&made->gpu, &gemm);
-    made->cluster = (sp_cluster){.name = "made",
-                                 .node_gpus = 8,
-                                 .n_levels = 2,
-                                 .levels = {machine_levels[0], machine_levels[1]},
-                                 .max_gpus = UINT32_MAX};
+    made->cluster = (sp_cluster){
+        .name = "made",
+        .node_gpus = 8,
+        .n_levels = 2,
+        .levels = {machine_levels[0], machine_levels[1]},
+        .max_gpus = UINT32_MAX
+    };
     sp_question *q = &made->problem.question;
     *q = sp_question_default();
     q->seq_len = 2048;
@@ -100,8 +106,8 @@ void make_calculator(made_problem *made)
     make_machine(made);
     made->gpu.memory_bytes_per_s = 1e30;
     made->gpu.stream_launch_s = 0;
-    made->gpu.attention =
-        (sp_attention_surface){.efficiency_ratio = 1, .head_dim_64_ratio = 1, .backward_flops_ratio = 1};
+    made->gpu.attention = (sp_attention_surface){
+        .efficiency_ratio = 1, .head_dim_64_ratio = 1, .backward_flops_ratio = 1};
     set_surfaces(&made->gpu, &gemm);
     for (uint32_t i = 0; i < made->cluster.n_levels; i++) {
         sp_level *level = &made->cluster.levels[i];
@@ -124,7 +130,10 @@ void make_random_problem(made_problem *made, draw *d)
 {
     make_machine(made);
     make_random(&made->model, d);
-    scale(d, &made->gpu.peak_flops_per_s[SP_BF16], 10);
+    const double by = draw_scale(d, 0.1, 10);
+    for (int dtype = 0; dtype < SP_N_DTYPES; dtype++) {
+        made->gpu.peak_flops_per_s[dtype] *= by;
+    }
     scale(d, &made->gpu.memory_bytes_per_s, 4);
     scale(d, &made->gpu.memory_bytes, 8);
     for (uint32_t i = 0; i < made->cluster.n_levels; i++) {
@@ -238,8 +247,9 @@ sp_plan draw_plan(const made_problem *made, draw *d)
     const uint32_t batch = (uint32_t)made->problem.question.global_batch;
     const uint32_t dp = draw_divisor(d, batch, 64);
     const uint32_t most = model->n_layers < 16 ? model->n_layers : 16;
-    sp_plan plan = make_plan(made, draw_tp(&model->kinds[0].attention, d),
-                             (uint16_t)draw_between(d, 1, most), dp, draw_divisor(d, batch / dp, 8));
+    sp_plan plan =
+        make_plan(made, draw_tp(&model->kinds[0].attention, d), (uint16_t)draw_between(d, 1, most),
+                  dp, draw_divisor(d, batch / dp, 8));
     if (made->problem.has_experts) {
         const uint32_t n_experts = model->kinds[model->n_kinds - 1].ffn.n_experts;
         plan.ep = (uint16_t)draw_divisor(d, gcd(dp, n_experts), 64);

@@ -16,11 +16,12 @@ typedef struct made_problem {
     sp_problem problem;
 } made_problem;
 
-/* Nodes of 8 GPUs of a current kind (1 PFLOP/s, 3 TB/s, 80 GB) at 300 GB/s, 40 GB/s between them, and
- * the overheads of a current framework; 512 sequences of 2048 tokens. The model is the caller's. */
+/* Nodes of 8 GPUs of a current kind (1 PFLOP/s, 3 TB/s, 80 GB) at 300 GB/s, 40 GB/s between them,
+ * and the overheads of a current framework; 512 sequences of 2048 tokens. The model is the
+ * caller's. */
 void make_machine(made_problem *made);
-/* The same nodes of a machine whose only cost is arithmetic: 1 PFLOP/s at all sizes, no launches, no
- * memory traffic, no network, no host. */
+/* The same nodes of a machine whose only cost is arithmetic: 1 PFLOP/s at all sizes, no launches,
+ * no memory traffic, no network, no host. */
 void make_calculator(made_problem *made);
 /* A machine, a profile and a model with random figures. */
 void make_random_problem(made_problem *made, draw *d);

@@ -23,7 +23,8 @@ static const sp_coll_algorithm *find_algorithm(const char *name)
     return NULL;
 }
 
-/* ---- by hand -------------------------------------------------------------------------------------- */
+/* ---- by hand
+ * -------------------------------------------------------------------------------------- */
 /* 8 GPUs of a node, 800 MB, 100 GB/s, 1 us: 700 MB take 7 ms, and 7 hops 7 us. A tree sends 1600 MB
  * in 16 ms with 2 x 3 hops. Level by level is the same as a ring: there is one level. */
 static void eight_gpus_of_a_node(void **state)
@@ -43,11 +44,11 @@ static void eight_gpus_of_a_node(void **state)
 }
 
 /* 16 GPUs on two nodes, 1600 MB, 100 MB a GPU; between nodes 10 GB/s and 5 us.
- * ring: 1500 MB through the node (15 ms) and through 8 ports (18.75 ms); of its 15 hops one joins the
- *   nodes: 14 of 1 us, 1 of 5 us
- * tree: 3200 MB through the node (32 ms) and through 8 ports (40 ms); 2 x 3 hops and 2 x 1
- * by levels: 1 share of 100 MB between the nodes (10 ms), then 7 x 200 MB inside (14 ms)
- * all to all: 7 shares inside (7 ms) beside 8 shares between the nodes (80 ms), 7 us and 40 us */
+ * ring: 1500 MB through the node (15 ms) and through 8 ports (18.75 ms); of its 15 hops one joins
+ * the nodes: 14 of 1 us, 1 of 5 us tree: 3200 MB through the node (32 ms) and through 8 ports (40
+ * ms); 2 x 3 hops and 2 x 1 by levels: 1 share of 100 MB between the nodes (10 ms), then 7 x 200 MB
+ * inside (14 ms) all to all: 7 shares inside (7 ms) beside 8 shares between the nodes (80 ms), 7 us
+ * and 40 us */
 static void sixteen_gpus_on_two_nodes(void **state)
 {
     (void)state;
@@ -75,18 +76,20 @@ static void four_gpus_on_four_nodes(void **state)
     assert_close(sp_coll_p2p_s(&group, 400e6), 40e-3 + 5e-6, EXACT);
 }
 
-/* 4 kB over 16 GPUs: latency decides, and trees have the shortest way: 4 kB / 100 GB/s and 2 x 4 kB / 8
- * at 10 GB/s are 0.08 us and 0.1 us beside 16 us. */
+/* 4 kB over 16 GPUs: latency decides, and trees have the shortest way: 4 kB / 100 GB/s and 2 x 4 kB
+ * / 8 at 10 GB/s are 0.08 us and 0.1 us beside 16 us. */
 static void small_messages_go_through_a_tree(void **state)
 {
     (void)state;
     const sp_fabric fabric = round_fabric();
     const sp_group group = sp_group_build(&fabric, 16, 1);
     assert_close(sp_coll_allreduce_s(&group, 4000), 16e-6 + 0.1e-6, EXACT);
-    assert_true(sp_coll_allreduce_s(&group, 4000) == find_algorithm("tree")->allreduce_s(&group, 4000));
+    assert_true(sp_coll_allreduce_s(&group, 4000) ==
+                find_algorithm("tree")->allreduce_s(&group, 4000));
 }
 
-/* 2 us inside a node, 20 us across: a collective pays the larger of the levels that it uses, once. */
+/* 2 us inside a node, 20 us across: a collective pays the larger of the levels that it uses, once.
+ */
 static void every_collective_starts_with_the_base_of_its_widest_level(void **state)
 {
     (void)state;
@@ -104,7 +107,8 @@ static void every_collective_starts_with_the_base_of_its_widest_level(void **sta
     assert_close(sp_coll_p2p_s(&still_apart, 400e6), 20e-6 + 40e-3 + 5e-6, EXACT);
 }
 
-/* ---- laws ------------------------------------------------------------------------------------------ */
+/* ---- laws
+ * ------------------------------------------------------------------------------------------ */
 static void a_group_of_one_is_free(void **state)
 {
     (void)state;
@@ -169,9 +173,9 @@ static void more_bytes_never_take_less_time(void **state)
     }
 }
 
-/* More ranks may well be faster when they fill nodes (16 GPUs share 8 ports a node, 9 do not); inside
- * one level and over whole nodes they are not. An all-to-all that leaves its first node is the
- * exception: half of its traffic moves to other links, which work at the same time. */
+/* More ranks may well be faster when they fill nodes (16 GPUs share 8 ports a node, 9 do not);
+ * inside one level and over whole nodes they are not. An all-to-all that leaves its first node is
+ * the exception: half of its traffic moves to other links, which work at the same time. */
 static void more_ranks_never_take_less_time_on_one_level_or_whole_nodes(void **state)
 {
     (void)state;

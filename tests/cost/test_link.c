@@ -50,7 +50,7 @@ static void groups_of_six_straddle_nodes_of_eight(void **state)
     (void)state;
     assert_int_equal(levels_used(6, 1), 2);
     assert_int_equal(inside_node(6, 1), 2);
-    assert_int_equal(inside_node(3, 1), 1); /* 6 7 | 8 */
+    assert_int_equal(inside_node(3, 1), 1);  /* 6 7 | 8 */
     assert_int_equal(inside_node(12, 1), 4); /* 12 13 14 15 | 16 .. 23 */
 }
 
@@ -70,9 +70,10 @@ static void a_stride_that_does_not_divide_the_node_counts_the_worst_node(void **
     assert_int_equal(inside_node(4, 3), 1); /* 0 3 6 | 9 */
 }
 
-/* ---- the closed form against all groups of a cluster ---------------------------------------------- */
-/* The fewest members that any group has in a domain that it touches. Ranks b n stride + o + j stride,
- * o < stride, form a group. */
+/* ---- the closed form against all groups of a cluster
+ * ---------------------------------------------- */
+/* The fewest members that any group has in a domain that it touches. Ranks b n stride + o + j
+ * stride, o < stride, form a group. */
 static uint32_t fewest_together(uint32_t total, uint32_t domain, uint32_t n, uint32_t stride)
 {
     uint32_t fewest = n;
@@ -108,8 +109,9 @@ static void check_placement(uint32_t total, uint32_t domain, uint32_t n, uint32_
         fail_msg("%u ranks %u apart, domains of %u: %u together, counted %u", n, stride, domain,
                  group.inside[0], fewest);
     }
-    /* Groups and domains both start at multiples of their common divisor; where the stride divides it,
-     * and all offsets between the two occur, nothing is lost by counting only to the next such start. */
+    /* Groups and domains both start at multiples of their common divisor; where the stride divides
+     * it, and all offsets between the two occur, nothing is lost by counting only to the next such
+     * start. */
     const uint32_t common = gcd(n * stride, domain);
     if (common % stride == 0 && total % domain == 0 && group.inside[0] != fewest) {
         fail_msg("%u ranks %u apart, domains of %u: %u together, exactly %u", n, stride, domain,
@@ -118,8 +120,8 @@ static void check_placement(uint32_t total, uint32_t domain, uint32_t n, uint32_
     assert_int_equal(group.n_levels, group.inside[0] == n ? 1 : 2);
 }
 
-/* The form promises no more neighbours than the worst group has, and exactly as many where the stride
- * divides what groups and domains have in common: every placement of four clusters. */
+/* The form promises no more neighbours than the worst group has, and exactly as many where the
+ * stride divides what groups and domains have in common: every placement of four clusters. */
 static void no_group_has_fewer_neighbours_than_promised(void **state)
 {
     (void)state;
@@ -154,7 +156,8 @@ static void outer_levels_hold_at_least_as_many_members(void **state)
     }
 }
 
-/* ---- bandwidth ------------------------------------------------------------------------------------ */
+/* ---- bandwidth
+ * ------------------------------------------------------------------------------------ */
 /* 400 GB/s at 80 %, oversubscribed twice: 160 GB/s. */
 static void a_level_gives_its_efficient_share(void **state)
 {
@@ -174,7 +177,8 @@ static void a_level_gives_its_efficient_share(void **state)
     assert_true(fabric.level[0].latency_s == 2e-6 && fabric.level[0].half_bytes == 1e6);
 }
 
-/* t = bytes / b (1 + sqrt(half / bytes)): twice the time at half_bytes, 1.1 times at 100 half_bytes. */
+/* t = bytes / b (1 + sqrt(half / bytes)): twice the time at half_bytes, 1.1 times at 100
+ * half_bytes. */
 static void a_message_of_half_bytes_reaches_half_of_the_bandwidth(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What recomputation keeps of a layer: Korthikanti et al., MLSys 2023, table 2 (whole, selective and
- * full), for a GPT layer of s b h = 1024 * 2 * 512 and a = 8. */
+/* What recomputation keeps of a layer: Korthikanti et al., MLSys 2023, table 2 (whole, selective
+ * and full), for a GPT layer of s b h = 1024 * 2 * 512 and a = 8. */
 #include "common/close.h"
 #include "common/models.h"
 #include "cost/cost.h"
@@ -63,7 +63,8 @@ static void full_recomputation_keeps_2_sbh(void **state)
     }
 }
 
-/* With two or more layers in flight more recomputation keeps less; a single layer peaks the same. */
+/* With two or more layers in flight more recomputation keeps less; a single layer peaks the same.
+ */
 static void recomputation_trades_kept_bytes_for_working_ones(void **state)
 {
     (void)state;

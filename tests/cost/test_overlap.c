@@ -27,7 +27,8 @@ static void without_overlap_or_computation_all_is_exposed(void **state)
     assert_true(sp_overlap_exposed_s(0.0, 1.0, 4.0) == 4.0);
 }
 
-/* max(c, (1 - r) c + comm) is never less for more of either, and between max(c, comm) and c + comm. */
+/* max(c, (1 - r) c + comm) is never less for more of either, and between max(c, comm) and c + comm.
+ */
 static void computation_with_what_is_exposed_grows_with_both(void **state)
 {
     (void)state;

@@ -16,15 +16,17 @@
 /* 100 TFLOP/s at 50 %, 1 TB/s at 80 %; attention at 40 %, with head_dim 64 at 3/4 of that. */
 static sp_gpu round_gpu(void)
 {
-    sp_gpu gpu = {.name = "round",
-                  .memory_bytes_per_s = 1e12,
-                  .stream_ratio = 0.8,
-                  .stream_launch_s = 2e-6,
-                  .attention = {.efficiency_ratio = 0.4,
-                                .sequence_half = 512,
-                                .head_dim_64_ratio = 0.75,
-                                .backward_flops_ratio = 1.2,
-                                .launch_s = 5e-6}};
+    sp_gpu gpu = {
+        .name = "round",
+        .memory_bytes_per_s = 1e12,
+        .stream_ratio = 0.8,
+        .stream_launch_s = 2e-6,
+        .attention = {.efficiency_ratio = 0.4,
+                      .sequence_half = 512,
+                      .head_dim_64_ratio = 0.75,
+                      .backward_flops_ratio = 1.2,
+                      .launch_s = 5e-6}
+    };
     gpu.peak_flops_per_s[SP_BF16] = 100e12;
     gpu.gemm[SP_BF16] = (sp_gemm_surface){.efficiency_ratio = 0.5,
                                           .memory_ratio = 0.8,
@@ -32,8 +34,8 @@ static sp_gpu round_gpu(void)
                                           .m_half = 24,
                                           .n_half = 0,
                                           .k_half = 96};
-    gpu.grouped[SP_BF16] = (sp_grouped_surface){
-        .efficiency_ratio = 0.25, .memory_ratio = 0.8, .launch_s = 4e-6};
+    gpu.grouped[SP_BF16] =
+        (sp_grouped_surface){.efficiency_ratio = 0.25, .memory_ratio = 0.8, .launch_s = 4e-6};
     return gpu;
 }
 
@@ -71,7 +73,8 @@ static double fourth_norm(double a, double b)
     return pow(pow(a, 4) + pow(b, 4), 0.25);
 }
 
-/* ---- matrix products ------------------------------------------------------------------------------ */
+/* ---- matrix products
+ * ------------------------------------------------------------------------------ */
 /* m 1000, n 2000, k 904: 2 * 1024 * 2000 * 1000 FLOPs at 50 TFLOP/s take 81.92 us; 2 * 904 * 1000
  * bytes in, 2 * 2000 * 1000 out and 2 * 904 * 2000 of weights at 800 GB/s take 11.78 us. */
 static void a_product_by_hand(void **state)
@@ -92,12 +95,12 @@ static void gradients_are_products_of_other_shapes(void **state)
     const sp_op op = gemm(1000, 2000, 904);
     const sp_op_time t = price(&rates, &op, false);
     const double in_out = 1.808e6 + 4e6, weights = 904 * 2000.0;
-    assert_close(t.input_grad_s,
-                 3e-6 + fourth_norm(2 * 1024.0 * 904 * 2096 / 50e12, (in_out + 2 * weights) / 800e9),
-                 1e-12);
-    assert_close(t.weight_grad_s,
-                 3e-6 + fourth_norm(2 * 928.0 * 2000 * 1096 / 50e12, (in_out + 8 * weights) / 800e9),
-                 1e-12);
+    assert_close(
+        t.input_grad_s,
+        3e-6 + fourth_norm(2 * 1024.0 * 904 * 2096 / 50e12, (in_out + 2 * weights) / 800e9), 1e-12);
+    assert_close(
+        t.weight_grad_s,
+        3e-6 + fourth_norm(2 * 928.0 * 2000 * 1096 / 50e12, (in_out + 8 * weights) / 800e9), 1e-12);
 }
 
 /* One launch, four times the work. */
@@ -171,7 +174,8 @@ static void the_soft_maximum_lies_within_19_percent(void **state)
     }
 }
 
-/* ---- attention -------------------------------------------------------------------------------------- */
+/* ---- attention
+ * -------------------------------------------------------------------------------------- */
 /* s 2048 causal, 32 heads of 128, one sequence: 4 * 1024 * 32 * 128 * 2048 FLOPs = 34.36 G at
  * 40 TFLOP/s and 1 + 512/2048; backward 2.5 * 1.2 = 3 times as long. */
 static sp_op example_core(double head_dim)
@@ -201,7 +205,13 @@ static void narrow_heads_are_less_efficient(void **state)
 {
     (void)state;
     const sp_rates rates = round_rates(true);
-    static const double cases[][2] = {{256, 1.0}, {128, 1.0}, {96, 0.875}, {64, 0.75}, {32, 0.625}};
+    static const double cases[][2] = {
+        {256, 1.0  },
+        {128, 1.0  },
+        {96,  0.875},
+        {64,  0.75 },
+        {32,  0.625}
+    };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const sp_op core = example_core(cases[i][0]);
         assert_close(price(&rates, &core, false).forward_s,
@@ -209,26 +219,28 @@ static void narrow_heads_are_less_efficient(void **state)
     }
 }
 
-/* Two products for each head, [s,d][d,s] and [s,s][s,d], 2 (2 s d + s s) bytes each; then softmax reads
- * and writes 2 bytes a score; dropout reads, writes and keeps a mask, 5 bytes more. */
+/* Two products for each head, [s,d][d,s] and [s,s][s,d], 2 (2 s d + s s) bytes each; then softmax
+ * reads and writes 2 bytes a score; dropout reads, writes and keeps a mask, 5 bytes more. */
 static void written_scores_by_hand(void **state)
 {
     (void)state;
     const sp_rates rates = round_rates(false);
     const sp_op core = example_core(128);
     const double s = 2048, d = 128, scores = 32 * s * s, bytes = 32 * 2 * (2 * s * d + s * s);
-    const double products =
-        6e-6 + fourth_norm(32 * 2 * (s + 24) * s * (d + 96) / 50e12, bytes / 800e9) +
-        fourth_norm(32 * 2 * (s + 24) * d * (s + 96) / 50e12, bytes / 800e9);
+    const double products = 6e-6 +
+                            fourth_norm(32 * 2 * (s + 24) * s * (d + 96) / 50e12, bytes / 800e9) +
+                            fourth_norm(32 * 2 * (s + 24) * d * (s + 96) / 50e12, bytes / 800e9);
     assert_close(price(&rates, &core, false).forward_s, products + 4 * scores / 800e9, 1e-12);
     assert_close(price(&rates, &core, true).forward_s, products + 9 * scores / 800e9, 1e-12);
-    assert_close(price(&rates, &core, false).input_grad_s, 2 * products + 6 * scores / 800e9, 1e-12);
-    assert_close(price(&rates, &core, true).input_grad_s, 2 * products + 11 * scores / 800e9, 1e-12);
+    assert_close(price(&rates, &core, false).input_grad_s, 2 * products + 6 * scores / 800e9,
+                 1e-12);
+    assert_close(price(&rates, &core, true).input_grad_s, 2 * products + 11 * scores / 800e9,
+                 1e-12);
 }
 
 /* The fused core does half of the products (those above the diagonal are skipped) and none of the
- * traffic: on this machine, which gives it 40 % against 50 % for products, it is faster forward for all
- * sequences past sequence_half. */
+ * traffic: on this machine, which gives it 40 % against 50 % for products, it is faster forward for
+ * all sequences past sequence_half. */
 static void a_fused_core_is_faster_than_written_scores(void **state)
 {
     (void)state;
@@ -248,7 +260,8 @@ static void a_fused_core_is_faster_than_written_scores(void **state)
     }
 }
 
-/* ---- element-wise kernels ---------------------------------------------------------------------------- */
+/* ---- element-wise kernels
+ * ---------------------------------------------------------------------------- */
 /* 80 MB at 800 GB/s: 100 us, backward twice that. */
 static void a_stream_by_hand(void **state)
 {
@@ -261,7 +274,8 @@ static void a_stream_by_hand(void **state)
     assert_true(t.weight_grad_s == 0.0);
 }
 
-/* ---- building the rates -------------------------------------------------------------------------------- */
+/* ---- building the rates
+ * -------------------------------------------------------------------------------- */
 static void the_profile_slows_what_it_names(void **state)
 {
     (void)state;

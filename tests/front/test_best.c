@@ -29,9 +29,20 @@ static void assert_same(const sp_best *a, const sp_best *b)
 static void the_smallest_keys_stay_and_of_equal_ones_the_oldest(void **state)
 {
     (void)state;
-    const sp_point points[] = {{5, {2}}, {4, {3}}, {9, {1}}, {3, {2}}, {1, {9}}, {7, {2}}};
+    const sp_point points[] = {
+        {5, {2}},
+        {4, {3}},
+        {9, {1}},
+        {3, {2}},
+        {1, {9}},
+        {7, {2}}
+    };
     sp_best best = best_of(3, points, 6);
-    const sp_point expected[] = {{9, {1}}, {3, {2}}, {5, {2}}};
+    const sp_point expected[] = {
+        {9, {1}},
+        {3, {2}},
+        {5, {2}}
+    };
     assert_points(best.points, best.n_points, expected, 3);
     sp_best_fini(&best);
 }
@@ -40,7 +51,10 @@ static void the_smallest_keys_stay_and_of_equal_ones_the_oldest(void **state)
 static void a_point_that_is_there_already_changes_nothing(void **state)
 {
     (void)state;
-    const sp_point points[] = {{5, {2}}, {4, {3}}};
+    const sp_point points[] = {
+        {5, {2}},
+        {4, {3}}
+    };
     sp_best best = best_of(2, points, 2);
     assert_false(sp_best_insert(&best, &points[0]));
     assert_false(sp_best_insert(&best, &points[1]));

@@ -43,7 +43,13 @@ static void what_another_point_beats_is_left_out(void **state)
 {
     (void)state;
     const sp_point points[] = {
-        {7, {3, 3}}, {9, {2, 2}}, {2, {1, 4}}, {4, {2, 2}}, {1, {2, 4}}, {3, {1, 5}}};
+        {7, {3, 3}},
+        {9, {2, 2}},
+        {2, {1, 4}},
+        {4, {2, 2}},
+        {1, {2, 4}},
+        {3, {1, 5}}
+    };
     sp_front front = front_of(2, points, 6);
     assert_int_equal(front.n_points, 2);
     assert_int_equal(front.points[0].id, 2);
@@ -54,7 +60,9 @@ static void what_another_point_beats_is_left_out(void **state)
 static void a_younger_equal_is_covered_and_an_older_one_is_not(void **state)
 {
     (void)state;
-    const sp_point point = {5, {1, 2}};
+    const sp_point point = {
+        5, {1, 2}
+    };
     sp_front front = front_of(2, &point, 1);
     const double same[] = {1, 2}, worse[] = {1, 3}, other[] = {0, 9};
     assert_true(sp_front_covers(&front, same, 6));
@@ -165,7 +173,9 @@ static void a_front_without_memory_says_so_and_stays_whole(void **state)
         sp_alloc_fail_at(nth);
         uint32_t n = 0;
         for (; n < 200 && !failed; n++) {
-            const sp_point point = {n, {(double)n, -(double)n}};
+            const sp_point point = {
+                n, {(double)n, -(double)n}
+            };
             sp_front_insert(&front, &point, &failed);
         }
         sp_alloc_fail_at(0);

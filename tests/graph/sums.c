@@ -26,9 +26,18 @@ sp_layer_work expand_layer(const sp_model *model, uint32_t kind, double b, doubl
 
 typedef double (*op_figure)(const sp_op *op);
 
-static double kept_of(const sp_op *op) { return op->kept_bytes; }
-static double core_of(const sp_op *op) { return op->core_bytes; }
-static double flops_of(const sp_op *op) { return op->flops; }
+static double kept_of(const sp_op *op)
+{
+    return op->kept_bytes;
+}
+static double core_of(const sp_op *op)
+{
+    return op->core_bytes;
+}
+static double flops_of(const sp_op *op)
+{
+    return op->flops;
+}
 
 static double sum(const sp_layer_work *work, uint32_t first, uint32_t end, op_figure figure)
 {
@@ -49,7 +58,10 @@ double ffn_kept(const sp_layer_work *work)
     return sum(work, work->n_attention_ops, work->n_ops, kept_of);
 }
 
-double layer_kept(const sp_layer_work *work) { return sum(work, 0, work->n_ops, kept_of); }
+double layer_kept(const sp_layer_work *work)
+{
+    return sum(work, 0, work->n_ops, kept_of);
+}
 
 double attention_flops(const sp_layer_work *work)
 {
@@ -61,7 +73,10 @@ double ffn_flops(const sp_layer_work *work)
     return sum(work, work->n_attention_ops, work->n_ops, flops_of);
 }
 
-double layer_core(const sp_layer_work *work) { return sum(work, 0, work->n_ops, core_of); }
+double layer_core(const sp_layer_work *work)
+{
+    return sum(work, 0, work->n_ops, core_of);
+}
 
 const sp_op *find_op(const sp_layer_work *work, const char *name)
 {

@@ -155,7 +155,8 @@ static void tables_are_cut_and_positions_and_the_last_norm_are_not(void **state)
     assert_true(sp_graph_head_params(&llama.model, &four) == 64000.0 / 4 * 1024 + 1024);
 }
 
-/* ---- FLOPs --------------------------------------------------------------------------------------- */
+/* ---- FLOPs
+ * --------------------------------------------------------------------------------------- */
 static double operator_flops(const sp_model *model, double b, double s)
 {
     const sp_shape shape = causal_shape(b, s);
@@ -186,8 +187,8 @@ static void operators_add_up_to_the_forward_flops_of_the_model(void **state)
     for_all_models(flops_add_up);
 }
 
-/* h = 512, 2 layers, V = 51200, 1024 tokens of s = 1024: 24 h^2 and 2 s h a layer, 2 h V for the head:
- * 1024 (2 (6,291,456 + 1,048,576) + 52,428,800) = 68,719,476,736 = 2^36. */
+/* h = 512, 2 layers, V = 51200, 1024 tokens of s = 1024: 24 h^2 and 2 s h a layer, 2 h V for the
+ * head: 1024 (2 (6,291,456 + 1,048,576) + 52,428,800) = 68,719,476,736 = 2^36. */
 static void forward_flops_of_a_small_gpt_by_hand(void **state)
 {
     (void)state;
@@ -213,7 +214,8 @@ static void ranks_share_the_flops_of_a_dense_layer_evenly(void **state)
     }
 }
 
-/* ---- activations --------------------------------------------------------------------------------- */
+/* ---- activations
+ * --------------------------------------------------------------------------------- */
 /* Korthikanti et al., MLSys 2023, table 2, bytes a layer:
  *   no parallelism                 s b h (34 + 5 a s / h)
  *   tensor                         s b h (10 + 24/t + 5 a s / (h t))
@@ -241,9 +243,9 @@ static void gpt_layers_keep_what_korthikanti_et_al_state(void **state)
 }
 
 /* RMSNorm, SwiGLU, grouped queries, no dropout, fused core; bytes a token:
- *   norms 2 x 2 h, their outputs (inputs of the products) 2 x 2 h, queries 2 h, attention output 2 h,
- *   keys and values 2 x 2 g d, gate, up and product 3 x 2 f, log-sum-exp 4 a
- * = 12 h + 4 g d + 6 f + 4 a, all of it cut by t with sequence parallelism. */
+ *   norms 2 x 2 h, their outputs (inputs of the products) 2 x 2 h, queries 2 h, attention output 2
+ * h, keys and values 2 x 2 g d, gate, up and product 3 x 2 f, log-sum-exp 4 a = 12 h + 4 g d + 6 f
+ * + 4 a, all of it cut by t with sequence parallelism. */
 static void llama_layers_keep_12_h_4_gd_6_f_and_4_a(void **state)
 {
     (void)state;

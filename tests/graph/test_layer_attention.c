@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Attention against the published counts: activations of Korthikanti et al., "Reducing Activation
  * Recomputation in Large Transformer Models", MLSys 2023, sections 4 and 5; FLOPs and parameters by
- * their definitions. s sequence, b micro-batch, h hidden, a heads, g key/value heads, d head size. */
+ * their definitions. s sequence, b micro-batch, h hidden, a heads, g key/value heads, d head size.
+ */
 #include "common/close.h"
 #include "common/models.h"
 #include "graph/sums.h"
@@ -16,8 +17,8 @@
 
 static const sp_sharding alone = {.tp = 1, .ep = 1, .etp = 1, .sp = false};
 
-/* Norm 2 s b h, input of the projections 2, query, key and value 6, input of the output projection 2,
- * dropout mask 1: with the norm 13 s b h. Scores: probabilities 2, mask 1, dropped ones 2. */
+/* Norm 2 s b h, input of the projections 2, query, key and value 6, input of the output projection
+ * 2, dropout mask 1: with the norm 13 s b h. Scores: probabilities 2, mask 1, dropped ones 2. */
 static void gpt_keeps_13_sbh_and_5_as2b(void **state)
 {
     (void)state;
@@ -29,8 +30,8 @@ static void gpt_keeps_13_sbh_and_5_as2b(void **state)
     assert_close(layer_core(&work), 5 * a * s * s * b, EXACT);
 }
 
-/* Of the 13 s b h the norm, the input of the projections and the dropout mask, 5, lie outside of the
- * tensor-parallel region. */
+/* Of the 13 s b h the norm, the input of the projections and the dropout mask, 5, lie outside of
+ * the tensor-parallel region. */
 static void tensor_parallelism_cuts_8_of_the_13_sbh(void **state)
 {
     (void)state;

@@ -71,7 +71,8 @@ static void parameters_by_hand(void **state)
                 3.0 * 1024 * 2816 + 1024);
 }
 
-/* A rank of 4 holds a quarter of the matrices and of the inner bias; the outer bias and norm whole. */
+/* A rank of 4 holds a quarter of the matrices and of the inner bias; the outer bias and norm whole.
+ */
 static void a_rank_holds_its_columns_and_the_whole_norm(void **state)
 {
     (void)state;

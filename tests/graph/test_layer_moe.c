@@ -32,8 +32,8 @@ static void flops_are_those_of_the_experts_met(void **state)
     assert_close(ffn_flops(&work), tokens * (2 * 1024 * 16 + 2 * 2 * 3 * 1024 * 512.0), EXACT);
 }
 
-/* Spreading the experts changes neither the copies of tokens on a rank nor its FLOPs, but the number
- * of experts there and with it the rows of each product. */
+/* Spreading the experts changes neither the copies of tokens on a rank nor its FLOPs, but the
+ * number of experts there and with it the rows of each product. */
 static void expert_parallelism_moves_tokens_and_not_work(void **state)
 {
     (void)state;
@@ -74,8 +74,8 @@ static void kept_bytes_by_hand(void **state)
     make_example(&moe);
     const double tokens = 2.0 * 2048, copies = 2 * tokens;
     const sp_layer_work work = expand_layer(&moe.model, 0, 2, 2048, &alone, true);
-    assert_close(ffn_kept(&work),
-                 tokens * (4 * 1024 + 4 * 16) + copies * (2 * 1024 + 6 * 512), EXACT);
+    assert_close(ffn_kept(&work), tokens * (4 * 1024 + 4 * 16) + copies * (2 * 1024 + 6 * 512),
+                 EXACT);
 }
 
 /* tp = etp = 4 with sp: what tp leaves whole and the inner width are cut by 4; the copies that the

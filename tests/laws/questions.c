@@ -27,7 +27,13 @@ static void draw_values(draw *d, const char *const *values, size_t n, char *text
     }
 }
 
-#define SET(axis, ...) {axis, {__VA_ARGS__}}
+#define SET(axis, ...)                                                                             \
+    {                                                                                              \
+        axis,                                                                                      \
+        {                                                                                          \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
 
 static void draw_sets(draw *d, drawn_question *out)
 {
@@ -65,8 +71,8 @@ static void draw_sets(draw *d, drawn_question *out)
 static void draw_limits(draw *d, sp_question *q)
 {
     static const char *const wheres[] = {
-        "dp>=2",         "pp*tp<=8",           "memory.peak<=40GiB",  "accumulation%2==0",
-        "mfu>=0.3",      "zero==1 || sp==off", "time.bubble<=0.5",    "tokens_per_s_per_gpu>1000",
+        "dp>=2",         "pp*tp<=8",           "memory.peak<=40GiB",   "accumulation%2==0",
+        "mfu>=0.3",      "zero==1 || sp==off", "time.bubble<=0.5",     "tokens_per_s_per_gpu>1000",
         "vpp==1||pp==4", "schedule==1f1b",     "recompute!=selective",
     };
     static const char *const engines[] = {"any", "any", "megatron", "deepspeed", "fsdp,torchtitan"};
@@ -89,8 +95,9 @@ void draw_question(draw *d, drawn_question *out)
     static const char *const clusters[] = {"dgx-h100", "dgx-a100-80g", "l40s-8-ethernet",
                                            "4xH100/nvlink,16xib-ndr"};
     static const char *const gpus[] = {"1", "2", "3", "4", "8", "12", "16", "24", "32", "64"};
-    static const char *const objectives[] = {"tokens_per_s", "memory_peak", "gpus",
-                                             "exposed_network", "tokens_per_s_per_gpu", "step_time"};
+    static const char *const objectives[] = {
+        "tokens_per_s",    "memory_peak",          "gpus",
+        "exposed_network", "tokens_per_s_per_gpu", "step_time"};
     *out = (drawn_question){.question = sp_question_default()};
     sp_question *q = &out->question;
     q->home = getenv("SHARDPLAN_HOME");
@@ -122,12 +129,12 @@ void build_question(const sp_question *question, sp_problem **problem, sp_space 
 
 void print_question(const sp_question *q)
 {
-    print_message("--model %s --cluster %s --gpus %s --seq-len %llu --global-batch %llu --engine %s "
-                  "--max-network-ratio %g --headroom %g --space %s --use %s --objectives %s",
-                  q->model, q->cluster, q->gpus, (unsigned long long)q->seq_len,
-                  (unsigned long long)q->global_batch, q->engine, q->max_network_ratio,
-                  q->headroom_ratio, q->space, q->use_upto ? "upto" : "all",
-                  q->objectives != NULL ? q->objectives : "-");
+    print_message(
+        "--model %s --cluster %s --gpus %s --seq-len %llu --global-batch %llu --engine %s "
+        "--max-network-ratio %g --headroom %g --space %s --use %s --objectives %s",
+        q->model, q->cluster, q->gpus, (unsigned long long)q->seq_len,
+        (unsigned long long)q->global_batch, q->engine, q->max_network_ratio, q->headroom_ratio,
+        q->space, q->use_upto ? "upto" : "all", q->objectives != NULL ? q->objectives : "-");
     for (uint32_t i = 0; i < q->n_sets; i++) {
         print_message(" --set %s", q->sets[i]);
     }

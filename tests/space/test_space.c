@@ -10,15 +10,16 @@
 
 #include <cmocka.h>
 
-/* gpus 1 value, then tp 2, pp 3, ..., dp_overlap 2: the id is the mixed-radix number of the digits. */
+/* gpus 1 value, then tp 2, pp 3, ..., dp_overlap 2: the id is the mixed-radix number of the digits.
+ */
 static void an_id_is_the_mixed_radix_number_of_its_digits(void **state)
 {
     (void)state;
     sp_question q = ask_dense();
-    const char *const sets[] = {"tp=4,8",         "pp=1,2,4",      "placement=tp_dp_pp",
-                                "micro_batch=1",  "recompute=none", "zero=0,1",
-                                "schedule=1f1b",  "vpp=1",          "stage_layers=even",
-                                "sp=on",          "tp_overlap=off", "etp=1"};
+    const char *const sets[] = {"tp=4,8",        "pp=1,2,4",       "placement=tp_dp_pp",
+                                "micro_batch=1", "recompute=none", "zero=0,1",
+                                "schedule=1f1b", "vpp=1",          "stage_layers=even",
+                                "sp=on",         "tp_overlap=off", "etp=1"};
     for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
         q.sets[q.n_sets++] = sets[i];
     }
@@ -44,8 +45,8 @@ static void ranking_undoes_unranking(void **state)
     asked a = build(&q);
     draw d = draw_begin("rank and unrank");
     for (uint32_t i = 0; i < 20000; i++) {
-        const uint64_t id = i == 0 ? sp_space_count(a.space) - 1
-                                   : draw_u64(&d) % sp_space_count(a.space);
+        const uint64_t id =
+            i == 0 ? sp_space_count(a.space) - 1 : draw_u64(&d) % sp_space_count(a.space);
         const sp_plan plan = sp_space_unrank(a.space, id);
         uint64_t back = 0;
         assert_true(sp_space_rank(a.space, &plan, &back));

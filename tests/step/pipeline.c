@@ -33,7 +33,8 @@ static pass nth_pass(const pipeline *pipe, bool backward, uint32_t k)
                   .micro_batch = k / round * pipe->p + in_round % pipe->p};
 }
 
-/* `warm` forward passes, then one forward and one backward in turn, then the backward passes left. */
+/* `warm` forward passes, then one forward and one backward in turn, then the backward passes left.
+ */
 static void list_passes(run *r, uint32_t stage, uint32_t warm)
 {
     const uint32_t all = r->pipe->m * r->pipe->v;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* A pipeline run event by event: every stage works through its list of passes in order, each as soon
- * as the pass that it depends on is done. Messages take no time. The judge of the closed forms. */
+/* A pipeline run event by event: every stage works through its list of passes in order, each as
+ * soon as the pass that it depends on is done. Messages take no time. The judge of the closed
+ * forms. */
 #include <stdint.h>
 
 #define PIPELINE_MAX_STAGES 16

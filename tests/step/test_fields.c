@@ -18,11 +18,13 @@ static double get(const sp_estimate *e, const char *name)
 static void figures_go_by_their_json_and_their_short_name(void **state)
 {
     (void)state;
-    const sp_estimate e = {.time = {.step_s = 1.0, .bubble_s = 2.0},
-                           .memory = {.peak_bytes = 3.0, .weights_bytes = 4.0},
-                           .network = {.exposed_ratio = 5.0, .dp_bytes = 6.0},
-                           .mfu = 7.0,
-                           .step_high_s = 8.0};
+    const sp_estimate e = {
+        .time = {.step_s = 1.0,        .bubble_s = 2.0     },
+        .memory = {.peak_bytes = 3.0,    .weights_bytes = 4.0},
+        .network = {.exposed_ratio = 5.0, .dp_bytes = 6.0     },
+        .mfu = 7.0,
+        .step_high_s = 8.0
+    };
     assert_true(get(&e, "time_s.step") == 1.0 && get(&e, "time.step") == 1.0);
     assert_true(get(&e, "time.bubble") == 2.0);
     assert_true(get(&e, "memory_bytes.peak") == 3.0 && get(&e, "memory.peak") == 3.0);

@@ -17,7 +17,8 @@ static void check_values(const uint32_t *values, uint32_t n, const uint32_t *exp
     }
 }
 
-#define LIST(...) (const uint32_t[]){__VA_ARGS__}, sizeof((const uint32_t[]){__VA_ARGS__}) / 4
+#define LIST(...)                                                                                  \
+    (const uint32_t[]){__VA_ARGS__}, sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t)
 
 static void gpus_are(const char *text, uint32_t node, const uint32_t *expected, uint32_t n_expected)
 {
@@ -72,9 +73,16 @@ static void gpus_are_refused(const char *text)
 static void what_is_no_gpu_count_is_refused_with_its_text(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"",      "0",     "-8",    "eight",     "8,",    ",8",   "8..",
-                                        "..8",   "64..8", "8...9", "8..16,32",  "8 16",  "8.5",  " 8",
-                                        "0..8",  "3..3",  "9..15", "100000000", "8..16x", "+8",
+    static const char *const wrong[] = {"",         "0",
+                                        "-8",       "eight",
+                                        "8,",       ",8",
+                                        "8..",      "..8",
+                                        "64..8",    "8...9",
+                                        "8..16,32", "8 16",
+                                        "8.5",      " 8",
+                                        "0..8",     "3..3",
+                                        "9..15",    "100000000",
+                                        "8..16x",   "+8",
                                         "8,16..32", "99999999999999999999999"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         gpus_are_refused(wrong[i]);
@@ -94,7 +102,8 @@ static void a_range_of_too_many_counts_is_refused(void **state)
     sp_arena_fini(&arena);
 }
 
-/* ---- --set ----------------------------------------------------------------------------------------- */
+/* ---- --set
+ * ----------------------------------------------------------------------------------------- */
 static void set_is(const char *text, sp_axis_id axis, const uint32_t *expected, uint32_t n_expected)
 {
     sp_arena arena = {0};
@@ -132,7 +141,8 @@ static void set_is_refused(const char *text, sp_status status)
     sp_error err = {0};
     sp_set set = {0};
     const sp_status got = sp_set_parse(&arena, text, &set, &err);
-    if (got != status) fail_msg("\"%s\": %s, not %s", text, sp_status_words(got), sp_status_words(status));
+    if (got != status)
+        fail_msg("\"%s\": %s, not %s", text, sp_status_words(got), sp_status_words(status));
     assert_string_equal(err.file, "--set");
     assert_true(err.message[0] != '\0');
     sp_arena_fini(&arena);
@@ -163,10 +173,21 @@ static void is_not_a_value(const char *text)
 static void values_that_no_plan_can_hold_are_refused(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"tp=0",     "tp=four",  "tp=-4",        "tp=4x..8",
-                                        "tp=4..8x", "tp=4..",   "tp=..8",       "tp=1.5",
-                                        "tp=65536", "tp=1..65536", "zero=4",    "zero=0..4",
-                                        "tp=99999999999999999999999", "vpp=0",  "sp=maybe"};
+    static const char *const wrong[] = {"tp=0",
+                                        "tp=four",
+                                        "tp=-4",
+                                        "tp=4x..8",
+                                        "tp=4..8x",
+                                        "tp=4..",
+                                        "tp=..8",
+                                        "tp=1.5",
+                                        "tp=65536",
+                                        "tp=1..65536",
+                                        "zero=4",
+                                        "zero=0..4",
+                                        "tp=99999999999999999999999",
+                                        "vpp=0",
+                                        "sp=maybe"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         is_not_a_value(wrong[i]);
     }

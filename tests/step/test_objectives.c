@@ -61,7 +61,8 @@ static void wrong_lists_are_refused(void **state)
     assert_string_equal(refusal("gpus,gpus", SP_E_INCONSISTENT).value, "gpus");
     refusal("", SP_E_UNKNOWN_NAME);
     refusal("gpus,", SP_E_UNKNOWN_NAME);
-    refusal("a_name_that_is_longer_than_any_name_of_an_objective_could_ever_become", SP_E_UNKNOWN_NAME);
+    refusal("a_name_that_is_longer_than_any_name_of_an_objective_could_ever_become",
+            SP_E_UNKNOWN_NAME);
     refusal("goodput", SP_E_NOT_YET);
     refusal("step_time,joules_per_token", SP_E_NOT_YET);
 }

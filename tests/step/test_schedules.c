@@ -75,7 +75,8 @@ static void even_stages_take_m_and_p_less_1_times_a_stage(void **state)
     draw d = draw_begin("even_stages_take_m_and_p_less_1_times_a_stage");
     for (int trial = 0; trial < 500; trial++) {
         const double f = draw_scale(&d, 0.1, 10), b = draw_scale(&d, 0.1, 10);
-        const pipeline pipe = even_pipeline(draw_between(&d, 1, 16), 1, draw_between(&d, 1, 64), f, b);
+        const pipeline pipe =
+            even_pipeline(draw_between(&d, 1, 16), 1, draw_between(&d, 1, 64), f, b);
         const double step_s = run_1f1b(&pipe).step_s;
         assert_close(step_s, (pipe.m + pipe.p - 1) * (f + b), ROUNDING);
         assert_close(closed_form_s(&pipe, SP_SCHEDULE_1F1B), step_s, ROUNDING);
@@ -93,9 +94,9 @@ static double least_s(const pipeline *pipe)
     return least;
 }
 
-/* Where backward passes take the same multiple of forward passes on all stages, as they nearly do, the
- * form is an upper bound: a loop over k neighbours lets k micro-batches through, so that in the steady
- * state none waits for more than the slowest stage. */
+/* Where backward passes take the same multiple of forward passes on all stages, as they nearly do,
+ * the form is an upper bound: a loop over k neighbours lets k micro-batches through, so that in the
+ * steady state none waits for more than the slowest stage. */
 static void uneven_stages_lie_between_the_longest_stage_and_the_form(void **state)
 {
     (void)state;
@@ -159,7 +160,8 @@ static void even_chunks_divide_the_bubble_by_their_number(void **state)
     }
 }
 
-/* ---- micro-batches in flight ------------------------------------------------------------------------ */
+/* ---- micro-batches in flight
+ * ------------------------------------------------------------------------ */
 static void stages_hold_as_many_micro_batches_as_stages_follow(void **state)
 {
     (void)state;

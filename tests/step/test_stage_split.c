@@ -31,7 +31,8 @@ static const sp_stage_class *stage_with(const sp_stage_split *split, bool embedd
         const sp_stage_class *c = &split->classes[i];
         if (c->embedding == embedding && c->head == head) return c;
     }
-    fail_msg("no stage with%s embedding and with%s head", embedding ? "" : "out", head ? "" : "out");
+    fail_msg("no stage with%s embedding and with%s head", embedding ? "" : "out",
+             head ? "" : "out");
     return &split->classes[0]; /* not reached */
 }
 
@@ -52,9 +53,9 @@ static void surplus_layers_go_to_the_middle(void **state)
     free_problem(&made);
 }
 
-/* A layer of h = 1024, f = 2816 has 2 (4 h^2 + 3 h f) + 2 s h = 29,884,416 FLOPs a token at s = 2048;
- * a head of twice that, 59,768,832 = 2 h V, has V = 29184. With 22 layers over 4 stages: 6 6 6 and 4
- * with the head weigh 6, where even stages, 5 6 6 5, weigh 7. */
+/* A layer of h = 1024, f = 2816 has 2 (4 h^2 + 3 h f) + 2 s h = 29,884,416 FLOPs a token at s =
+ * 2048; a head of twice that, 59,768,832 = 2 h V, has V = 29184. With 22 layers over 4 stages: 6 6
+ * 6 and 4 with the head weigh 6, where even stages, 5 6 6 5, weigh 7. */
 static void a_head_of_two_layers_takes_the_place_of_two(void **state)
 {
     (void)state;
@@ -122,7 +123,8 @@ static void every_split_deals_each_layer_once(void **state)
         for (uint32_t p = 1; p <= n_layers; p++) {
             check_even(sp_problem_split(&made.problem, p, SP_STAGE_LAYERS_EVEN), n_layers, p);
             for (int policy = 0; policy < SP_N_STAGE_LAYERS; policy++) {
-                check_counts(sp_problem_split(&made.problem, p, (sp_stage_layers)policy), n_layers, p);
+                check_counts(sp_problem_split(&made.problem, p, (sp_stage_layers)policy), n_layers,
+                             p);
             }
         }
         free_problem(&made);
@@ -147,8 +149,8 @@ static void weighted_stages_are_never_slower_than_even_ones(void **state)
     for (uint32_t n_layers = 1; n_layers <= 128; n_layers++) {
         made_problem made;
         make_layers(&made, n_layers);
-        const double head = 2.0 * 1024 * 64000, layer = 2 * (4 * 1024.0 * 1024 + 3 * 1024.0 * 2816) +
-                                                        2 * 2048.0 * 1024;
+        const double head = 2.0 * 1024 * 64000,
+                     layer = 2 * (4 * 1024.0 * 1024 + 3 * 1024.0 * 2816) + 2 * 2048.0 * 1024;
         for (uint32_t p = 1; p <= n_layers; p++) {
             const double even =
                 slowest(sp_problem_split(&made.problem, p, SP_STAGE_LAYERS_EVEN), head / layer);
