@@ -90,8 +90,8 @@ static bool reserve(sp_front *front)
     sp_point *points = sp_realloc(front->points, capacity * sizeof *points);
     if (points == NULL) return false;
     front->points = points;
-    double *least =
-        sp_realloc(front->block_least, capacity / BLOCK * SP_MAX_OBJECTIVES * sizeof *least);
+    double *least = sp_realloc(front->block_least,
+                               (size_t)capacity / BLOCK * SP_MAX_OBJECTIVES * sizeof *least);
     if (least == NULL) return false;
     front->block_least = least;
     front->capacity = capacity;

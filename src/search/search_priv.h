@@ -11,8 +11,7 @@
 
 #include <stdatomic.h>
 
-/* ---- tally.c: what one thread, one rank or all have found ---------------------------------------
- */
+/* ---- tally.c: what one thread, one rank or all have found ------------------------------------ */
 #define SP_NO_PLAN UINT64_MAX
 
 /* The k layouts with the best plans: a set by the id of that plan. */
@@ -27,10 +26,10 @@ typedef struct sp_tally {
     sp_best ranked;
     sp_layouts layouts;
     uint32_t n_cells;
-    sp_point *cell_best;    /* id SP_NO_PLAN where nothing is feasible                            */
-    uint64_t *cell_refused; /* [cell][rule]: admitted plans refused                               */
+    sp_point *cell_best;    /* id SP_NO_PLAN where nothing is feasible */
+    uint64_t *cell_refused; /* [cell][rule]: admitted plans refused */
     sp_search_counts counts;
-    bool failed; /* memory is gone: the tally is incomplete                            */
+    bool failed; /* memory is gone: the tally is incomplete */
 } sp_tally;
 
 sp_status sp_tally_init(sp_tally *tally, const sp_space *space, uint32_t top_k, sp_error *err);
@@ -41,27 +40,24 @@ void sp_tally_join(sp_tally *tally, const sp_tally *other);
 bool sp_point_precedes(const sp_point *a, const sp_point *b); /* by (key[0], id) */
 bool sp_layouts_insert(sp_layouts *layouts, const sp_layout *layout);
 
+/* ---- layout.c: one layout -------------------------------------------------------------------- */
 /* The innermost axis that tells layouts apart. */
 #define SP_LAYOUT_AXIS ((sp_axis_id)(SP_AXIS_placement - 1))
 
-/* ---- layout.c: one layout
- * ------------------------------------------------------------------------ */
 /* First ids of the layouts that may hold a plan. What the rules refuse above them is added to
  * pruned, so that the layouts hold the rest of the ids. *ids is freed with sp_free. */
 sp_status sp_layouts_list(const sp_space *space, uint64_t **ids, uint64_t *n_ids, uint64_t *pruned,
                           sp_error *err);
 void sp_layout_search(const sp_space *space, uint64_t first_id, bool no_bounds, sp_tally *tally);
 
-/* ---- threads_omp.c: the only file that knows OpenMP
- * ---------------------------------------------- */
+/* ---- threads_omp.c: the only file that knows OpenMP ------------------------------------------ */
 uint32_t sp_threads_available(void); /* threads that this process is told to use */
 uint32_t sp_threads_cores(void);     /* cores that this process may run on */
 /* Calls work(user, thread) on up to n threads at once, the caller being thread 0, and waits.
  * Returns how many there were. */
 uint32_t sp_threads_run(uint32_t n, void (*work)(void *user, uint32_t thread), void *user);
 
-/* ---- team.c: the threads of one rank
- * -------------------------------------------------------------- */
+/* ---- team.c: the threads of one rank --------------------------------------------------------- */
 typedef struct sp_team {
     const sp_space *space;
     const sp_search_options *options;
@@ -89,14 +85,13 @@ uint64_t sp_team_run(sp_team *team, uint64_t first, uint64_t end);
 /* Moves what the threads have found into the tally. */
 void sp_team_collect(sp_team *team, sp_tally *tally);
 
-/* ---- message.c: what ranks say to each other
- * ------------------------------------------------------- */
+/* ---- message.c: what ranks say to each other ------------------------------------------------- */
 typedef enum sp_message_kind {
-    SP_MESSAGE_HELLO,  /* worker: who I am; give me work                                          */
-    SP_MESSAGE_FOUND,  /* worker: what became of my unit; give me more                            */
-    SP_MESSAGE_FAILED, /* worker: I cannot go on                                                  */
-    SP_MESSAGE_UNIT,   /* coordinator: search these layouts                                       */
-    SP_MESSAGE_STOP    /* coordinator: nothing left to do                                         */
+    SP_MESSAGE_HELLO,  /* worker: who I am; give me work */
+    SP_MESSAGE_FOUND,  /* worker: what became of my unit; give me more */
+    SP_MESSAGE_FAILED, /* worker: I cannot go on */
+    SP_MESSAGE_UNIT,   /* coordinator: search these layouts */
+    SP_MESSAGE_STOP    /* coordinator: nothing left to do */
 } sp_message_kind;
 
 /* The head of every message; fields that a kind does not need are 0. Ranks run the same program, so
@@ -117,27 +112,25 @@ void sp_message_pack(const sp_tally *unit, const sp_tally *known, sp_text *out);
 /* Joins what such a message brings; false when it is not one. */
 bool sp_message_unpack(const char *data, size_t bytes, sp_tally *tally);
 
-/* ---- ranks_mpi.c: the only file that knows MPI
- * ------------------------------------------------------ */
+/* ---- ranks_mpi.c: the only file that knows MPI ----------------------------------------------- */
 /* True when a message has come: from whom and how long. Never waits. */
 bool sp_ranks_probe(uint32_t *from, size_t *bytes);
 sp_status sp_ranks_receive(uint32_t from, void *data, size_t bytes, sp_error *err);
 sp_status sp_ranks_send(uint32_t to, const void *data, size_t bytes, sp_error *err);
 void sp_ranks_host(char *host, size_t capacity);
+void sp_ranks_nap(void); /* between two looks for a message */
 
-/* ---- deal.c: how much a rank is given at once
- * ------------------------------------------------------- */
+/* ---- deal.c: how much a rank is given at once ------------------------------------------------ */
 typedef struct sp_pace {
-    double layout_s;  /* seconds of a rank for one layout so far; 0 = not known                  */
-    double service_s; /* seconds of the coordinator for one message                              */
+    double layout_s;         /* seconds of a rank for one layout so far; 0 = not known */
+    double service_s;        /* seconds of the coordinator for one message */
     uint32_t ranks, threads; /* threads of one rank */
 } sp_pace;
 /* Layouts of the next unit, 1 .. left: a share of what is left, from 0.5 s down to the time in
  * which the coordinator can serve all ranks twice, and 1 ms at least. */
 uint64_t sp_pace_unit(const sp_pace *pace, uint64_t left);
 
-/* ---- coordinator.c, worker.c
- * ------------------------------------------------------------------------- */
+/* ---- coordinator.c, worker.c ----------------------------------------------------------------- */
 typedef struct sp_run {
     const sp_space *space;
     const sp_search_options *options;
@@ -146,8 +139,6 @@ typedef struct sp_run {
     sp_search_result *result; /* its threads, ranks and warning are filled */
 } sp_run;
 
-/* Waits a little less than anyone notices. */
-void sp_ranks_nap(void);
 /* Rank 0: deals units, works itself, joins all into the answer; *settled layouts are in it. */
 sp_status sp_coordinate(const sp_run *run, sp_tally *answer, uint64_t *settled, sp_error *err);
 /* The other ranks: until told to stop. */

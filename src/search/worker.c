@@ -64,7 +64,7 @@ static sp_status work_on(const sp_run *run, worker *w, sp_error *err)
 {
     SP_TRY(say_hello(run, &w->team, err));
     for (;;) {
-        sp_message message;
+        sp_message message = {.kind = SP_MESSAGE_STOP};
         SP_TRY(wait_for(&message, err));
         if (message.kind == SP_MESSAGE_STOP) {
             if (message.err.status != SP_OK) *err = message.err;

@@ -11,7 +11,8 @@ static void read_ends(const sp_problem *problem, const sp_plan *plan, sp_inputs 
     /* A tied head shares the table of a one-stage pipeline; across stages both ends hold a copy. */
     const bool one_table = model->tied_embeddings && plan->pp == 1;
     in->embedding_params = sp_graph_embedding_params(model, &sharding);
-    in->head_params = one_table ? 0.0 : sp_graph_head_params(model, &sharding);
+    in->head_params = sp_graph_head_params(model, &sharding) -
+                      (one_table ? (double)model->vocab * model->hidden / sharding.tp : 0.0);
     /* Token ids and positions, 8 bytes each a token, and the dropout mask. */
     in->embedding_kept = 16.0 * tokens + (model->dropout ? model->hidden * whole : 0.0);
     /* Inputs of the final norm and of the head. */

@@ -149,6 +149,10 @@ void sp_layer_price(const sp_problem *problem, const sp_plan *plan, const sp_gro
         cost->recompute_flops = cost->flops;
         cost->tp_backward_s += cost->tp_forward_s;
         cost->ep_backward_s += cost->ep_forward_s;
+        /* Forward sends two shares a block, and half of all that experts exchange. */
+        const double exchanges = (double)work->attention.tp_exchange + work->ffn.tp_exchange;
+        cost->tp_sent_bytes += exchanges * 2.0 * traffic->bytes * (plan->tp - 1.0) / plan->tp;
+        cost->ep_sent_bytes *= 1.5;
     }
 }
 

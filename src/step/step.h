@@ -134,7 +134,7 @@ typedef struct sp_inputs {
     const sp_plan *plan;
     sp_shape shape;
     sp_layer_params params[SP_MODEL_MAX_KINDS];
-    double embedding_params, head_params; /* head: 0 where it is the embedding's own table      */
+    double embedding_params, head_params; /* the head's own, final norm included      */
     sp_layer_bytes bytes[SP_MODEL_MAX_KINDS];
     double embedding_kept, head_kept, logits;
     /* time only */

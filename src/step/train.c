@@ -2,21 +2,26 @@
 /* One optimizer step of a training plan: layers into stages, stages through a schedule, then
  * gradients, weights and optimizer, each less what overlaps.
  *
- *   step = m t_max + fill (t_sum - t_max) + p2p + tail
+ *   step = (m - 1) t_max + fill (t_sum - t_max) + p2p + end
  *
  * m micro-batches, t_max the slowest stage's time for one of them, t_sum all stages', fill by
- * schedule (Narayanan et al., SC 2021), tail the largest data-parallel and optimizer time of any
- * stage. Every part grows with every term it is made of. Leaves out: stragglers and failures. */
+ * schedule (Narayanan et al., SC 2021), end the longest that any stage takes for its last
+ * micro-batch, its data-parallel traffic and its update. The step never gets shorter when one of
+ * its terms gets longer. Leaves out: stragglers and failures. */
 #include "step/step.h"
 
 #include <stddef.h>
 
-/* Seconds of one micro-batch on one stage, exposed communication included. */
+/* One stage: seconds of one micro-batch, exposed communication included, and what comes once. */
 typedef struct sp_stage_cost {
-    sp_layer_cost sum; /* its layers and ends                                                */
-    double host_s;     /* time that launching alone would take                               */
-    double total_s;    /* of a micro-batch: the larger of the above, softly                  */
-    double dense_params, expert_params;
+    sp_layer_cost sum; /* its layers and ends                                                  */
+    double gpu_s;      /* of a micro-batch on the GPU                                          */
+    double host_s;     /* by which launching alone lengthens that, softly                      */
+    double dp_each_s;  /* data-parallel traffic exposed with every micro-batch: ZeRO 2 and 3   */
+    double total_s;    /* of a micro-batch: the sum of the three                               */
+    double dp_once_s;  /* exposed once a step                                                  */
+    double optimizer_s;
+    double dp_sent_bytes; /* by one GPU in a step                                                 */
 } sp_stage_cost;
 
 /* Kernels of one layer, forward and backward. Forward work done again launches its kernels again: a
@@ -53,37 +58,12 @@ static double backward_all_s(const sp_layer_cost *c)
     return c->backward_s + c->recompute_s + c->tp_backward_s + c->ep_backward_s;
 }
 
-static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_stage_cost *out)
-{
-    const sp_problem *problem = in->problem;
-    double n_layers = 0.0;
-    *out = (sp_stage_cost){0};
-    for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
-        add_scaled(&out->sum, &in->layer[k], stage->layers[k]);
-        out->dense_params += stage->layers[k] * in->params[k].dense;
-        out->expert_params += stage->layers[k] * in->params[k].expert;
-        n_layers += stage->layers[k];
-    }
-    if (stage->embedding) {
-        add_scaled(&out->sum, &in->embedding, 1.0);
-        out->dense_params += in->embedding_params;
-    }
-    if (stage->head) {
-        add_scaled(&out->sum, &in->head, 1.0);
-        out->dense_params += in->head_params;
-    }
-    out->host_s = n_layers * layer_kernels(in) * problem->profile->kernel_host_s;
-    const double gpu_s = forward_all_s(&out->sum) + backward_all_s(&out->sum);
-    out->total_s = sp_roof_either_s(gpu_s, out->host_s);
-}
-
 /* ---- data parallelism and optimizer
  * ---------------------------------------------------------------- */
-typedef struct sp_tail {
-    double dp_s; /* exposed over the step */
-    double optimizer_s;
-    double dp_bytes; /* sent by one GPU in a step */
-} sp_tail;
+/* Parameters of a stage on one rank. */
+typedef struct sp_stage_params {
+    double dense, expert;
+} sp_stage_params;
 
 /* Gradients reduced and weights gathered over one group, in seconds and bytes. */
 typedef struct sp_sync {
@@ -107,12 +87,12 @@ static sp_sync sync_group(const sp_problem *problem, uint32_t zero, const sp_gro
                      .gather_bytes = share * weights};
 }
 
-static sp_sync sync_stage(const sp_inputs *in, const sp_stage_cost *stage)
+static sp_sync sync_stage(const sp_inputs *in, const sp_stage_params *params)
 {
-    sp_sync sum = sync_group(in->problem, in->plan->zero, &in->groups.dp, stage->dense_params);
-    if (stage->expert_params > 0.0) {
-        const sp_sync e =
-            sync_group(in->problem, in->plan->zero, &in->groups.expert_dp, stage->expert_params);
+    const uint32_t zero = in->plan->zero;
+    sp_sync sum = sync_group(in->problem, zero, &in->groups.dp, params->dense);
+    if (params->expert > 0.0) {
+        const sp_sync e = sync_group(in->problem, zero, &in->groups.expert_dp, params->expert);
         sum.reduce_s += e.reduce_s;
         sum.gather_s += e.gather_s;
         sum.reduce_bytes += e.reduce_bytes;
@@ -136,49 +116,87 @@ static double tied_table_s(const sp_inputs *in, const sp_stage_class *stage)
     return sp_coll_allreduce_s(&ends, in->problem->recipe.gradient_bytes * in->head_params);
 }
 
-/* Exposed seconds of data-parallel traffic beside computation. What hides still slows the kernels
- * it hides under, since both use the memory and the multiprocessors. */
-static double beside_s(const sp_inputs *in, double compute_s, double comm_s)
+/* Exposed seconds of data-parallel traffic beside work of work_s. What hides still slows the
+ * kernels it hides under, since both use the memory and the multiprocessors. work_s plus this never
+ * falls when either grows. */
+static double beside_s(const sp_inputs *in, double work_s, double comm_s)
 {
     if (in->plan->dp_overlap == SP_OFF) {
         return comm_s;
     }
     const sp_engine_profile *profile = in->problem->profile;
-    return sp_overlap_exposed_s(compute_s, profile->dp_overlap_ratio, comm_s) +
-           profile->dp_interference_ratio * comm_s;
+    const double room_s = profile->dp_overlap_ratio * work_s;
+    const double hidden_s = comm_s < room_s ? comm_s : room_s;
+    return comm_s - (1.0 - profile->dp_interference_ratio) * hidden_s;
 }
 
-/* How often a step reduces gradients and gathers weights, and what it may hide under:
- * ZeRO 0, 1: once, under the last backward and first forward pass. 2: reduces with every
- * micro-batch. 3: gathers weights for every forward and backward pass, reduces with every backward
- * pass. */
-static sp_tail price_tail(const sp_inputs *in, const sp_stage_class *class,
-                          const sp_stage_cost *stage)
+static double update_s(const sp_inputs *in, const sp_stage_params *params)
 {
     const sp_plan *plan = in->plan;
-    const double m = plan->accumulation;
-    const double f = forward_all_s(&stage->sum), b = backward_all_s(&stage->sum);
-    const sp_sync sync = sync_stage(in, stage);
-    const double reduces = plan->zero >= 2 ? m : 1.0;
-    const double gathers = plan->zero >= 3 ? m : 1.0;
-    const double back_s = sync.reduce_s + (plan->zero >= 3 ? sync.gather_s : 0.0);
-    const double shards = plan->zero >= 1 ? plan->dp : 1.0;
+    const bool sharded = plan->zero >= 1;
+    const double shards = sharded ? plan->dp : 1.0;
     const double expert_shards =
-        plan->zero >= 1 && in->problem->has_experts ? sp_plan_expert_copies(plan) : 1.0;
-    const double owned = stage->dense_params / shards + stage->expert_params / expert_shards;
-    return (sp_tail){.dp_s = reduces * beside_s(in, b, back_s) +
-                             gathers * beside_s(in, f, sync.gather_s) + tied_table_s(in, class),
-                     .optimizer_s = owned * in->problem->recipe.step_bytes *
-                                    in->problem->rates.state_s_per_byte,
-                     .dp_bytes = reduces * sync.reduce_bytes +
-                                 gathers * (plan->zero >= 3 ? 2.0 : 1.0) * sync.gather_bytes};
+        sharded && in->problem->has_experts ? sp_plan_expert_copies(plan) : 1.0;
+    const double owned = params->dense / shards + params->expert / expert_shards;
+    return owned * in->problem->recipe.step_bytes * in->problem->rates.state_s_per_byte;
+}
+
+/* ZeRO 0 and 1 reduce once a step, and 1 and 2 gather weights once; 2 reduces with every
+ * micro-batch; 3 does that and gathers weights for every forward and backward pass. Once hides
+ * beside one micro-batch: the reduction beside the last one's backward pass, the gathering beside
+ * the first one's forward pass. Completes *cost, of which gpu_s and host_s are known. */
+static void price_dp(const sp_inputs *in, const sp_stage_class *class,
+                     const sp_stage_params *params, sp_stage_cost *cost)
+{
+    const uint32_t zero = in->plan->zero;
+    const double m = in->plan->accumulation;
+    const sp_sync sync = sync_stage(in, params);
+    const double each_s =
+        (zero >= 2 ? sync.reduce_s : 0.0) + (zero >= 3 ? 2.0 * sync.gather_s : 0.0);
+    const double once_s = (zero < 2 ? sync.reduce_s : 0.0) + (zero < 3 ? sync.gather_s : 0.0);
+    const double busy_s = cost->gpu_s + cost->host_s;
+    cost->dp_each_s = beside_s(in, busy_s, each_s);
+    cost->total_s = busy_s + cost->dp_each_s;
+    cost->dp_once_s = beside_s(in, cost->total_s, once_s) + tied_table_s(in, class);
+    cost->optimizer_s = update_s(in, params);
+    cost->dp_sent_bytes =
+        (zero >= 2 ? m : 1.0) * sync.reduce_bytes + (zero >= 3 ? 2.0 * m : 1.0) * sync.gather_bytes;
+}
+
+/* ---- stages
+ * ------------------------------------------------------------------------------------ */
+static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_stage_cost *out)
+{
+    const sp_problem *problem = in->problem;
+    sp_stage_params params = {0};
+    double n_layers = 0.0;
+    *out = (sp_stage_cost){0};
+    for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
+        add_scaled(&out->sum, &in->layer[k], stage->layers[k]);
+        params.dense += stage->layers[k] * in->params[k].dense;
+        params.expert += stage->layers[k] * in->params[k].expert;
+        n_layers += stage->layers[k];
+    }
+    if (stage->embedding) {
+        add_scaled(&out->sum, &in->embedding, 1.0);
+        params.dense += in->embedding_params;
+    }
+    if (stage->head) {
+        add_scaled(&out->sum, &in->head, 1.0);
+        params.dense += in->head_params;
+    }
+    const double launch_s = n_layers * layer_kernels(in) * problem->profile->kernel_host_s;
+    out->gpu_s = forward_all_s(&out->sum) + backward_all_s(&out->sum);
+    out->host_s = sp_roof_either_s(out->gpu_s, launch_s) - out->gpu_s;
+    price_dp(in, stage, &params, out);
 }
 
 /* ---- the pipeline
  * ------------------------------------------------------------------------------------ */
 /* Exposed seconds and sent bytes of activations between stages. A schedule that does not overlap
- * waits for one message each way with every micro-batch and chunk; all wait for the first
- * micro-batch to cross the pipeline and for the last to come back. */
+ * waits for one message each way with every micro-batch and chunk; one that does hides them beside
+ * its chunks, but for the last micro-batch. All wait for the first micro-batch to cross the
+ * pipeline and for the last to come back. */
 static double p2p_s(const sp_inputs *in, const sp_stage_cost *slowest, double *sent_bytes)
 {
     const sp_plan *plan = in->plan;
@@ -189,44 +207,53 @@ static double p2p_s(const sp_inputs *in, const sp_stage_cost *slowest, double *s
         2.0 * in->problem->model->hidden * in->shape.tokens / (plan->sp == SP_ON ? plan->tp : 1);
     const double message_s = sp_coll_p2p_s(&in->groups.pp, bytes);
     const sp_schedule_kind *schedule = sp_schedule_describe((sp_schedule)plan->schedule);
-    const double chunk_s = slowest->total_s / plan->vpp;
     const double share = schedule->overlaps_p2p ? in->problem->profile->dp_overlap_ratio : 0.0;
-    const double each_s = sp_overlap_exposed_s(chunk_s, share, 2.0 * message_s);
+    const double round_s = 2.0 * plan->vpp * message_s;
+    const double each_s = sp_overlap_exposed_s(slowest->total_s, share, round_s);
     *sent_bytes = 2.0 * bytes * plan->accumulation * plan->vpp;
-    return plan->accumulation * plan->vpp * each_s + 2.0 * (plan->pp - 1.0) * message_s;
+    return (plan->accumulation - 1.0) * each_s + round_s + 2.0 * (plan->pp - 1.0) * message_s;
 }
 
-static void fill_time(const sp_inputs *in, const sp_stage_cost *slowest, double sum_s,
-                      const sp_tail *tail, sp_time *time, sp_network *network)
+/* last: the stage that ends the step, by its last micro-batch, traffic and update. Where that is
+ * not the slowest stage, what it waited for the slowest one is taken off its traffic. */
+static void fill_time(const sp_inputs *in, const sp_stage_cost *slowest, const sp_stage_cost *last,
+                      double sum_s, sp_time *time)
 {
     const sp_plan *plan = in->plan;
     const sp_engine_profile *profile = in->problem->profile;
     const sp_layer_cost *c = &slowest->sum;
     const sp_schedule_kind *schedule = sp_schedule_describe((sp_schedule)plan->schedule);
     const double m = plan->accumulation;
-    const double gpu_s = forward_all_s(c) + backward_all_s(c);
-    *time =
-        (sp_time){.forward_s = m * c->forward_s,
-                  .backward_s = m * c->backward_s,
-                  .recompute_s = m * c->recompute_s,
-                  .tp_comm_s = m * (c->tp_forward_s + c->tp_backward_s),
-                  .ep_comm_s = m * (c->ep_forward_s + c->ep_backward_s),
-                  .pp_comm_s = p2p_s(in, slowest, &network->pp_bytes),
-                  .bubble_s = schedule->fill_ratio(plan->vpp) * (sum_s - slowest->total_s),
-                  .dp_comm_s = tail->dp_s,
-                  .optimizer_s = tail->optimizer_s,
-                  .other_s = m * (slowest->total_s - gpu_s + plan->vpp * profile->micro_batch_s) +
-                             profile->step_s};
+    const double lead_s = slowest->total_s - last->total_s;
+    const double tail_s = last->dp_once_s + last->optimizer_s - lead_s;
+    const double optimizer_s = last->optimizer_s < tail_s ? last->optimizer_s : tail_s;
+    const double once_s = lead_s > 0.0 ? tail_s - optimizer_s : last->dp_once_s;
+    *time = (sp_time){.forward_s = m * c->forward_s,
+                      .backward_s = m * c->backward_s,
+                      .recompute_s = m * c->recompute_s,
+                      .tp_comm_s = m * (c->tp_forward_s + c->tp_backward_s),
+                      .ep_comm_s = m * (c->ep_forward_s + c->ep_backward_s),
+                      .bubble_s = schedule->fill_ratio(plan->vpp) * (sum_s - slowest->total_s),
+                      .dp_comm_s = m * slowest->dp_each_s + once_s,
+                      .optimizer_s = optimizer_s,
+                      .other_s = m * (slowest->host_s + plan->vpp * profile->micro_batch_s) +
+                                 profile->step_s};
+}
+
+static void fill_network(const sp_inputs *in, const sp_stage_cost *slowest, sp_time *time,
+                         sp_network *network)
+{
+    const double m = in->plan->accumulation;
+    *network = (sp_network){.tp_bytes = m * slowest->sum.tp_sent_bytes,
+                            .ep_bytes = m * slowest->sum.ep_sent_bytes,
+                            .dp_bytes = slowest->dp_sent_bytes};
+    time->pp_comm_s = p2p_s(in, slowest, &network->pp_bytes);
     time->step_s = time->forward_s + time->backward_s + time->recompute_s + time->tp_comm_s +
                    time->ep_comm_s + time->pp_comm_s + time->bubble_s + time->dp_comm_s +
                    time->optimizer_s + time->other_s;
-    const double layers_s = m * gpu_s;
-    network->exposed_ratio = (time->tp_comm_s + time->ep_comm_s) / layers_s;
-    network->step_ratio =
-        (time->tp_comm_s + time->ep_comm_s + time->pp_comm_s + time->dp_comm_s) / time->step_s;
-    network->tp_bytes = m * c->tp_sent_bytes;
-    network->ep_bytes = m * c->ep_sent_bytes;
-    network->dp_bytes = tail->dp_bytes;
+    const double inner_s = time->tp_comm_s + time->ep_comm_s;
+    network->exposed_ratio = inner_s / (m * slowest->gpu_s);
+    network->step_ratio = (inner_s + time->pp_comm_s + time->dp_comm_s) / time->step_s;
 }
 
 /* FLOPs of a step over all GPUs, recomputation included: three forward passes and what is done
@@ -247,20 +274,19 @@ void sp_train_price(const sp_inputs *in, sp_time *time, sp_network *network, dou
     const sp_stage_split *split =
         sp_problem_split(in->problem, in->plan->pp, (sp_stage_layers)in->plan->stage_layers);
     sp_stage_cost stages[SP_MAX_STAGE_CLASSES];
-    sp_tail tail = {0};
-    double sum_s = 0.0;
-    uint32_t slowest = 0;
+    double sum_s = 0.0, end_s = 0.0;
+    uint32_t slowest = 0, last = 0;
     for (uint32_t i = 0; i < split->n_classes; i++) {
+        const sp_stage_cost *stage = &stages[i];
         price_stage(in, &split->classes[i], &stages[i]);
-        sum_s += split->classes[i].n_stages * stages[i].total_s;
-        slowest = stages[i].total_s > stages[slowest].total_s ? i : slowest;
-        const sp_tail t = price_tail(in, &split->classes[i], &stages[i]);
-        if (t.dp_s + t.optimizer_s > tail.dp_s + tail.optimizer_s) {
-            tail = t;
-        }
+        sum_s += split->classes[i].n_stages * stage->total_s;
+        slowest = stage->total_s > stages[slowest].total_s ? i : slowest;
+        const double stage_end_s = stage->total_s + stage->dp_once_s + stage->optimizer_s;
+        last = stage_end_s > end_s ? i : last;
+        end_s = stage_end_s > end_s ? stage_end_s : end_s;
     }
-    *network = (sp_network){0};
-    fill_time(in, &stages[slowest], sum_s, &tail, time, network);
+    fill_time(in, &stages[slowest], &stages[last], sum_s, time);
+    fill_network(in, &stages[slowest], time, network);
     if (whole_flops != NULL) {
         *whole_flops = step_flops(in, split, stages);
     }

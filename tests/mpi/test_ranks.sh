@@ -49,8 +49,8 @@ compare() {
     done
 }
 
-compare dense --model llama-3.1-70b --cluster dgx-h100 --gpus 8..128 --seq-len 4k --global-batch 240
-compare experts --model mixtral-8x7b --cluster dgx-a100-80g --gpus 16..64 --seq-len 4k \
+compare dense --model llama-3.1-70b --cluster dgx-h100 --gpus 8..64 --seq-len 4k --global-batch 240
+compare experts --model mixtral-8x7b --cluster dgx-a100-80g --gpus 16,64 --seq-len 4k \
     --global-batch 96 --max-network-ratio 0.5 --where 'mfu>=0.1' --space all
 
 # Rank 1 is asked about another batch.
