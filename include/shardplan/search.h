@@ -63,7 +63,7 @@ typedef struct sp_search_result {
     sp_cell *cells;       /* row by row: tp ascending, then pp                                    */
     sp_search_counts counts;
     bool exact;
-    double covered_ratio; /* of the ids */
+    double covered_ratio; /* settled layouts over those that admit anything                          */
     double seconds;
     uint32_t threads, ranks, ranks_lost;
     char warning[256];    /* a sentence on what slowed the search down, or ""                     */

@@ -97,7 +97,7 @@ static sp_exit show(const sp_context *context, const sp_space *space,
     if (!whole) {
         char text[160];
         (void)snprintf(text, sizeof text,
-                       "%s with %.1f %% of the space covered; the answer is what was found so far",
+                       "%s with %.1f %% of the layouts searched; the answer is what was found so far",
                        sp_was_interrupted() ? "interrupted" : "stopped early",
                        100.0 * result->covered_ratio);
         sp_cli_warn(context, text);
@@ -121,6 +121,7 @@ static sp_exit search(const sp_context *context, const sp_space *space)
     const sp_status status = sp_search_run(space, &options, &result, &err);
     sp_progress_end(&line);
     if (status != SP_OK) return sp_cli_fail(context, &err);
+    if (context->speaks && result.warning[0] != '\0') sp_cli_warn(context, result.warning);
     const sp_exit code = context->speaks ? show(context, space, &result) : SP_EXIT_FOUND;
     sp_search_result_fini(&result);
     return code;

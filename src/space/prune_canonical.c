@@ -94,6 +94,17 @@ bool sp_prune_stage_layers_without_effect(const sp_problem *problem, const sp_pl
                        sp_problem_split(problem, plan->pp, (sp_stage_layers)plan->stage_layers));
 }
 
+/* Formats of one size differ in their rates alone. */
+bool sp_prune_precision_without_effect(const sp_problem *problem, const sp_plan *plan)
+{
+    const uint32_t first = sp_axis_first_value(problem, SP_AXIS_precision);
+    if (plan->precision == first) return true;
+    const sp_rates *rates = &problem->rates;
+    return memcmp(&rates->gemm[plan->precision], &rates->gemm[first], sizeof rates->gemm[0]) != 0 ||
+           memcmp(&rates->grouped[plan->precision], &rates->grouped[first],
+                  sizeof rates->grouped[0]) != 0;
+}
+
 bool sp_prune_sp_without_tp(const sp_problem *problem, const sp_plan *plan)
 {
     return plan->tp > 1 || at_first(problem, plan, SP_AXIS_sp);

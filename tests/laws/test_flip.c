@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every axis of a plan matters: a plan that differs from an admitted one in a single axis, and is
- * admitted too, has another estimate. Otherwise one plan would have two ids. Left out: precision,
- * which is another computation even where it takes as long. */
+ * admitted too, has another estimate. Otherwise one plan would have two ids. */
 #include "laws/questions.h"
 #include "step/step.h"
 
@@ -53,7 +52,7 @@ static void flip(const sp_space *space, const sp_plan *plan, sp_axis_id id, flip
         if (!is_admitted(space, &other)) continue;
         f->n[id]++;
         if (!same_figures(sp_space_problem(space), plan, &other)) continue;
-        if (id != SP_AXIS_precision && f->n_same[id]++ < 3) tell(plan, id, axis->values[i]);
+        if (f->n_same[id]++ < 3) tell(plan, id, axis->values[i]);
     }
 }
 
@@ -87,9 +86,10 @@ static void every_axis_of_an_admitted_plan_matters(void **state)
     for (sp_axis_id id = 0; id < SP_N_AXES; id++) {
         print_message("%-13s %6u pairs, %u alike\n", sp_axis_describe(id)->name, f.n[id],
                       f.n_same[id]);
-        assert_true(id == SP_AXIS_precision || f.n_same[id] == 0);
-        /* The schedules have no vpp in common where pp > 1. */
-        assert_true(id == SP_AXIS_schedule || f.n[id] > 0);
+        assert_int_equal(f.n_same[id], 0);
+        /* The schedules have no vpp in common where pp > 1; bf16 and fp16 run at one rate on all
+         * GPUs so far, and only the first of them is admitted. */
+        assert_true(id == SP_AXIS_schedule || id == SP_AXIS_precision || f.n[id] > 0);
     }
 }
 
