@@ -4,8 +4,6 @@
  * operator by operator (11 s b h + 5 a s^2 b for GPT). Leaves out: KV caches (serving). */
 #include "graph/graph.h"
 
-#include <math.h>
-
 static bool present(const sp_layer_kind *kind)
 {
     return kind->attention.heads > 0;
@@ -17,13 +15,21 @@ static double kv_heads_local(const sp_attention *a, uint32_t tp)
     return a->kv_heads >= tp ? (double)a->kv_heads / tp : 1.0;
 }
 
+/* Tokens that one token attends to, mean over a causal sequence; the first ones of a sliding window
+ * of w see less than w: w - w^2 / (2 length). */
+static double visible_tokens(const sp_attention *a, const sp_shape *s)
+{
+    const double w = a->window;
+    return a->window > 0 && w < s->length ? w - w * w / (2.0 * s->length) : s->context;
+}
+
 /* The fused core keeps its output and one log-sum-exp (4 bytes) a query and head. The unfused one
  * keeps the probabilities (2 bytes a score) and, under dropout, mask and dropped probabilities
  * (1 + 2 bytes). Selective recompute drops all but the output, which the projection needs. */
 static void add_core(const sp_attention *a, const sp_shape *s, double heads, bool flash,
                      bool dropout, sp_layer_work *work)
 {
-    const double visible = a->window ? fmin(s->context, a->window) : s->context;
+    const double visible = visible_tokens(a, s);
     sp_op *core = &work->ops[work->n_ops++];
     const double score_bytes = dropout ? 5.0 : 2.0;
     const double extra =
@@ -53,7 +59,7 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
     sp_op_gemm(work, "qkv_projection", tokens, qkv, h)->kept_bytes = 2.0 * h * whole;
     const double qk = qkv - kv_heads_local(a, shard->tp) * a->head_dim;
     if (a->qk_norm) {
-        sp_op_stream(work, "qk_norm", 4.0 * qk * tokens);
+        sp_op_stream(work, "qk_norm", 4.0 * qk * tokens)->kept_bytes = 2.0 * qk * tokens;
     }
     if (model->positions == 0) {
         sp_op_stream(work, "rotary", 4.0 * qk * tokens);

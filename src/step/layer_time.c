@@ -170,6 +170,25 @@ void sp_embedding_price(const sp_problem *problem, const sp_plan *plan,
                             .tp_sent_bytes = 2.0 * traffic->bytes * (plan->tp - 1.0) / plan->tp};
 }
 
+/* The head is cut along the vocabulary and its output stays cut: forward one all-gather of its
+ * input under sequence parallelism, backward that again beside the input gradient and a
+ * reduce-scatter beside the weight gradient, or an all-reduce there. */
+static void price_head_tp(const sp_problem *problem, const sp_plan *plan,
+                          const sp_tp_traffic *traffic, const sp_op_time *t, sp_layer_cost *cost)
+{
+    const double async = problem->profile->tp_async_ratio;
+    const double once = traffic->bytes * (plan->tp - 1.0) / plan->tp;
+    if (plan->sp == SP_OFF) {
+        cost->tp_backward_s = sp_overlap_exposed_s(t->weight_grad_s, async, traffic->reduce_s);
+        cost->tp_sent_bytes = 2.0 * once;
+        return;
+    }
+    cost->tp_forward_s = traffic->gather_s;
+    cost->tp_backward_s = sp_overlap_exposed_s(t->input_grad_s, async, traffic->gather_s) +
+                          sp_overlap_exposed_s(t->weight_grad_s, async, traffic->gather_s);
+    cost->tp_sent_bytes = 3.0 * once;
+}
+
 /* Final norm, head product and the loss over vocabulary columns: 2-byte logits become fp32, are
  * read twice for maximum and sum, and are turned into their gradient in place. */
 void sp_head_price(const sp_problem *problem, const sp_plan *plan, const sp_tp_traffic *traffic,
@@ -182,13 +201,12 @@ void sp_head_price(const sp_problem *problem, const sp_plan *plan, const sp_tp_t
     const sp_op_time t =
         sp_roof_op(r, &head, (sp_precision)plan->precision, problem->model->dropout);
     const double logits = head.m * head.n, bytes = traffic->bytes;
-    const sp_block_gemm gemm = {t.forward_s, t.input_grad_s, t.weight_grad_s};
     *cost = (sp_layer_cost){.forward_s = t.forward_s + r->stream_launch_s +
                                          (14.0 * logits + 2.0 * bytes) * r->stream_s_per_byte,
                             .backward_s = t.input_grad_s + t.weight_grad_s + r->stream_launch_s +
                                           (6.0 * logits + 4.0 * bytes) * r->stream_s_per_byte,
                             .flops = head.flops};
     if (plan->tp > 1) {
-        price_tp(problem, plan, traffic, &gemm, cost);
+        price_head_tp(problem, plan, traffic, &t, cost);
     }
 }
