@@ -164,3 +164,10 @@ bool sp_prune_tp_overlap_needs_sp(const sp_problem *problem, const sp_plan *plan
     (void)problem;
     return plan->tp == 1 || plan->tp_overlap == SP_OFF || plan->sp == SP_ON;
 }
+
+/* Transformer Engine, userbuffers: peers write each other's buffers, within one NVLink domain. */
+bool sp_prune_tp_overlap_in_domain(const sp_problem *problem, const sp_plan *plan)
+{
+    if (plan->tp == 1 || plan->tp_overlap == SP_OFF) return true;
+    return sp_group_build(&problem->fabric, plan->tp, 1).inside[0] == plan->tp;
+}
