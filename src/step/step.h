@@ -153,7 +153,7 @@ void sp_memory_price(const sp_inputs *in, sp_memory *memory);
  */
 void sp_train_price(const sp_inputs *in, sp_time *time, sp_network *network, double *whole_flops);
 
-/* ---- objectives.c, gpus.c, fingerprint.c
+/* ---- objectives.c, value_lists.c, fingerprint.c
  * ---------------------------------------------------------- */
 sp_status sp_objectives_parse(const char *text, bool gpus_vary, uint32_t *objectives,
                               uint32_t *n_objectives, sp_error *err);
