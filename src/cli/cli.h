@@ -20,8 +20,7 @@ typedef enum sp_exit {
     SP_EXIT_INTERRUPTED = 130
 } sp_exit;
 
-/* ---- flags.c
- * ------------------------------------------------------------------------------------- */
+/* ---- flags.c --------------------------------------------------------------------------------- */
 typedef enum sp_flag_id {
 #define SP_FLAG(id, name, letter, kind, group, commands, argument, fallback, meaning) SP_FLAG_##id,
 #include "cli/flags.def"
@@ -71,8 +70,7 @@ void sp_flag_variable(const sp_flag *flag, char name[80]);
 sp_status sp_flag_refuse(const char *word, const char *nearest_to, unsigned commands,
                          sp_error *err);
 
-/* ---- settings.c: the value of every flag and where it comes from
- * ---------------------------------- */
+/* ---- settings.c: the value of every flag and where it comes from ----------------------------- */
 typedef enum sp_origin {
     SP_FROM_DEFAULT,
     SP_FROM_FILE,
@@ -120,8 +118,7 @@ sp_status sp_settings_read_environment(sp_settings *settings, unsigned commands,
 /* job.c: a job file or the question of a result */
 sp_status sp_settings_read_job(sp_settings *settings, const char *file, sp_error *err);
 
-/* ---- question.c
- * ---------------------------------------------------------------------------------- */
+/* ---- question.c ------------------------------------------------------------------------------ */
 typedef enum sp_format {
     SP_FORMAT_TABLE,
     SP_FORMAT_JSON,
@@ -155,8 +152,7 @@ sp_status sp_batch_parse(const char *text, uint64_t seq_len, sp_batch *batch, sp
  * asked for. */
 uint64_t sp_batch_nearest(const sp_batch *batch, uint32_t gpus);
 
-/* ---- output.c
- * ------------------------------------------------------------------------------------ */
+/* ---- output.c -------------------------------------------------------------------------------- */
 /* What a command works with. */
 typedef struct sp_context {
     const char *home;
@@ -172,8 +168,7 @@ void sp_cli_warn(const sp_context *context, const char *text);
 sp_exit sp_cli_write(const sp_context *context, sp_text *text, sp_exit code);
 sp_report_options sp_cli_options(const sp_context *context);
 
-/* ---- progress.c
- * ---------------------------------------------------------------------------------- */
+/* ---- progress.c ------------------------------------------------------------------------------ */
 /* Fills progress, cancel and user of the options; `shown` must outlive the search. */
 typedef struct sp_progress_line {
     bool on, drawn;
@@ -184,8 +179,7 @@ void sp_progress_end(sp_progress_line *line);
 void sp_catch_signals(void);
 bool sp_was_interrupted(void);
 
-/* ---- commands
- * ------------------------------------------------------------------------------------ */
+/* ---- commands -------------------------------------------------------------------------------- */
 typedef struct sp_command {
     const char *name;
     const char *usage;    /* after "shardplan" */
@@ -205,8 +199,7 @@ typedef struct sp_command {
 
 sp_exit sp_train(const sp_context *context, const char *file);
 
-/* ---- help.c, home.c, show_config.c, cli.c
- * --------------------------------------------------------- */
+/* ---- help.c, home.c, show_config.c, cli.c ---------------------------------------------------- */
 void sp_help_all(sp_text *out);
 void sp_help_command(const sp_command *command, sp_text *out);
 /* SHARDPLAN_HOME, else share/shardplan beside the program, else the source tree above it. */

@@ -8,8 +8,7 @@
 #include "shardplan/engine.h"
 #include "shardplan/plan.h"
 
-/* ---- roofline.c
- * ---------------------------------------------------------------------------------- */
+/* ---- roofline.c ------------------------------------------------------------------------------ */
 /* A measured surface (cluster.h) with its divisions done. */
 typedef struct sp_gemm_rate {
     double s_per_flop, s_per_byte, launch_s;
@@ -76,8 +75,7 @@ sp_group sp_group_build(const sp_fabric *fabric, uint32_t n, uint32_t stride);
 /* Time of `bytes` sent by each GPU through a level, without latency. */
 double sp_link_transfer_s(const sp_fabric_level *level, double bytes);
 
-/* ---- collectives (collectives.def)
- * --------------------------------------------------------------- */
+/* ---- collectives (collectives.def) ----------------------------------------------------------- */
 /* bytes: the whole tensor, before the scatter or after the gather. The fastest algorithm is taken,
  * as the communication libraries do. All are free for one rank, monotone in bytes, and never faster
  * than the slowest link allows. */
@@ -97,14 +95,12 @@ typedef struct sp_coll_algorithm {
 uint32_t sp_coll_algorithm_count(void);
 const sp_coll_algorithm *sp_coll_algorithm_describe(uint32_t idx);
 
-/* ---- overlap.c
- * ----------------------------------------------------------------------------------- */
+/* ---- overlap.c ------------------------------------------------------------------------------- */
 /* Exposed seconds of communication that may hide under share `ratio` of a computation:
  * max(c, (1 - ratio) c + comm) - c. */
 double sp_overlap_exposed_s(double compute_s, double ratio, double comm_s);
 
-/* ---- mem_state.c: weights, gradients, optimizer
- * --------------------------------------------------- */
+/* ---- mem_state.c: weights, gradients, optimizer ---------------------------------------------- */
 typedef struct sp_state_bytes {
     double weights, gradients, optimizer;
     double gathered; /* weights (and gradients) of the units being worked on under ZeRO-3 */
@@ -128,8 +124,7 @@ sp_recipe sp_recipe_adamw(double gradient_bytes);
 sp_state_bytes sp_mem_state(const sp_recipe *recipe, double params, double unit_params,
                             uint32_t zero, uint32_t shards);
 
-/* ---- mem_activ.c
- * ---------------------------------------------------------------------------------- */
+/* ---- mem_activ.c ----------------------------------------------------------------------------- */
 typedef struct sp_layer_bytes {
     double kept;    /* a micro-batch's activations of one layer until its backward pass           */
     double working; /* live only while the layer runs                                             */

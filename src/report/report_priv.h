@@ -9,8 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- words.c: numbers for people
- * ----------------------------------------------------------------- */
+/* ---- words.c: numbers for people ------------------------------------------------------------- */
 #define SP_WORD_BYTES 40
 typedef struct sp_word {
     char text[SP_WORD_BYTES];
@@ -23,8 +22,7 @@ sp_word sp_word_percent(double ratio);    /* "12.3 %" */
 sp_word sp_word_usd(double usd);          /* "$0.412", "$1,234" */
 sp_word sp_word_duration(double seconds); /* "0.42 s", "3 min 20 s" */
 
-/* ---- style.c
- * ------------------------------------------------------------------------------------- */
+/* ---- style.c --------------------------------------------------------------------------------- */
 typedef enum sp_tone {
     SP_TONE_PLAIN,
     SP_TONE_STRONG,
@@ -37,8 +35,7 @@ void sp_tone_add(struct sp_text *out, bool color, sp_tone tone, const char *text
 /* Adds words, breaking lines at `width` columns; further lines are indented. */
 void sp_text_wrap(struct sp_text *out, const char *words, uint32_t width, uint32_t indent);
 
-/* ---- grid.c: a table of text
- * --------------------------------------------------------------------- */
+/* ---- grid.c: a table of text ----------------------------------------------------------------- */
 typedef enum sp_grid_align {
     SP_LEFT,
     SP_RIGHT,      /* numbers */
@@ -73,8 +70,7 @@ void sp_grid_write(const sp_grid *grid, uint32_t indent, uint32_t width, bool co
                    struct sp_text *out);
 void sp_grid_write_markdown(const sp_grid *grid, struct sp_text *out);
 
-/* ---- plan_parts.c
- * -------------------------------------------------------------------------------- */
+/* ---- plan_parts.c ---------------------------------------------------------------------------- */
 #define SP_MAX_ENGINES 16
 /* False for figures that do not apply to this question: money without a price, ... */
 bool sp_field_applies(const sp_problem *problem, uint32_t field);
@@ -91,27 +87,23 @@ void sp_plan_runs_on(const sp_space *space, const sp_plan *plan, const char *at,
                      struct sp_text *out);
 sp_priced sp_price_point(const sp_space *space, const sp_point *point);
 
-/* ---- points.c
- * ------------------------------------------------------------------------------------ */
+/* ---- points.c -------------------------------------------------------------------------------- */
 void sp_points_sort(sp_point *points, uint32_t n);
 /* A sorted copy of a front; NULL when memory is gone. sp_free it. */
 sp_point *sp_points_of_front(const sp_front *front);
 
-/* ---- json parts
- * ---------------------------------------------------------------------------------- */
+/* ---- json parts ------------------------------------------------------------------------------ */
 void sp_json_put_version(sp_json_writer *w);
 void sp_json_put_question(sp_json_writer *w, const char *key, const sp_problem *problem);
 void sp_json_put_model(sp_json_writer *w, const sp_problem *problem);
 /* The members of a plan, into an object that is open. */
 void sp_json_put_plan(sp_json_writer *w, const sp_space *space, const sp_priced *priced);
 
-/* ---- csv.c
- * --------------------------------------------------------------------------------------- */
+/* ---- csv.c ----------------------------------------------------------------------------------- */
 void sp_csv_header(const sp_space *space, const char *first, struct sp_text *out);
 void sp_csv_plan(const sp_space *space, const sp_priced *priced, struct sp_text *out);
 
-/* ---- rows.c: the rows of the answer's table
- * ------------------------------------------------------- */
+/* ---- rows.c: the rows of the answer's table -------------------------------------------------- */
 typedef struct sp_row {
     sp_priced priced;
     uint64_t n_variants; /* 0 = one plan */
@@ -126,16 +118,14 @@ sp_row *sp_rows_build(const sp_space *space, const sp_search_result *result, boo
 void sp_rows_grid(const sp_space *space, const sp_row *rows, uint32_t n_rows, bool by_layout,
                   sp_grid *grid);
 
-/* ---- summary.c
- * ----------------------------------------------------------------------------------- */
+/* ---- summary.c ------------------------------------------------------------------------------- */
 void sp_summary_question(const sp_problem *problem, const sp_report_options *options,
                          struct sp_text *out);
 void sp_summary_search(const sp_space *space, const sp_search_result *result,
                        const sp_report_options *options, struct sp_text *out);
 double sp_search_plans_per_s(const sp_search_result *result);
 
-/* ---- probe.c: a second look at a space for the plan that misses its limits least
- * ------------------ */
+/* ---- probe.c: a second look at a space for the plan that misses its limits least ------------- */
 typedef enum sp_probe_until { SP_PROBE_ALL, SP_PROBE_ADMITTED, SP_PROBE_FITS } sp_probe_until;
 
 typedef struct sp_probe {
@@ -156,8 +146,7 @@ void sp_probe_space(const sp_space *space, sp_probe_until until, sp_probe *out);
 sp_status sp_probe_gpus(const sp_problem *problem, uint32_t gpus, sp_probe_until until,
                         sp_probe *out, sp_error *err);
 
-/* ---- listing.c: rows of a list
- * ------------------------------------------------------------------------ */
+/* ---- listing.c: rows of a list --------------------------------------------------------------- */
 #define SP_LISTING_ROWS 4096u
 
 typedef struct sp_listing {
@@ -185,8 +174,7 @@ void sp_listing_count(sp_listing *l, uint64_t n);
 /* word is what people read; 0 means not known and is left out. */
 void sp_listing_number(sp_listing *l, double x, sp_word word);
 
-/* ---- list_files.c
- * -------------------------------------------------------------------------------------- */
+/* ---- list_files.c ---------------------------------------------------------------------------- */
 sp_status sp_list_models(sp_listing *l, sp_error *err);
 sp_status sp_list_hardware(sp_listing *l, sp_error *err);
 sp_status sp_list_engines(sp_listing *l, sp_error *err);

@@ -5,8 +5,7 @@
 #include "cost/cost.h"
 #include "shardplan/problem.h"
 
-/* ---- stage_split.c: which layers a pipeline stage holds
- * ------------------------------------------ */
+/* ---- stage_split.c: which layers a pipeline stage holds -------------------------------------- */
 /* Stages that hold the same number of layers of each kind and the same ends form a class. Its
  * memory is that of its earliest stage, which holds the most micro-batches in flight. */
 typedef struct sp_stage_class {
@@ -74,8 +73,7 @@ struct sp_problem {
 const sp_stage_split *sp_problem_split(const sp_problem *problem, uint32_t pp,
                                        sp_stage_layers policy);
 
-/* ---- schedules (schedules.def)
- * ------------------------------------------------------------------- */
+/* ---- schedules (schedules.def) --------------------------------------------------------------- */
 typedef struct sp_schedule_kind {
     const char *name;
     /* Micro-batches whose activations stage `stage` (0 = first) of p holds at its peak, in units of
@@ -89,8 +87,7 @@ typedef struct sp_schedule_kind {
 
 const sp_schedule_kind *sp_schedule_describe(sp_schedule schedule);
 
-/* ---- layer_time.c
- * -------------------------------------------------------------------------------- */
+/* ---- layer_time.c ---------------------------------------------------------------------------- */
 /* The groups of ranks of a plan. */
 typedef struct sp_groups {
     sp_group tp, dp, ep, etp, expert_dp, pp;
@@ -126,8 +123,7 @@ void sp_embedding_price(const sp_problem *problem, const sp_plan *plan,
 void sp_head_price(const sp_problem *problem, const sp_plan *plan, const sp_tp_traffic *traffic,
                    sp_layer_cost *cost);
 
-/* ---- inputs.c: what memory and time have in common
- * -------------------------------------------------- */
+/* ---- inputs.c: what memory and time have in common ------------------------------------------- */
 /* Everything of a plan below the level of stages. */
 typedef struct sp_inputs {
     const sp_problem *problem;
@@ -146,15 +142,13 @@ typedef struct sp_inputs {
 /* time false: memory only. */
 void sp_inputs_build(const sp_problem *problem, const sp_plan *plan, bool time, sp_inputs *in);
 
-/* ---- train.c, memory.c: the parts of an estimate
- * -------------------------------------------------- */
+/* ---- train.c, memory.c: the parts of an estimate --------------------------------------------- */
 void sp_memory_price(const sp_inputs *in, sp_memory *memory);
 /* *whole_flops (may be NULL) receives the FLOPs of a step, recomputation included, over all GPUs.
  */
 void sp_train_price(const sp_inputs *in, sp_time *time, sp_network *network, double *whole_flops);
 
-/* ---- objectives.c, value_lists.c, fingerprint.c
- * ---------------------------------------------------------- */
+/* ---- objectives.c, value_lists.c, fingerprint.c ---------------------------------------------- */
 sp_status sp_objectives_parse(const char *text, bool gpus_vary, uint32_t *objectives,
                               uint32_t *n_objectives, sp_error *err);
 double sp_objective_value(uint32_t objective, const sp_estimate *estimate, const sp_plan *plan);

@@ -58,8 +58,7 @@ static double backward_all_s(const sp_layer_cost *c)
     return c->backward_s + c->recompute_s + c->tp_backward_s + c->ep_backward_s;
 }
 
-/* ---- data parallelism and optimizer
- * ---------------------------------------------------------------- */
+/* ---- data parallelism and optimizer ---------------------------------------------------------- */
 /* Parameters of a stage on one rank. */
 typedef struct sp_stage_params {
     double dense, expert;
@@ -163,8 +162,7 @@ static void price_dp(const sp_inputs *in, const sp_stage_class *class,
         (zero >= 2 ? m : 1.0) * sync.reduce_bytes + (zero >= 3 ? 2.0 * m : 1.0) * sync.gather_bytes;
 }
 
-/* ---- stages
- * ------------------------------------------------------------------------------------ */
+/* ---- stages ---------------------------------------------------------------------------------- */
 static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_stage_cost *out)
 {
     const sp_problem *problem = in->problem;
@@ -191,8 +189,7 @@ static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_sta
     price_dp(in, stage, &params, out);
 }
 
-/* ---- the pipeline
- * ------------------------------------------------------------------------------------ */
+/* ---- the pipeline ---------------------------------------------------------------------------- */
 /* Exposed seconds and sent bytes of activations between stages. A schedule that does not overlap
  * waits for one message each way with every micro-batch and chunk; one that does hides them beside
  * its chunks, but for the last micro-batch. All wait for the first micro-batch to cross the
