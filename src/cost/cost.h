@@ -31,6 +31,8 @@ typedef struct sp_rates {
 } sp_rates;
 
 void sp_rates_build(const sp_gpu *gpu, const sp_engine_profile *profile, sp_rates *rates);
+/* Dense 16-bit peak: of bf16, or of fp16 where the part has no bf16. What MFU is measured by. */
+double sp_gpu_peak_flops_per_s(const sp_gpu *gpu);
 /* True when the GPU has figures for the precision. */
 bool sp_rates_has(const sp_gpu *gpu, sp_precision precision);
 
@@ -118,10 +120,14 @@ typedef struct sp_recipe {
  */
 sp_recipe sp_recipe_adamw(double gradient_bytes);
 
-/* params on a rank, sharded over `shards` data-parallel ranks from ZeRO stage `zero` on.
- * unit_params: parameters of the largest layer, gathered whole under ZeRO-3 (one in use, one
- * fetched ahead). */
-sp_state_bytes sp_mem_state(const sp_recipe *recipe, double params, double unit_params,
+/* What ZeRO-3 gathers at a time: layers, and the ends of the model. */
+typedef struct sp_units {
+    double layer_params;   /* of the largest layer on the rank                                    */
+    double largest_params; /* of the largest unit: a layer, the embedding or the head             */
+} sp_units;
+
+/* params on a rank, sharded over `shards` data-parallel ranks from ZeRO stage `zero` on. */
+sp_state_bytes sp_mem_state(const sp_recipe *recipe, double params, const sp_units *units,
                             uint32_t zero, uint32_t shards);
 
 /* ---- mem_activ.c ----------------------------------------------------------------------------- */

@@ -15,18 +15,23 @@ sp_recipe sp_recipe_adamw(double gradient_bytes)
                        .step_bytes = 2.0 * gradient_bytes + 12.0 + 12.0 + 2.0};
 }
 
-sp_state_bytes sp_mem_state(const sp_recipe *recipe, double params, double unit_params,
+/* Under ZeRO-3 the largest unit is whole, with its gradient, while a layer is fetched ahead; under
+ * ZeRO-2 the gradient of the largest unit is whole until it is reduced. */
+static double gathered_bytes(const sp_recipe *recipe, const sp_units *units, uint32_t zero)
+{
+    const double gradient = zero >= 2 ? recipe->gradient_bytes * units->largest_params : 0.0;
+    const double weights =
+        zero >= 3 ? recipe->weight_bytes * (units->largest_params + units->layer_params) : 0.0;
+    return gradient + weights;
+}
+
+sp_state_bytes sp_mem_state(const sp_recipe *recipe, double params, const sp_units *units,
                             uint32_t zero, uint32_t shards)
 {
     const double optimizer = recipe->master_bytes + recipe->moments_bytes;
     const double share = params / shards;
-    /* Under ZeRO-3 two units are gathered (in use, fetched ahead) and one has its whole gradient.
-     */
-    return (sp_state_bytes){
-        .weights = recipe->weight_bytes * (zero >= 3 ? share : params),
-        .gradients = recipe->gradient_bytes * (zero >= 2 ? share : params),
-        .optimizer = optimizer * (zero >= 1 ? share : params),
-        .gathered = zero >= 3 ? (2.0 * recipe->weight_bytes + recipe->gradient_bytes) * unit_params
-                    : zero == 2 ? recipe->gradient_bytes * unit_params
-                                : 0.0};
+    return (sp_state_bytes){.weights = recipe->weight_bytes * (zero >= 3 ? share : params),
+                            .gradients = recipe->gradient_bytes * (zero >= 2 ? share : params),
+                            .optimizer = optimizer * (zero >= 1 ? share : params),
+                            .gathered = shards > 1 ? gathered_bytes(recipe, units, zero) : 0.0};
 }

@@ -28,6 +28,12 @@ static sp_gemm_rate rate_of(const sp_gpu *gpu, const sp_gemm_surface *s, double 
                           .k_half = s->k_half};
 }
 
+double sp_gpu_peak_flops_per_s(const sp_gpu *gpu)
+{
+    const double bf16 = gpu->peak_flops_per_s[SP_BF16];
+    return bf16 > 0.0 ? bf16 : gpu->peak_flops_per_s[SP_FP16];
+}
+
 bool sp_rates_has(const sp_gpu *gpu, sp_precision precision)
 {
     const sp_dtype dtype = dtype_of[precision];
@@ -49,7 +55,7 @@ void sp_rates_build(const sp_gpu *gpu, const sp_engine_profile *profile, sp_rate
         rates->grouped[p] = rate_of(gpu, &grouped, peak, profile->gemm_ratio);
     }
     const sp_attention_surface *a = &gpu->attention;
-    const double peak = gpu->peak_flops_per_s[SP_BF16];
+    const double peak = sp_gpu_peak_flops_per_s(gpu);
     rates->attention_s_per_flop = profile->attention_ratio / (peak * a->efficiency_ratio);
     rates->attention_sequence_half = a->sequence_half;
     rates->attention_head_dim_64_ratio = a->head_dim_64_ratio;

@@ -56,7 +56,7 @@ static void fill_utilisation(const sp_problem *problem, const sp_plan *plan, dou
                              sp_estimate *e)
 {
     const double per_gpu = e->time.step_s * plan->gpus;
-    const double peak = problem->cluster->gpu->peak_flops_per_s[SP_BF16];
+    const double peak = sp_gpu_peak_flops_per_s(problem->cluster->gpu);
     const double model_flops_per_s = 3.0 * problem->forward_flops / per_gpu;
     e->model_tflops_per_gpu = model_flops_per_s / 1e12;
     e->mfu = model_flops_per_s / peak;

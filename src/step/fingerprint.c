@@ -64,7 +64,7 @@ static void add_machine(sp_text *t, const sp_problem *problem)
                              (double)r->flash,
                              gpu->memory_bytes,
                              gpu->context_bytes,
-                             gpu->peak_flops_per_s[SP_BF16],
+                             sp_gpu_peak_flops_per_s(gpu),
                              problem->usd_per_gpu_hour};
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         add_number(t, values[i]);

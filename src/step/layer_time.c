@@ -106,7 +106,8 @@ static void price_tp(const sp_problem *problem, const sp_plan *plan, const sp_tp
     if (plan->tp_overlap == SP_ON) {
         cost->tp_forward_s += sp_overlap_exposed_s(gemm->forward_s, share, 2.0 * gather_s);
         cost->tp_backward_s +=
-            beside_s + sp_overlap_exposed_s(gemm->input_grad_s, share, 2.0 * gather_s);
+            beside_s +
+            sp_overlap_exposed_s(gemm->input_grad_s, share > async ? share : async, 2.0 * gather_s);
     } else {
         cost->tp_forward_s += 2.0 * gather_s;
         cost->tp_backward_s +=

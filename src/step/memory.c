@@ -13,21 +13,24 @@ static sp_state_bytes stage_state(const sp_inputs *in, const sp_stage_class *sta
 {
     const sp_recipe *recipe = &in->problem->recipe;
     const sp_plan *plan = in->plan;
-    double dense = 0.0, expert = 0.0, unit_dense = 0.0, unit_expert = 0.0;
+    const double embedding = stage->embedding ? in->embedding_params : 0.0;
+    const double head = stage->head ? in->head_params : 0.0;
+    double dense = embedding + head, expert = 0.0;
+    sp_units units = {0}, expert_units = {0};
     for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
         dense += stage->layers[k] * in->params[k].dense;
         expert += stage->layers[k] * in->params[k].expert;
         if (stage->layers[k] > 0) {
-            unit_dense = larger(unit_dense, in->params[k].dense);
-            unit_expert = larger(unit_expert, in->params[k].expert);
+            units.layer_params = larger(units.layer_params, in->params[k].dense);
+            expert_units.layer_params = larger(expert_units.layer_params, in->params[k].expert);
         }
     }
-    dense += stage->embedding ? in->embedding_params : 0.0;
-    dense += stage->head ? in->head_params : 0.0;
-    sp_state_bytes state = sp_mem_state(recipe, dense, unit_dense, plan->zero, plan->dp);
+    units.largest_params = larger(units.layer_params, larger(embedding, head));
+    expert_units.largest_params = expert_units.layer_params;
+    sp_state_bytes state = sp_mem_state(recipe, dense, &units, plan->zero, plan->dp);
     if (expert > 0.0) {
         const sp_state_bytes e =
-            sp_mem_state(recipe, expert, unit_expert, plan->zero, sp_plan_expert_copies(plan));
+            sp_mem_state(recipe, expert, &expert_units, plan->zero, sp_plan_expert_copies(plan));
         state.weights += e.weights;
         state.gradients += e.gradients;
         state.optimizer += e.optimizer;
@@ -52,10 +55,20 @@ static double stage_activations(const sp_inputs *in, const sp_stage_class *stage
     return in_flight * kept + working + (stage->head ? in->head_kept : 0.0);
 }
 
-/* Communicators in use: each keeps its buffers. */
-static double communicators(const sp_plan *plan)
+/* Parameters have copies on other ranks, whose gradients are added up. */
+static bool has_copies(const sp_inputs *in)
 {
-    return (plan->tp > 1) + (plan->pp > 1) + (plan->dp > 1) + (plan->ep > 1);
+    return in->plan->dp > 1 || (in->problem->has_experts && sp_plan_expert_copies(in->plan) > 1);
+}
+
+/* Buffers of the communicators in use, gradient bucket, gathered units. */
+static double communication_bytes(const sp_inputs *in, double gathered)
+{
+    const sp_plan *plan = in->plan;
+    const sp_engine_profile *profile = in->problem->profile;
+    const bool copies = has_copies(in);
+    const double n = (plan->tp > 1) + (plan->pp > 1) + (plan->ep > 1) + copies;
+    return n * profile->communication_bytes + (copies ? profile->bucket_bytes : 0.0) + gathered;
 }
 
 static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_memory *m)
@@ -63,18 +76,17 @@ static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_mem
     const sp_problem *problem = in->problem;
     const sp_engine_profile *profile = problem->profile;
     const sp_state_bytes state = stage_state(in, stage);
-    *m = (sp_memory){
-        .weights_bytes = state.weights,
-        .gradients_bytes = state.gradients,
-        .optimizer_bytes = state.optimizer,
-        .activations_bytes = stage_activations(in, stage),
-        .logits_bytes = stage->head ? in->logits : 0.0,
-        .communication_bytes = communicators(in->plan) * profile->communication_bytes +
-                               state.gathered + (in->plan->dp > 1 ? profile->bucket_bytes : 0.0),
-        .workspace_bytes = profile->workspace_bytes,
-        .reserve_bytes = problem->cluster->gpu->context_bytes + problem->question.reserve_bytes,
-        .usable_bytes = problem->cluster->gpu->memory_bytes,
-        .worst_stage = stage->first_stage};
+    *m = (sp_memory){.weights_bytes = state.weights,
+                     .gradients_bytes = state.gradients,
+                     .optimizer_bytes = state.optimizer,
+                     .activations_bytes = stage_activations(in, stage),
+                     .logits_bytes = stage->head ? in->logits : 0.0,
+                     .communication_bytes = communication_bytes(in, state.gathered),
+                     .workspace_bytes = profile->workspace_bytes,
+                     .reserve_bytes =
+                         problem->cluster->gpu->context_bytes + problem->question.reserve_bytes,
+                     .usable_bytes = problem->cluster->gpu->memory_bytes,
+                     .worst_stage = stage->first_stage};
     m->allocated_peak_bytes = m->weights_bytes + m->gradients_bytes + m->optimizer_bytes +
                               m->activations_bytes + m->logits_bytes + m->communication_bytes +
                               m->workspace_bytes;

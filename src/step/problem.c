@@ -245,6 +245,11 @@ static sp_status derive(sp_problem *problem, sp_error *err)
 {
     const sp_question *q = &problem->question;
     const sp_gpu *gpu = problem->cluster->gpu;
+    if (sp_gpu_peak_flops_per_s(gpu) <= 0.0) {
+        return sp_fail(err, SP_E_INCONSISTENT,
+                       "%s computes neither in bf16 nor in fp16: its file states no peak for them",
+                       gpu->name);
+    }
     sp_rates_build(gpu, problem->profile, &problem->rates);
     sp_fabric_build(problem->cluster, &problem->fabric);
     for (uint32_t k = 0; k < problem->model->n_kinds; k++) {

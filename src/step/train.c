@@ -59,9 +59,10 @@ static double backward_all_s(const sp_layer_cost *c)
 }
 
 /* ---- data parallelism and optimizer ---------------------------------------------------------- */
-/* Parameters of a stage on one rank. */
+/* Parameters of a stage on one rank, and the units in which ZeRO-3 gathers them. */
 typedef struct sp_stage_params {
     double dense, expert;
+    double n_units, n_layers;
 } sp_stage_params;
 
 /* Gradients reduced and weights gathered over one group, in seconds and bytes. */
@@ -70,28 +71,42 @@ typedef struct sp_sync {
     double reduce_bytes, gather_bytes;
 } sp_sync;
 
+/* `params` go in n messages of equal size, each with its own latency. */
 static sp_sync sync_group(const sp_problem *problem, uint32_t zero, const sp_group *group,
-                          double params)
+                          double params, double n)
 {
     const double share = (group->n - 1.0) / group->n;
     const double grads = problem->recipe.gradient_bytes * params;
     const double weights = problem->recipe.weight_bytes * params;
     if (zero == 0) {
-        return (sp_sync){.reduce_s = sp_coll_allreduce_s(group, grads),
+        return (sp_sync){.reduce_s = n * sp_coll_allreduce_s(group, grads / n),
                          .reduce_bytes = 2.0 * share * grads};
     }
-    return (sp_sync){.reduce_s = sp_coll_allgather_s(group, grads),
-                     .gather_s = sp_coll_allgather_s(group, weights),
+    return (sp_sync){.reduce_s = n * sp_coll_allgather_s(group, grads / n),
+                     .gather_s = n * sp_coll_allgather_s(group, weights / n),
                      .reduce_bytes = share * grads,
                      .gather_bytes = share * weights};
+}
+
+/* Messages of a reduction: units under ZeRO-3, else gradient buckets. */
+static double n_messages(const sp_inputs *in, double params, double n_units)
+{
+    if (in->plan->zero >= 3) {
+        return n_units;
+    }
+    const double bucket_bytes = in->problem->profile->bucket_bytes;
+    const double bytes = in->problem->recipe.gradient_bytes * params;
+    return bytes > bucket_bytes && bucket_bytes > 0.0 ? bytes / bucket_bytes : 1.0;
 }
 
 static sp_sync sync_stage(const sp_inputs *in, const sp_stage_params *params)
 {
     const uint32_t zero = in->plan->zero;
-    sp_sync sum = sync_group(in->problem, zero, &in->groups.dp, params->dense);
+    sp_sync sum = sync_group(in->problem, zero, &in->groups.dp, params->dense,
+                             n_messages(in, params->dense, params->n_units));
     if (params->expert > 0.0) {
-        const sp_sync e = sync_group(in->problem, zero, &in->groups.expert_dp, params->expert);
+        const sp_sync e = sync_group(in->problem, zero, &in->groups.expert_dp, params->expert,
+                                     n_messages(in, params->expert, params->n_layers));
         sum.reduce_s += e.reduce_s;
         sum.gather_s += e.gather_s;
         sum.reduce_bytes += e.reduce_bytes;
@@ -141,22 +156,26 @@ static double update_s(const sp_inputs *in, const sp_stage_params *params)
 }
 
 /* ZeRO 0 and 1 reduce once a step, and 1 and 2 gather weights once; 2 reduces with every
- * micro-batch; 3 does that and gathers weights for every forward and backward pass. Once hides
- * beside one micro-batch: the reduction beside the last one's backward pass, the gathering beside
- * the first one's forward pass. Completes *cost, of which gpu_s and host_s are known. */
+ * micro-batch; 3 does that and gathers weights for every forward and backward pass. Reductions hide
+ * beside the backward pass, two thirds of a micro-batch (three quarters when it computes the
+ * forward pass again), gathering for the forward pass beside that; neither beside expert traffic,
+ * which holds the same ports. Completes *cost, of which sum, gpu_s and host_s are known. */
 static void price_dp(const sp_inputs *in, const sp_stage_class *class,
                      const sp_stage_params *params, sp_stage_cost *cost)
 {
     const uint32_t zero = in->plan->zero;
     const double m = in->plan->accumulation;
     const sp_sync sync = sync_stage(in, params);
-    const double each_s =
-        (zero >= 2 ? sync.reduce_s : 0.0) + (zero >= 3 ? 2.0 * sync.gather_s : 0.0);
-    const double once_s = (zero < 2 ? sync.reduce_s : 0.0) + (zero < 3 ? sync.gather_s : 0.0);
+    const double back = in->plan->recompute == SP_RECOMPUTE_FULL ? 3.0 / 4.0 : 2.0 / 3.0;
     const double busy_s = cost->gpu_s + cost->host_s;
-    cost->dp_each_s = beside_s(in, busy_s, each_s);
+    const double room_s = busy_s - cost->sum.ep_forward_s - cost->sum.ep_backward_s;
+    const double back_s =
+        beside_s(in, back * room_s, sync.reduce_s + (zero >= 3 ? sync.gather_s : 0.0));
+    const double front_s = beside_s(in, (1.0 - back) * room_s, sync.gather_s);
+    cost->dp_each_s = (zero >= 2 ? back_s : 0.0) + (zero >= 3 ? front_s : 0.0);
     cost->total_s = busy_s + cost->dp_each_s;
-    cost->dp_once_s = beside_s(in, cost->total_s, once_s) + tied_table_s(in, class);
+    cost->dp_once_s =
+        (zero < 2 ? back_s : 0.0) + (zero < 3 ? front_s : 0.0) + tied_table_s(in, class);
     cost->optimizer_s = update_s(in, params);
     cost->dp_sent_bytes =
         (zero >= 2 ? m : 1.0) * sync.reduce_bytes + (zero >= 3 ? 2.0 * m : 1.0) * sync.gather_bytes;
@@ -167,13 +186,12 @@ static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_sta
 {
     const sp_problem *problem = in->problem;
     sp_stage_params params = {0};
-    double n_layers = 0.0;
     *out = (sp_stage_cost){0};
     for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
         add_scaled(&out->sum, &in->layer[k], stage->layers[k]);
         params.dense += stage->layers[k] * in->params[k].dense;
         params.expert += stage->layers[k] * in->params[k].expert;
-        n_layers += stage->layers[k];
+        params.n_layers += stage->layers[k];
     }
     if (stage->embedding) {
         add_scaled(&out->sum, &in->embedding, 1.0);
@@ -183,7 +201,8 @@ static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_sta
         add_scaled(&out->sum, &in->head, 1.0);
         params.dense += in->head_params;
     }
-    const double launch_s = n_layers * layer_kernels(in) * problem->profile->kernel_host_s;
+    params.n_units = params.n_layers + stage->embedding + stage->head;
+    const double launch_s = params.n_layers * layer_kernels(in) * problem->profile->kernel_host_s;
     out->gpu_s = forward_all_s(&out->sum) + backward_all_s(&out->sum);
     out->host_s = sp_roof_either_s(out->gpu_s, launch_s) - out->gpu_s;
     price_dp(in, stage, &params, out);
