@@ -143,7 +143,9 @@ sp_exit sp_cli_main(int argc, char **argv)
         context.speaks = sp_ranks_rank() == 0;
         code = dispatch(&context, argc, argv);
     }
-    sp_ranks_fini();
+    /* A rank that failed does not wait for the others: the launcher ends them. */
+    const bool failed = code == SP_EXIT_FAILED || code == SP_EXIT_USAGE || code == SP_EXIT_INPUT;
+    if (!failed || sp_ranks_size() == 1) sp_ranks_fini();
     sp_arena_fini(&settings->arena);
     sp_free(settings);
     return code;

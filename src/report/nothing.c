@@ -180,9 +180,28 @@ static void explain_result(const sp_space *space, const sp_search_result *result
     }
 }
 
+/* Plans fit, and a --where over their figures refuses every one. */
+static void explain_figures(const sp_problem *problem, const sp_search_result *result,
+                            struct sp_text *out)
+{
+    const char *between = "--where ";
+    sp_text_printf(out, "%s plans fit, and none of them meets ",
+                   sp_word_count(result->counts.evaluated).text);
+    for (uint32_t i = 0; i < problem->n_wheres; i++) {
+        if (!problem->wheres[i].reads_results) continue;
+        sp_text_printf(out, "%s%s", between, sp_expr_text(problem->wheres[i].expr));
+        between = " and --where ";
+    }
+    sp_text_add(out, "; relax it");
+}
+
 void sp_report_nothing(const sp_space *space, const sp_search_result *result, struct sp_text *out)
 {
     const sp_problem *problem = sp_space_problem(space);
+    if (result->counts.evaluated > 0) { /* plans fit; a condition on their figures refused them */
+        explain_figures(problem, result, out);
+        return;
+    }
     sp_probe probe;
     sp_probe_space(space, SP_PROBE_ALL, &probe);
     if (!probe.admitted && result->counts.admitted == 0) {

@@ -92,9 +92,9 @@ static void add_reading(const sp_row *rows, uint32_t n_rows, const sp_report_opt
                    sp_word_number(e->step_high_s).text);
     if (n_tied > 1) {
         sp_text_printf(&text,
-                       " %s rows (=) cannot be told from it; of them the one with the fewest "
-                       "settings stands first.",
-                       n_tied == n_rows ? "All" : sp_word_count(n_tied).text);
+                       " The %s rows marked = cannot be told apart; of them the one with the "
+                       "fewest settings stands first.",
+                       sp_word_count(n_tied).text);
     }
     sp_text_wrap(out, text.length > 0 ? text.data : "", o->width, 0);
     out->failed = out->failed || text.failed;
