@@ -35,6 +35,9 @@ bool sp_front_insert(sp_front *front, const sp_point *point, bool *failed);
 bool sp_front_covers(const sp_front *front, const double *key, uint64_t id);
 bool sp_front_join(sp_front *front, const sp_front *other, bool *failed);
 
+/* By (key[0], id): the order of rankings. */
+bool sp_point_precedes(const sp_point *a, const sp_point *b);
+
 /* The k points with the smallest (key[0], id): a set by id. */
 typedef struct sp_best {
     uint32_t capacity, n_points;

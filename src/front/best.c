@@ -20,7 +20,7 @@ void sp_best_fini(sp_best *best)
     *best = (sp_best){0};
 }
 
-static bool precedes(const sp_point *a, const sp_point *b)
+bool sp_point_precedes(const sp_point *a, const sp_point *b)
 {
     return a->key[0] < b->key[0] || (a->key[0] == b->key[0] && a->id < b->id);
 }
@@ -28,8 +28,9 @@ static bool precedes(const sp_point *a, const sp_point *b)
 bool sp_best_insert(sp_best *best, const sp_point *point)
 {
     uint32_t n = best->n_points, place = n;
-    if (n == best->capacity && (n == 0 || !precedes(point, &best->points[n - 1]))) return false;
-    while (place > 0 && precedes(point, &best->points[place - 1])) {
+    if (n == best->capacity && (n == 0 || !sp_point_precedes(point, &best->points[n - 1])))
+        return false;
+    while (place > 0 && sp_point_precedes(point, &best->points[place - 1])) {
         place--;
     }
     if (place > 0 && best->points[place - 1].id == point->id) return false;

@@ -37,7 +37,6 @@ void sp_tally_fini(sp_tally *tally);
 void sp_tally_clear(sp_tally *tally);
 /* Sets are joined, counts are added: each plan's counts must come once. */
 void sp_tally_join(sp_tally *tally, const sp_tally *other);
-bool sp_point_precedes(const sp_point *a, const sp_point *b); /* by (key[0], id) */
 bool sp_layouts_insert(sp_layouts *layouts, const sp_layout *layout);
 
 /* ---- layout.c: one layout -------------------------------------------------------------------- */

@@ -6,11 +6,6 @@
 #include <assert.h>
 #include <string.h>
 
-bool sp_point_precedes(const sp_point *a, const sp_point *b)
-{
-    return a->key[0] < b->key[0] || (a->key[0] == b->key[0] && a->id < b->id);
-}
-
 bool sp_layouts_insert(sp_layouts *l, const sp_layout *layout)
 {
     uint32_t n = l->n_layouts, place = n;

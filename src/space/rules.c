@@ -18,17 +18,6 @@ static const sp_prune prunes[] = {
 
 enum { N_PRUNES = sizeof prunes / sizeof prunes[0] };
 
-uint32_t sp_prune_count(void)
-{
-    return N_PRUNES;
-}
-
-const sp_prune *sp_prune_describe(uint32_t prune)
-{
-    assert(prune < N_PRUNES);
-    return &prunes[prune];
-}
-
 static bool is_meaning(const sp_prune *prune)
 {
     return prune->info.class == SP_RULE_CANONICAL || prune->info.class == SP_RULE_STRUCTURE;

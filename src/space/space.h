@@ -16,10 +16,6 @@ typedef struct sp_prune {
     bool (*admits)(const sp_problem *problem, const sp_plan *plan);
 } sp_prune;
 
-/* The rules of prunes.def: the first ones of every space. */
-uint32_t sp_prune_count(void);
-const sp_prune *sp_prune_describe(uint32_t prune);
-
 /* The value that an axis without effect stands at: its lowest in the question's space. Only for
  * axes that start at 0 unless --set says otherwise. */
 uint32_t sp_axis_first_value(const sp_problem *problem, sp_axis_id axis);
