@@ -24,7 +24,9 @@ struct sp_arena;
 typedef enum sp_dtype {
     SP_BF16,
     SP_FP16,
-    SP_FP8,
+    SP_FP8,   /* one scale a tensor, or blocks of 128 x 128 as DeepSeek-V3 has them */
+    SP_MXFP8, /* fp8 with one 8-bit scale for 32 elements */
+    SP_NVFP4, /* 4 bits with one fp8 scale for 16 elements */
     SP_FP32,
     SP_N_DTYPES
 } sp_dtype;
@@ -106,6 +108,10 @@ typedef struct sp_cluster {
     uint32_t max_gpus;            /* GPUs that the recipe goes up to; UINT32_MAX = any count       */
     double host_memory_bytes;     /* of one node; 0 = not known                                    */
     double host_link_bytes_per_s; /* GPU to host, one direction, per GPU; 0 = not known            */
+    double host_memory_bytes_per_s; /* what the processors of one node stream through their memory;
+                                     0 = not known                                                */
+    double nvme_bytes;            /* local storage of one node; 0 = none or not known              */
+    double nvme_bytes_per_s;      /* of one node, reading or writing; 0 = not known                */
     const char *source;
 } sp_cluster;
 
@@ -129,6 +135,7 @@ sp_status sp_cluster_find(struct sp_arena *arena, const char *home, const char *
 sp_status sp_gpu_find(struct sp_arena *arena, const char *home, const char *name,
                       const sp_gpu **gpu, sp_error *err);
 
-/* "bf16", "fp16", "fp8", "fp32" */
+/* "bf16", "fp16", "fp8", "mxfp8", "nvfp4", "fp32" */
 const char *sp_dtype_name(sp_dtype dtype);
+/* Of one element, its share of the scales included. */
 double sp_dtype_bytes(sp_dtype dtype);

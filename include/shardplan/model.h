@@ -29,13 +29,22 @@ typedef struct sp_ffn {
     uint32_t expert_ffn; /* width of one routed expert                                            */
     uint32_t shared_ffn; /* summed width of the shared experts, 0 = none                          */
     bool shared_gate;    /* a sigmoid gate (hidden x 1) on the shared expert                      */
+    bool router_bias;    /* a learned bias vector (n_experts) on the router                       */
+    bool expert_bias;    /* bias vectors on the matrices of every routed expert                   */
 } sp_ffn;
 
-/* Attention of one layer: multi-head (kv_heads = heads), grouped-query or multi-query. */
+/* Attention of one layer: multi-head (kv_heads = heads), grouped-query, multi-query, or, with
+ * kv_lora > 0, multi-head latent (DeepSeek-V2, arXiv:2405.04434): keys and values of all heads come
+ * from one latent vector of kv_lora and one rotary key of rope_dim that the heads share. */
 typedef struct sp_attention {
     uint32_t heads;
     uint32_t kv_heads;
-    uint32_t head_dim;    /* need not be hidden / heads                                           */
+    uint32_t head_dim;    /* of queries and keys, rope_dim included; need not be hidden / heads   */
+    uint32_t v_dim;       /* of values, 0 = head_dim                                              */
+    uint32_t q_lora;      /* latent: width of the compressed query, 0 = projected at once         */
+    uint32_t kv_lora;     /* latent: width of the compressed keys and values, 0 = not latent      */
+    uint32_t rope_dim;    /* latent: rotary part of head_dim                                      */
+    bool sinks;           /* one learned logit a head that takes part in the softmax              */
     bool qkv_bias;        /* bias on the query, key and value projections                         */
     bool out_bias;        /* bias on the output projection                                        */
     bool qk_norm;         /* one norm vector of head_dim each for queries and keys                */
@@ -64,6 +73,9 @@ typedef struct sp_model {
     bool tied_embeddings;   /* the head is the embedding table                                    */
     bool layer_norm;        /* LayerNorm (weight and bias) instead of RMSNorm (weight)            */
     bool dropout;           /* trained with dropout (its masks are kept for the backward pass)    */
+    uint32_t mtp_layers;    /* multi-token prediction: further modules behind the last layer, each
+                             * a layer like the last one, a 2 hidden x hidden projection and two
+                             * norms; they share embedding and head and train with their own loss */
     uint32_t n_layers;      /* sum of the runs                                                    */
     uint32_t n_kinds;
     sp_layer_kind kinds[SP_MODEL_MAX_KINDS];
@@ -80,6 +92,7 @@ typedef struct sp_parameters {
     uint64_t head;          /* the output head, 0 when it is the token table                      */
     uint64_t non_embedding; /* total - embedding - head; learned positions belong here            */
     uint64_t active;        /* used by one token: experts it is not sent to are left out          */
+    uint64_t mtp;           /* of the multi-token prediction modules; not part of the others      */
 } sp_parameters;
 
 /* path: a config.json, a folder with one, or a file of ours. Errors: SP_E_IO, and everything a

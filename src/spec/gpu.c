@@ -11,32 +11,33 @@
 static const sp_catalogue gpus = {"GPU", "gpus", "shardplan/gpu/1"};
 
 static const char *const dtype_names[SP_N_DTYPES] = {
-    [SP_BF16] = "bf16", [SP_FP16] = "fp16", [SP_FP8] = "fp8", [SP_FP32] = "fp32"};
+    [SP_BF16] = "bf16",   [SP_FP16] = "fp16",   [SP_FP8] = "fp8",
+    [SP_MXFP8] = "mxfp8", [SP_NVFP4] = "nvfp4", [SP_FP32] = "fp32"};
 
 static const sp_figure_field data_sheet[] = {
-    {"memory", SP_Q_MEMORY, offsetof(sp_gpu, memory_bytes), 1e9, 1e13},
+    {"memory",           SP_Q_MEMORY,    offsetof(sp_gpu, memory_bytes),       1e9,  1e13},
     {"memory_bandwidth", SP_Q_BANDWIDTH, offsetof(sp_gpu, memory_bytes_per_s), 1e10, 1e15},
-    {"context", SP_Q_MEMORY, offsetof(sp_gpu, context_bytes), 0.0, 1e11},
-    {"power", SP_Q_POWER, offsetof(sp_gpu, tdp_watts), 1.0, 1e5},
+    {"context",          SP_Q_MEMORY,    offsetof(sp_gpu, context_bytes),      0.0,  1e11},
+    {"power",            SP_Q_POWER,     offsetof(sp_gpu, tdp_watts),          1.0,  1e5 },
 };
 
 static const sp_figure_field price = {"price", SP_Q_PRICE, offsetof(sp_gpu, usd_per_hour), 0.0,
                                       1e4};
 
 static const sp_figure_field stream[] = {
-    {"memory_ratio", SP_Q_RATIO, offsetof(sp_gpu, stream_ratio), 0.01, 1.2},
-    {"launch_s", SP_Q_TIME, offsetof(sp_gpu, stream_launch_s), 0.0, 1e-3},
+    {"memory_ratio", SP_Q_RATIO, offsetof(sp_gpu, stream_ratio),    0.01, 1.2 },
+    {"launch_s",     SP_Q_TIME,  offsetof(sp_gpu, stream_launch_s), 0.0,  1e-3},
 };
 
 /* The one layout of both kinds of matrix product. */
 #define PRODUCT_FIELDS(type)                                                                       \
     {                                                                                              \
         {"efficiency_ratio", SP_Q_RATIO, offsetof(type, efficiency_ratio), 0.01, 1.2},             \
-        {"memory_ratio", SP_Q_RATIO, offsetof(type, memory_ratio), 0.01, 1.5},                     \
-        {"launch_s", SP_Q_TIME, offsetof(type, launch_s), 0.0, 1e-2},                              \
-        {"m_half", SP_Q_RATIO, offsetof(type, m_half), 0.0, 1e5},                                  \
-        {"n_half", SP_Q_RATIO, offsetof(type, n_half), 0.0, 1e5},                                  \
-        {"k_half", SP_Q_RATIO, offsetof(type, k_half), 0.0, 1e5},                                  \
+            {"memory_ratio", SP_Q_RATIO, offsetof(type, memory_ratio), 0.01, 1.5},                 \
+            {"launch_s", SP_Q_TIME, offsetof(type, launch_s), 0.0, 1e-2},                          \
+            {"m_half", SP_Q_RATIO, offsetof(type, m_half), 0.0, 1e5},                              \
+            {"n_half", SP_Q_RATIO, offsetof(type, n_half), 0.0, 1e5},                              \
+            {"k_half", SP_Q_RATIO, offsetof(type, k_half), 0.0, 1e5},                              \
     }
 
 #define PRODUCT_N_FIELDS 6
@@ -57,12 +58,12 @@ static const product_kind grouped_kind = {"grouped", grouped, offsetof(sp_gpu, g
                                           sizeof(sp_grouped_surface)};
 
 static const sp_figure_field attention[] = {
-    {"efficiency_ratio", SP_Q_RATIO, offsetof(sp_attention_surface, efficiency_ratio), 0.01, 1.2},
-    {"sequence_half", SP_Q_RATIO, offsetof(sp_attention_surface, sequence_half), 0.0, 1e5},
-    {"head_dim_64_ratio", SP_Q_RATIO, offsetof(sp_attention_surface, head_dim_64_ratio), 0.1, 1.5},
+    {"efficiency_ratio",     SP_Q_RATIO, offsetof(sp_attention_surface, efficiency_ratio),     0.01, 1.2 },
+    {"sequence_half",        SP_Q_RATIO, offsetof(sp_attention_surface, sequence_half),        0.0,  1e5 },
+    {"head_dim_64_ratio",    SP_Q_RATIO, offsetof(sp_attention_surface, head_dim_64_ratio),    0.1,  1.5 },
     {"backward_flops_ratio", SP_Q_RATIO, offsetof(sp_attention_surface, backward_flops_ratio), 0.5,
-     4.0},
-    {"launch_s", SP_Q_TIME, offsetof(sp_attention_surface, launch_s), 0.0, 1e-2},
+     4.0                                                                                                 },
+    {"launch_s",             SP_Q_TIME,  offsetof(sp_attention_surface, launch_s),             0.0,  1e-2},
 };
 
 const char *sp_dtype_name(sp_dtype dtype)
@@ -73,8 +74,12 @@ const char *sp_dtype_name(sp_dtype dtype)
 
 double sp_dtype_bytes(sp_dtype dtype)
 {
-    static const double bytes[SP_N_DTYPES] = {
-        [SP_BF16] = 2.0, [SP_FP16] = 2.0, [SP_FP8] = 1.0, [SP_FP32] = 4.0};
+    static const double bytes[SP_N_DTYPES] = {[SP_BF16] = 2.0,
+                                              [SP_FP16] = 2.0,
+                                              [SP_FP8] = 1.0,
+                                              [SP_MXFP8] = 1.0 + 1.0 / 32.0,
+                                              [SP_NVFP4] = 0.5 + 1.0 / 16.0,
+                                              [SP_FP32] = 4.0};
     assert(dtype < SP_N_DTYPES);
     return bytes[dtype];
 }
@@ -176,8 +181,9 @@ static sp_status read_names(sp_arena *arena, const sp_json *root, sp_gpu *gpu, s
 static sp_status read_gpu(sp_arena *arena, const sp_json *root, sp_gpu *gpu, sp_error *err)
 {
     static const char *const keys[] = {
-        "schema", "name",  "aliases", "links", "typical_node", "calibrated_from", "memory",
-        "memory_bandwidth", "context", "power", "price", "peak", "stream", "gemm", "grouped",
+        "schema",          "name",   "aliases",          "links",   "typical_node",
+        "calibrated_from", "memory", "memory_bandwidth", "context", "power",
+        "price",           "peak",   "stream",           "gemm",    "grouped",
         "attention"};
     SP_TRY(sp_json_only(root, keys, COUNT(keys), err));
     SP_TRY(read_names(arena, root, gpu, err));
