@@ -74,6 +74,9 @@ typedef struct sp_group {
 } sp_group;
 
 sp_group sp_group_build(const sp_fabric *fabric, uint32_t n, uint32_t stride);
+/* n_near ranks stride_near apart, and n_far such runs stride_far apart. */
+sp_group sp_group_pair(const sp_fabric *fabric, uint32_t n_near, uint32_t stride_near,
+                       uint32_t n_far, uint32_t stride_far);
 /* Time of `bytes` sent by each GPU through a level, without latency. */
 double sp_link_transfer_s(const sp_fabric_level *level, double bytes);
 

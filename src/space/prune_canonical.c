@@ -50,7 +50,67 @@ bool sp_prune_placement_without_effect(const sp_problem *problem, const sp_plan 
 /* Some weights have copies: those of experts may at dp=1, on tp ranks. */
 static bool has_copies(const sp_problem *problem, const sp_plan *plan)
 {
-    return plan->dp > 1 || (problem->has_experts && sp_plan_expert_copies(plan) > 1);
+    return sp_plan_copies(plan) > 1 || (problem->has_experts && sp_plan_expert_copies(plan) > 1);
+}
+
+static bool has_dense_ffn(const sp_model *model)
+{
+    for (uint32_t k = 0; k < model->n_kinds; k++) {
+        if (model->kinds[k].ffn.ffn > 0) return true;
+    }
+    return false;
+}
+
+bool sp_prune_recompute_without_effect(const sp_problem *problem, const sp_plan *plan)
+{
+    const bool latent = problem->has_latent_attention, dense = has_dense_ffn(problem->model);
+    switch ((sp_recompute)plan->recompute) {
+    case SP_RECOMPUTE_MLA_UP:
+        return latent;
+    case SP_RECOMPUTE_MLA_UP_MLP:
+        return latent && dense;
+    case SP_RECOMPUTE_MLP:
+        return dense;
+    case SP_RECOMPUTE_NONE:
+    case SP_RECOMPUTE_SELECTIVE:
+    case SP_RECOMPUTE_LAYERNORM:
+    case SP_RECOMPUTE_ACT:
+    case SP_RECOMPUTE_LAYERNORM_ACT:
+    case SP_RECOMPUTE_OPS:
+    case SP_RECOMPUTE_FULL:
+    case SP_N_RECOMPUTE:
+        break;
+    }
+    return true;
+}
+
+bool sp_prune_recompute_layers_without_full(const sp_problem *problem, const sp_plan *plan)
+{
+    (void)problem;
+    return plan->recompute == SP_RECOMPUTE_FULL || plan->recompute_layers == 0;
+}
+
+bool sp_prune_shard_group_without_zero(const sp_problem *problem, const sp_plan *plan)
+{
+    (void)problem;
+    return plan->shard_group == 0 ||
+           (plan->zero > 0 && plan->shard_group < sp_plan_copies(plan));
+}
+
+bool sp_prune_offload_target_without_offload(const sp_problem *problem, const sp_plan *plan)
+{
+    return plan->offload_optimizer > 0 || plan->offload_params > 0 ||
+           at_first(problem, plan, SP_AXIS_offload_target);
+}
+
+bool sp_prune_cp_kind_without_cp(const sp_problem *problem, const sp_plan *plan)
+{
+    return plan->cp > 1 || at_first(problem, plan, SP_AXIS_cp_kind);
+}
+
+bool sp_prune_ep_overlap_without_ep(const sp_problem *problem, const sp_plan *plan)
+{
+    return plan->ep > 1 || plan->etp > 1 || at_first(problem, plan, SP_AXIS_ep_overlap);
 }
 
 bool sp_prune_zero_without_copies(const sp_problem *problem, const sp_plan *plan)
