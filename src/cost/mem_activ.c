@@ -9,16 +9,14 @@ sp_layer_bytes sp_mem_layer(const sp_layer_work *work, uint32_t modules, bool fu
                             double product_bytes)
 {
     assert(product_bytes > 0.0);
-    const double ratio[2] = {1.0, product_bytes / 2.0}; /* [product_input] */
+    const double product_ratio = product_bytes / 2.0;
     double kept = 0.0, dropped = 0.0;
     for (uint32_t i = 0; i < work->n_tensors; i++) {
         const sp_tensor *t = &work->tensors[i];
-        const double bytes = t->bytes * ratio[t->product_input];
-        if ((t->modules & modules) != 0) {
-            dropped += bytes;
-        } else {
-            kept += bytes;
-        }
+        const double bytes = t->bytes * (t->product_input ? product_ratio : 1.0);
+        const bool again = (t->modules & modules) != 0;
+        kept += again ? 0.0 : bytes;
+        dropped += again ? bytes : 0.0;
     }
     /* What is computed again is there while its layer runs backwards: under full the whole set. */
     if (full) {

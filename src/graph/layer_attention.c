@@ -17,21 +17,21 @@ static double kv_heads_local(const sp_attention *a, uint32_t tp)
 }
 
 /* Queries, keys and values, the inputs of the core, are kept as they leave the rotation, which
- * needs nothing itself. With norms of queries and keys in between, their inputs are kept as well,
- * and from those queries and keys can be had again. */
+ * needs nothing itself. */
 static void add_heads(const sp_model *model, const sp_attention *a, double qk, double v,
                       double tokens, sp_layer_work *work)
 {
     const uint32_t modules = a->qk_norm ? SP_MODULE_STREAMS : 0;
     if (a->qk_norm) {
-        sp_op_stream(work, "qk_norm", 4.0 * qk * tokens)->modules = modules;
-        sp_keep(work, 2.0 * qk * tokens, 0, false);
+        /* The norm's input is kept as well, from which queries and keys can be had again. */
+        sp_norm(work, "qk_norm", qk * tokens, modules, false);
+        sp_keep(work, 2.0 * v * tokens, 0, false);
+    } else {
+        sp_keep(work, 2.0 * (qk + v) * tokens, 0, false);
     }
     if (model->positions == 0) {
         sp_op_stream(work, "rotary", 4.0 * qk * tokens)->modules = modules;
     }
-    sp_keep(work, 2.0 * qk * tokens, modules, false);
-    sp_keep(work, 2.0 * v * tokens, 0, false);
 }
 
 static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_shape *s,
