@@ -41,6 +41,7 @@ typedef struct sp_engine_profile {
     double communication_bytes;  /* buffers of one communicator (per dimension in use)            */
     double workspace_bytes;      /* matrix-product workspaces                                     */
     double bucket_bytes;         /* gradient bucket in flight, 0 = all at once                       */
+    double quantised_weight_bytes; /* per parameter: weights that qlora freezes, scales included  */
     double grad_bytes;           /* per parameter: accumulated gradient                           */
     double step_error_ratio;     /* 80 % of measured steps lie within +- this of the estimate     */
     double rank_error_ratio;     /* likewise, once an error common to all plans of a question is taken

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which network levels a group of ranks spans. Ranks are numbered so that neighbours share the
- * lowest levels; a group is n ranks a fixed stride apart, or runs of such. Leaves out: traffic of other groups on
- * the same link, other than through the levels' oversubscription. */
+ * lowest levels; a group is n ranks a fixed stride apart, or runs of such. Leaves out: traffic of
+ * other groups on the same link, other than through the levels' oversubscription. */
 #include "cost/cost.h"
 
 #include <assert.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Canonical rules: an axis that changes nothing in a plan stands at one value, so that no plan has
- * two ids. Strictly so where another value would be priced (vpp, ep), else at the axis's first value
- * in the space, so that --set sp=on keeps the plans at tp=1. */
+ * two ids. Strictly so where another value would be priced (vpp, ep), else at the axis's first
+ * value in the space, so that --set sp=on keeps the plans at tp=1. */
 #include "space/prune.h"
 
 #include <string.h>
@@ -33,18 +33,19 @@ static bool same_slowest(const sp_group *a, const sp_group *b)
     return a->n_levels == b->n_levels && a->base_s == b->base_s;
 }
 
-/* The estimate sees a placement through these groups alone; of a pipeline only the slowest level that
- * joins its stages (sp_coll_p2p_s). */
+/* The estimate sees a placement through these groups alone; of a pipeline only the slowest level
+ * that joins its stages (sp_coll_p2p_s). */
 bool sp_prune_placement_without_effect(const sp_problem *problem, const sp_plan *plan)
 {
     if (at_first(problem, plan, SP_AXIS_placement)) return true;
-    sp_plan first = *plan;
+    sp_plan own = *plan, first = *plan;
+    own.shard_group = first.shard_group = 0; /* further in, and part of the same ranks */
     first.placement = (uint8_t)sp_axis_first_value(problem, SP_AXIS_placement);
     sp_groups a = {0}, b = {0};
-    sp_groups_build(&problem->fabric, plan, problem->has_experts, &a);
+    sp_groups_build(&problem->fabric, &own, problem->has_experts, &a);
     sp_groups_build(&problem->fabric, &first, problem->has_experts, &b);
-    return !(same_group(&a.dp, &b.dp) && same_slowest(&a.pp, &b.pp) && same_group(&a.ep, &b.ep) &&
-             same_group(&a.expert_dp, &b.expert_dp));
+    return !(same_group(&a.dense.shard, &b.dense.shard) && same_slowest(&a.pp, &b.pp) &&
+             same_group(&a.ep, &b.ep) && same_group(&a.expert.shard, &b.expert.shard));
 }
 
 /* Some weights have copies: those of experts may at dp=1, on tp ranks. */
@@ -93,8 +94,7 @@ bool sp_prune_recompute_layers_without_full(const sp_problem *problem, const sp_
 bool sp_prune_shard_group_without_zero(const sp_problem *problem, const sp_plan *plan)
 {
     (void)problem;
-    return plan->shard_group == 0 ||
-           (plan->zero > 0 && plan->shard_group < sp_plan_copies(plan));
+    return plan->shard_group == 0 || (plan->zero > 0 && plan->shard_group < sp_plan_copies(plan));
 }
 
 bool sp_prune_offload_target_without_offload(const sp_problem *problem, const sp_plan *plan)

@@ -153,8 +153,7 @@ bool sp_prune_shard_group_divides_copies(const sp_problem *problem, const sp_pla
     if (plan->shard_group == 0) return true;
     const uint32_t copies = sp_plan_copies(plan);
     if (copies % plan->shard_group != 0) return false;
-    return !problem->has_experts ||
-           sp_plan_expert_copies(plan) % (copies / plan->shard_group) == 0;
+    return !problem->has_experts || sp_plan_expert_copies(plan) % (copies / plan->shard_group) == 0;
 }
 
 bool sp_prune_offload_params_needs_zero_3(const sp_problem *problem, const sp_plan *plan)
@@ -197,8 +196,7 @@ bool sp_prune_gpu_precision(const sp_problem *problem, const sp_plan *plan)
 
 bool sp_prune_sp_divides_sequence(const sp_problem *problem, const sp_plan *plan)
 {
-    return plan->sp == SP_OFF ||
-           problem->question.seq_len % ((uint64_t)plan->tp * plan->cp) == 0;
+    return plan->sp == SP_OFF || problem->question.seq_len % ((uint64_t)plan->tp * plan->cp) == 0;
 }
 
 bool sp_prune_tp_overlap_needs_sp(const sp_problem *problem, const sp_plan *plan)

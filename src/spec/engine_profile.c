@@ -39,6 +39,7 @@ static const sp_figure_field constants[] = {
     CONSTANT(communication_bytes, SP_Q_MEMORY, 0.0, 1e12),
     CONSTANT(workspace_bytes, SP_Q_MEMORY, 0.0, 1e12),
     CONSTANT(bucket_bytes, SP_Q_MEMORY, 0.0, 1e12),
+    CONSTANT(quantised_weight_bytes, SP_Q_MEMORY, 0.1, 2.0),
     CONSTANT(grad_bytes, SP_Q_MEMORY, 1.0, 16.0),
     CONSTANT(step_error_ratio, SP_Q_RATIO, 0.0, 10.0),
     CONSTANT(rank_error_ratio, SP_Q_RATIO, 0.0, 10.0),

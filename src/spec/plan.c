@@ -19,9 +19,8 @@ static const char *const offload_target_names[] = {SP_ENUM_OFFLOAD_TARGET(NAME)}
 static const char *const cp_kind_names[] = {SP_ENUM_CP_KIND(NAME)};
 #undef NAME
 
-#define N_NAMES(names)    (sizeof(names) / sizeof((names)[0]))
-#define NAMED(list)                                                                                \
-    .kind = SP_AXIS_KIND_NAME, .n_names = N_NAMES(list), .names = list
+#define N_NAMES(names)      (sizeof(names) / sizeof((names)[0]))
+#define NAMED(list)         .kind = SP_AXIS_KIND_NAME, .n_names = N_NAMES(list), .names = list
 #define KIND_COUNT          .kind = SP_AXIS_KIND_COUNT
 #define KIND_COUNT_OR_ALL   .kind = SP_AXIS_KIND_COUNT_OR_ALL
 #define KIND_RATIO          .kind = SP_AXIS_KIND_RATIO

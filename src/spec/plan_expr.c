@@ -23,8 +23,8 @@ void sp_plan_values(const sp_plan *plan, double *values)
     values[SP_VAR_ACCUMULATION] = (double)plan->accumulation;
 }
 
-/* dp is gpus / (tp cp pp), and space/ checks the division where the geometry ends; accumulation needs
- * the micro-batch as well. */
+/* dp is gpus / (tp cp pp), and space/ checks the division where the geometry ends; accumulation
+ * needs the micro-batch as well. */
 static sp_axis_id known_at(int variable)
 {
     assert(variable >= 0 && variable < SP_N_PLAN_VARS);

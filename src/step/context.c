@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Context parallelism: every rank holds a piece of the sequence (balanced under the causal mask) and
- * needs the keys and values of the others. A ring passes blocks on beside the attention with the
- * block at hand (Liu et al., Ring Attention, arXiv:2310.01889); all-gather collects them first
+/* Context parallelism: every rank holds a piece of the sequence (balanced under the causal mask)
+ * and needs the keys and values of the others. A ring passes blocks on beside the attention with
+ * the block at hand (Liu et al., Ring Attention, arXiv:2310.01889); all-gather collects them first
  * (Llama 3, arXiv:2407.21783, section 3.3.2); ulysses exchanges heads for sequence
  * (arXiv:2309.14509); hybrid does that near and rings far (arXiv:2405.07719). */
 #include "step/step.h"

@@ -29,8 +29,7 @@ static void add_sync(uint32_t zero, const sp_copies *copies, double grads, doubl
     if (grads > 0.0) {
         sum->reduce_s += n * (sp_coll_allgather_s(shard, grads / n) +
                               sp_coll_allreduce_s(replica, grads / shards / n));
-        sum->reduce_bytes +=
-            share_sent(shard) * grads + 2.0 * share_sent(replica) * grads / shards;
+        sum->reduce_bytes += share_sent(shard) * grads + 2.0 * share_sent(replica) * grads / shards;
     }
     if (weights > 0.0) {
         sum->gather_s += n * sp_coll_allgather_s(shard, weights / n);
@@ -54,8 +53,7 @@ static sp_sync sync_stage(const sp_inputs *in, const sp_stage_params *params)
     const sp_problem *problem = in->problem;
     const uint32_t zero = in->plan->zero;
     const sp_recipe *recipe = &problem->recipe;
-    const double weight_bytes =
-        problem->has_adapters && zero < 3 ? 0.0 : recipe->weight_bytes;
+    const double weight_bytes = problem->has_adapters && zero < 3 ? 0.0 : recipe->weight_bytes;
     sp_sync sum = {0};
     const double grads = recipe->gradient_bytes * params->dense;
     if (grads > 0.0 || weight_bytes > 0.0) {

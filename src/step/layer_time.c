@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Seconds of one layer, of the embedding and of the head, on one rank and one micro-batch:
  * operators by roofline, tensor- and expert-parallel traffic on the levels it spans, less what
- * overlaps. Leaves out: context parallelism (context.c), pipeline and data parallelism (train.c). */
+ * overlaps. Leaves out: context parallelism (context.c), pipeline and data parallelism (train.c).
+ */
 #include "step/step.h"
 
 #include <assert.h>
@@ -17,8 +18,8 @@ static void add_adapter(const sp_problem *problem, const sp_op *op, sp_op_time *
 {
     const double rank = problem->question.lora_rank;
     const sp_op pair[2] = {
-        {.class = op->class, .m = op->m, .n = rank, .k = op->k, .count = op->count},
-        {.class = op->class, .m = op->m, .n = op->n, .k = rank, .count = op->count}
+        {.class = op->class, .m = op->m, .n = rank,  .k = op->k, .count = op->count},
+        {.class = op->class, .m = op->m, .n = op->n, .k = rank,  .count = op->count}
     };
     for (int i = 0; i < 2; i++) {
         const sp_op_time own = sp_roof_op(&problem->rates, &pair[i], SP_PRECISION_BF16, false);
@@ -56,8 +57,8 @@ static sp_op_time price_op(const sp_problem *problem, const sp_op *op, sp_precis
 }
 
 static void price_ops(const sp_problem *problem, const sp_plan *plan, const sp_redo *redo,
-                      const sp_layer_work *work, uint32_t first, uint32_t last,
-                      sp_block_gemm *gemm, sp_layer_cost *cost)
+                      const sp_layer_work *work, uint32_t first, uint32_t last, sp_block_gemm *gemm,
+                      sp_layer_cost *cost)
 {
     for (uint32_t i = first; i < last; i++) {
         const sp_op *op = &work->ops[i];
@@ -123,8 +124,8 @@ static void price_tp(const sp_problem *problem, const sp_plan *plan, const sp_tp
 }
 
 /* Dispatch and combine, forward and backward, each an all-to-all over the expert group and, when an
- * expert's matrices are cut, a gather (or scatter) over its pieces. ep_overlap hides them beside the
- * work of another micro-batch in the same layer. */
+ * expert's matrices are cut, a gather (or scatter) over its pieces. ep_overlap hides them beside
+ * the work of another micro-batch in the same layer. */
 static void price_ep(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
                      const sp_block_comm *comm, sp_layer_cost *cost)
 {
@@ -133,10 +134,9 @@ static void price_ep(const sp_problem *problem, const sp_plan *plan, const sp_gr
     }
     const double load = problem->question.moe_imbalance_ratio;
     const double ep_bytes = load * comm->ep_bytes, etp_bytes = load * comm->etp_bytes;
-    const double way_s = sp_coll_alltoall_s(&groups->ep, ep_bytes) +
-                         sp_coll_allgather_s(&groups->etp, etp_bytes);
-    const double share =
-        plan->ep_overlap == SP_ON ? problem->profile->ep_overlap_ratio : 0.0;
+    const double way_s =
+        sp_coll_alltoall_s(&groups->ep, ep_bytes) + sp_coll_allgather_s(&groups->etp, etp_bytes);
+    const double share = plan->ep_overlap == SP_ON ? problem->profile->ep_overlap_ratio : 0.0;
     cost->ep_forward_s += sp_overlap_exposed_s(cost->forward_s, share, 2.0 * way_s);
     cost->ep_backward_s += sp_overlap_exposed_s(cost->backward_s, share, 2.0 * way_s);
     cost->ep_sent_bytes += 4.0 * (ep_bytes * (groups->ep.n - 1.0) / groups->ep.n +

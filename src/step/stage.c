@@ -51,28 +51,30 @@ double sp_stage_redo_share(const sp_plan *plan, const sp_stage_class *stage)
 }
 
 static void add_layers(const sp_inputs *in, uint32_t kind, double n, double share,
-                       sp_stage_cost *out, sp_stage_params *params)
+                       sp_stage_cost *out)
 {
     add_scaled(&out->sum, &in->layer[kind], n * share);
     if (share < 1.0) {
         add_scaled(&out->sum, &in->layer_kept[kind], n * (1.0 - share));
     }
-    params->dense += n * in->params[kind].dense;
-    params->expert += n * in->params[kind].expert;
-    params->adapter += n * in->adapter_params[kind];
-    params->n_layers += n;
 }
 
-/* Each module for one more token ahead is a layer like the last one, its projection and the head. */
+/* Each module for one more token ahead is a layer like the last one, its projection and the head.
+ */
 static void add_mtp(const sp_inputs *in, double share, sp_stage_cost *out, sp_stage_params *params)
 {
     const double n = in->problem->model->mtp_layers;
-    if (n > 0.0) {
-        add_layers(in, sp_model_last_kind(in->problem->model), n, share, out, params);
-        add_scaled(&out->sum, &in->mtp, n);
-        add_scaled(&out->sum, &in->head, n);
-        params->dense += n * in->mtp_params;
+    if (n <= 0.0) {
+        return;
     }
+    const uint32_t kind = sp_model_last_kind(in->problem->model);
+    add_layers(in, kind, n, share, out);
+    add_scaled(&out->sum, &in->mtp, n);
+    add_scaled(&out->sum, &in->head, n);
+    params->dense += in->mtp_params.dense;
+    params->expert += in->mtp_params.expert;
+    params->adapter += n * in->adapter_params[kind];
+    params->n_layers += n;
 }
 
 void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_cost *out)
@@ -83,7 +85,11 @@ void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_c
     *out = (sp_stage_cost){0};
     for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
         if (stage->layers[k] > 0) {
-            add_layers(in, k, stage->layers[k], share, out, &params);
+            add_layers(in, k, stage->layers[k], share, out);
+            params.dense += stage->layers[k] * in->params[k].dense;
+            params.expert += stage->layers[k] * in->params[k].expert;
+            params.adapter += stage->layers[k] * in->adapter_params[k];
+            params.n_layers += stage->layers[k];
         }
     }
     if (stage->embedding) {

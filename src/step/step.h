@@ -70,6 +70,7 @@ struct sp_problem {
     sp_recipe recipe;         /* of the model's weights: frozen under lora and qlora           */
     sp_recipe adapter_recipe; /* of the adapters                                            */
     sp_host host;
+    double product_bytes[SP_N_PRECISIONS]; /* of one kept input of a matrix product            */
     bool has_adapters;
     bool has_experts;
     bool has_latent_attention;
@@ -178,7 +179,7 @@ typedef struct sp_inputs {
     sp_layer_params params[SP_MODEL_MAX_KINDS];
     double adapter_params[SP_MODEL_MAX_KINDS]; /* of one layer, 0 unless the task trains adapters    */
     double embedding_params, head_params;      /* the head's own, final norm included                */
-    double mtp_params;                         /* of one module, its layer apart                     */
+    sp_layer_params mtp_params;                /* of all modules for further tokens, their layers in  */
     sp_layer_bytes bytes[SP_MODEL_MAX_KINDS];
     sp_layer_bytes bytes_kept[SP_MODEL_MAX_KINDS]; /* layers beyond recompute_layers                 */
     double embedding_kept, head_kept, logits;

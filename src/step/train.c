@@ -107,7 +107,8 @@ void sp_train_price(const sp_inputs *in, sp_time *time, sp_network *network, dou
         sp_stage_price(in, &split->classes[i], &stages[i]);
         sum_s += split->classes[i].n_stages * stage->total_s;
         slowest = stage->total_s > stages[slowest].total_s ? i : slowest;
-        const double stage_end_s = stage->total_s + stage->dp_once_s + stage->optimizer_s + stage->offload_once_s;
+        const double stage_end_s =
+            stage->total_s + stage->dp_once_s + stage->optimizer_s + stage->offload_once_s;
         last = stage_end_s > end_s ? i : last;
         end_s = stage_end_s > end_s ? stage_end_s : end_s;
     }

@@ -20,7 +20,7 @@ static sp_layer_work example(uint32_t tp, bool flash)
     made_model gpt;
     make_gpt(&gpt, 512, 8, 2);
     const sp_shape shape = {.sequences = 2, .tokens = 2048, .length = 1024, .context = 512};
-    const sp_sharding sharding = {.tp = tp, .ep = 1, .etp = 1, .sp = tp > 1};
+    const sp_sharding sharding = {.tp = tp, .cp = 1, .ep = 1, .etp = 1, .sp = tp > 1};
     sp_layer_work work;
     sp_graph_layer(&gpt.model, &gpt.model.kinds[0], &shape, &sharding, flash, &work);
     return work;
@@ -31,7 +31,7 @@ static void all_is_kept_without_recomputation(void **state)
     (void)state;
     for (uint32_t t = 1; t <= 8; t *= 2) {
         const sp_layer_work work = example(t, false);
-        const sp_layer_bytes b = sp_mem_layer(&work, SP_RECOMPUTE_NONE);
+        const sp_layer_bytes b = sp_mem_layer(&work, 0, false, 2.0);
         assert_close(b.kept, 34 * SBH / t + 5 * AS2B / t, EXACT);
         assert_true(b.working == work.working_bytes);
     }
@@ -43,8 +43,8 @@ static void selective_recomputation_keeps_34_sbh(void **state)
     (void)state;
     for (uint32_t t = 1; t <= 8; t *= 2) {
         const sp_layer_work scores = example(t, false), flash = example(t, true);
-        const sp_layer_bytes a = sp_mem_layer(&scores, SP_RECOMPUTE_SELECTIVE);
-        const sp_layer_bytes b = sp_mem_layer(&flash, SP_RECOMPUTE_SELECTIVE);
+        const sp_layer_bytes a = sp_mem_layer(&scores, SP_MODULE_CORE, false, 2.0);
+        const sp_layer_bytes b = sp_mem_layer(&flash, SP_MODULE_CORE, false, 2.0);
         assert_close(a.kept, 34 * SBH / t, EXACT);
         assert_close(b.kept, 34 * SBH / t, EXACT);
         assert_close(a.working - scores.working_bytes, 5 * AS2B / t, EXACT);
@@ -57,7 +57,7 @@ static void full_recomputation_keeps_2_sbh(void **state)
     (void)state;
     for (uint32_t t = 1; t <= 8; t *= 2) {
         const sp_layer_work work = example(t, false);
-        const sp_layer_bytes b = sp_mem_layer(&work, SP_RECOMPUTE_FULL);
+        const sp_layer_bytes b = sp_mem_layer(&work, 0, true, 2.0);
         assert_close(b.kept, 2 * SBH / t, EXACT);
         assert_close(b.working - work.working_bytes, 34 * SBH / t + 5 * AS2B / t, 1e-12);
     }
@@ -70,9 +70,9 @@ static void recomputation_trades_kept_bytes_for_working_ones(void **state)
     (void)state;
     for (int flash = 0; flash < 2; flash++) {
         const sp_layer_work work = example(4, flash != 0);
-        const sp_layer_bytes none = sp_mem_layer(&work, SP_RECOMPUTE_NONE);
-        const sp_layer_bytes some = sp_mem_layer(&work, SP_RECOMPUTE_SELECTIVE);
-        const sp_layer_bytes full = sp_mem_layer(&work, SP_RECOMPUTE_FULL);
+        const sp_layer_bytes none = sp_mem_layer(&work, 0, false, 2.0);
+        const sp_layer_bytes some = sp_mem_layer(&work, SP_MODULE_CORE, false, 2.0);
+        const sp_layer_bytes full = sp_mem_layer(&work, 0, true, 2.0);
         assert_true(none.kept > some.kept && some.kept > full.kept);
         assert_true(none.working < some.working && some.working < full.working);
         assert_close(some.kept + some.working, none.kept + none.working, EXACT);

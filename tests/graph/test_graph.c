@@ -16,7 +16,7 @@
 
 #define EXACT 1e-14
 
-static const sp_sharding alone = {.tp = 1, .ep = 1, .etp = 1, .sp = false};
+static const sp_sharding alone = {.tp = 1, .cp = 1, .ep = 1, .etp = 1, .sp = false};
 
 typedef void (*model_law)(const sp_model *model);
 
@@ -87,7 +87,7 @@ static void shards_add_up(const sp_model *model)
         const sp_layer_params whole = sp_graph_layer_params(model, kind, &alone);
         for (uint32_t tp = 1; tp <= kind->attention.kv_heads; tp++) {
             if (kind->attention.kv_heads % tp != 0) continue;
-            const sp_sharding cut = {.tp = tp, .ep = 1, .etp = tp, .sp = true};
+            const sp_sharding cut = {.tp = tp, .cp = 1, .ep = 1, .etp = tp, .sp = true};
             const sp_layer_params rank = sp_graph_layer_params(model, kind, &cut);
             const double twice = (tp - 1) * replicated_params(model, kind);
             assert_close(tp * rank.dense - twice, whole.dense, EXACT);
@@ -107,7 +107,7 @@ static void surplus_ranks_hold_kv_again(const sp_model *model)
 {
     const sp_layer_kind *kind = &model->kinds[0];
     const sp_attention *a = &kind->attention;
-    const sp_sharding cut = {.tp = a->heads, .ep = 1, .etp = 1, .sp = true};
+    const sp_sharding cut = {.tp = a->heads, .cp = 1, .ep = 1, .etp = 1, .sp = true};
     const double tp = a->heads, d = a->head_dim;
     const double head = 2 * d * (model->hidden + (a->qkv_bias ? 1.0 : 0.0)); /* key and value */
     const double twice = (tp - 1) * replicated_params(model, kind) + (tp - a->kv_heads) * head;
@@ -128,7 +128,7 @@ static void expert_shards_add_up_for(const sp_model *model)
         const sp_layer_params whole = sp_graph_layer_params(model, kind, &alone);
         for (uint32_t ep = 1; ep <= kind->ffn.n_experts; ep++) {
             const uint32_t etp = 1u << ep % 4;
-            const sp_sharding cut = {.tp = 1, .ep = ep, .etp = etp, .sp = false};
+            const sp_sharding cut = {.tp = 1, .cp = 1, .ep = ep, .etp = etp, .sp = false};
             const sp_layer_params rank = sp_graph_layer_params(model, kind, &cut);
             assert_close(ep * (double)etp * rank.expert, whole.expert, EXACT);
             assert_true(rank.dense == whole.dense);
@@ -148,7 +148,7 @@ static void tables_are_cut_and_positions_and_the_last_norm_are_not(void **state)
     made_model gpt, llama;
     make_gpt(&gpt, 512, 8, 2);
     make_llama(&llama, 1024, 8, 2, 2816, 2);
-    const sp_sharding four = {.tp = 4, .ep = 1, .etp = 1, .sp = true};
+    const sp_sharding four = {.tp = 4, .cp = 1, .ep = 1, .etp = 1, .sp = true};
     assert_true(sp_graph_embedding_params(&gpt.model, &four) == 51200.0 / 4 * 512 + 4096.0 * 512);
     assert_true(sp_graph_head_params(&gpt.model, &four) == 51200.0 / 4 * 512 + 2 * 512);
     assert_true(sp_graph_embedding_params(&llama.model, &four) == 64000.0 / 4 * 1024);
@@ -205,7 +205,7 @@ static void ranks_share_the_flops_of_a_dense_layer_evenly(void **state)
     const sp_shape shape = causal_shape(2, 2048);
     const sp_layer_work whole = expand_layer(&llama.model, 0, 2, 2048, &alone, true);
     for (uint32_t tp = 2; tp <= 8; tp *= 2) {
-        const sp_sharding cut = {.tp = tp, .ep = 1, .etp = 1, .sp = tp % 4 == 0};
+        const sp_sharding cut = {.tp = tp, .cp = 1, .ep = 1, .etp = 1, .sp = tp % 4 == 0};
         const sp_layer_work rank = expand_layer(&llama.model, 0, 2, 2048, &cut, true);
         assert_close(tp * (attention_flops(&rank) + ffn_flops(&rank)),
                      attention_flops(&whole) + ffn_flops(&whole), EXACT);
@@ -229,7 +229,7 @@ static void gpt_layers_keep_what_korthikanti_et_al_state(void **state)
     make_gpt(&gpt, 1024, 16, 2);
     const double s = 2048, b = 4, h = 1024, a = 16;
     for (uint32_t t = 1; t <= 16; t *= 2) {
-        sp_sharding sharding = {.tp = t, .ep = 1, .etp = 1, .sp = false};
+        sp_sharding sharding = {.tp = t, .cp = 1, .ep = 1, .etp = 1, .sp = false};
         const double scores = 5 * a * s * s * b / t, sums = 4 * a * s * b / t;
         const sp_layer_work tensor = expand_layer(&gpt.model, 0, b, s, &sharding, false);
         assert_close(layer_kept(&tensor), s * b * h * (10 + 24.0 / t) + scores, EXACT);
@@ -238,7 +238,8 @@ static void gpt_layers_keep_what_korthikanti_et_al_state(void **state)
         assert_close(layer_kept(&sequence), 34 * s * b * h / t + scores, EXACT);
         const sp_layer_work flash = expand_layer(&gpt.model, 0, b, s, &sharding, true);
         assert_close(layer_kept(&flash), 34 * s * b * h / t + sums, EXACT);
-        assert_close(layer_kept(&flash) - layer_core(&flash), 34 * s * b * h / t, EXACT);
+        assert_close(layer_kept(&flash) - layer_dropped(&flash, SP_MODULE_CORE), 34 * s * b * h / t,
+                     EXACT);
     }
 }
 
@@ -253,7 +254,7 @@ static void llama_layers_keep_12_h_4_gd_6_f_and_4_a(void **state)
     make_llama(&llama, 4096, 32, 8, 14336, 2);
     const double tokens = 2.0 * 8192, token = 12 * 4096 + 4 * 8 * 128 + 6 * 14336 + 4 * 32;
     for (uint32_t t = 1; t <= 8; t *= 2) {
-        const sp_sharding sharding = {.tp = t, .ep = 1, .etp = 1, .sp = true};
+        const sp_sharding sharding = {.tp = t, .cp = 1, .ep = 1, .etp = 1, .sp = true};
         const sp_layer_work work = expand_layer(&llama.model, 0, 2, 8192, &sharding, true);
         assert_close(layer_kept(&work), tokens * token / t, EXACT);
     }
@@ -265,7 +266,7 @@ static void the_input_of_a_layer_is_two_bytes_a_token_and_channel(void **state)
     (void)state;
     made_model llama;
     make_llama(&llama, 1024, 8, 8, 2816, 2);
-    sp_sharding sharding = {.tp = 4, .ep = 1, .etp = 1, .sp = false};
+    sp_sharding sharding = {.tp = 4, .cp = 1, .ep = 1, .etp = 1, .sp = false};
     assert_true(expand_layer(&llama.model, 0, 2, 2048, &sharding, true).input_bytes ==
                 2.0 * 2 * 2048 * 1024);
     sharding.sp = true;

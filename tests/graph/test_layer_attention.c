@@ -15,7 +15,7 @@
 
 #define EXACT 1e-14
 
-static const sp_sharding alone = {.tp = 1, .ep = 1, .etp = 1, .sp = false};
+static const sp_sharding alone = {.tp = 1, .cp = 1, .ep = 1, .etp = 1, .sp = false};
 
 /* Norm 2 s b h, input of the projections 2, query, key and value 6, input of the output projection
  * 2, dropout mask 1: with the norm 13 s b h. Scores: probabilities 2, mask 1, dropped ones 2. */
@@ -27,7 +27,7 @@ static void gpt_keeps_13_sbh_and_5_as2b(void **state)
     const double b = 3, s = 1024, h = 512, a = 8;
     const sp_layer_work work = expand_layer(&gpt.model, 0, b, s, &alone, false);
     assert_close(attention_kept(&work), 13 * s * b * h + 5 * a * s * s * b, EXACT);
-    assert_close(layer_core(&work), 5 * a * s * s * b, EXACT);
+    assert_close(layer_dropped(&work, SP_MODULE_CORE), 5 * a * s * s * b, EXACT);
 }
 
 /* Of the 13 s b h the norm, the input of the projections and the dropout mask, 5, lie outside of
@@ -38,7 +38,7 @@ static void tensor_parallelism_cuts_8_of_the_13_sbh(void **state)
     made_model gpt;
     make_gpt(&gpt, 512, 8, 2);
     const double b = 3, s = 1024, h = 512, a = 8, t = 4;
-    sp_sharding sharding = {.tp = 4, .ep = 1, .etp = 1, .sp = false};
+    sp_sharding sharding = {.tp = 4, .cp = 1, .ep = 1, .etp = 1, .sp = false};
     sp_layer_work work = expand_layer(&gpt.model, 0, b, s, &sharding, false);
     assert_close(attention_kept(&work), s * b * h * (5 + 8 / t) + 5 * a * s * s * b / t, EXACT);
     sharding.sp = true;
@@ -55,7 +55,7 @@ static void flash_attention_keeps_4_bytes_a_token_and_head(void **state)
     const double b = 3, s = 1024, h = 512, a = 8;
     const sp_layer_work work = expand_layer(&gpt.model, 0, b, s, &alone, true);
     assert_close(attention_kept(&work), 13 * s * b * h + 4 * a * s * b, EXACT);
-    assert_close(layer_core(&work), 4 * a * s * b, EXACT);
+    assert_close(layer_dropped(&work, SP_MODULE_CORE), 4 * a * s * b, EXACT);
 }
 
 /* Norm 2 h, input 2 h, query 2 h, output 2 h, key and value 2 g d each, no dropout. */
@@ -129,7 +129,7 @@ static void key_value_heads_fewer_than_ranks_are_replicated(void **state)
     (void)state;
     made_model llama;
     make_llama(&llama, 1024, 8, 2, 0, 1);
-    const sp_sharding eight = {.tp = 8, .ep = 1, .etp = 1, .sp = true};
+    const sp_sharding eight = {.tp = 8, .cp = 1, .ep = 1, .etp = 1, .sp = true};
     const sp_layer_params p = sp_graph_layer_params(&llama.model, &llama.model.kinds[0], &eight);
     assert_true(p.dense == 1024.0 * 128 + 2.0 * 1024 * 128 + 128.0 * 1024 + 2 * 1024);
     const sp_layer_work work = expand_layer(&llama.model, 0, 1, 2048, &eight, true);
@@ -166,7 +166,7 @@ static void the_block_exchanges_activations_over_tp_alone(void **state)
     made_model llama;
     make_llama(&llama, 1024, 8, 2, 2816, 1);
     for (uint32_t tp = 1; tp <= 8; tp *= 2) {
-        const sp_sharding sharding = {.tp = tp, .ep = 1, .etp = 1, .sp = tp > 1};
+        const sp_sharding sharding = {.tp = tp, .cp = 1, .ep = 1, .etp = 1, .sp = tp > 1};
         const sp_layer_work work = expand_layer(&llama.model, 0, 2, 2048, &sharding, true);
         assert_true(work.attention.tp_exchange);
         assert_true(work.attention.ep_bytes == 0.0 && work.attention.etp_bytes == 0.0);

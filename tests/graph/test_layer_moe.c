@@ -13,7 +13,7 @@
 
 #define EXACT 1e-14
 
-static const sp_sharding alone = {.tp = 1, .ep = 1, .etp = 1, .sp = false};
+static const sp_sharding alone = {.tp = 1, .cp = 1, .ep = 1, .etp = 1, .sp = false};
 
 /* h = 1024, f = 512, E = 16, k = 2, b s = 2 * 2048 tokens. */
 static void make_example(made_model *moe)
@@ -41,7 +41,7 @@ static void expert_parallelism_moves_tokens_and_not_work(void **state)
     make_example(&moe);
     const sp_layer_work one = expand_layer(&moe.model, 0, 2, 2048, &alone, true);
     for (uint32_t ep = 2; ep <= 16; ep *= 2) {
-        const sp_sharding spread = {.tp = 1, .ep = ep, .etp = 1, .sp = false};
+        const sp_sharding spread = {.tp = 1, .cp = 1, .ep = ep, .etp = 1, .sp = false};
         const sp_layer_work work = expand_layer(&moe.model, 0, 2, 2048, &spread, true);
         const sp_op *up = find_op(&work, "expert_up");
         assert_int_equal(up->class, SP_OP_GROUPED);
@@ -59,7 +59,7 @@ static void tensor_parallel_ranks_share_the_work(void **state)
     (void)state;
     made_model moe;
     make_example(&moe);
-    const sp_sharding four = {.tp = 4, .ep = 8, .etp = 4, .sp = true};
+    const sp_sharding four = {.tp = 4, .cp = 1, .ep = 8, .etp = 4, .sp = true};
     const sp_layer_work one = expand_layer(&moe.model, 0, 2, 2048, &alone, true);
     const sp_layer_work cut = expand_layer(&moe.model, 0, 2, 2048, &four, true);
     assert_close(4 * ffn_flops(&cut), ffn_flops(&one), EXACT);
@@ -85,7 +85,7 @@ static void cut_experts_keep_gathered_inputs_whole(void **state)
     (void)state;
     made_model moe;
     make_example(&moe);
-    const sp_sharding four = {.tp = 4, .ep = 8, .etp = 4, .sp = true};
+    const sp_sharding four = {.tp = 4, .cp = 1, .ep = 8, .etp = 4, .sp = true};
     const double tokens = 2.0 * 2048, copies = 2 * tokens;
     const sp_layer_work work = expand_layer(&moe.model, 0, 2, 2048, &four, true);
     assert_close(ffn_kept(&work),
@@ -98,7 +98,7 @@ static void a_rank_sends_its_tokens_once_an_expert_met(void **state)
     (void)state;
     made_model moe;
     make_example(&moe);
-    const sp_sharding four = {.tp = 4, .ep = 8, .etp = 4, .sp = true};
+    const sp_sharding four = {.tp = 4, .cp = 1, .ep = 8, .etp = 4, .sp = true};
     const sp_layer_work work = expand_layer(&moe.model, 0, 2, 2048, &four, true);
     assert_true(work.ffn.ep_bytes == 2.0 * 1024 * (4096 / 4.0) * 2);
     assert_true(work.ffn.etp_bytes == 4 * work.ffn.ep_bytes);
@@ -115,7 +115,7 @@ static void parameters_by_hand(void **state)
     const sp_layer_params whole = sp_graph_layer_params(&moe.model, &moe.model.kinds[0], &alone);
     assert_true(whole.dense == 1024.0 * 16 + 1024);
     assert_true(whole.expert == 16 * 3.0 * 1024 * 512);
-    const sp_sharding spread = {.tp = 2, .ep = 8, .etp = 2, .sp = true};
+    const sp_sharding spread = {.tp = 2, .cp = 1, .ep = 8, .etp = 2, .sp = true};
     const sp_layer_params rank = sp_graph_layer_params(&moe.model, &moe.model.kinds[0], &spread);
     assert_true(rank.dense == whole.dense); /* router and norm are whole everywhere */
     assert_true(rank.expert == 2 * 3.0 * 1024 * 512 / 2);
@@ -131,7 +131,7 @@ static void a_shared_expert_is_a_dense_block_without_norm(void **state)
     make_example(&with);
     with.model.kinds[0].ffn.shared_ffn = 768;
     const double tokens = 2.0 * 2048;
-    const sp_sharding two = {.tp = 2, .ep = 8, .etp = 2, .sp = true};
+    const sp_sharding two = {.tp = 2, .cp = 1, .ep = 8, .etp = 2, .sp = true};
     const sp_layer_work a = expand_layer(&moe.model, 0, 2, 2048, &two, true);
     const sp_layer_work b = expand_layer(&with.model, 0, 2, 2048, &two, true);
     assert_close(ffn_flops(&b) - ffn_flops(&a), tokens * 6 * 1024 * 768 / 2, 1e-12);
