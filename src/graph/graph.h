@@ -83,12 +83,11 @@ typedef struct sp_layer_params {
 } sp_layer_params;
 
 typedef struct sp_layer_work {
-    uint32_t n_ops;
+    uint32_t n_ops, n_tensors;
+    uint32_t n_attention_ops,
+        n_attention_tensors; /* the first ones belong to the attention block */
     sp_op ops[SP_MAX_OPS];
-    uint32_t n_attention_ops; /* the first ones belong to the attention block                     */
-    uint32_t n_tensors;
     sp_tensor tensors[SP_MAX_TENSORS];
-    uint32_t n_attention_tensors; /* likewise                                                     */
     sp_block_comm attention, ffn;
     double gradient_bytes; /* inside the block that holds most of them, while it runs backwards */
     double working_bytes;  /* live beside the kept bytes while the layer runs, with the above     */

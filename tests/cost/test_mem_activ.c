@@ -63,6 +63,37 @@ static void full_recomputation_keeps_2_sbh(void **state)
     }
 }
 
+/* The dense block, 16 of the 34 s b h: input and output of GeLU. */
+static void a_module_gives_back_its_own_bytes_while_others_wait(void **state)
+{
+    (void)state;
+    const sp_layer_work work = example(1, true);
+    const double sums = 4 * 8.0 * 2048; /* log-sum-exp, 4 a s b */
+    const sp_layer_bytes ffn = sp_mem_layer(&work, SP_MODULE_FFN, false, 2.0);
+    assert_close(ffn.kept, 18 * SBH + sums, EXACT);
+    assert_close(ffn.working - work.working_bytes, 16 * SBH, 1e-12);
+    /* Norms 4, GeLU's output 8; of the latter the dense block has a share. */
+    const uint32_t two = SP_MODULE_NORM | SP_MODULE_ACTIVATION;
+    assert_close(sp_mem_layer(&work, two, false, 2.0).kept, 22 * SBH + sums, EXACT);
+    assert_close(sp_mem_layer(&work, two | SP_MODULE_FFN, false, 2.0).kept, 14 * SBH + sums, EXACT);
+}
+
+/* Inputs of products are 14 of the 34: of the projections 2, the output projection 2, the first
+ * matrix 2, the second 8. With one byte an element 7 are left. */
+static void inputs_of_products_are_kept_in_their_format(void **state)
+{
+    (void)state;
+    const sp_layer_work work = example(1, false);
+    const double scores = 5 * AS2B;
+    assert_close(sp_mem_layer(&work, 0, false, 1.0).kept, 27 * SBH + scores, EXACT);
+    /* What is computed again is in that format too: 8 + 8 / 2. */
+    const sp_layer_bytes ffn = sp_mem_layer(&work, SP_MODULE_FFN, false, 1.0);
+    assert_close(ffn.kept, 15 * SBH + scores, EXACT);
+    assert_close(ffn.working - work.working_bytes, 12 * SBH, 1e-12);
+    /* The input of a layer is that of a norm, and no product's. */
+    assert_close(sp_mem_layer(&work, 0, true, 1.0).kept, 2 * SBH, EXACT);
+}
+
 /* With two or more layers in flight more recomputation keeps less; a single layer peaks the same.
  */
 static void recomputation_trades_kept_bytes_for_working_ones(void **state)
@@ -93,6 +124,8 @@ int main(void)
         cmocka_unit_test(all_is_kept_without_recomputation),
         cmocka_unit_test(selective_recomputation_keeps_34_sbh),
         cmocka_unit_test(full_recomputation_keeps_2_sbh),
+        cmocka_unit_test(a_module_gives_back_its_own_bytes_while_others_wait),
+        cmocka_unit_test(inputs_of_products_are_kept_in_their_format),
         cmocka_unit_test(recomputation_trades_kept_bytes_for_working_ones),
         cmocka_unit_test(logits_take_8_bytes_each),
     };

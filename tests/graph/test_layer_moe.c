@@ -142,6 +142,40 @@ static void a_shared_expert_is_a_dense_block_without_norm(void **state)
                 3.0 * 1024 * 768 / 2);
 }
 
+/* Outputs of both norms 2 x 2 h a token; output of SwiGLU 2 f a copy, 2 f_s a token of the shared
+ * expert. There is no dense block. Inputs of products: of the projections 2 h and 2 h, of the
+ * experts 2 h and 2 f a copy, of the shared down matrix 2 f_s; the router is none of them. */
+static void modules_by_hand(void **state)
+{
+    (void)state;
+    made_model moe;
+    make_example(&moe);
+    moe.model.kinds[0].ffn.shared_ffn = 768;
+    const double tokens = 2.0 * 2048, copies = 2 * tokens, h = 1024, f = 512, shared = 768;
+    const sp_layer_work work = expand_layer(&moe.model, 0, 2, 2048, &alone, true);
+    const double activations = copies * 2 * f + tokens * 2 * shared;
+    assert_close(layer_dropped(&work, SP_MODULE_NORM), tokens * 4 * h, EXACT);
+    assert_close(layer_dropped(&work, SP_MODULE_ACTIVATION), activations, EXACT);
+    assert_close(layer_dropped(&work, SP_MODULE_STREAMS), tokens * 4 * h + activations, EXACT);
+    assert_true(layer_dropped(&work, SP_MODULE_FFN) == 0.0);
+    assert_close(product_inputs(&work), tokens * (4 * h + 2 * shared) + copies * (2 * h + 2 * f),
+                 EXACT);
+}
+
+/* Biases: 16 on the router; each expert 2 * 512 inside, cut by etp, and 1024 outside, whole. */
+static void biases_of_router_and_experts_by_hand(void **state)
+{
+    (void)state;
+    made_model moe;
+    make_example(&moe);
+    moe.model.kinds[0].attention = (sp_attention){0};
+    moe.model.kinds[0].ffn.router_bias = moe.model.kinds[0].ffn.expert_bias = true;
+    const sp_sharding spread = {.tp = 2, .cp = 1, .ep = 8, .etp = 2, .sp = true};
+    const sp_layer_params rank = sp_graph_layer_params(&moe.model, &moe.model.kinds[0], &spread);
+    assert_true(rank.dense == 1024.0 * 16 + 16 + 1024);
+    assert_true(rank.expert == 2 * (3.0 * 1024 * 512 / 2 + 512 + 1024));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +186,8 @@ int main(void)
         cmocka_unit_test(cut_experts_keep_gathered_inputs_whole),
         cmocka_unit_test(a_rank_sends_its_tokens_once_an_expert_met),
         cmocka_unit_test(parameters_by_hand),
+        cmocka_unit_test(modules_by_hand),
+        cmocka_unit_test(biases_of_router_and_experts_by_hand),
         cmocka_unit_test(a_shared_expert_is_a_dense_block_without_norm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
