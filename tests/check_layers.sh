@@ -98,6 +98,7 @@ check_finished() {
 complaints=$(
     check_includes
     check_alone 'mpi\.h'
+    check_alone 'hwloc\.h'
     check_alone 'omp\.h'
     check_jansson
     check_licence

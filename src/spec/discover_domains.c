@@ -59,7 +59,7 @@ uint32_t sp_domains_common(const sp_domains *domains, const char *what, sp_notes
             largest = size[i] > largest ? size[i] : largest;
         }
     }
-    if (smallest != largest) {
+    if (smallest != largest && notes != NULL) {
         sp_notes_add(notes, "%s join %u to %u GPUs of a node; domains of %u count", what, smallest,
                      largest, (uint32_t)common);
     }

@@ -177,7 +177,7 @@ static sp_status check_symmetry(const matrix *m, sp_error *err)
     return SP_OK;
 }
 
-static uint32_t joined_by(const matrix *m, distance furthest, const char *what, sp_notes *notes)
+static sp_domains joined_by(const matrix *m, distance furthest)
 {
     sp_domains domains = sp_domains_of(m->n_gpus);
     for (uint32_t a = 0; a < m->n_gpus; a++) {
@@ -187,7 +187,7 @@ static uint32_t joined_by(const matrix *m, distance furthest, const char *what, 
             }
         }
     }
-    return sp_domains_common(&domains, what, notes);
+    return domains;
 }
 
 /* Ports behind a PCIe switch with a GPU carry its traffic; others (storage, management) only where
@@ -217,8 +217,12 @@ static sp_status read_matrix(matrix *m, char *text, sp_machine *machine, sp_note
     SP_TRY(read_lines(m, text, err));
     SP_TRY(check_symmetry(m, err));
     machine->node_gpus = m->n_gpus;
-    machine->nvlink_gpus = joined_by(m, NVLINK, "NVLink", notes);
-    machine->switch_gpus = joined_by(m, SWITCH, "PCIe switches", notes);
+    const sp_domains nvlink = joined_by(m, NVLINK);
+    const sp_domains switches = joined_by(m, SWITCH);
+    machine->nvlink_gpus = sp_domains_common(&nvlink, "NVLinks", notes);
+    machine->switch_gpus =
+        sp_domains_common(&switches, "NVLinks and PCIe switches",
+                          memcmp(&nvlink, &switches, sizeof nvlink) == 0 ? NULL : notes);
     machine->network_ports = count_ports(m, notes);
     return SP_OK;
 }

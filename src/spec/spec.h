@@ -150,7 +150,8 @@ typedef struct sp_domains {
 } sp_domains;
 sp_domains sp_domains_of(uint32_t n);
 void sp_domains_join(sp_domains *domains, uint32_t a, uint32_t b);
-/* The largest size into which every domain can be cut; says so when they differ. */
+/* The largest size into which every domain can be cut; says so when they differ, unless notes is
+ * NULL. */
 uint32_t sp_domains_common(const sp_domains *domains, const char *what, sp_notes *notes);
 
 /* Each reads one kind of file. */
@@ -162,6 +163,31 @@ sp_status sp_machine_read_hwloc(struct sp_arena *arena, const char *file, sp_mac
 sp_status sp_machine_read_sinfo(struct sp_arena *arena, const char *file, const char *home,
                                 const sp_gpu *gpu, sp_machine *machine, sp_notes *notes,
                                 sp_error *err);
+/* GPUs of one kind in one node, as a row of sinfo has them. */
+typedef struct sp_node_record {
+    const char *host;
+    uint32_t kind, gpus;
+    bool usable;
+} sp_node_record;
+
+#define SP_NODE_MAX_KINDS 16
+#define SP_NODE_MAX_HOSTS 131072 /* in one row */
+/* A table of sinfo while it is read. */
+typedef struct sp_node_table {
+    struct sp_arena *arena;
+    const char *file;
+    int line;
+    size_t n_columns, host_column, state_column, gres_column; /* n_columns = no such column      */
+    const char *kinds[SP_NODE_MAX_KINDS];                     /* "" = GRES names none            */
+    uint32_t n_kinds;
+    sp_node_record *records;
+    size_t n_records;
+    const char **hosts; /* of one row */
+    sp_error *err;
+} sp_node_table;
+/* Fills the records with those of the text, which it takes apart. */
+sp_status sp_node_table_read(sp_node_table *table, char *text);
+
 /* Appends the hosts of "gpu[01-03,7],login1" to *hosts. */
 sp_status sp_hosts_expand(struct sp_arena *arena, const char *text, const char **hosts,
                           size_t capacity, size_t *n, sp_error *err);
