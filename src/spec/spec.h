@@ -102,8 +102,13 @@ typedef struct sp_node {
     sp_level levels[SP_CLUSTER_MAX_LEVELS];
     const char *network_link;
     uint32_t network_ports;
-    double host_memory_bytes, host_link_bytes_per_s;
+    double host_memory_bytes, host_link_bytes_per_s; /* of all of it; of one GPU               */
+    double host_memory_bytes_per_s, nvme_bytes, nvme_bytes_per_s; /* of all of it; 0 = not known  */
 } sp_node;
+
+
+/* Gives a cluster the host of the node, in proportion to the GPUs of the cluster's own nodes. */
+void sp_node_lend_host(const sp_node *node, sp_cluster *cluster);
 
 sp_status sp_node_find(struct sp_arena *arena, const char *home, const char *name,
                        const sp_node **node, sp_error *err);
@@ -117,6 +122,75 @@ sp_status sp_topology_build(struct sp_arena *arena, const char *home, const char
                             const sp_cluster **cluster, sp_error *err);
 /* The last level holds every GPU; the count it stated becomes max_gpus. */
 void sp_cluster_close(sp_cluster *cluster);
+
+/* ---- a cluster from saved output: discover.c, discover_smi.c, discover_hwloc.c, discover_sinfo.c -- */
+/* What a file says about a machine, or two files together; "" and 0 where they are silent. */
+typedef struct sp_machine {
+    const char *gpu;          /* as the file names it                                              */
+    uint32_t node_gpus;       /* GPUs in one node                                                  */
+    uint32_t nvlink_gpus;     /* GPUs that NVLink is sure to join; 1 = it joins none               */
+    uint32_t switch_gpus;     /* ... NVLink or PCIe switches                                       */
+    uint32_t network_ports;   /* of one node                                                       */
+    uint32_t nodes;           /* usable ones                                                       */
+    double host_memory_bytes; /* of one node                                                       */
+} sp_machine;
+
+/* Sentences for the reader, joined by "; ". */
+typedef struct sp_notes {
+    struct sp_arena *arena;
+    const char *text; /* NULL when memory ran out */
+} sp_notes;
+void sp_notes_add(sp_notes *notes, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define SP_DOMAIN_MAX 256 /* GPUs of one node whose links are looked at */
+/* Joins of pairs of GPUs: a domain is what can reach each other. */
+typedef struct sp_domains {
+    uint32_t n;
+    uint16_t root[SP_DOMAIN_MAX];
+} sp_domains;
+sp_domains sp_domains_of(uint32_t n);
+void sp_domains_join(sp_domains *domains, uint32_t a, uint32_t b);
+/* The largest size into which every domain can be cut; says so when they differ, unless notes is
+ * NULL. */
+uint32_t sp_domains_common(const sp_domains *domains, const char *what, sp_notes *notes);
+
+/* Each reads one kind of file. */
+sp_status sp_machine_read_smi(struct sp_arena *arena, const char *file, sp_machine *machine,
+                              sp_notes *notes, sp_error *err);
+sp_status sp_machine_read_hwloc(struct sp_arena *arena, const char *file, sp_machine *machine,
+                                sp_notes *notes, sp_error *err);
+/* `gpu` says which kind is meant where nodes have several; NULL = there must be one. */
+sp_status sp_machine_read_sinfo(struct sp_arena *arena, const char *file, const char *home,
+                                const sp_gpu *gpu, sp_machine *machine, sp_notes *notes,
+                                sp_error *err);
+/* GPUs of one kind in one node, as a row of sinfo has them. */
+typedef struct sp_node_record {
+    const char *host;
+    uint32_t kind, gpus;
+    bool usable;
+} sp_node_record;
+
+#define SP_NODE_MAX_KINDS 16
+#define SP_NODE_MAX_HOSTS 131072 /* in one row */
+/* A table of sinfo while it is read. */
+typedef struct sp_node_table {
+    struct sp_arena *arena;
+    const char *file;
+    int line;
+    size_t n_columns, host_column, state_column, gres_column; /* n_columns = no such column      */
+    const char *kinds[SP_NODE_MAX_KINDS];                     /* "" = GRES names none            */
+    uint32_t n_kinds;
+    sp_node_record *records;
+    size_t n_records;
+    const char **hosts; /* of one row */
+    sp_error *err;
+} sp_node_table;
+/* Fills the records with those of the text, which it takes apart. */
+sp_status sp_node_table_read(sp_node_table *table, char *text);
+
+/* Appends the hosts of "gpu[01-03,7],login1" to *hosts. */
+sp_status sp_hosts_expand(struct sp_arena *arena, const char *text, const char **hosts,
+                          size_t capacity, size_t *n, sp_error *err);
 
 /* ---- models: model*.c, parameters.c ------------------------------------------------------------ */
 /* Upper ends of what a file may state: far above any model, so that a slip of the keyboard is named
