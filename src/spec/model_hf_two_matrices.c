@@ -68,15 +68,29 @@ static sp_status check_embedding_width(const sp_model *model, const sp_json *roo
     return sp_fail_range(err, "%u", (unsigned)model->hidden);
 }
 
-/* Without it (opt-350m), the norms stand behind the blocks and there is none at the end. */
-static sp_status check_norm_first(const sp_json *root, sp_error *err)
+/* Otherwise the norms stand behind the blocks, have no weights, or there is none at the end. */
+static sp_status check_norms(const sp_json *root, sp_error *err)
 {
-    static const char key[] = "do_layer_norm_before";
-    bool before = true;
-    SP_TRY(sp_json_bool_or(root, key, true, &before, err));
-    if (before) return SP_OK;
-    const sp_json value = sp_json_get(root, key);
-    return sp_json_fail(&value, err, SP_E_NOT_YET, "an opt with its norms behind the blocks");
+    static const struct {
+        const char *key;
+        bool wanted;
+    } switches[] = {
+        {"do_layer_norm_before",          true },
+        {"layer_norm_elementwise_affine", true },
+        {"_remove_final_layer_norm",      false},
+    };
+    for (size_t i = 0; i < sizeof switches / sizeof switches[0]; i++) {
+        const bool wanted = switches[i].wanted;
+        bool stated = wanted;
+        SP_TRY(sp_json_bool_or(root, switches[i].key, wanted, &stated, err));
+        if (stated == wanted) continue;
+        const sp_json value = sp_json_get(root, switches[i].key);
+        sp_json_fail(&value, err, SP_E_NOT_YET,
+                     "an opt with other norms than two in each layer "
+                     "and one at the end");
+        return sp_fail_range(err, wanted ? "true" : "false");
+    }
+    return SP_OK;
 }
 
 static sp_status read_opt_sizes(sp_model_build *build, const sp_json *root, sp_error *err)
@@ -88,7 +102,7 @@ static sp_status read_opt_sizes(sp_model_build *build, const sp_json *root, sp_e
     m->positions = m->max_context + OPT_POSITION_OFFSET;
     m->layer_norm = true;
     SP_TRY(check_embedding_width(m, root, err));
-    return check_norm_first(root, err);
+    return check_norms(root, err);
 }
 
 static sp_status read_opt(sp_model_build *build, const sp_json *root, sp_error *err)
@@ -108,18 +122,35 @@ static sp_status read_opt(sp_model_build *build, const sp_json *root, sp_error *
     return sp_model_set_one_kind(build, err);
 }
 
+/* Of the attention of an mpt, only norms on queries and keys would change shapes. */
+static sp_status check_attn_config(const sp_json *root, sp_error *err)
+{
+    static const char key[] = "qk_ln";
+    const sp_json config = sp_json_get(root, "attn_config");
+    bool norm = false;
+    if (!sp_json_is_object(&config)) return SP_OK;
+    SP_TRY(sp_json_bool_or(&config, key, false, &norm, err));
+    if (!norm) return SP_OK;
+    const sp_json value = sp_json_get(&config, key);
+    return sp_json_fail(&value, err, SP_E_NOT_YET, "an mpt with norms on queries and keys");
+}
+
 /* LayerNorm without a bias has the shapes of RMSNorm; positions are slopes, not parameters. */
 static sp_status read_mpt(sp_model_build *build, const sp_json *root, sp_error *err)
 {
     sp_model *const m = &build->model;
     sp_ffn *const ffn = &m->kinds[0].ffn;
+    uint32_t ratio = 0;
     SP_TRY(sp_json_u32(root, "vocab_size", 1, SP_MODEL_MAX_WIDTH, &m->vocab, err));
     SP_TRY(sp_json_u32(root, "d_model", 1, SP_MODEL_MAX_HIDDEN, &m->hidden, err));
     SP_TRY(sp_json_u32(root, "n_layers", 1, SP_MODEL_MAX_LAYERS, &m->n_layers, err));
     SP_TRY(sp_json_u32_or(root, "max_seq_len", 1, SP_MODEL_MAX_CONTEXT, 0, &m->max_context, err));
     SP_TRY(sp_hf_bool(build, root, "tie_word_embeddings", true, &m->tied_embeddings, err));
     SP_TRY(sp_hf_read_heads(build, root, "n_heads", &m->kinds[0].attention, err));
-    ffn->ffn = MPT_FFN_RATIO * m->hidden;
+    SP_TRY(check_attn_config(root, err));
+    SP_TRY(sp_json_u32_or(root, "expansion_ratio", MPT_FFN_RATIO, MPT_FFN_RATIO, MPT_FFN_RATIO,
+                          &ratio, err));
+    ffn->ffn = ratio * m->hidden;
     return sp_model_set_one_kind(build, err);
 }
 
@@ -142,10 +173,21 @@ static const char *const opt_keys[] = {COMMON_KEYS,
                                        "attention_dropout",
                                        "word_embed_proj_dim",
                                        "do_layer_norm_before",
+                                       "layer_norm_elementwise_affine",
+                                       "_remove_final_layer_norm",
                                        NULL};
-static const char *const mpt_keys[] = {
-    "model_type",  "vocab_size",          "d_model", "n_layers", "n_heads",
-    "max_seq_len", "tie_word_embeddings", NULL};
+static const char *const mpt_keys[] = {"model_type",
+                                       "vocab_size",
+                                       "d_model",
+                                       "n_layers",
+                                       "n_heads",
+                                       "max_seq_len",
+                                       "tie_word_embeddings",
+                                       "expansion_ratio",
+                                       "attn_config",
+                                       "learned_pos_emb",
+                                       "no_bias",
+                                       NULL};
 
 const sp_model_type sp_model_type_starcoder2 = {"starcoder2", starcoder2_keys, read_starcoder2};
 const sp_model_type sp_model_type_gpt_neox = {"gpt_neox", gpt_neox_keys, read_gpt_neox};

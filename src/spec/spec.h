@@ -159,6 +159,11 @@ sp_status sp_model_read_hf(sp_model_build *build, const sp_json *root, sp_error 
 
 /* model_own.c: a file in our schema. */
 sp_status sp_model_read_own(sp_model_build *build, const sp_json *root, sp_error *err);
+/* "source" and "date" of a group of figures */
+sp_status sp_model_own_read_origin(const sp_json *group, const char **source, const char **date,
+                                   sp_error *err);
+/* model_own_kinds.c: "kinds" */
+sp_status sp_model_own_read_kinds(sp_model *model, const sp_json *root, sp_error *err);
 
 /* model_build.c */
 /* Adds a sentence to the assumptions. */
