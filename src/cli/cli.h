@@ -46,12 +46,13 @@ typedef enum sp_flag_group {
 
 /* Which commands take a flag. */
 enum {
-    SP_TAKES_QUESTION = 1, /* train, run, estimate, compare */
-    SP_TAKES_SEARCH = 2,   /* train, run                    */
-    SP_TAKES_PLAN = 4,     /* estimate, compare             */
-    SP_TAKES_OUTPUT = 8,   /* all                           */
-    SP_TAKES_PLANS = 16,   /* estimate: many at once        */
-    SP_TAKES_BASELINE = 32 /* train, run, estimate          */
+    SP_TAKES_QUESTION = 1,  /* train, run, estimate, compare */
+    SP_TAKES_SEARCH = 2,    /* train, run                    */
+    SP_TAKES_PLAN = 4,      /* estimate, compare             */
+    SP_TAKES_OUTPUT = 8,    /* all                           */
+    SP_TAKES_PLANS = 16,    /* estimate: many at once        */
+    SP_TAKES_BASELINE = 32, /* train, run, estimate          */
+    SP_TAKES_RESULT = 64    /* train: the question as an answer holds it */
 };
 
 typedef struct sp_flag {
@@ -213,6 +214,7 @@ typedef struct sp_command {
 #undef SP_COMMAND
 #undef SP_COMMAND_LATER
 
+/* file is NULL when flags or --result make the question. */
 sp_exit sp_train(const sp_context *context, const char *file);
 
 /* ---- help.c, home.c, show_config.c, cli.c ---------------------------------------------------- */

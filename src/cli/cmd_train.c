@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `shardplan train`: searches the space of a question and shows the best plans. */
-#include "cli/cli.h"
+#include "cli/plan_list.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -168,16 +168,12 @@ static sp_exit answer(const sp_context *context)
     return code;
 }
 
-/* file is NULL when flags alone make the question. */
 sp_exit sp_train(const sp_context *context, const char *file)
 {
     sp_error err = {0};
     sp_context with_file = *context;
     sp_catch_signals();
-    if (file != NULL && (sp_settings_read_job(context->settings, file, &err) != SP_OK ||
-                         sp_run_read(context->settings, &with_file.run, &err) != SP_OK)) {
-        return sp_cli_fail(context, &err);
-    }
+    if (sp_plan_read_files(&with_file, file, &err) != SP_OK) return sp_cli_fail(context, &err);
     if (!with_file.run.show_config) return answer(&with_file);
     sp_text text = {0};
     sp_show_config(context->settings, sp_command_train.takes, &text);
@@ -202,10 +198,10 @@ const sp_command sp_command_train = {
         "  shardplan train --model llama-3.1-70b --cluster dgx-h100 --gpus 64 --seq-len 8k "
         "--global-batch 128\n"
         "  shardplan train jobs/gpt3-175b-512xa100.json --set pp=8 --where 'memory.peak<=70GiB'\n"
-        "  shardplan train jobs/llama-3.1-70b-64xh100.json --baseline tp=8,pp=4,recompute=full "
-        "--measured step_s=19.2\n"
+        "  shardplan train jobs/llama-3.1-70b-64xh100.json --baseline tp=8,pp=4,recompute=full\n"
         "  shardplan train --json -o result.json jobs/llama-3.1-70b-64xh100.json\n",
-    .takes = SP_TAKES_QUESTION | SP_TAKES_SEARCH | SP_TAKES_BASELINE | SP_TAKES_OUTPUT,
+    .takes =
+        SP_TAKES_QUESTION | SP_TAKES_SEARCH | SP_TAKES_BASELINE | SP_TAKES_RESULT | SP_TAKES_OUTPUT,
     .max_words = 1,
     .run = run,
 };

@@ -12,6 +12,7 @@
 #define E SP_TAKES_PLAN
 #define M SP_TAKES_PLANS
 #define B SP_TAKES_BASELINE
+#define R SP_TAKES_RESULT
 #define A SP_TAKES_OUTPUT
 
 /* clang-format off */

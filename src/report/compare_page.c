@@ -51,15 +51,13 @@ static void add_order(const sp_problem *problem, const sp_priced *a, const sp_pr
 {
     struct sp_text words = {0};
     sp_compare_words(a, b, &words);
-    if (a->priced && b->priced) {
-        const double p = sp_faster_probability(a->estimate.time.step_s, b->estimate.time.step_s,
-                                               problem->profile->rank_error_ratio);
-        sp_text_printf(&words, " P(A faster than B) is %s.", sp_word_chance(p).text);
-    }
     sp_text_add(out, "\n");
-    sp_text_wrap(out, words.length > 0 ? words.data : "", 100, 0);
-    out->failed = out->failed || words.failed;
+    add_wrapped(out, "", &words, "");
     sp_text_fini(&words);
+    if (!a->priced || !b->priced) return;
+    const double p = sp_faster_probability(a->estimate.time.step_s, b->estimate.time.step_s,
+                                           problem->profile->rank_error_ratio);
+    sp_text_printf(out, "P(A faster than B): %s\n", sp_word_chance(p).text);
 }
 
 /* ---- the figures ---- */
@@ -90,8 +88,9 @@ static void set_difference(sp_grid *grid, const char *unit, double a, double b)
     (void)snprintf(text, sizeof text, "%s%s", b > a ? "+" : b < a ? "-" : "", size.text);
     sp_grid_set(grid, DIFFERENCE, text);
     if (a == 0.0) return;
-    (void)snprintf(text, sizeof text, "%+.1f %%", 100.0 * (b - a) / fabs(a));
-    sp_grid_set(grid, RELATIVE, a == b ? "0.0 %" : text);
+    const double percent = 100.0 * (b - a) / fabs(a);
+    (void)snprintf(text, sizeof text, "%+.1f %%", percent);
+    sp_grid_set(grid, RELATIVE, fabs(percent) < 0.05 ? "0.0 %" : text);
 }
 
 /* A plan that cannot be built has no figures; figures that are nothing for both are left out. */

@@ -54,6 +54,16 @@ static void add_setting_words(struct sp_text *legend, const sp_row *rows, uint32
     }
 }
 
+static void add_baseline_words(const sp_baseline *baseline, struct sp_text *legend)
+{
+    if (baseline == NULL) return;
+    if (baseline->measured_step_s > 0.0) {
+        sp_text_add(legend, "site s: step times the site factor; ");
+    }
+    sp_text_add(legend, "speed-up: step of the baseline over that of the plan; P(faster): chance "
+                        "that the plan is faster than the baseline; ");
+}
+
 static void add_legend(const sp_problem *problem, const sp_row *rows, uint32_t n_rows,
                        const sp_report_options *o, struct sp_text *out)
 {
@@ -67,11 +77,7 @@ static void add_legend(const sp_problem *problem, const sp_row *rows, uint32_t n
     sp_text_add(&legend, "; MFU: model FLOPs over the bf16 peak; net: exposed communication over "
                          "the layers' time; bub: waiting for other stages; ");
     if (o->by_layout) sp_text_add(&legend, "plans: feasible variants; ");
-    if (o->baseline != NULL) {
-        sp_text_add(&legend,
-                    "speed-up: step of the baseline over that of the plan; P(faster): chance "
-                    "that the plan is faster than the baseline; ");
-    }
+    add_baseline_words(o->baseline, &legend);
     sp_text_add(&legend, "=: within the error of the fastest; *: on the Pareto front");
     sp_text_wrap(&wrapped, legend.length > 0 ? legend.data : "", o->width, 0);
     sp_tone_add(out, o->color, SP_TONE_FAINT, wrapped.length > 0 ? wrapped.data : "");
