@@ -32,41 +32,6 @@ sp_against sp_against_baseline(const sp_problem *problem, const sp_baseline *bas
     return out;
 }
 
-/* ---- for people ---- */
-
-static void add_measurement(const sp_baseline *baseline, struct sp_text *words)
-{
-    if (baseline->measured_step_s <= 0.0) return;
-    const double base_s = baseline->priced.estimate.time.step_s;
-    sp_text_printf(words,
-                   " Measured: %s s, so the site factor is %s; it scales whole steps alone "
-                   "and leaves the order of the plans.",
-                   sp_word_number(baseline->measured_step_s).text,
-                   sp_word_number(baseline->measured_step_s / base_s).text);
-}
-
-void sp_baseline_add(const sp_space *space, const sp_baseline *baseline, uint32_t width,
-                     struct sp_text *out)
-{
-    const sp_priced *p = &baseline->priced;
-    struct sp_text words = {0};
-    char text[SP_PLAN_TEXT_BYTES];
-    (void)sp_plan_format(&p->plan, text, sizeof text);
-    sp_text_printf(&words, "Baseline %s: %s s a step, ", text,
-                   sp_word_number(p->estimate.time.step_s).text);
-    if (p->rule == UINT32_MAX) {
-        sp_text_printf(&words, "%s.", sp_verdict_name(p->estimate.verdict));
-    } else {
-        const sp_rule_info *rule = sp_space_rule(space, p->rule);
-        sp_text_printf(&words, "refused by rule %s (%s) and priced all the same.", rule->name,
-                       rule->meaning);
-    }
-    add_measurement(baseline, &words);
-    sp_text_wrap(out, words.length > 0 ? words.data : "", width, 2);
-    out->failed = out->failed || words.failed;
-    sp_text_fini(&words);
-}
-
 /* ---- for programs ---- */
 
 void sp_json_put_against(sp_json_writer *w, const sp_problem *problem, const sp_baseline *baseline,

@@ -120,9 +120,6 @@ typedef struct sp_against {
 /* Of a plan that is priced. */
 sp_against sp_against_baseline(const sp_problem *problem, const sp_baseline *baseline,
                                const sp_priced *priced);
-/* The baseline itself, for people: its step, its verdict, what a measurement of it does. */
-void sp_baseline_add(const sp_space *space, const sp_baseline *baseline, uint32_t width,
-                     struct sp_text *out);
 /* "baseline" and "corrected", into the open object of a plan; nothing where baseline is NULL. */
 void sp_json_put_against(sp_json_writer *w, const sp_problem *problem, const sp_baseline *baseline,
                          const sp_priced *priced);
@@ -151,6 +148,16 @@ sp_row *sp_rows_build(const sp_space *space, const sp_search_result *result, boo
                       uint32_t *n_rows);
 void sp_rows_grid(const sp_space *space, const sp_row *rows, uint32_t n_rows,
                   const sp_report_options *options, sp_grid *grid);
+
+/* ---- baseline_words.c: the baseline of a table, for people ----------------------------------- */
+/* Its step, its verdict, what a measurement of it does. */
+void sp_baseline_add(const sp_space *space, const sp_baseline *baseline, uint32_t width,
+                     struct sp_text *out);
+/* The columns that it adds. */
+void sp_baseline_legend(const sp_baseline *baseline, struct sp_text *out);
+/* One line a row: which settings it has in place of the baseline's. */
+void sp_baseline_changes(const sp_row *rows, uint32_t n_rows, const sp_report_options *options,
+                         struct sp_text *out);
 
 /* ---- summary.c ------------------------------------------------------------------------------- */
 void sp_summary_question(const sp_problem *problem, const sp_report_options *options,

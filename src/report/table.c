@@ -54,16 +54,6 @@ static void add_setting_words(struct sp_text *legend, const sp_row *rows, uint32
     }
 }
 
-static void add_baseline_words(const sp_baseline *baseline, struct sp_text *legend)
-{
-    if (baseline == NULL) return;
-    if (baseline->measured_step_s > 0.0) {
-        sp_text_add(legend, "site s: step times the site factor; ");
-    }
-    sp_text_add(legend, "speed-up: step of the baseline over that of the plan; P(faster): chance "
-                        "that the plan is faster than the baseline; ");
-}
-
 static void add_legend(const sp_problem *problem, const sp_row *rows, uint32_t n_rows,
                        const sp_report_options *o, struct sp_text *out)
 {
@@ -77,40 +67,13 @@ static void add_legend(const sp_problem *problem, const sp_row *rows, uint32_t n
     sp_text_add(&legend, "; MFU: model FLOPs over the bf16 peak; net: exposed communication over "
                          "the layers' time; bub: waiting for other stages; ");
     if (o->by_layout) sp_text_add(&legend, "plans: feasible variants; ");
-    add_baseline_words(o->baseline, &legend);
+    if (o->baseline != NULL) sp_baseline_legend(o->baseline, &legend);
     sp_text_add(&legend, "=: within the error of the fastest; *: on the Pareto front");
     sp_text_wrap(&wrapped, legend.length > 0 ? legend.data : "", o->width, 0);
     sp_tone_add(out, o->color, SP_TONE_FAINT, wrapped.length > 0 ? wrapped.data : "");
     out->failed = out->failed || legend.failed || wrapped.failed;
     sp_text_fini(&legend);
     sp_text_fini(&wrapped);
-}
-
-/* ---- beside the baseline ---- */
-
-static void add_baseline(const sp_space *space, const sp_report_options *o, struct sp_text *out)
-{
-    if (o->baseline == NULL) return;
-    sp_text_add(out, "\n");
-    sp_baseline_add(space, o->baseline, o->width, out);
-}
-
-/* One line a row: which settings it has in place of the baseline's. */
-static void add_changes(const sp_row *rows, uint32_t n_rows, const sp_report_options *o,
-                        struct sp_text *out)
-{
-    if (o->baseline == NULL) return;
-    sp_text_add(out, "\nAgainst the baseline the rows change\n\n");
-    for (uint32_t i = 0; i < n_rows; i++) {
-        struct sp_text words = {0};
-        sp_text_printf(&words, "- %u: ", i + 1);
-        const size_t before = words.length;
-        sp_plan_changes(&o->baseline->priced.plan, &rows[i].priced.plan, &words);
-        if (words.length == before) sp_text_add(&words, "nothing: it is the baseline");
-        sp_text_wrap(out, words.length > 0 ? words.data : "", o->width, 4);
-        out->failed = out->failed || words.failed;
-        sp_text_fini(&words);
-    }
 }
 
 /* ---- what the rows mean ---- */
@@ -268,14 +231,17 @@ void sp_report_train_table(const sp_space *space, const sp_search_result *result
     }
     sp_grid grid;
     sp_rows_grid(space, rows, n_rows, &o, &grid);
-    add_baseline(space, &o, out);
+    if (o.baseline != NULL) {
+        sp_text_add(out, "\n");
+        sp_baseline_add(space, o.baseline, o.width, out);
+    }
     sp_text_add(out, "\n");
     sp_grid_write(&grid, 0, o.width, o.color, out);
     sp_grid_fini(&grid);
     add_legend(sp_space_problem(space), rows, n_rows, &o, out);
     sp_text_add(out, "\n");
     add_reading(rows, n_rows, &o, out);
-    add_changes(rows, n_rows, &o, out);
+    if (o.baseline != NULL) sp_baseline_changes(rows, n_rows, &o, out);
     add_front(space, result, rows, n_rows, &o, out);
     sp_text_add(out, "\n");
     sp_summary_search(space, result, &o, out);
@@ -292,7 +258,10 @@ void sp_report_train_markdown(const sp_space *space, const sp_search_result *res
     uint32_t n_rows = 0;
     sp_row *rows = sp_rows_build(space, result, o.by_layout, &n_rows);
     sp_summary_question(sp_space_problem(space), &o, out);
-    add_baseline(space, &o, out);
+    if (o.baseline != NULL) {
+        sp_text_add(out, "\n");
+        sp_baseline_add(space, o.baseline, o.width, out);
+    }
     sp_text_add(out, "\n");
     if (rows != NULL) {
         sp_grid grid;
@@ -301,7 +270,7 @@ void sp_report_train_markdown(const sp_space *space, const sp_search_result *res
         sp_grid_fini(&grid);
         sp_text_add(out, "\n");
         add_legend(sp_space_problem(space), rows, n_rows, &o, out);
-        add_changes(rows, n_rows, &o, out);
+        if (o.baseline != NULL) sp_baseline_changes(rows, n_rows, &o, out);
         sp_text_add(out, "\n");
     }
     out->failed = out->failed || (rows == NULL && n_rows > 0);
