@@ -257,6 +257,12 @@ static void the_spellings_of_published_tables_are_known(void **state)
         {"MI300X-192GB",          "mi300x"       },
         {"MI325X-256GB",          "mi325x"       },
         {"H100-96GB-HBM2e-500W",  "h100-96g-sxm" },
+        {"H100-SXM-80GB",         "h100-sxm"     },
+        {"a100-80gb",             "a100-sxm-80g" },
+        {"h100-80gb",             "h100-sxm"     },
+        {"h100-80gb-pcap",        "h100-sxm-350w"},
+        {"RTXPRO6000",            "rtx-pro-6000" },
+        {"gb300",                 "gb300"        },
         {"RTX4090",               "rtx4090"      },
     };
     sp_arena arena = {0};
