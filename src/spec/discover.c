@@ -93,10 +93,28 @@ static sp_status find_named_gpu(sp_findings *f, const witness found[N_WITNESSES]
                    "it, for example --cluster 8xH100");
 }
 
+/* A name that is in no hardware file may be a local one; a known other part is a contradiction. */
+static sp_status check_named_gpu(const sp_findings *f, const witness *found)
+{
+    const sp_gpu *named = NULL;
+    sp_error unknown = {0};
+    if (found->machine.gpu == NULL || found->machine.gpu[0] == '\0' ||
+        sp_gpu_find(f->arena, f->home, found->machine.gpu, &named, &unknown) != SP_OK ||
+        strcmp(named->name, f->gpu->name) == 0) {
+        return SP_OK;
+    }
+    (void)sp_fail(f->err, SP_E_INCONSISTENT, "shows GPUs of the kind %s where --cluster has %s",
+                  named->name, f->gpu->name);
+    return sp_fail_file(f->err, found->file);
+}
+
 static sp_status find_gpu(sp_findings *f, const witness found[N_WITNESSES])
 {
     if (f->base != NULL) {
         f->gpu = f->base->gpu;
+        for (int i = 0; i < N_WITNESSES; i++) {
+            SP_TRY(check_named_gpu(f, &found[i]));
+        }
     } else {
         SP_TRY(find_named_gpu(f, found));
     }

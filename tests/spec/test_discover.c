@@ -337,6 +337,28 @@ static void a_file_that_is_no_xml_of_lstopo_is_refused(void **state)
     assert_string_equal(d->err.file, d->hwloc);
 }
 
+/* The node of tests/machines/lstopo-a100 has four A100, 512 GiB and two ports. */
+static void lstopo_gives_gpus_ports_and_memory(void **state)
+{
+    desk *d = *state;
+    const sp_cluster *c = NULL;
+    sp_discover_files files = {
+        .hwloc =
+            sp_arena_printf(&d->arena, "%s/tests/machines/lstopo-a100/lstopo.xml", source_tree())};
+    if (!SHARDPLAN_HWLOC) {
+        skip();
+    }
+    assert_int_equal(sp_cluster_from_files(&d->arena, source_tree(), &files, &c, &d->err), SP_OK);
+    assert_string_equal(c->gpu->name, "a100-sxm-40g");
+    assert_int_equal(c->node_gpus, 4);
+    assert_true(c->host_memory_bytes == 512.0 * 1073741824.0);
+    assert_true(c->levels[1].bytes_per_s == 12.5e9); /* two ports of 200 Gb/s for four GPUs */
+    files.cluster = "dgx-h100";
+    assert_int_equal(sp_cluster_from_files(&d->arena, source_tree(), &files, &c, &d->err),
+                     SP_E_INCONSISTENT);
+    assert_non_null(strstr(d->err.message, "a100-sxm-40g where --cluster has h100-sxm"));
+}
+
 static void every_failed_allocation_is_reported(void **state)
 {
     desk *d = *state;
@@ -372,6 +394,7 @@ int main(void)
         WITH_DESK(a_part_without_the_link_that_the_matrix_shows_is_refused),
         WITH_DESK(missing_files_are_io_failures),
         WITH_DESK(a_file_that_is_no_xml_of_lstopo_is_refused),
+        WITH_DESK(lstopo_gives_gpus_ports_and_memory),
         WITH_DESK(every_failed_allocation_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
