@@ -96,8 +96,9 @@ static uint32_t most_gpus(const sp_problem *problem)
 }
 
 /* With --use upto also every smaller number of whole nodes. */
-static void add_gpus(const sp_problem *problem, list *l)
+static void add_gpus(const sp_space *space, list *l)
 {
+    const sp_problem *problem = space->problem;
     const uint32_t node = problem->cluster->node_gpus;
     for (uint32_t i = 0; i < problem->n_gpus_values; i++) {
         add(l, problem->gpus_values[i]);
@@ -108,8 +109,9 @@ static void add_gpus(const sp_problem *problem, list *l)
     sort_distinct(l);
 }
 
-static void add_tp(const sp_problem *problem, list *l)
+static void add_tp(const sp_space *space, list *l)
 {
+    const sp_problem *problem = space->problem;
     const uint32_t most = most_gpus(problem) < MAX_RANKS ? most_gpus(problem) : MAX_RANKS;
     for (uint32_t tp = 1; tp <= most && tp <= problem->model->kinds[0].attention.heads; tp++) {
         if (sp_tp_cuts_model(problem->model, tp)) add(l, tp);
@@ -133,8 +135,9 @@ static void add_pp(const sp_space *space, list *l)
     }
 }
 
-static void add_ep(const sp_problem *problem, list *l)
+static void add_ep(const sp_space *space, list *l)
 {
+    const sp_problem *problem = space->problem;
     uint64_t experts = 0;
     for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
         experts = sp_gcd_u64(experts, problem->model->kinds[k].ffn.n_experts);
@@ -153,8 +156,9 @@ static void add_etp(const sp_space *space, list *l)
     sort_distinct(l);
 }
 
-static void add_micro_batch(const sp_problem *problem, list *l)
+static void add_micro_batch(const sp_space *space, list *l)
 {
+    const sp_problem *problem = space->problem;
     add_divisors(l, problem->question.global_batch, 1, UINT32_C(1) << 24);
     if (l->n > MAX_MICRO_BATCHES) l->n = MAX_MICRO_BATCHES;
 }
@@ -170,8 +174,9 @@ static void add_cp(const sp_space *space, list *l)
 }
 
 /* Chunks need not hold equally many layers, but few at a time is what interleaving is for. */
-static void add_vpp(const sp_problem *problem, list *l)
+static void add_vpp(const sp_space *space, list *l)
 {
+    const sp_problem *problem = space->problem;
     const uint32_t n_layers = problem->model->n_layers;
     add_divisors(l, n_layers, 1, n_layers > 1 ? n_layers / 2 : 1);
     for (uint32_t v = 2; v <= MAX_CHUNKS && 2 * v <= n_layers; v++) {
@@ -182,8 +187,9 @@ static void add_vpp(const sp_problem *problem, list *l)
 
 /* ---- what --space default leaves at rest: it changes numerics, or trades time for memory ---- */
 
-static void add_recompute(const sp_problem *problem, list *l)
+static void add_recompute(const sp_space *space, list *l)
 {
+    const sp_problem *problem = space->problem;
     for (uint32_t r = 0; r < SP_N_RECOMPUTE; r++) {
         const bool usual = r == SP_RECOMPUTE_NONE || r == SP_RECOMPUTE_SELECTIVE ||
                            r == SP_RECOMPUTE_FULL ||
@@ -193,15 +199,17 @@ static void add_recompute(const sp_problem *problem, list *l)
     }
 }
 
-static void add_recompute_layers(const sp_problem *problem, list *l)
+static void add_recompute_layers(const sp_space *space, list *l)
 {
+    const sp_problem *problem = space->problem;
     for (uint32_t n = 0; n == 0 || (problem->space_all && n < problem->model->n_layers); n++) {
         add(l, n);
     }
 }
 
-static void add_shard_group(const sp_problem *problem, list *l)
+static void add_shard_group(const sp_space *space, list *l)
 {
+    const sp_problem *problem = space->problem;
     if (problem->space_all) {
         for (uint32_t i = 0; i < problem->n_gpus_values; i++) {
             add_divisors(l, problem->gpus_values[i], 2, problem->gpus_values[i] / 2);
@@ -212,8 +220,9 @@ static void add_shard_group(const sp_problem *problem, list *l)
 }
 
 /* Nothing, half and all. */
-static void add_offload(const sp_problem *problem, list *l)
+static void add_offload(const sp_space *space, list *l)
 {
+    const sp_problem *problem = space->problem;
     add(l, 0);
     if (problem->space_all) {
         add(l, 50);
@@ -221,85 +230,66 @@ static void add_offload(const sp_problem *problem, list *l)
     }
 }
 
-/* The first values of a list of names; all of them under --space all. */
-static void add_names(const sp_problem *problem, sp_axis_id axis, uint32_t n_default, list *l)
+/* The first of a list of names; all of them under --space all. */
+static void add_first_name(const sp_space *space, sp_axis_id axis, list *l)
 {
-    add_range(l, problem->space_all ? sp_axis_describe(axis)->n_names : n_default);
+    add_range(l, space->problem->space_all ? sp_axis_describe(axis)->n_names : 1);
+}
+
+static void add_precision(const sp_space *space, list *l)
+{
+    add_first_name(space, SP_AXIS_precision, l);
+}
+
+static void add_offload_target(const sp_space *space, list *l)
+{
+    add_first_name(space, SP_AXIS_offload_target, l);
+}
+
+static void add_zero(const sp_space *space, list *l)
+{
+    (void)space;
+    add_range(l, 4);
 }
 
 /* GPipe holds more than 1F1B and is no faster. */
-static void add_schedule(const sp_problem *problem, list *l)
+static void add_schedule(const sp_space *space, list *l)
 {
+    const sp_problem *problem = space->problem;
     for (uint32_t i = 0; i < SP_N_SCHEDULES; i++) {
         if (i != SP_SCHEDULE_GPIPE || problem->space_all) add(l, i);
     }
 }
 
+/* Axes that are not listed take all of their names. */
+static void (*const add_values[SP_N_AXES])(const sp_space *space, list *l) = {
+    [SP_AXIS_gpus] = add_gpus,
+    [SP_AXIS_tp] = add_tp,
+    [SP_AXIS_cp] = add_cp,
+    [SP_AXIS_pp] = add_pp,
+    [SP_AXIS_ep] = add_ep,
+    [SP_AXIS_etp] = add_etp,
+    [SP_AXIS_micro_batch] = add_micro_batch,
+    [SP_AXIS_recompute] = add_recompute,
+    [SP_AXIS_recompute_layers] = add_recompute_layers,
+    [SP_AXIS_zero] = add_zero,
+    [SP_AXIS_shard_group] = add_shard_group,
+    [SP_AXIS_schedule] = add_schedule,
+    [SP_AXIS_vpp] = add_vpp,
+    [SP_AXIS_precision] = add_precision,
+    [SP_AXIS_offload_optimizer] = add_offload,
+    [SP_AXIS_offload_params] = add_offload,
+    [SP_AXIS_offload_activations] = add_offload,
+    [SP_AXIS_offload_target] = add_offload_target,
+};
+
 static void add_auto(const sp_space *space, sp_axis_id axis, list *l)
 {
-    const sp_problem *problem = space->problem;
-    switch (axis) {
-    case SP_AXIS_gpus:
-        add_gpus(problem, l);
-        return;
-    case SP_AXIS_tp:
-        add_tp(problem, l);
-        return;
-    case SP_AXIS_cp:
-        add_cp(space, l);
-        return;
-    case SP_AXIS_pp:
-        add_pp(space, l);
-        return;
-    case SP_AXIS_ep:
-        add_ep(problem, l);
-        return;
-    case SP_AXIS_etp:
-        add_etp(space, l);
-        return;
-    case SP_AXIS_micro_batch:
-        add_micro_batch(problem, l);
-        return;
-    case SP_AXIS_zero:
-        add_range(l, 4);
-        return;
-    case SP_AXIS_vpp:
-        add_vpp(problem, l);
-        return;
-    case SP_AXIS_recompute:
-        add_recompute(problem, l);
-        return;
-    case SP_AXIS_recompute_layers:
-        add_recompute_layers(problem, l);
-        return;
-    case SP_AXIS_shard_group:
-        add_shard_group(problem, l);
-        return;
-    case SP_AXIS_schedule:
-        add_schedule(problem, l);
-        return;
-    case SP_AXIS_precision:
-    case SP_AXIS_offload_target:
-        add_names(problem, axis, 1, l);
-        return;
-    case SP_AXIS_offload_optimizer:
-    case SP_AXIS_offload_params:
-    case SP_AXIS_offload_activations:
-        add_offload(problem, l);
-        return;
-    case SP_AXIS_placement:
-    case SP_AXIS_stage_layers:
-    case SP_AXIS_cp_kind:
-    case SP_AXIS_ep_overlap:
-    case SP_AXIS_sp:
-    case SP_AXIS_tp_overlap:
-    case SP_AXIS_dp_overlap:
+    if (add_values[axis] != NULL) {
+        add_values[axis](space, l);
+    } else {
         add_range(l, sp_axis_describe(axis)->n_names);
-        return;
-    case SP_N_AXES:
-        break;
     }
-    assert(!"an axis");
 }
 
 /* ---- axes ---- */

@@ -8,7 +8,7 @@ slow='pp=4,recompute=full'
 expect_code 0 train $small --baseline $slow
 says out "Baseline gpus=4,tp=1,$slow,zero=0: "
 says out 'P(faster)'
-says out '- 4: micro_batch 1 -> 2, recompute full -> none, stage_layers even -> weighted'
+says out '- 6: tp 1 -> 4, pp 4 -> 1, micro_batch 1 -> 32, recompute full -> none'
 lacks out 'site s'
 expect_code 0 train $small --baseline $slow --measured step_s=500ms
 says out 'Measured: 0.5000 s'
