@@ -24,6 +24,8 @@
 typedef struct sp_question {
     const char *home;           /* folder that holds configs/ and hardware/                       */
     const char *model;          /* --model                                                        */
+    const sp_model *loaded_model; /* instead of looking `model` up, which then only names it; must
+                                     outlive the problem                                          */
     const char *cluster;        /* --cluster                                                      */
     const char *gpus;           /* --gpus: "64", "8..64", "8,16,48"                               */
     const char *engine;         /* --engine: "any", "megatron", "megatron@0.12"                   */

@@ -40,6 +40,7 @@ typedef enum sp_flag_group {
     SP_GROUP_LIMITS,
     SP_GROUP_SEARCH,
     SP_GROUP_PLAN,
+    SP_GROUP_TABLE,
     SP_GROUP_OUTPUT,
     SP_N_GROUPS
 } sp_flag_group;
@@ -49,7 +50,8 @@ enum {
     SP_TAKES_QUESTION = 1, /* train, run, estimate */
     SP_TAKES_SEARCH = 2,   /* train, run           */
     SP_TAKES_PLAN = 4,     /* estimate             */
-    SP_TAKES_OUTPUT = 8    /* all                  */
+    SP_TAKES_OUTPUT = 8,   /* all                  */
+    SP_TAKES_TABLE = 16    /* validate             */
 };
 
 typedef struct sp_flag {

@@ -11,6 +11,7 @@
 #define T SP_TAKES_SEARCH
 #define E SP_TAKES_PLAN
 #define A SP_TAKES_OUTPUT
+#define M SP_TAKES_TABLE
 
 /* clang-format off */
 static const sp_flag flags[SP_N_FLAGS] = {

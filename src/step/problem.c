@@ -225,7 +225,10 @@ static sp_status load(sp_problem *problem, sp_error *err)
     sp_question *q = &problem->question;
     sp_arena *arena = &problem->arena;
     SP_TRY(check_question(q, err));
-    SP_TRY(sp_model_find(arena, q->home, q->model, &problem->model, err));
+    problem->model = q->loaded_model;
+    if (problem->model == NULL) {
+        SP_TRY(sp_model_find(arena, q->home, q->model, &problem->model, err));
+    }
     SP_TRY(sp_cluster_find(arena, q->home, q->cluster, &problem->cluster, err));
     SP_TRY(check_positions(problem, err));
     problem->parameters = sp_model_parameters(problem->model);

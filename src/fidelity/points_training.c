@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A row as a question and a plan, and its prediction: sp_estimate_plan, and nothing but
+ * configuration columns. Rows with the same question share one problem. */
+#include "fidelity/fidelity_priv.h"
+#include "shardplan/space.h"
+#include "step/step.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_GPUS SP_CLUSTER_MAX_GPUS
+
+/* A question that some rows share; the reason stands instead of a problem that cannot be built. */
+typedef struct question {
+    const char *key;
+    sp_problem *problem;
+    sp_reason reason;
+} question;
+
+struct sp_predictor {
+    sp_arena arena; /* keys and models */
+    const char *home;
+    const sp_table *table;
+    const sp_map *map;
+    uint32_t n_questions, capacity;
+    question *questions;
+};
+
+sp_status sp_predictor_make(const char *home, const sp_table *table, const sp_map *map,
+                            sp_predictor **predictor, sp_error *err)
+{
+    sp_predictor *p = sp_alloc(sizeof *p);
+    *predictor = p;
+    if (p == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for predictions");
+    p->home = home;
+    p->table = table;
+    p->map = map;
+    return SP_OK;
+}
+
+void sp_predictor_free(sp_predictor *predictor)
+{
+    if (predictor == NULL) return;
+    for (uint32_t i = 0; i < predictor->n_questions; i++) {
+        sp_problem_free(predictor->questions[i].problem);
+    }
+    sp_free(predictor->questions);
+    sp_arena_fini(&predictor->arena);
+    sp_free(predictor);
+}
+
+/* ---- the question of a row ---- */
+
+/* Everything that sp_problem_build and the model read. */
+static const char *make_key(sp_predictor *p, uint32_t row, const sp_setup *setup)
+{
+    static const sp_column columns[] = {
+        SP_COLUMN_MODEL,         SP_COLUMN_LAYERS,     SP_COLUMN_HIDDEN,     SP_COLUMN_HEADS,
+        SP_COLUMN_KV_HEADS,      SP_COLUMN_HEAD_DIM,   SP_COLUMN_FFN,        SP_COLUMN_FFN_ACT,
+        SP_COLUMN_VOCAB,         SP_COLUMN_SEQ,        SP_COLUMN_ATTN,       SP_COLUMN_EXPERTS,
+        SP_COLUMN_TOPK,          SP_COLUMN_MOE_FFN,    SP_COLUMN_SHARED_FFN, SP_COLUMN_DENSE_LAYERS,
+        SP_COLUMN_MTP,           SP_COLUMN_GPU,        SP_COLUMN_GPUS,       SP_COLUMN_GBS,
+        SP_COLUMN_NVLINK_DOMAIN, SP_COLUMN_INTER_GBPS, SP_COLUMN_TASK};
+    sp_text text = {0};
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
+        sp_text_add(&text, sp_table_text(p->table, row, columns[i]));
+        sp_text_add(&text, "\n");
+    }
+    sp_text_printf(&text, "%s\n%s\n%u", setup->engine, setup->link != NULL ? setup->link : "",
+                   setup->traits);
+    const char *key = text.failed ? NULL : sp_arena_strdup(&p->arena, text.data);
+    sp_text_fini(&text);
+    return key;
+}
+
+/* The cluster of a row as a topology string: NVLink domains, and rails of one rate between them. A
+ * blank rate means one port of the link a GPU. */
+static sp_status write_cluster(const sp_predictor *p, uint32_t row, const char *link,
+                               char text[256], sp_reason *reason, sp_error *err)
+{
+    uint32_t gpus = 0, domain = 0;
+    double gbps = 0.0;
+    const char *gpu = sp_table_text(p->table, row, SP_COLUMN_GPU);
+    SP_TRY(sp_table_u32(p->table, row, SP_COLUMN_GPUS, MAX_GPUS, &gpus, err));
+    SP_TRY(sp_table_u32(p->table, row, SP_COLUMN_NVLINK_DOMAIN, MAX_GPUS, &domain, err));
+    SP_TRY(sp_table_double(p->table, row, SP_COLUMN_INTER_GBPS, 1e6, &gbps, err));
+    int length = snprintf(text, 256, "%ux%.60s", domain, gpu);
+    if (gpus == 0 || domain == 0 || gpu[0] == '\0') {
+        (void)snprintf(reason->text, sizeof reason->text, "the machine is not stated");
+    } else if (gpus > domain && link == NULL) {
+        (void)snprintf(reason->text, sizeof reason->text, "no rule names the link between nodes");
+    } else if (gpus > domain) {
+        length += snprintf(text + length, 256 - (size_t)length, ",%ux%.60s",
+                           (gpus + domain - 1) / domain, link);
+        if (gbps > 0.0) {
+            (void)snprintf(text + length, 256 - (size_t)length, ":%gGb", gbps);
+        }
+    }
+    return SP_OK;
+}
+
+/* Of what a row asks and we do not have; failures of the system are passed on. */
+static sp_status excuse(const sp_error *failure, sp_reason *reason, sp_error *err)
+{
+    if (failure->status == SP_E_MEMORY || failure->status == SP_E_IO) {
+        *err = *failure;
+        return err->status;
+    }
+    (void)snprintf(reason->text, sizeof reason->text, "%.140s%s%.60s", failure->message,
+                   failure->value[0] != '\0' ? ": " : "", failure->value);
+    return SP_OK;
+}
+
+static sp_status build_problem(sp_predictor *p, uint32_t row, const sp_setup *setup,
+                               const sp_model *model, question *out, sp_error *err)
+{
+    char cluster[256], gpus[16];
+    uint32_t n_gpus = 0, seq = 0, batch = 0;
+    sp_error failure = {0};
+    SP_TRY(write_cluster(p, row, setup->link, cluster, &out->reason, err));
+    SP_TRY(sp_table_u32(p->table, row, SP_COLUMN_GPUS, MAX_GPUS, &n_gpus, err));
+    SP_TRY(sp_table_u32(p->table, row, SP_COLUMN_SEQ, 1u << 30, &seq, err));
+    SP_TRY(sp_table_u32(p->table, row, SP_COLUMN_GBS, 1u << 30, &batch, err));
+    if (out->reason.text[0] != '\0') return SP_OK;
+    if (seq == 0 || batch == 0) {
+        (void)snprintf(out->reason.text, sizeof out->reason.text,
+                       "the sequence length or global batch is not stated");
+        return SP_OK;
+    }
+    (void)snprintf(gpus, sizeof gpus, "%u", n_gpus);
+    const sp_gpu *gpu = NULL;
+    const char *gpu_name = sp_table_text(p->table, row, SP_COLUMN_GPU);
+    if (sp_gpu_find(&p->arena, p->home, gpu_name, &gpu, &failure) != SP_OK) {
+        return excuse(&failure, &out->reason, err);
+    }
+    sp_question q = sp_question_default();
+    q.home = p->home;
+    q.model = model->name;
+    q.loaded_model = model;
+    q.cluster = cluster;
+    q.gpus = gpus;
+    q.engine = setup->engine;
+    q.seq_len = seq;
+    q.global_batch = batch;
+    q.headroom_ratio = 0.0; /* whether it ran, not whether it should have */
+    if (sp_problem_build(&q, &out->problem, &failure) == SP_OK) return SP_OK;
+    return excuse(&failure, &out->reason, err);
+}
+
+static sp_status add_question(sp_predictor *p, question **added, sp_error *err)
+{
+    if (p->n_questions == p->capacity) {
+        const uint32_t capacity = p->capacity == 0 ? 64 : 2 * p->capacity;
+        question *grown = sp_realloc(p->questions, capacity * sizeof *grown);
+        if (grown == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for predictions");
+        p->questions = grown;
+        p->capacity = capacity;
+    }
+    *added = &p->questions[p->n_questions++];
+    **added = (question){0};
+    return SP_OK;
+}
+
+static sp_status find_question(sp_predictor *p, uint32_t row, const sp_setup *setup,
+                               const question **found, sp_error *err)
+{
+    const char *key = make_key(p, row, setup);
+    if (key == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for predictions");
+    for (uint32_t i = p->n_questions; i-- > 0;) {
+        *found = &p->questions[i];
+        if (strcmp(p->questions[i].key, key) == 0) return SP_OK;
+    }
+    question *q = NULL;
+    const sp_model *model = NULL;
+    SP_TRY(add_question(p, &q, err));
+    q->key = key;
+    *found = q;
+    SP_TRY(sp_row_model(&p->arena, p->table, row, setup->traits, &model, &q->reason, err));
+    return model != NULL ? build_problem(p, row, setup, model, q, err) : SP_OK;
+}
+
+/* ---- its prediction ---- */
+
+static double memory_of(const sp_memory *memory, sp_memory_kind kind)
+{
+    const double bytes[SP_N_MEMORY_KINDS] = {[SP_MEMORY_DEVICE] = memory->peak_bytes,
+                                             [SP_MEMORY_RESERVED] = memory->reserved_peak_bytes,
+                                             [SP_MEMORY_ALLOCATED] = memory->allocated_peak_bytes};
+    return bytes[kind];
+}
+
+static void predict(const sp_problem *problem, const sp_setup *setup, sp_prediction *out)
+{
+    sp_plan plan = setup->plan;
+    sp_estimate estimate;
+    sp_plan_derive(&plan, problem->question.global_batch);
+    const sp_rule_info *rule = sp_plan_unbuildable(problem, &plan);
+    if (rule != NULL) {
+        (void)snprintf(out->reason.text, sizeof out->reason.text, "refused by rule %s: %s",
+                       rule->name, rule->meaning);
+        return;
+    }
+    sp_estimate_plan(problem, &plan, &estimate);
+    const double spread = problem->profile->memory_error_ratio;
+    out->made = true;
+    out->fits = estimate.verdict != SP_OVER_MEMORY;
+    out->step_s = estimate.time.step_s;
+    out->step_low_s = estimate.step_low_s;
+    out->step_high_s = estimate.step_high_s;
+    out->memory_bytes = memory_of(&estimate.memory, setup->memory);
+    out->memory_low_bytes = out->memory_bytes * (1.0 - spread);
+    out->memory_high_bytes = out->memory_bytes * (1.0 + spread);
+}
+
+sp_status sp_predict_row(sp_predictor *predictor, uint32_t row, sp_memory_kind *kind,
+                         sp_prediction *out, sp_error *err)
+{
+    sp_setup setup;
+    const question *asked = NULL;
+    *out = (sp_prediction){0};
+    sp_map_apply(predictor->map, &predictor->table->csv, row, &setup);
+    *kind = setup.memory;
+    if (setup.skip != NULL) {
+        (void)snprintf(out->reason.text, sizeof out->reason.text, "%s", setup.skip);
+        return SP_OK;
+    }
+    if (setup.refusal.status != SP_OK) return excuse(&setup.refusal, &out->reason, err);
+    SP_TRY(find_question(predictor, row, &setup, &asked, err));
+    out->reason = asked->reason;
+    if (asked->problem != NULL) predict(asked->problem, &setup, out);
+    return SP_OK;
+}
