@@ -217,7 +217,9 @@ sp_status sp_csv_need(const sp_csv *csv, const char *name, uint32_t *column, sp_
     sp_fail(err, SP_E_MISSING_KEY, "the header names no column %s", name);
     err->line = csv->lines[0];
     const char *nearest = sp_name_nearest(name, header_names(csv), csv->n_columns);
-    if (nearest != NULL) (void)sp_fail_value(err, "%s", nearest);
+    if (nearest != NULL) {
+        (void)snprintf(err->nearest, sizeof err->nearest, "%.60s", nearest);
+    }
     return sp_fail_file(err, csv->file);
 }
 
@@ -258,7 +260,7 @@ sp_status sp_csv_double(const sp_csv *csv, uint32_t row, uint32_t column, double
         return sp_csv_fail(csv, row, column, err, SP_E_TYPE, "must be a number or empty");
     }
     if (*value >= lo && *value <= hi) return SP_OK;
-    (void)sp_csv_fail(csv, row, column, err, SP_E_RANGE, "the number is out of range");
+    (void)sp_csv_fail(csv, row, column, err, SP_E_RANGE, "must be a number within the range");
     return sp_fail_range(err, "%g .. %g", lo, hi);
 }
 

@@ -68,6 +68,8 @@ typedef struct sp_map_rule {
 typedef struct sp_map {
     uint32_t n_fitted_on;
     const char *const *fitted_on; /* sources whose rows the constants were fitted on */
+    uint32_t n_latest_only;
+    const char *const *latest_only; /* sources that measure one plan at each of their releases */
     uint32_t n_axes;
     sp_map_axis *axes;
     uint32_t n_rules;

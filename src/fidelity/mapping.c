@@ -225,12 +225,15 @@ static sp_status read_rules(const reader *r, const sp_json *root, sp_map *map)
 
 static sp_status read_map(const reader *r, const sp_json *root, sp_map *map)
 {
-    static const char *const keys[] = {"schema", "about", "fitted_on", "axes", "rules"};
-    sp_json fitted_on;
+    static const char *const keys[] = {"schema",      "about", "fitted_on",
+                                       "latest_only", "axes",  "rules"};
+    sp_json fitted_on, latest_only;
     SP_TRY(sp_json_schema(root, "shardplan/training-points/1", r->err));
     SP_TRY(sp_json_only(root, keys, COUNT(keys), r->err));
     SP_TRY(sp_json_array(root, "fitted_on", &fitted_on, r->err));
+    SP_TRY(sp_json_array(root, "latest_only", &latest_only, r->err));
     SP_TRY(read_texts(r, &fitted_on, &map->fitted_on, &map->n_fitted_on));
+    SP_TRY(read_texts(r, &latest_only, &map->latest_only, &map->n_latest_only));
     SP_TRY(read_axes(r, root, map));
     return read_rules(r, root, map);
 }

@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_GPUS SP_CLUSTER_MAX_GPUS
-
 /* A question that some rows share; the reason stands instead of a problem that cannot be built. */
 typedef struct question {
     const char *key;
@@ -74,33 +72,45 @@ static const char *make_key(sp_predictor *p, uint32_t row, const sp_setup *setup
     return key;
 }
 
-/* The cluster of a row as a topology string: NVLink domains, and rails of one rate between them. A
- * blank rate means one port of the link a GPU. */
-static sp_status write_cluster(const sp_predictor *p, uint32_t row, const char *link,
-                               char text[256], sp_reason *reason, sp_error *err)
+/* The numbers of a row that its model does not hold. */
+typedef struct numbers {
+    uint32_t gpus, domain, seq, batch;
+    double gbps; /* per GPU, 0 = not stated */
+} numbers;
+
+static sp_status read_numbers(const sp_table *table, uint32_t row, numbers *n, sp_error *err)
 {
-    uint32_t gpus = 0, domain = 0;
-    double gbps = 0.0;
-    const char *gpu = sp_table_text(p->table, row, SP_COLUMN_GPU);
-    SP_TRY(sp_table_u32(p->table, row, SP_COLUMN_GPUS, MAX_GPUS, &gpus, err));
-    SP_TRY(sp_table_u32(p->table, row, SP_COLUMN_NVLINK_DOMAIN, MAX_GPUS, &domain, err));
-    SP_TRY(sp_table_double(p->table, row, SP_COLUMN_INTER_GBPS, 1e6, &gbps, err));
-    int length = snprintf(text, 256, "%ux%.60s", domain, gpu);
-    if (gpus == 0 || domain == 0 || gpu[0] == '\0') {
-        (void)snprintf(reason->text, sizeof reason->text, "the machine is not stated");
-    } else if (gpus > domain && link == NULL) {
-        (void)snprintf(reason->text, sizeof reason->text, "no rule names the link between nodes");
-    } else if (gpus > domain) {
-        length += snprintf(text + length, 256 - (size_t)length, ",%ux%.60s",
-                           (gpus + domain - 1) / domain, link);
-        if (gbps > 0.0) {
-            (void)snprintf(text + length, 256 - (size_t)length, ":%gGb", gbps);
-        }
-    }
-    return SP_OK;
+    SP_TRY(sp_table_u32(table, row, SP_COLUMN_GPUS, SP_CLUSTER_MAX_GPUS, &n->gpus, err));
+    SP_TRY(sp_table_u32(table, row, SP_COLUMN_NVLINK_DOMAIN, SP_CLUSTER_MAX_GPUS, &n->domain, err));
+    SP_TRY(sp_table_u32(table, row, SP_COLUMN_SEQ, 1u << 30, &n->seq, err));
+    SP_TRY(sp_table_u32(table, row, SP_COLUMN_GBS, 1u << 30, &n->batch, err));
+    return sp_table_double(table, row, SP_COLUMN_INTER_GBPS, 1e6, &n->gbps, err);
 }
 
-/* Of what a row asks and we do not have; failures of the system are passed on. */
+/* What a question cannot do without; NULL when it is all there. */
+static const char *find_gap(const numbers *n, const char *link)
+{
+    if (n->gpus == 0 || n->domain == 0) return "the machine is not stated";
+    if (n->gpus > n->domain && link == NULL) return "no rule names the link between nodes";
+    if (n->seq == 0) return "the sequence length is not stated";
+    return n->batch == 0 ? "the global batch is not stated" : NULL;
+}
+
+/* The cluster as a topology string: domains of the fastest link, and rails of one rate between
+ * them; where the rate is blank, one port of the link a GPU. */
+static void write_cluster(const numbers *n, const char *gpu, const char *link, char text[256])
+{
+    char rate[32] = "";
+    const uint32_t n_domains = (n->gpus + n->domain - 1) / n->domain;
+    if (n->gbps > 0.0) (void)snprintf(rate, sizeof rate, ":%gGb", n->gbps);
+    if (n_domains > 1) {
+        (void)snprintf(text, 256, "%ux%.60s,%ux%.60s%s", n->domain, gpu, n_domains, link, rate);
+    } else {
+        (void)snprintf(text, 256, "%ux%.60s", n->domain, gpu);
+    }
+}
+
+/* What a row asks and we do not have is a reason; failures of the system are passed on. */
 static sp_status excuse(const sp_error *failure, sp_reason *reason, sp_error *err)
 {
     if (failure->status == SP_E_MEMORY || failure->status == SP_E_IO) {
@@ -112,40 +122,45 @@ static sp_status excuse(const sp_error *failure, sp_reason *reason, sp_error *er
     return SP_OK;
 }
 
-static sp_status build_problem(sp_predictor *p, uint32_t row, const sp_setup *setup,
-                               const sp_model *model, question *out, sp_error *err)
+static sp_status ask(const sp_predictor *p, const numbers *n, const char *cluster,
+                     const char *engine, const sp_model *model, sp_problem **problem,
+                     sp_error *failure)
 {
-    char cluster[256], gpus[16];
-    uint32_t n_gpus = 0, seq = 0, batch = 0;
-    sp_error failure = {0};
-    SP_TRY(write_cluster(p, row, setup->link, cluster, &out->reason, err));
-    SP_TRY(sp_table_u32(p->table, row, SP_COLUMN_GPUS, MAX_GPUS, &n_gpus, err));
-    SP_TRY(sp_table_u32(p->table, row, SP_COLUMN_SEQ, 1u << 30, &seq, err));
-    SP_TRY(sp_table_u32(p->table, row, SP_COLUMN_GBS, 1u << 30, &batch, err));
-    if (out->reason.text[0] != '\0') return SP_OK;
-    if (seq == 0 || batch == 0) {
-        (void)snprintf(out->reason.text, sizeof out->reason.text,
-                       "the sequence length or global batch is not stated");
-        return SP_OK;
-    }
-    (void)snprintf(gpus, sizeof gpus, "%u", n_gpus);
-    const sp_gpu *gpu = NULL;
-    const char *gpu_name = sp_table_text(p->table, row, SP_COLUMN_GPU);
-    if (sp_gpu_find(&p->arena, p->home, gpu_name, &gpu, &failure) != SP_OK) {
-        return excuse(&failure, &out->reason, err);
-    }
+    char gpus[16];
+    (void)snprintf(gpus, sizeof gpus, "%u", n->gpus);
     sp_question q = sp_question_default();
     q.home = p->home;
     q.model = model->name;
     q.loaded_model = model;
     q.cluster = cluster;
     q.gpus = gpus;
-    q.engine = setup->engine;
-    q.seq_len = seq;
-    q.global_batch = batch;
+    q.engine = engine;
+    q.seq_len = n->seq;
+    q.global_batch = n->batch;
     q.headroom_ratio = 0.0; /* whether it ran, not whether it should have */
-    if (sp_problem_build(&q, &out->problem, &failure) == SP_OK) return SP_OK;
-    return excuse(&failure, &out->reason, err);
+    return sp_problem_build(&q, problem, failure);
+}
+
+static sp_status build_problem(sp_predictor *p, uint32_t row, const sp_setup *setup,
+                               const sp_model *model, question *out, sp_error *err)
+{
+    char cluster[256];
+    numbers n = {0};
+    sp_error failure = {0};
+    const sp_gpu *gpu = NULL;
+    const char *gpu_name = sp_table_text(p->table, row, SP_COLUMN_GPU);
+    SP_TRY(read_numbers(p->table, row, &n, err));
+    const char *gap = find_gap(&n, setup->link);
+    if (gap != NULL) {
+        (void)snprintf(out->reason.text, sizeof out->reason.text, "%s", gap);
+        return SP_OK;
+    }
+    sp_status status = sp_gpu_find(&p->arena, p->home, gpu_name, &gpu, &failure);
+    write_cluster(&n, gpu_name, setup->link, cluster);
+    if (status == SP_OK) {
+        status = ask(p, &n, cluster, setup->engine, model, &out->problem, &failure);
+    }
+    return status == SP_OK ? SP_OK : excuse(&failure, &out->reason, err);
 }
 
 static sp_status add_question(sp_predictor *p, question **added, sp_error *err)

@@ -28,13 +28,16 @@ static sp_status keep_text(sp_score *score, const char *text, const char **kept,
     return *kept != NULL ? SP_OK : sp_fail(err, SP_E_MEMORY, "no memory for the score");
 }
 
-/* Old releases of a source that measures one plan again and again show its drift, not our error.
+/* Older releases of a source that measures one plan again and again show its drift, not our error.
  */
-static bool is_latest(const sp_table *table, uint32_t row)
+static bool is_latest(const sp_map *map, const sp_table *table, uint32_t row)
 {
-    const bool repeats =
-        strcmp(sp_table_text(table, row, SP_COLUMN_SOURCE), "megatron-bridge") == 0;
-    return !repeats || strcmp(sp_table_text(table, row, SP_COLUMN_LATEST), "1") == 0;
+    const char *source = sp_table_text(table, row, SP_COLUMN_SOURCE);
+    for (uint32_t i = 0; i < map->n_latest_only; i++) {
+        if (strcmp(map->latest_only[i], source) != 0) continue;
+        return strcmp(sp_table_text(table, row, SP_COLUMN_LATEST), "1") == 0;
+    }
+    return true;
 }
 
 static sp_status read_row(sp_score *score, const sp_table *table, uint32_t row, sp_scored_row *out,
@@ -44,6 +47,7 @@ static sp_status read_row(sp_score *score, const sp_table *table, uint32_t row, 
     double gib = 0.0;
     const char *quality = sp_table_text(table, row, SP_COLUMN_QUALITY);
     const bool good = strcmp(quality, "A") == 0 || strcmp(quality, "B") == 0;
+    const bool counts = good && is_latest(&score->map, table, row);
     SP_TRY(keep_text(score, sp_table_text(table, row, SP_COLUMN_ID), &out->id, err));
     SP_TRY(keep_text(score, sp_table_text(table, row, SP_COLUMN_SOURCE), &out->source, err));
     SP_TRY(keep_text(score, sp_table_text(table, row, SP_COLUMN_RANK_SET), &out->rank_set, err));
@@ -52,8 +56,8 @@ static sp_status read_row(sp_score *score, const sp_table *table, uint32_t row, 
     SP_TRY(sp_table_switch(table, row, SP_COLUMN_OOM, &out->oom, err));
     SP_TRY(sp_table_double(table, row, SP_COLUMN_STEP_S, 1e9, &out->step_s, err));
     SP_TRY(sp_table_double(table, row, SP_COLUMN_PEAK_MEM_GIB, 1e6, &gib, err));
-    out->for_step = step && good && is_latest(table, row);
-    out->for_memory = memory && good && is_latest(table, row);
+    out->for_step = step && counts;
+    out->for_memory = memory && counts;
     out->core = good && strcmp(sp_table_text(table, row, SP_COLUMN_SCOPE), "core") == 0;
     out->memory_bytes = gib * GIB;
     return SP_OK;

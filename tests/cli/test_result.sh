@@ -55,6 +55,7 @@ says err 'have changed'
 
 # What is written is what the schemas promise.
 expect_code 0 params gpt2 --json -o "$work/params.json"
+expect_code 0 validate training tests/fidelity/runs.csv --json --points -o "$work/score.json"
 check() {
     n_expected=$((n_expected + 1))
     code=0
@@ -65,6 +66,8 @@ if command -v python3 >/dev/null 2>&1; then
     check configs/schema/result.json "$work/result.json"
     check configs/schema/estimate.json "$work/one.json" "$work/many.json"
     check configs/schema/params.json "$work/params.json"
+    check configs/schema/score.json "$work/score.json"
+    check configs/schema/training-points.json configs/validation/training-points.json
     check configs/schema/job.json jobs/*.json
 fi
 finish
