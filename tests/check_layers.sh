@@ -27,7 +27,7 @@ check_includes() {
             }
             function owner(header) {
                 if (header == "status.h") return "base"
-                if (header ~ /^(model|cluster|plan|engine)\.h$|^axes\.def$/) return "spec"
+                if (header ~ /^(model|cluster|discover|plan|engine)\.h$|^axes\.def$/) return "spec"
                 if (header ~ /^(problem|estimate)\.h$/) return "step"
                 if (header ~ /^(space|front|search|report|fidelity)\.h$/) return substr(header, 1, length(header) - 2)
                 return "none"
@@ -98,6 +98,7 @@ check_finished() {
 complaints=$(
     check_includes
     check_alone 'mpi\.h'
+    check_alone 'hwloc\.h'
     check_alone 'omp\.h'
     check_jansson
     check_licence

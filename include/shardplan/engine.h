@@ -29,6 +29,11 @@ typedef struct sp_engine_profile {
     double step_s;               /* host time of one step                                         */
     double tp_overlap_ratio;     /* share of a layer's matrix products that can hide tp traffic   */
     double tp_async_ratio;       /* share of a backward product that hides the tp traffic beside it */
+    double cp_overlap_ratio;     /* share of a block's attention that can hide the next block's traffic */
+    double ep_overlap_ratio;     /* share of a layer's computation that can hide expert traffic    */
+    double low_precision_ratio;  /* products below 16 bits: gemm_ratio is multiplied by this       */
+    double offload_overlap_ratio; /* share of a pass that can hide transfers to and from the host  */
+    double host_update_ratio;    /* of the node's memory bandwidth that the processors' optimizer reaches */
     double dp_overlap_ratio;     /* share of a backward pass that can hide gradient traffic       */
     double dp_interference_ratio; /* share of hidden gradient and weight traffic that slows the kernels
                                      it hides under                                               */
@@ -36,6 +41,7 @@ typedef struct sp_engine_profile {
     double communication_bytes;  /* buffers of one communicator (per dimension in use)            */
     double workspace_bytes;      /* matrix-product workspaces                                     */
     double bucket_bytes;         /* gradient bucket in flight, 0 = all at once                       */
+    double quantised_weight_bytes; /* per parameter: weights that qlora freezes, scales included  */
     double grad_bytes;           /* per parameter: accumulated gradient                           */
     double step_error_ratio;     /* 80 % of measured steps lie within +- this of the estimate     */
     double rank_error_ratio;     /* likewise, once an error common to all plans of a question is taken
@@ -60,10 +66,12 @@ typedef struct sp_engine {
 } sp_engine;
 
 /* Facts of the question that rules may name as constants: heads, kv_heads, layers, hidden, ffn,
- * experts, top_k, seq_len, global_batch. */
+ * experts, top_k, seq_len, global_batch, mtp_layers, latent (1 with latent attention), trains_all
+ * (0 when a task trains adapters alone). */
 typedef struct sp_engine_facts {
     const struct sp_model *model;
     uint64_t seq_len, global_batch;
+    bool trains_all;
 } sp_engine_facts;
 
 /* Loads the engines that `which` names: "any" (every training engine of HOME/configs/engines, by

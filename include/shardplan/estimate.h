@@ -54,6 +54,8 @@ typedef struct sp_memory {
     double reserve_bytes; /* driver context, and --reserve                                        */
     double peak_bytes;
     double usable_bytes;
+    double host_bytes;    /* in the host's memory for one GPU of the fullest stage                */
+    double nvme_bytes;    /* on local storage, likewise                                           */
     uint32_t worst_stage; /* 0-based pipeline stage of that rank                                  */
 } sp_memory;
 
@@ -61,7 +63,8 @@ typedef struct sp_memory {
 typedef struct sp_network {
     double exposed_ratio; /* exposed tp, cp and ep communication over the time of the layers      */
     double step_ratio;    /* all exposed communication over the step                              */
-    double tp_bytes, ep_bytes, pp_bytes, dp_bytes;
+    double tp_bytes, cp_bytes, ep_bytes, pp_bytes, dp_bytes;
+    double host_bytes; /* to and from the host */
 } sp_network;
 
 #define SP_MAX_OBJECTIVES 6

@@ -4,7 +4,7 @@
  *
  * A plan's text is "tp=4,pp=8,vpp=5,...": axis names of axes.def in any order, defaults for what is
  * left out. Its id is its index in a space (space.h). dp and accumulation are derived:
- *     dp = gpus / (tp pp)        accumulation = global_batch / (dp micro_batch)
+ *     dp = gpus / (tp cp pp)        accumulation = global_batch / (dp micro_batch)
  */
 #include "shardplan/status.h"
 
@@ -13,15 +13,32 @@
 
 /* Enumerators in the order of their digits; names as users write them. */
 #define SP_ENUM_SWITCH(X)       X(SP_OFF, "off") X(SP_ON, "on")
+/* What is computed again in the backward pass. selective: the attention core; the names of modules
+ * are those of Megatron-Core; ops: all but matrix products and attention (torch's selective
+ * activation checkpointing); full: everything but the inputs of layers. */
 #define SP_ENUM_RECOMPUTE(X)                                                                       \
-    X(SP_RECOMPUTE_NONE, "none") X(SP_RECOMPUTE_SELECTIVE, "selective") X(SP_RECOMPUTE_FULL, "full")
-#define SP_ENUM_SCHEDULE(X) X(SP_SCHEDULE_1F1B, "1f1b") X(SP_SCHEDULE_INTERLEAVED, "interleaved")
+    X(SP_RECOMPUTE_NONE, "none") X(SP_RECOMPUTE_SELECTIVE, "selective")                            \
+    X(SP_RECOMPUTE_LAYERNORM, "layernorm") X(SP_RECOMPUTE_ACT, "act")                              \
+    X(SP_RECOMPUTE_LAYERNORM_ACT, "layernorm_act") X(SP_RECOMPUTE_MLA_UP, "mla_up")                \
+    X(SP_RECOMPUTE_MLA_UP_MLP, "mla_up_mlp") X(SP_RECOMPUTE_MLP, "mlp")                            \
+    X(SP_RECOMPUTE_OPS, "ops") X(SP_RECOMPUTE_FULL, "full")
+#define SP_ENUM_SCHEDULE(X)                                                                        \
+    X(SP_SCHEDULE_1F1B, "1f1b") X(SP_SCHEDULE_GPIPE, "gpipe")                                      \
+    X(SP_SCHEDULE_INTERLEAVED, "interleaved")
 #define SP_ENUM_STAGE_LAYERS(X)                                                                    \
     X(SP_STAGE_LAYERS_EVEN, "even") X(SP_STAGE_LAYERS_WEIGHTED, "weighted")
-#define SP_ENUM_PRECISION(X) X(SP_PRECISION_BF16, "bf16") X(SP_PRECISION_FP16, "fp16")
-/* Order of the dimensions over the GPUs, nearest first. */
+#define SP_ENUM_PRECISION(X)                                                                       \
+    X(SP_PRECISION_BF16, "bf16") X(SP_PRECISION_FP16, "fp16") X(SP_PRECISION_FP8, "fp8")           \
+    X(SP_PRECISION_MXFP8, "mxfp8") X(SP_PRECISION_NVFP4, "nvfp4")
+/* Order of the dimensions over the GPUs, nearest first; cp lies between tp and what follows. */
 #define SP_ENUM_PLACEMENT(X)                                                                       \
     X(SP_PLACEMENT_PP_LAST, "tp_dp_pp") X(SP_PLACEMENT_DP_LAST, "tp_pp_dp")
+#define SP_ENUM_OFFLOAD_TARGET(X) X(SP_OFFLOAD_HOST, "host") X(SP_OFFLOAD_NVME, "nvme")
+/* ring passes blocks of keys and values on, allgather collects them first, ulysses exchanges heads
+ * for sequence, hybrid does that inside the fastest domain and a ring across. */
+#define SP_ENUM_CP_KIND(X)                                                                         \
+    X(SP_CP_RING, "ring") X(SP_CP_ALLGATHER, "allgather") X(SP_CP_ULYSSES, "ulysses")              \
+    X(SP_CP_HYBRID, "hybrid")
 
 #define SP_ENUMERATOR(id, name) id,
 typedef enum sp_switch { SP_ENUM_SWITCH(SP_ENUMERATOR) } sp_switch;
@@ -30,6 +47,8 @@ typedef enum sp_schedule { SP_ENUM_SCHEDULE(SP_ENUMERATOR) SP_N_SCHEDULES } sp_s
 typedef enum sp_stage_layers { SP_ENUM_STAGE_LAYERS(SP_ENUMERATOR) SP_N_STAGE_LAYERS } sp_stage_layers;
 typedef enum sp_precision { SP_ENUM_PRECISION(SP_ENUMERATOR) SP_N_PRECISIONS } sp_precision;
 typedef enum sp_placement { SP_ENUM_PLACEMENT(SP_ENUMERATOR) SP_N_PLACEMENTS } sp_placement;
+typedef enum sp_offload_target { SP_ENUM_OFFLOAD_TARGET(SP_ENUMERATOR) SP_N_OFFLOAD_TARGETS } sp_offload_target;
+typedef enum sp_cp_kind { SP_ENUM_CP_KIND(SP_ENUMERATOR) SP_N_CP_KINDS } sp_cp_kind;
 #undef SP_ENUMERATOR
 
 typedef struct sp_plan {
@@ -37,11 +56,14 @@ typedef struct sp_plan {
     uint32_t micro_batch;
     uint32_t dp;           /* derived */
     uint32_t accumulation; /* derived: micro-batches of a step on each pipeline */
-    uint16_t tp, pp, vpp, ep, etp;
+    uint32_t shard_group;  /* 0 = all ranks that hold the same weights */
+    uint16_t tp, cp, pp, vpp, ep, etp;
+    uint16_t recompute_layers; /* 0 = all */
     uint8_t placement, recompute, zero, schedule;
-    uint8_t stage_layers, precision, sp, tp_overlap;
-    uint8_t dp_overlap;
-    uint8_t reserved; /* zero: plans are compared and hashed as bytes */
+    uint8_t stage_layers, precision, sp, tp_overlap, dp_overlap;
+    uint8_t offload_optimizer, offload_params, offload_activations; /* hundredths */
+    uint8_t offload_target, cp_kind, ep_overlap;
+    uint8_t reserved[3]; /* zero: plans are compared and hashed as bytes */
 } sp_plan;
 
 /* clang-format off */
@@ -53,9 +75,17 @@ typedef enum sp_axis_id {
 } sp_axis_id;
 /* clang-format on */
 
-/* What there is to know about an axis; n_names is 0 for COUNT axes. */
+typedef enum sp_axis_kind {
+    SP_AXIS_KIND_COUNT,        /* "8"                                                             */
+    SP_AXIS_KIND_COUNT_OR_ALL, /* "8", or "all" = 0                                               */
+    SP_AXIS_KIND_RATIO,        /* "0.25", "25%": held as hundredths                               */
+    SP_AXIS_KIND_NAME          /* one of `names`                                                  */
+} sp_axis_kind;
+
+/* What there is to know about an axis; n_names is 0 for all kinds but NAME. */
 typedef struct sp_axis_info {
     const char *name, *unit, *meaning;
+    sp_axis_kind kind;
     uint32_t fallback;
     uint32_t n_names;
     const char *const *names;
@@ -64,7 +94,7 @@ typedef struct sp_axis_info {
 const sp_axis_info *sp_axis_describe(sp_axis_id axis);
 /* The axis of that name, or SP_N_AXES. */
 sp_axis_id sp_axis_find(const char *name);
-/* Reads one value ("8", "full", "on"); axes announced in INTERFACE but not built give SP_E_NOT_YET. */
+/* Reads one value ("8", "0.5", "full", "on"); axes announced in INTERFACE but not built give SP_E_NOT_YET. */
 sp_status sp_axis_find_or_fail(const char *name, sp_axis_id *axis, sp_error *err);
 sp_status sp_axis_parse_value(sp_axis_id axis, const char *text, uint32_t *value, sp_error *err);
 /* Writes a value as a user would ("8", "full"). */

@@ -12,6 +12,7 @@
  *     if (sp_problem_build(&q, &problem, &err) == SP_OK) { ...; sp_problem_free(problem); }
  */
 #include "shardplan/cluster.h"
+#include "shardplan/discover.h"
 #include "shardplan/engine.h"
 #include "shardplan/estimate.h"
 #include "shardplan/model.h"
@@ -20,6 +21,12 @@
 #define SP_MAX_SETS 64
 #define SP_MAX_WHERES 32
 
+/* What is trained. sft costs what pretraining does; under lora the model's weights are frozen and
+ * pairs of thin matrices beside every product of a layer are trained (Hu et al., arXiv:2106.09685);
+ * qlora holds the frozen weights in 4 bits (Dettmers et al., arXiv:2305.14314). */
+typedef enum sp_task { SP_TASK_PRETRAIN, SP_TASK_SFT, SP_TASK_LORA, SP_TASK_QLORA, SP_N_TASKS } sp_task;
+const char *sp_task_name(sp_task task); /* "pretrain" */
+
 /* As the user put it; strings are borrowed until sp_problem_build returns. */
 typedef struct sp_question {
     const char *home;           /* folder that holds configs/ and hardware/                       */
@@ -27,6 +34,8 @@ typedef struct sp_question {
     const sp_model *loaded_model; /* instead of looking `model` up, which then only names it; must
                                      outlive the problem                                          */
     const char *cluster;        /* --cluster                                                      */
+    sp_discover_files from;     /* --from-nvidia-smi, --from-hwloc, --from-sinfo; its cluster is
+                                 * the one above, which may then be NULL                          */
     const char *gpus;           /* --gpus: "64", "8..64", "8,16,48"                               */
     const char *engine;         /* --engine: "any", "megatron", "megatron@0.12"                   */
     const char *objectives;     /* --objectives: "tokens_per_s,memory_peak"; NULL = default       */
@@ -34,6 +43,11 @@ typedef struct sp_question {
     const char *optimizer;      /* --optimizer: "adamw"                                           */
     uint64_t seq_len;           /* tokens                                                         */
     uint64_t global_batch;      /* sequences                                                      */
+    uint64_t doc_len;           /* --doc-len: tokens of the documents packed into a sequence, which
+                                 * attend to their own document alone; 0 = one document            */
+    sp_task task;               /* --task                                                         */
+    uint32_t lora_rank;         /* --lora-rank                                                    */
+    double moe_imbalance_ratio; /* --moe-imbalance: load of the busiest experts' rank over the mean */
     double tokens;              /* of the whole run, 0 = not stated                               */
     double max_network_ratio;   /* 1 = off                                                        */
     double headroom_ratio;      /* share of usable memory left free                               */

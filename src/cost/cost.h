@@ -33,6 +33,10 @@ typedef struct sp_rates {
 void sp_rates_build(const sp_gpu *gpu, const sp_engine_profile *profile, sp_rates *rates);
 /* Dense 16-bit peak: of bf16, or of fp16 where the part has no bf16. What MFU is measured by. */
 double sp_gpu_peak_flops_per_s(const sp_gpu *gpu);
+/* Number format of the products that a precision asks for, and the precision of the head, which
+ * stays in 16 bits. */
+sp_dtype sp_precision_dtype(sp_precision precision);
+sp_precision sp_precision_of_head(sp_precision precision);
 /* True when the GPU has figures for the precision. */
 bool sp_rates_has(const sp_gpu *gpu, sp_precision precision);
 
@@ -74,6 +78,9 @@ typedef struct sp_group {
 } sp_group;
 
 sp_group sp_group_build(const sp_fabric *fabric, uint32_t n, uint32_t stride);
+/* n_near ranks stride_near apart, and n_far such runs stride_far apart. */
+sp_group sp_group_pair(const sp_fabric *fabric, uint32_t n_near, uint32_t stride_near,
+                       uint32_t n_far, uint32_t stride_far);
 /* Time of `bytes` sent by each GPU through a level, without latency. */
 double sp_link_transfer_s(const sp_fabric_level *level, double bytes);
 
@@ -119,6 +126,8 @@ typedef struct sp_recipe {
 /* bf16 or fp16 weights with fp32 AdamW, as Megatron-LM, DeepSpeed and FSDP mixed precision hold it.
  */
 sp_recipe sp_recipe_adamw(double gradient_bytes);
+/* Weights that are read and never updated. */
+sp_recipe sp_recipe_frozen(double weight_bytes);
 
 /* What ZeRO-3 gathers at a time: layers, and the ends of the model. */
 typedef struct sp_units {
@@ -135,7 +144,10 @@ typedef struct sp_layer_bytes {
     double kept;    /* a micro-batch's activations of one layer until its backward pass           */
     double working; /* live only while the layer runs                                             */
 } sp_layer_bytes;
-sp_layer_bytes sp_mem_layer(const sp_layer_work *work, sp_recompute recompute);
+/* modules: sp_module flags of what is recomputed; full: the whole layer is, from its input.
+ * product_bytes: of one element of a kept input of a matrix product, 2 for 16-bit products. */
+sp_layer_bytes sp_mem_layer(const sp_layer_work *work, uint32_t modules, bool full,
+                            double product_bytes);
 /* Logits and their gradient on one rank: 2-byte logits, the fp32 copy of the loss, 2-byte gradient.
  */
 double sp_mem_logits(double tokens, double vocab_columns);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which network levels a group of ranks spans. Ranks are numbered so that neighbours share the
- * lowest levels; a group is n ranks a fixed stride apart. Leaves out: traffic of other groups on
- * the same link, other than through the levels' oversubscription. */
+ * lowest levels; a group is n ranks a fixed stride apart, or runs of such. Leaves out: traffic of
+ * other groups on the same link, other than through the levels' oversubscription. */
 #include "cost/cost.h"
 
 #include <assert.h>
@@ -63,26 +63,36 @@ static void read_levels(const sp_fabric *fabric, sp_group *group)
     group->base_s = base_s;
 }
 
-sp_group sp_group_build(const sp_fabric *fabric, uint32_t n, uint32_t stride)
+sp_group sp_group_pair(const sp_fabric *fabric, uint32_t n_near, uint32_t stride_near,
+                       uint32_t n_far, uint32_t stride_far)
 {
-    sp_group group = {.n = n, .fabric = fabric};
-    assert(n > 0 && stride > 0);
-    if (n == 1) {
+    sp_group group = {.n = n_near * n_far, .fabric = fabric};
+    assert(group.n > 0 && stride_near > 0 && stride_far > 0);
+    if (group.n == 1) {
         group.n_levels = 1;
         group.inside[0] = 1;
         group.one_level = true;
         return group;
     }
     while (group.n_levels < fabric->n_levels) {
-        const uint32_t i = group.n_levels++;
+        const uint32_t i = group.n_levels++, domain = fabric->level[i].n_gpus;
         const bool last = i + 1 == fabric->n_levels;
-        group.inside[i] = last ? n : members_inside(fabric->level[i].n_gpus, n, stride);
-        if (group.inside[i] == n) {
+        uint32_t inside = last ? group.n : members_inside(domain, n_near, stride_near);
+        if (!last && inside == n_near) {
+            inside *= members_inside(domain, n_far, stride_far);
+        }
+        group.inside[i] = inside;
+        if (inside == group.n) {
             break;
         }
     }
     read_levels(fabric, &group);
     return group;
+}
+
+sp_group sp_group_build(const sp_fabric *fabric, uint32_t n, uint32_t stride)
+{
+    return sp_group_pair(fabric, n, stride, 1, n * stride);
 }
 
 /* bytes / b (1 + sqrt(half / bytes)): the measured approach to full bandwidth of large messages. */

@@ -15,6 +15,11 @@ sp_recipe sp_recipe_adamw(double gradient_bytes)
                        .step_bytes = 2.0 * gradient_bytes + 12.0 + 12.0 + 2.0};
 }
 
+sp_recipe sp_recipe_frozen(double weight_bytes)
+{
+    return (sp_recipe){.weight_bytes = weight_bytes};
+}
+
 /* Under ZeRO-3 the largest unit is whole, with its gradient, while a layer is fetched ahead; under
  * ZeRO-2 the gradient of the largest unit is whole until it is reduced. */
 static double gathered_bytes(const sp_recipe *recipe, const sp_units *units, uint32_t zero)

@@ -13,7 +13,24 @@ double sp_roof_either_s(double a_s, double b_s)
 }
 
 static const sp_dtype dtype_of[SP_N_PRECISIONS] = {
-    [SP_PRECISION_BF16] = SP_BF16, [SP_PRECISION_FP16] = SP_FP16};
+    [SP_PRECISION_BF16] = SP_BF16,   [SP_PRECISION_FP16] = SP_FP16,   [SP_PRECISION_FP8] = SP_FP8,
+    [SP_PRECISION_MXFP8] = SP_MXFP8, [SP_PRECISION_NVFP4] = SP_NVFP4,
+};
+
+sp_dtype sp_precision_dtype(sp_precision precision)
+{
+    return dtype_of[precision];
+}
+
+sp_precision sp_precision_of_head(sp_precision precision)
+{
+    return precision == SP_PRECISION_FP16 ? SP_PRECISION_FP16 : SP_PRECISION_BF16;
+}
+
+static bool is_low(sp_precision precision)
+{
+    return precision != sp_precision_of_head(precision);
+}
 
 static sp_gemm_rate rate_of(const sp_gpu *gpu, const sp_gemm_surface *s, double peak, double ratio)
 {
@@ -51,8 +68,10 @@ void sp_rates_build(const sp_gpu *gpu, const sp_engine_profile *profile, sp_rate
         const sp_grouped_surface *g = &gpu->grouped[d];
         const sp_gemm_surface grouped = {g->efficiency_ratio, g->memory_ratio, g->launch_s,
                                          g->m_half,           g->n_half,       g->k_half};
-        rates->gemm[p] = rate_of(gpu, &gpu->gemm[d], peak, profile->gemm_ratio);
-        rates->grouped[p] = rate_of(gpu, &grouped, peak, profile->gemm_ratio);
+        const double ratio =
+            profile->gemm_ratio * (is_low((sp_precision)p) ? profile->low_precision_ratio : 1.0);
+        rates->gemm[p] = rate_of(gpu, &gpu->gemm[d], peak, ratio);
+        rates->grouped[p] = rate_of(gpu, &grouped, peak, ratio);
     }
     const sp_attention_surface *a = &gpu->attention;
     const double peak = sp_gpu_peak_flops_per_s(gpu);
@@ -137,8 +156,9 @@ sp_op_time sp_roof_op(const sp_rates *rates, const sp_op *op, sp_precision preci
     case SP_OP_GROUPED:
         return gemm_time(&rates->grouped[precision], op, rates->grad_bytes);
     case SP_OP_ATTENTION:
-        return rates->flash ? flash_time(rates, op)
-                            : scores_time(rates, op, &rates->gemm[precision], dropout);
+        return rates->flash
+                   ? flash_time(rates, op)
+                   : scores_time(rates, op, &rates->gemm[sp_precision_of_head(precision)], dropout);
     case SP_OP_STREAM:
         break;
     }

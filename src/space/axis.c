@@ -11,6 +11,10 @@
  * memory. --set micro_batch=... lists others. */
 #define MAX_MICRO_BATCHES 32u
 #define MAX_RANKS         ((uint32_t)UINT16_MAX)
+/* Shorter pieces of a sequence than this keep no GPU busy; --set cp=... lists others. */
+#define MIN_PIECE_TOKENS 1024u
+/* Model chunks a stage beyond which pipelines gain nothing more; --set vpp=... lists others. */
+#define MAX_CHUNKS 12u
 
 static const sp_set *find_set(const sp_problem *problem, sp_axis_id axis)
 {
@@ -75,6 +79,13 @@ static void add_divisors(list *l, uint64_t n, uint64_t lo, uint64_t hi)
         if (n / i >= lo && n / i <= hi) add(l, (uint32_t)(n / i));
     }
     sort_distinct(l);
+}
+
+static void add_range(list *l, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        add(l, i);
+    }
 }
 
 /* ---- what real plans use ---- */
@@ -148,24 +159,80 @@ static void add_micro_batch(const sp_problem *problem, list *l)
     if (l->n > MAX_MICRO_BATCHES) l->n = MAX_MICRO_BATCHES;
 }
 
+/* Every piece takes one chunk from the front of the sequence and one from its end. */
+static void add_cp(const sp_space *space, list *l)
+{
+    const uint64_t length = space->problem->question.seq_len;
+    add(l, 1);
+    for (uint32_t cp = 2; cp <= MAX_RANKS && length / cp >= MIN_PIECE_TOKENS; cp++) {
+        if (length % (2 * cp) == 0 && divides_one(&space->axes[SP_AXIS_gpus], cp)) add(l, cp);
+    }
+}
+
+/* Chunks need not hold equally many layers, but few at a time is what interleaving is for. */
 static void add_vpp(const sp_problem *problem, list *l)
 {
     const uint32_t n_layers = problem->model->n_layers;
     add_divisors(l, n_layers, 1, n_layers > 1 ? n_layers / 2 : 1);
+    for (uint32_t v = 2; v <= MAX_CHUNKS && 2 * v <= n_layers; v++) {
+        add(l, v);
+    }
+    sort_distinct(l);
 }
 
-static void add_range(list *l, uint32_t n)
+/* ---- what --space default leaves at rest: it changes numerics, or trades time for memory ---- */
+
+static void add_recompute(const sp_problem *problem, list *l)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        add(l, i);
+    for (uint32_t r = 0; r < SP_N_RECOMPUTE; r++) {
+        const bool usual = r == SP_RECOMPUTE_NONE || r == SP_RECOMPUTE_SELECTIVE ||
+                           r == SP_RECOMPUTE_FULL ||
+                           (r == SP_RECOMPUTE_LAYERNORM_ACT && problem->has_experts) ||
+                           (r == SP_RECOMPUTE_MLA_UP && problem->has_latent_attention);
+        if (usual || problem->space_all) add(l, r);
     }
 }
 
-/* --space default keeps the numerics of bf16. */
-static void add_precision(const sp_problem *problem, list *l)
+static void add_recompute_layers(const sp_problem *problem, list *l)
 {
-    add(l, SP_PRECISION_BF16);
-    if (problem->space_all) add(l, SP_PRECISION_FP16);
+    for (uint32_t n = 0; n == 0 || (problem->space_all && n < problem->model->n_layers); n++) {
+        add(l, n);
+    }
+}
+
+static void add_shard_group(const sp_problem *problem, list *l)
+{
+    if (problem->space_all) {
+        for (uint32_t i = 0; i < problem->n_gpus_values; i++) {
+            add_divisors(l, problem->gpus_values[i], 2, problem->gpus_values[i] / 2);
+        }
+    }
+    add(l, 0);
+    sort_distinct(l);
+}
+
+/* Nothing, half and all. */
+static void add_offload(const sp_problem *problem, list *l)
+{
+    add(l, 0);
+    if (problem->space_all) {
+        add(l, 50);
+        add(l, 100);
+    }
+}
+
+/* The first values of a list of names; all of them under --space all. */
+static void add_names(const sp_problem *problem, sp_axis_id axis, uint32_t n_default, list *l)
+{
+    add_range(l, problem->space_all ? sp_axis_describe(axis)->n_names : n_default);
+}
+
+/* GPipe holds more than 1F1B and is no faster. */
+static void add_schedule(const sp_problem *problem, list *l)
+{
+    for (uint32_t i = 0; i < SP_N_SCHEDULES; i++) {
+        if (i != SP_SCHEDULE_GPIPE || problem->space_all) add(l, i);
+    }
 }
 
 static void add_auto(const sp_space *space, sp_axis_id axis, list *l)
@@ -177,6 +244,9 @@ static void add_auto(const sp_space *space, sp_axis_id axis, list *l)
         return;
     case SP_AXIS_tp:
         add_tp(problem, l);
+        return;
+    case SP_AXIS_cp:
+        add_cp(space, l);
         return;
     case SP_AXIS_pp:
         add_pp(space, l);
@@ -196,13 +266,31 @@ static void add_auto(const sp_space *space, sp_axis_id axis, list *l)
     case SP_AXIS_vpp:
         add_vpp(problem, l);
         return;
+    case SP_AXIS_recompute:
+        add_recompute(problem, l);
+        return;
+    case SP_AXIS_recompute_layers:
+        add_recompute_layers(problem, l);
+        return;
+    case SP_AXIS_shard_group:
+        add_shard_group(problem, l);
+        return;
+    case SP_AXIS_schedule:
+        add_schedule(problem, l);
+        return;
     case SP_AXIS_precision:
-        add_precision(problem, l);
+    case SP_AXIS_offload_target:
+        add_names(problem, axis, 1, l);
+        return;
+    case SP_AXIS_offload_optimizer:
+    case SP_AXIS_offload_params:
+    case SP_AXIS_offload_activations:
+        add_offload(problem, l);
         return;
     case SP_AXIS_placement:
-    case SP_AXIS_recompute:
-    case SP_AXIS_schedule:
     case SP_AXIS_stage_layers:
+    case SP_AXIS_cp_kind:
+    case SP_AXIS_ep_overlap:
     case SP_AXIS_sp:
     case SP_AXIS_tp_overlap:
     case SP_AXIS_dp_overlap:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Canonical rules: an axis that changes nothing in a plan stands at one value, so that no plan has
- * two ids. Strictly so where another value would be priced (vpp, ep), else at the axis's first value
- * in the space, so that --set sp=on keeps the plans at tp=1. */
+ * two ids. Strictly so where another value would be priced (vpp, ep), else at the axis's first
+ * value in the space, so that --set sp=on keeps the plans at tp=1. */
 #include "space/prune.h"
 
 #include <string.h>
@@ -33,24 +33,84 @@ static bool same_slowest(const sp_group *a, const sp_group *b)
     return a->n_levels == b->n_levels && a->base_s == b->base_s;
 }
 
-/* The estimate sees a placement through these groups alone; of a pipeline only the slowest level that
- * joins its stages (sp_coll_p2p_s). */
+/* The estimate sees a placement through these groups alone; of a pipeline only the slowest level
+ * that joins its stages (sp_coll_p2p_s). */
 bool sp_prune_placement_without_effect(const sp_problem *problem, const sp_plan *plan)
 {
     if (at_first(problem, plan, SP_AXIS_placement)) return true;
-    sp_plan first = *plan;
+    sp_plan own = *plan, first = *plan;
+    own.shard_group = first.shard_group = 0; /* further in, and part of the same ranks */
     first.placement = (uint8_t)sp_axis_first_value(problem, SP_AXIS_placement);
     sp_groups a = {0}, b = {0};
-    sp_groups_build(&problem->fabric, plan, problem->has_experts, &a);
+    sp_groups_build(&problem->fabric, &own, problem->has_experts, &a);
     sp_groups_build(&problem->fabric, &first, problem->has_experts, &b);
-    return !(same_group(&a.dp, &b.dp) && same_slowest(&a.pp, &b.pp) && same_group(&a.ep, &b.ep) &&
-             same_group(&a.expert_dp, &b.expert_dp));
+    return !(same_group(&a.dense.shard, &b.dense.shard) && same_slowest(&a.pp, &b.pp) &&
+             same_group(&a.ep, &b.ep) && same_group(&a.expert.shard, &b.expert.shard));
 }
 
 /* Some weights have copies: those of experts may at dp=1, on tp ranks. */
 static bool has_copies(const sp_problem *problem, const sp_plan *plan)
 {
-    return plan->dp > 1 || (problem->has_experts && sp_plan_expert_copies(plan) > 1);
+    return sp_plan_copies(plan) > 1 || (problem->has_experts && sp_plan_expert_copies(plan) > 1);
+}
+
+static bool has_dense_ffn(const sp_model *model)
+{
+    for (uint32_t k = 0; k < model->n_kinds; k++) {
+        if (model->kinds[k].ffn.ffn > 0) return true;
+    }
+    return false;
+}
+
+bool sp_prune_recompute_without_effect(const sp_problem *problem, const sp_plan *plan)
+{
+    const bool latent = problem->has_latent_attention, dense = has_dense_ffn(problem->model);
+    switch ((sp_recompute)plan->recompute) {
+    case SP_RECOMPUTE_MLA_UP:
+        return latent;
+    case SP_RECOMPUTE_MLA_UP_MLP:
+        return latent && dense;
+    case SP_RECOMPUTE_MLP:
+        return dense;
+    case SP_RECOMPUTE_NONE:
+    case SP_RECOMPUTE_SELECTIVE:
+    case SP_RECOMPUTE_LAYERNORM:
+    case SP_RECOMPUTE_ACT:
+    case SP_RECOMPUTE_LAYERNORM_ACT:
+    case SP_RECOMPUTE_OPS:
+    case SP_RECOMPUTE_FULL:
+    case SP_N_RECOMPUTE:
+        break;
+    }
+    return true;
+}
+
+bool sp_prune_recompute_layers_without_full(const sp_problem *problem, const sp_plan *plan)
+{
+    (void)problem;
+    return plan->recompute == SP_RECOMPUTE_FULL || plan->recompute_layers == 0;
+}
+
+bool sp_prune_shard_group_without_zero(const sp_problem *problem, const sp_plan *plan)
+{
+    (void)problem;
+    return plan->shard_group == 0 || (plan->zero > 0 && plan->shard_group < sp_plan_copies(plan));
+}
+
+bool sp_prune_offload_target_without_offload(const sp_problem *problem, const sp_plan *plan)
+{
+    return plan->offload_optimizer > 0 || plan->offload_params > 0 ||
+           at_first(problem, plan, SP_AXIS_offload_target);
+}
+
+bool sp_prune_cp_kind_without_cp(const sp_problem *problem, const sp_plan *plan)
+{
+    return plan->cp > 1 || at_first(problem, plan, SP_AXIS_cp_kind);
+}
+
+bool sp_prune_ep_overlap_without_ep(const sp_problem *problem, const sp_plan *plan)
+{
+    return plan->ep > 1 || plan->etp > 1 || at_first(problem, plan, SP_AXIS_ep_overlap);
 }
 
 bool sp_prune_zero_without_copies(const sp_problem *problem, const sp_plan *plan)

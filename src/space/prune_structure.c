@@ -42,6 +42,17 @@ bool sp_prune_tp_divides_model(const sp_problem *problem, const sp_plan *plan)
     return sp_tp_cuts_model(problem->model, plan->tp);
 }
 
+bool sp_prune_cp_divides_gpus(const sp_problem *problem, const sp_plan *plan)
+{
+    (void)problem;
+    return plan->gpus % ((uint32_t)plan->tp * plan->cp) == 0;
+}
+
+bool sp_prune_cp_divides_sequence(const sp_problem *problem, const sp_plan *plan)
+{
+    return plan->cp == 1 || problem->question.seq_len % (2u * plan->cp) == 0;
+}
+
 bool sp_prune_pp_within_layers(const sp_problem *problem, const sp_plan *plan)
 {
     return plan->pp <= problem->model->n_layers;
@@ -61,7 +72,7 @@ bool sp_prune_dp_divides_batch(const sp_problem *problem, const sp_plan *plan)
 bool sp_prune_ep_divides_ranks(const sp_problem *problem, const sp_plan *plan)
 {
     (void)problem;
-    return plan->tp * plan->dp % plan->ep == 0;
+    return sp_plan_stage_ranks(plan) % plan->ep == 0;
 }
 
 bool sp_etp_cuts_experts(const sp_model *model, uint32_t etp)
@@ -76,7 +87,7 @@ bool sp_prune_etp_divides_ranks(const sp_problem *problem, const sp_plan *plan)
 {
     (void)problem;
     return plan->tp % plan->etp == 0 &&
-           plan->tp * plan->dp % ((uint32_t)plan->ep * plan->etp) == 0;
+           sp_plan_stage_ranks(plan) % ((uint32_t)plan->ep * plan->etp) == 0;
 }
 
 bool sp_prune_etp_divides_experts(const sp_problem *problem, const sp_plan *plan)
@@ -84,10 +95,11 @@ bool sp_prune_etp_divides_experts(const sp_problem *problem, const sp_plan *plan
     return sp_etp_cuts_experts(problem->model, plan->etp);
 }
 
-/* Groups of experts that mix tp and dp ranks lie evenly only where those are neighbours. */
+/* Groups of experts that mix tp, cp and dp ranks lie evenly only where those are neighbours. */
 bool sp_prune_folded_experts_near(const sp_problem *problem, const sp_plan *plan)
 {
-    return !problem->has_experts || plan->placement == SP_PLACEMENT_PP_LAST || plan->etp == plan->tp;
+    return !problem->has_experts || plan->placement == SP_PLACEMENT_PP_LAST ||
+           (plan->etp == plan->tp && plan->cp == 1);
 }
 
 /* Tokens are sent to experts from slices of the sequence. */
@@ -126,27 +138,55 @@ bool sp_prune_interleaved_chunks(const sp_problem *problem, const sp_plan *plan)
 bool sp_prune_interleaved_layers(const sp_problem *problem, const sp_plan *plan)
 {
     return plan->schedule != SP_SCHEDULE_INTERLEAVED ||
-           problem->model->n_layers % ((uint32_t)plan->pp * plan->vpp) == 0;
+           (uint32_t)plan->pp * plan->vpp <= problem->model->n_layers;
 }
 
-static uint32_t layers_of(const sp_stage_class *stage)
+/* The longest stage under either way of dealing layers. */
+bool sp_prune_recompute_layers_in_stage(const sp_problem *problem, const sp_plan *plan)
 {
-    uint32_t sum = 0;
-    for (uint32_t k = 0; k < SP_MODEL_MAX_KINDS; k++) {
-        sum += stage->layers[k];
-    }
-    return sum;
+    const uint32_t n_layers = problem->model->n_layers;
+    return plan->recompute_layers == 0 || plan->recompute_layers * (uint32_t)plan->pp < n_layers;
 }
 
-bool sp_prune_interleaved_stages(const sp_problem *problem, const sp_plan *plan)
+bool sp_prune_shard_group_divides_copies(const sp_problem *problem, const sp_plan *plan)
 {
-    if (plan->schedule != SP_SCHEDULE_INTERLEAVED) return true;
-    const sp_stage_split *split =
-        sp_problem_split(problem, plan->pp, (sp_stage_layers)plan->stage_layers);
-    for (uint32_t i = 0; i < split->n_classes; i++) {
-        if (layers_of(&split->classes[i]) % plan->vpp != 0) return false;
+    if (plan->shard_group == 0) return true;
+    const uint32_t copies = sp_plan_copies(plan);
+    if (copies % plan->shard_group != 0) return false;
+    return !problem->has_experts || sp_plan_expert_copies(plan) % (copies / plan->shard_group) == 0;
+}
+
+bool sp_prune_offload_params_needs_zero_3(const sp_problem *problem, const sp_plan *plan)
+{
+    (void)problem;
+    return plan->offload_params == 0 || plan->zero == 3;
+}
+
+bool sp_prune_offload_has_room(const sp_problem *problem, const sp_plan *plan)
+{
+    return sp_offload_has_room(problem, plan);
+}
+
+static bool whole_heads(const sp_model *model, uint32_t ranks)
+{
+    for (uint32_t k = 0; k < model->n_kinds; k++) {
+        if (model->kinds[k].attention.kv_heads % ranks != 0) return false;
     }
     return true;
+}
+
+/* DeepSpeed-Ulysses, arXiv:2309.14509: every rank attends with whole heads. */
+bool sp_prune_cp_exchanges_heads(const sp_problem *problem, const sp_plan *plan)
+{
+    const uint32_t inner = sp_plan_ulysses_ranks(&problem->fabric, plan);
+    return inner == 1 || whole_heads(problem->model, plan->tp * inner);
+}
+
+bool sp_prune_hybrid_has_two_parts(const sp_problem *problem, const sp_plan *plan)
+{
+    if (plan->cp == 1 || plan->cp_kind != SP_CP_HYBRID) return true;
+    const uint32_t inner = sp_plan_ulysses_ranks(&problem->fabric, plan);
+    return inner > 1 && inner < plan->cp;
 }
 
 bool sp_prune_gpu_precision(const sp_problem *problem, const sp_plan *plan)
@@ -156,7 +196,7 @@ bool sp_prune_gpu_precision(const sp_problem *problem, const sp_plan *plan)
 
 bool sp_prune_sp_divides_sequence(const sp_problem *problem, const sp_plan *plan)
 {
-    return plan->sp == SP_OFF || problem->question.seq_len % plan->tp == 0;
+    return plan->sp == SP_OFF || problem->question.seq_len % ((uint64_t)plan->tp * plan->cp) == 0;
 }
 
 bool sp_prune_tp_overlap_needs_sp(const sp_problem *problem, const sp_plan *plan)

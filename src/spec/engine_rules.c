@@ -8,7 +8,7 @@
 
 /* ---- facts ---- */
 
-enum { N_FACTS = 9 };
+enum { N_FACTS = 12 };
 
 typedef struct fact {
     const char *name;
@@ -26,6 +26,7 @@ typedef struct rule_context {
 static void list_facts(const sp_engine_facts *asked, fact facts[N_FACTS])
 {
     const sp_model *model = asked->model;
+    bool latent = false;
     uint64_t heads = 0, kv_heads = 0, ffn = 0, experts = 0, top_k = 0;
     for (uint32_t i = 0; i < model->n_kinds; i++) {
         const sp_layer_kind *kind = &model->kinds[i];
@@ -33,6 +34,7 @@ static void list_facts(const sp_engine_facts *asked, fact facts[N_FACTS])
         kv_heads = sp_gcd_u64(kv_heads, kind->attention.kv_heads);
         ffn = sp_gcd_u64(ffn, kind->ffn.ffn);
         experts = sp_gcd_u64(experts, kind->ffn.n_experts);
+        latent |= kind->attention.kv_lora > 0;
         if (kind->ffn.top_k > top_k) top_k = kind->ffn.top_k;
     }
     const fact listed[N_FACTS] = {
@@ -45,6 +47,9 @@ static void list_facts(const sp_engine_facts *asked, fact facts[N_FACTS])
         {"top_k",        (double)top_k              },
         {"seq_len",      (double)asked->seq_len     },
         {"global_batch", (double)asked->global_batch},
+        {"mtp_layers",   (double)model->mtp_layers  },
+        {"latent",       latent ? 1.0 : 0.0         },
+        {"trains_all",   asked->trains_all ? 1.0 : 0.0},
     };
     memcpy(facts, listed, sizeof listed);
 }

@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
-_Static_assert(sizeof(sp_plan) == 36, "plans are compared and hashed as bytes: no padding");
+_Static_assert(sizeof(sp_plan) == 52, "plans are compared and hashed as bytes: no padding");
 
 #define NAME(id, name) name,
 static const char *const switch_names[] = {SP_ENUM_SWITCH(NAME)};
@@ -15,16 +15,23 @@ static const char *const schedule_names[] = {SP_ENUM_SCHEDULE(NAME)};
 static const char *const stage_layers_names[] = {SP_ENUM_STAGE_LAYERS(NAME)};
 static const char *const precision_names[] = {SP_ENUM_PRECISION(NAME)};
 static const char *const placement_names[] = {SP_ENUM_PLACEMENT(NAME)};
+static const char *const offload_target_names[] = {SP_ENUM_OFFLOAD_TARGET(NAME)};
+static const char *const cp_kind_names[] = {SP_ENUM_CP_KIND(NAME)};
 #undef NAME
 
-#define N_NAMES(names)    (sizeof(names) / sizeof((names)[0]))
-#define KIND_COUNT        .n_names = 0, .names = NULL
-#define KIND_SWITCH       .n_names = N_NAMES(switch_names), .names = switch_names
-#define KIND_RECOMPUTE    .n_names = N_NAMES(recompute_names), .names = recompute_names
-#define KIND_SCHEDULE     .n_names = N_NAMES(schedule_names), .names = schedule_names
-#define KIND_STAGE_LAYERS .n_names = N_NAMES(stage_layers_names), .names = stage_layers_names
-#define KIND_PRECISION    .n_names = N_NAMES(precision_names), .names = precision_names
-#define KIND_PLACEMENT    .n_names = N_NAMES(placement_names), .names = placement_names
+#define N_NAMES(names)      (sizeof(names) / sizeof((names)[0]))
+#define NAMED(list)         .kind = SP_AXIS_KIND_NAME, .n_names = N_NAMES(list), .names = list
+#define KIND_COUNT          .kind = SP_AXIS_KIND_COUNT
+#define KIND_COUNT_OR_ALL   .kind = SP_AXIS_KIND_COUNT_OR_ALL
+#define KIND_RATIO          .kind = SP_AXIS_KIND_RATIO
+#define KIND_SWITCH         NAMED(switch_names)
+#define KIND_RECOMPUTE      NAMED(recompute_names)
+#define KIND_SCHEDULE       NAMED(schedule_names)
+#define KIND_STAGE_LAYERS   NAMED(stage_layers_names)
+#define KIND_PRECISION      NAMED(precision_names)
+#define KIND_PLACEMENT      NAMED(placement_names)
+#define KIND_OFFLOAD_TARGET NAMED(offload_target_names)
+#define KIND_CP_KIND        NAMED(cp_kind_names)
 
 /* clang-format off */
 static const sp_axis_info axes[SP_N_AXES] = {
@@ -101,6 +108,6 @@ static uint32_t exact_quotient(uint64_t dividend, uint64_t divisor)
 
 void sp_plan_derive(sp_plan *plan, uint64_t global_batch)
 {
-    plan->dp = exact_quotient(plan->gpus, (uint64_t)plan->tp * plan->pp);
+    plan->dp = exact_quotient(plan->gpus, (uint64_t)plan->tp * plan->cp * plan->pp);
     plan->accumulation = exact_quotient(global_batch, (uint64_t)plan->dp * plan->micro_batch);
 }

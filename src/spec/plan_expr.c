@@ -7,18 +7,24 @@
 #include <assert.h>
 #include <string.h>
 
+/* A value as people compare it: ratios in 0..1. */
+static double number(sp_axis_id axis, uint32_t value)
+{
+    return sp_axis_describe(axis)->kind == SP_AXIS_KIND_RATIO ? value / 100.0 : value;
+}
+
 void sp_plan_values(const sp_plan *plan, double *values)
 {
 #define SP_AXIS(field, name, kind, fallback, unit, meaning)                                        \
-    values[SP_AXIS_##field] = (double)plan->field;
+    values[SP_AXIS_##field] = number(SP_AXIS_##field, plan->field);
 #include "shardplan/axes.def"
 #undef SP_AXIS
     values[SP_VAR_DP] = (double)plan->dp;
     values[SP_VAR_ACCUMULATION] = (double)plan->accumulation;
 }
 
-/* dp is gpus / (tp pp), and space/ checks the division where the geometry ends; accumulation needs
- * the micro-batch as well. */
+/* dp is gpus / (tp cp pp), and space/ checks the division where the geometry ends; accumulation
+ * needs the micro-batch as well. */
 static sp_axis_id known_at(int variable)
 {
     assert(variable >= 0 && variable < SP_N_PLAN_VARS);
@@ -60,13 +66,19 @@ static void fail_variable(const char *name, sp_error *err)
     sp_fail_names(err, name, names, SP_N_PLAN_VARS);
 }
 
+static bool has_words(sp_axis_id axis)
+{
+    const sp_axis_kind kind = sp_axis_describe(axis)->kind;
+    return kind == SP_AXIS_KIND_NAME || kind == SP_AXIS_KIND_COUNT_OR_ALL;
+}
+
 /* Neither variable nor value: an axis to come, a wrong value beside a named axis, or a slip. */
 static void fail_name(const char *name, sp_axis_id beside, sp_error *err)
 {
     sp_axis_id axis = SP_N_AXES;
     uint32_t value = 0;
     if (sp_axis_find_or_fail(name, &axis, err) == SP_E_NOT_YET) return;
-    if (beside != SP_N_AXES && sp_axis_describe(beside)->n_names > 0) {
+    if (beside != SP_N_AXES && has_words(beside)) {
         (void)sp_axis_parse_value(beside, name, &value, err);
     } else {
         fail_variable(name, err);
@@ -78,7 +90,7 @@ int sp_plan_resolve(const char *name, const char *context, double *constant, sp_
     const int variable = find_variable(name);
     if (variable != SP_N_PLAN_VARS) return variable;
     const sp_axis_id beside = context != NULL ? sp_axis_find(context) : SP_N_AXES;
-    if (beside != SP_N_AXES && sp_axis_describe(beside)->n_names > 0) {
+    if (beside != SP_N_AXES && has_words(beside)) {
         uint32_t value = 0;
         if (sp_axis_parse_value(beside, name, &value, err) == SP_OK) {
             *constant = (double)value;

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,12 +17,8 @@ static const uint32_t COUNT_MAX = UINT32_C(1) << 24;
 
 /* Promised in the documentation and refused by name until they are built. */
 static const char *const announced[] = {
-    "cp",           "cp_kind",        "shard_group",  "offload_params", "recompute_layers",
-    "ep_overlap",   "cluster",        "offload_optimizer",
-    "batch",        "moe_tp",         "offload_activations",
-    "attn_dp",      "cp_prefill",     "chunk_tokens",
-    "weight_dtype", "kv_dtype",       "spec",
-    "mode",         "replicas",
+    "cluster",      "batch",    "moe_tp", "attn_dp", "cp_prefill", "chunk_tokens",
+    "weight_dtype", "kv_dtype", "spec",   "mode",    "replicas",
 };
 
 static bool is_announced(const char *name)
@@ -50,7 +47,7 @@ sp_status sp_axis_find_or_fail(const char *name, sp_axis_id *axis, sp_error *err
     if (is_announced(name)) {
         sp_fail(err, SP_E_NOT_YET, "plans cannot vary along this axis");
     } else if (strcmp(name, "dp") == 0) {
-        sp_fail(err, SP_E_UNKNOWN_NAME, "dp is no axis: it follows as gpus / (tp pp)");
+        sp_fail(err, SP_E_UNKNOWN_NAME, "dp is no axis: it follows as gpus / (tp cp pp)");
     } else if (strcmp(name, "accumulation") == 0) {
         sp_fail(err, SP_E_UNKNOWN_NAME,
                 "accumulation is no axis: it follows as global batch / (dp micro_batch)");
@@ -70,8 +67,25 @@ static uint32_t least_count(sp_axis_id axis)
 static uint32_t greatest_count(sp_axis_id axis)
 {
     if (axis == SP_AXIS_zero) return 3;
-    const bool wide = axis == SP_AXIS_gpus || axis == SP_AXIS_micro_batch;
+    const bool wide =
+        axis == SP_AXIS_gpus || axis == SP_AXIS_micro_batch || axis == SP_AXIS_shard_group;
     return wide ? COUNT_MAX : UINT16_MAX;
+}
+
+/* A share such as "0.25" or "25%"; hundredths are the finest that a plan can say. */
+static sp_status parse_ratio(sp_axis_id axis, const char *text, uint32_t *value, sp_error *err)
+{
+    sp_error detail = {0};
+    double ratio = 0.0;
+    if (sp_parse_ratio(text, &ratio, &detail) == SP_OK && ratio >= 0.0 && ratio <= 1.0 &&
+        fabs(100.0 * ratio - round(100.0 * ratio)) < 1e-9) {
+        *value = (uint32_t)lround(100.0 * ratio);
+        return SP_OK;
+    }
+    sp_fail(err, SP_E_RANGE, "%s must be a share in whole hundredths",
+            sp_axis_describe(axis)->name);
+    sp_fail_value(err, "%s", text);
+    return sp_fail_range(err, "0 .. 1, such as 0.25");
 }
 
 static sp_status parse_count(sp_axis_id axis, const char *text, uint32_t *value, sp_error *err)
@@ -131,20 +145,45 @@ static sp_status parse_switch(sp_axis_id axis, const char *text, uint32_t *value
 sp_status sp_axis_parse_value(sp_axis_id axis, const char *text, uint32_t *value, sp_error *err)
 {
     assert(axis < SP_N_AXES && text != NULL && value != NULL);
-    if (is_switch(axis)) return parse_switch(axis, text, value, err);
-    const bool named = sp_axis_describe(axis)->n_names > 0;
-    return named ? parse_name(axis, text, value, err) : parse_count(axis, text, value, err);
+    switch (sp_axis_describe(axis)->kind) {
+    case SP_AXIS_KIND_NAME:
+        return is_switch(axis) ? parse_switch(axis, text, value, err)
+                               : parse_name(axis, text, value, err);
+    case SP_AXIS_KIND_RATIO:
+        return parse_ratio(axis, text, value, err);
+    case SP_AXIS_KIND_COUNT_OR_ALL:
+        if (strcmp(text, "all") == 0) {
+            *value = 0;
+            return SP_OK;
+        }
+        break;
+    case SP_AXIS_KIND_COUNT:
+        break;
+    }
+    return parse_count(axis, text, value, err);
 }
 
 void sp_axis_format_value(sp_axis_id axis, uint32_t value, char out[24])
 {
     const sp_axis_info *info = sp_axis_describe(axis);
-    if (info->n_names == 0) {
-        (void)snprintf(out, 24, "%" PRIu32, value);
+    switch (info->kind) {
+    case SP_AXIS_KIND_NAME:
+        assert(value < info->n_names);
+        (void)snprintf(out, 24, "%s", info->names[value]);
         return;
+    case SP_AXIS_KIND_RATIO:
+        (void)snprintf(out, 24, "%g", value / 100.0);
+        return;
+    case SP_AXIS_KIND_COUNT_OR_ALL:
+        if (value == 0) {
+            (void)snprintf(out, 24, "all");
+            return;
+        }
+        break;
+    case SP_AXIS_KIND_COUNT:
+        break;
     }
-    assert(value < info->n_names);
-    (void)snprintf(out, 24, "%s", info->names[value]);
+    (void)snprintf(out, 24, "%" PRIu32, value);
 }
 
 /* ---- whole plans ---- */

@@ -5,7 +5,7 @@
 #include "step/step.h"
 
 /* Raised whenever the same question may give other figures or other ids. */
-#define MODEL_VERSION "1"
+#define MODEL_VERSION "2"
 
 static void add_number(sp_text *t, double x)
 {
@@ -17,8 +17,8 @@ static void add_number(sp_text *t, double x)
 
 static void add_model(sp_text *t, const sp_model *m)
 {
-    sp_text_printf(t, "model %u %u %u %d %d %d\n", m->hidden, m->vocab, m->positions,
-                   m->tied_embeddings, m->layer_norm, m->dropout);
+    sp_text_printf(t, "model %u %u %u %d %d %d %u\n", m->hidden, m->vocab, m->positions,
+                   m->tied_embeddings, m->layer_norm, m->dropout, m->mtp_layers);
     for (uint32_t k = 0; k < m->n_kinds; k++) {
         const sp_attention *a = &m->kinds[k].attention;
         const sp_ffn *f = &m->kinds[k].ffn;
@@ -26,6 +26,8 @@ static void add_model(sp_text *t, const sp_model *m)
                        a->kv_heads, a->head_dim, a->qkv_bias, a->out_bias, a->qk_norm, a->window,
                        f->ffn, f->gated, f->bias, f->n_experts, f->top_k, f->expert_ffn,
                        f->shared_ffn, f->shared_gate);
+        sp_text_printf(t, "latent %u %u %u %u %d | %d %d\n", a->v_dim, a->q_lora, a->kv_lora,
+                       a->rope_dim, a->sinks, f->router_bias, f->expert_bias);
     }
     for (uint32_t r = 0; r < m->n_runs; r++) {
         sp_text_printf(t, "run %u %u\n", m->runs[r].kind, m->runs[r].count);
@@ -65,7 +67,12 @@ static void add_machine(sp_text *t, const sp_problem *problem)
                              gpu->memory_bytes,
                              gpu->context_bytes,
                              sp_gpu_peak_flops_per_s(gpu),
-                             problem->usd_per_gpu_hour};
+                             problem->usd_per_gpu_hour,
+                             problem->host.memory_bytes,
+                             problem->host.link_s_per_byte,
+                             problem->host.update_s_per_byte,
+                             problem->host.nvme_bytes,
+                             problem->host.nvme_s_per_byte};
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         add_number(t, values[i]);
     }
@@ -89,6 +96,10 @@ static void add_engines(sp_text *t, const sp_problem *problem)
                              f->step_s,
                              f->tp_overlap_ratio,
                              f->tp_async_ratio,
+                             f->cp_overlap_ratio,
+                             f->ep_overlap_ratio,
+                             f->offload_overlap_ratio,
+                             f->host_update_ratio,
                              f->dp_overlap_ratio,
                              f->dp_interference_ratio,
                              f->fragmentation_ratio,
@@ -118,6 +129,9 @@ static void add_question(sp_text *t, const sp_problem *problem)
     const sp_question *q = &problem->question;
     sp_text_printf(t, "\nworkload %llu %llu ", (unsigned long long)q->seq_len,
                    (unsigned long long)q->global_batch);
+    sp_text_printf(t, "%llu %s %u ", (unsigned long long)q->doc_len, sp_task_name(q->task),
+                   q->lora_rank);
+    add_number(t, q->moe_imbalance_ratio);
     add_number(t, q->tokens);
     add_number(t, q->max_network_ratio);
     add_number(t, q->headroom_ratio);

@@ -3,6 +3,30 @@
  * its parameters, its bytes and, where wanted, its seconds; likewise the two ends of the model. */
 #include "step/step.h"
 
+#include <assert.h>
+
+sp_redo sp_plan_redo(const sp_plan *plan)
+{
+    static const uint32_t modules[SP_N_RECOMPUTE] = {
+        [SP_RECOMPUTE_SELECTIVE] = SP_MODULE_CORE,
+        [SP_RECOMPUTE_LAYERNORM] = SP_MODULE_NORM,
+        [SP_RECOMPUTE_ACT] = SP_MODULE_ACTIVATION,
+        [SP_RECOMPUTE_LAYERNORM_ACT] = SP_MODULE_NORM | SP_MODULE_ACTIVATION,
+        [SP_RECOMPUTE_MLA_UP] = SP_MODULE_MLA_UP,
+        [SP_RECOMPUTE_MLA_UP_MLP] = SP_MODULE_MLA_UP | SP_MODULE_FFN,
+        [SP_RECOMPUTE_MLP] = SP_MODULE_FFN,
+        [SP_RECOMPUTE_OPS] = SP_MODULE_STREAMS,
+    };
+    assert(plan->recompute < SP_N_RECOMPUTE);
+    return (sp_redo){.full = plan->recompute == SP_RECOMPUTE_FULL,
+                     .modules = modules[plan->recompute]};
+}
+
+uint32_t sp_model_last_kind(const sp_model *model)
+{
+    return model->runs[model->n_runs - 1].kind;
+}
+
 static void read_ends(const sp_problem *problem, const sp_plan *plan, sp_inputs *in)
 {
     const sp_model *model = problem->model;
@@ -10,29 +34,61 @@ static void read_ends(const sp_problem *problem, const sp_plan *plan, sp_inputs 
     const double tokens = in->shape.tokens, whole = tokens / (sharding.sp ? sharding.tp : 1);
     /* A tied head shares the table of a one-stage pipeline; across stages both ends hold a copy. */
     const bool one_table = model->tied_embeddings && plan->pp == 1;
+    const double logits = sp_mem_logits(tokens, (double)model->vocab / sharding.tp);
     in->embedding_params = sp_graph_embedding_params(model, &sharding);
     in->head_params = sp_graph_head_params(model, &sharding) -
                       (one_table ? (double)model->vocab * model->hidden / sharding.tp : 0.0);
     /* Token ids and positions, 8 bytes each a token, and the dropout mask. */
     in->embedding_kept = 16.0 * tokens + (model->dropout ? model->hidden * whole : 0.0);
-    /* Inputs of the final norm and of the head. */
-    in->head_kept = 4.0 * model->hidden * whole;
-    in->logits = sp_mem_logits(tokens, (double)model->vocab / sharding.tp);
+    /* Inputs of the final norm and of the head; each module for a further token has its own. */
+    in->head_kept = (1.0 + model->mtp_layers) * 4.0 * model->hidden * whole;
+    in->logits = (1.0 + model->mtp_layers) * logits;
+    in->mtp_params = (sp_layer_params){0};
+    if (model->mtp_layers > 0) {
+        const bool moe = model->kinds[sp_model_last_kind(model)].ffn.n_experts > 0;
+        const sp_sharding last = sp_plan_sharding(plan, moe);
+        in->mtp_params = sp_graph_mtp_params(model, &last);
+    }
+}
+
+/* A pair of matrices of lora_rank columns and rows beside every product. */
+static double adapter_params(const sp_problem *problem, const sp_layer_work *work)
+{
+    double sum = 0.0;
+    for (uint32_t i = 0; problem->has_adapters && i < work->n_ops; i++) {
+        const sp_op *op = &work->ops[i];
+        if (op->class == SP_OP_GEMM || op->class == SP_OP_GROUPED) {
+            sum += op->count * problem->question.lora_rank * (op->k + op->n);
+        }
+    }
+    return sum;
 }
 
 static void read_layers(const sp_problem *problem, const sp_plan *plan, bool time,
                         const sp_tp_traffic *traffic, sp_inputs *in)
 {
     const sp_model *model = problem->model;
+    const sp_redo kept = {0};
+    const bool some = plan->recompute_layers > 0;
+    const double product_bytes = problem->product_bytes[plan->precision];
     sp_layer_work work;
     for (uint32_t k = 0; k < model->n_kinds; k++) {
         const sp_layer_kind *kind = &model->kinds[k];
         const sp_sharding sharding = sp_plan_sharding(plan, kind->ffn.n_experts > 0);
         sp_graph_layer(model, kind, &in->shape, &sharding, problem->rates.flash, &work);
         in->params[k] = sp_graph_layer_params(model, kind, &sharding);
-        in->bytes[k] = sp_mem_layer(&work, (sp_recompute)plan->recompute);
+        in->adapter_params[k] = adapter_params(problem, &work);
+        in->bytes[k] = sp_mem_layer(&work, in->redo.modules, in->redo.full, product_bytes);
+        in->bytes[k].working += sp_context_bytes(plan, &work.attention);
+        if (some) {
+            in->bytes_kept[k] = sp_mem_layer(&work, 0, false, product_bytes);
+        }
         if (time) {
-            sp_layer_price(problem, plan, &in->groups, traffic, &work, &in->layer[k]);
+            sp_layer_price(problem, plan, &in->redo, &in->groups, traffic, &work, &in->layer[k]);
+            if (some) {
+                sp_layer_price(problem, plan, &kept, &in->groups, traffic, &work,
+                               &in->layer_kept[k]);
+            }
         }
     }
 }
@@ -42,12 +98,16 @@ void sp_inputs_build(const sp_problem *problem, const sp_plan *plan, bool time, 
     sp_tp_traffic traffic = {0};
     in->problem = problem;
     in->plan = plan;
+    in->redo = sp_plan_redo(plan);
     in->shape = sp_plan_shape(problem, plan);
     if (time) {
         sp_groups_build(&problem->fabric, plan, problem->has_experts, &in->groups);
         traffic = sp_tp_traffic_build(problem, plan, &in->groups.tp);
         sp_embedding_price(problem, plan, &traffic, &in->embedding);
         sp_head_price(problem, plan, &traffic, &in->head);
+        if (problem->model->mtp_layers > 0) {
+            sp_mtp_price(problem, plan, &in->mtp);
+        }
     }
     read_layers(problem, plan, time, &traffic, in);
     read_ends(problem, plan, in);

@@ -1,64 +1,68 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Seconds of one layer, of the embedding and of the head, on one rank and one micro-batch:
  * operators by roofline, tensor- and expert-parallel traffic on the levels it spans, less what
- * overlaps. Leaves out: pipeline and data parallelism (train.c). */
+ * overlaps. Leaves out: context parallelism (context.c), pipeline and data parallelism (train.c).
+ */
 #include "step/step.h"
 
 #include <assert.h>
 
-sp_sharding sp_plan_sharding(const sp_plan *plan, bool moe)
-{
-    return (sp_sharding){.tp = plan->tp,
-                         .ep = moe ? plan->ep : 1,
-                         .etp = moe ? plan->etp : 1,
-                         .sp = plan->sp == SP_ON};
-}
-
-sp_shape sp_plan_shape(const sp_problem *problem, const sp_plan *plan)
-{
-    const double length = (double)problem->question.seq_len;
-    return (sp_shape){.sequences = plan->micro_batch,
-                      .tokens = plan->micro_batch * length,
-                      .length = length,
-                      .context = length / 2.0};
-}
-
-uint32_t sp_plan_expert_copies(const sp_plan *plan)
-{
-    return plan->tp * plan->dp / ((uint32_t)plan->ep * plan->etp);
-}
-
-void sp_groups_build(const sp_fabric *fabric, const sp_plan *plan, bool moe, sp_groups *groups)
-{
-    const uint32_t tp = plan->tp, dp = plan->dp, pp = plan->pp;
-    const bool pp_last = plan->placement == SP_PLACEMENT_PP_LAST;
-    const uint32_t dp_stride = pp_last ? tp : tp * pp;
-    groups->tp = sp_group_build(fabric, tp, 1);
-    groups->dp = sp_group_build(fabric, dp, dp_stride);
-    groups->pp = sp_group_build(fabric, pp, pp_last ? tp * dp : tp);
-    if (!moe) {
-        return;
-    }
-    /* Experts use the tp x dp ranks of a stage anew: etp nearest, then ep, then copies of experts.
-     * With stages in between (tp_pp_dp) only etp = tp keeps equal strides, and rules see to it. */
-    const uint32_t ep_stride = pp_last ? plan->etp : dp_stride;
-    groups->etp = sp_group_build(fabric, plan->etp, 1);
-    groups->ep = sp_group_build(fabric, plan->ep, ep_stride);
-    groups->expert_dp = sp_group_build(fabric, sp_plan_expert_copies(plan), ep_stride * plan->ep);
-}
-
 /* Matrix-product seconds of one block, which its communication may hide under. */
 typedef struct sp_block_gemm {
     double forward_s, input_grad_s, weight_grad_s;
+    sp_op_time core; /* of its attention, if it has one */
 } sp_block_gemm;
 
-static void price_ops(const sp_problem *problem, const sp_plan *plan, const sp_layer_work *work,
-                      uint32_t first, uint32_t last, sp_block_gemm *gemm, sp_layer_cost *cost)
+/* A pair of thin matrices beside a frozen product, [m,k][k,r] and [m,r][r,n]: both are trained. */
+static void add_adapter(const sp_problem *problem, const sp_op *op, sp_op_time *t)
 {
-    const sp_precision precision = (sp_precision)plan->precision;
+    const double rank = problem->question.lora_rank;
+    const sp_op pair[2] = {
+        {.class = op->class, .m = op->m, .n = rank,  .k = op->k, .count = op->count},
+        {.class = op->class, .m = op->m, .n = op->n, .k = rank,  .count = op->count}
+    };
+    for (int i = 0; i < 2; i++) {
+        const sp_op_time own = sp_roof_op(&problem->rates, &pair[i], SP_PRECISION_BF16, false);
+        t->forward_s += own.forward_s;
+        t->input_grad_s += own.input_grad_s;
+        t->weight_grad_s += own.weight_grad_s;
+    }
+}
+
+/* Frozen weights have no gradient; those held in 4 bits are written out in 16 for every pass. */
+static sp_op_time freeze(const sp_problem *problem, const sp_op *op, sp_op_time t)
+{
+    const double held = problem->recipe.weight_bytes;
+    const double unpack = held < 2.0 ? (held + 2.0) * op->count * op->k * op->n : 0.0;
+    const double unpack_s = unpack * problem->rates.stream_s_per_byte;
+    sp_op_time frozen = {.forward_s = t.forward_s + unpack_s,
+                         .input_grad_s = t.input_grad_s + unpack_s};
+    add_adapter(problem, op, &frozen);
+    return frozen;
+}
+
+/* The busiest rank's experts see more tokens than the mean. */
+static sp_op_time price_op(const sp_problem *problem, const sp_op *op, sp_precision precision)
+{
+    const double load = problem->question.moe_imbalance_ratio;
+    sp_op busiest;
+    if (op->class == SP_OP_GROUPED && load > 1.0) {
+        busiest = *op;
+        busiest.m *= load;
+        op = &busiest;
+    }
+    const sp_op_time t = sp_roof_op(&problem->rates, op, precision, problem->model->dropout);
+    const bool product = op->class == SP_OP_GEMM || op->class == SP_OP_GROUPED;
+    return problem->has_adapters && product ? freeze(problem, op, t) : t;
+}
+
+static void price_ops(const sp_problem *problem, const sp_plan *plan, const sp_redo *redo,
+                      const sp_layer_work *work, uint32_t first, uint32_t last, sp_block_gemm *gemm,
+                      sp_layer_cost *cost)
+{
     for (uint32_t i = first; i < last; i++) {
         const sp_op *op = &work->ops[i];
-        const sp_op_time t = sp_roof_op(&problem->rates, op, precision, problem->model->dropout);
+        const sp_op_time t = price_op(problem, op, (sp_precision)plan->precision);
         cost->forward_s += t.forward_s;
         cost->backward_s += t.input_grad_s + t.weight_grad_s;
         cost->flops += op->flops;
@@ -67,7 +71,10 @@ static void price_ops(const sp_problem *problem, const sp_plan *plan, const sp_l
             gemm->input_grad_s += t.input_grad_s;
             gemm->weight_grad_s += t.weight_grad_s;
         }
-        if (op->class == SP_OP_ATTENTION && plan->recompute == SP_RECOMPUTE_SELECTIVE) {
+        if (op->class == SP_OP_ATTENTION) {
+            gemm->core = t;
+        }
+        if (redo->full || (op->modules & redo->modules) != 0) {
             cost->recompute_s += t.forward_s;
             cost->recompute_flops += op->flops;
         }
@@ -117,44 +124,78 @@ static void price_tp(const sp_problem *problem, const sp_plan *plan, const sp_tp
 }
 
 /* Dispatch and combine, forward and backward, each an all-to-all over the expert group and, when an
- * expert's matrices are cut, a gather (or scatter) over its pieces. */
-static void price_ep(const sp_groups *groups, const sp_block_comm *comm, sp_layer_cost *cost)
+ * expert's matrices are cut, a gather (or scatter) over its pieces. ep_overlap hides them beside
+ * the work of another micro-batch in the same layer. */
+static void price_ep(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
+                     const sp_block_comm *comm, sp_layer_cost *cost)
 {
     if (comm->ep_bytes <= 0.0) {
         return;
     }
-    const double way_s = sp_coll_alltoall_s(&groups->ep, comm->ep_bytes) +
-                         sp_coll_allgather_s(&groups->etp, comm->etp_bytes);
-    cost->ep_forward_s += 2.0 * way_s;
-    cost->ep_backward_s += 2.0 * way_s;
-    cost->ep_sent_bytes += 4.0 * (comm->ep_bytes * (groups->ep.n - 1.0) / groups->ep.n +
-                                  comm->etp_bytes * (groups->etp.n - 1.0) / groups->etp.n);
+    const double load = problem->question.moe_imbalance_ratio;
+    const double ep_bytes = load * comm->ep_bytes, etp_bytes = load * comm->etp_bytes;
+    const double way_s =
+        sp_coll_alltoall_s(&groups->ep, ep_bytes) + sp_coll_allgather_s(&groups->etp, etp_bytes);
+    const double share = plan->ep_overlap == SP_ON ? problem->profile->ep_overlap_ratio : 0.0;
+    cost->ep_forward_s += sp_overlap_exposed_s(cost->forward_s, share, 2.0 * way_s);
+    cost->ep_backward_s += sp_overlap_exposed_s(cost->backward_s, share, 2.0 * way_s);
+    cost->ep_sent_bytes += 4.0 * (ep_bytes * (groups->ep.n - 1.0) / groups->ep.n +
+                                  etp_bytes * (groups->etp.n - 1.0) / groups->etp.n);
 }
 
-void sp_layer_price(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
-                    const sp_tp_traffic *traffic, const sp_layer_work *work, sp_layer_cost *cost)
+/* What a pass that is done again sends again: two shares a tensor-parallel block, what context
+ * parallelism sends forward, and half of all that experts exchange. */
+static void send_again(const sp_plan *plan, const sp_redo *redo, const sp_layer_work *work,
+                       const sp_tp_traffic *traffic, double ffn_tp_s, sp_layer_cost *cost)
+{
+    const double once = 2.0 * traffic->bytes * (plan->tp - 1.0) / plan->tp;
+    if (redo->full || (redo->modules & SP_MODULE_CORE) != 0) {
+        cost->cp_backward_s += cost->cp_forward_s;
+        cost->cp_sent_bytes *= 4.0 / 3.0;
+    }
+    if (redo->full) {
+        cost->tp_backward_s += cost->tp_forward_s;
+        cost->ep_backward_s += cost->ep_forward_s;
+        cost->tp_sent_bytes += ((double)work->attention.tp_exchange + work->ffn.tp_exchange) * once;
+        cost->ep_sent_bytes *= 1.5;
+    } else if ((redo->modules & SP_MODULE_FFN) != 0 && work->ffn.ep_bytes <= 0.0) {
+        cost->tp_backward_s += ffn_tp_s;
+        cost->tp_sent_bytes += work->ffn.tp_exchange ? once : 0.0;
+    }
+}
+
+void sp_layer_price(const sp_problem *problem, const sp_plan *plan, const sp_redo *redo,
+                    const sp_groups *groups, const sp_tp_traffic *traffic,
+                    const sp_layer_work *work, sp_layer_cost *cost)
 {
     *cost = (sp_layer_cost){0};
     sp_block_gemm attention = {0}, ffn = {0};
-    price_ops(problem, plan, work, 0, work->n_attention_ops, &attention, cost);
-    price_ops(problem, plan, work, work->n_attention_ops, work->n_ops, &ffn, cost);
+    price_ops(problem, plan, redo, work, 0, work->n_attention_ops, &attention, cost);
+    price_ops(problem, plan, redo, work, work->n_attention_ops, work->n_ops, &ffn, cost);
     if (plan->tp > 1 && work->attention.tp_exchange) {
         price_tp(problem, plan, traffic, &attention, cost);
     }
+    const double attention_tp_s = cost->tp_forward_s;
     if (plan->tp > 1 && work->ffn.tp_exchange) {
         price_tp(problem, plan, traffic, &ffn, cost);
     }
-    price_ep(groups, &work->ffn, cost);
-    if (plan->recompute == SP_RECOMPUTE_FULL) {
-        cost->recompute_s = cost->forward_s;
-        cost->recompute_flops = cost->flops;
-        cost->tp_backward_s += cost->tp_forward_s;
-        cost->ep_backward_s += cost->ep_forward_s;
-        /* Forward sends two shares a block, and half of all that experts exchange. */
-        const double exchanges = (double)work->attention.tp_exchange + work->ffn.tp_exchange;
-        cost->tp_sent_bytes += exchanges * 2.0 * traffic->bytes * (plan->tp - 1.0) / plan->tp;
-        cost->ep_sent_bytes *= 1.5;
+    if (plan->cp > 1) {
+        sp_context_price(problem, plan, groups, &work->attention, &attention.core, cost);
     }
+    price_ep(problem, plan, groups, &work->ffn, cost);
+    send_again(plan, redo, work, traffic, cost->tp_forward_s - attention_tp_s, cost);
+}
+
+/* Two norms, whose output is joined, and the product that brings it back to the hidden width. */
+void sp_mtp_price(const sp_problem *problem, const sp_plan *plan, sp_layer_cost *cost)
+{
+    const sp_shape shape = sp_plan_shape(problem, plan);
+    const sp_sharding sharding = sp_plan_sharding(plan, false);
+    const sp_op op = sp_graph_mtp_projection(problem->model, &shape, &sharding);
+    const sp_op_time t = price_op(problem, &op, (sp_precision)plan->precision);
+    *cost = (sp_layer_cost){.forward_s = t.forward_s,
+                            .backward_s = t.input_grad_s + t.weight_grad_s,
+                            .flops = op.flops};
 }
 
 /* Look-up of rows cut along the vocabulary: sum over the tp ranks, one way forward, one back. */
@@ -199,12 +240,13 @@ void sp_head_price(const sp_problem *problem, const sp_plan *plan, const sp_tp_t
     const sp_sharding sharding = sp_plan_sharding(plan, false);
     const sp_op head = sp_graph_head(problem->model, &shape, &sharding);
     const sp_rates *r = &problem->rates;
-    const sp_op_time t =
-        sp_roof_op(r, &head, (sp_precision)plan->precision, problem->model->dropout);
+    const sp_op_time t = sp_roof_op(r, &head, sp_precision_of_head((sp_precision)plan->precision),
+                                    problem->model->dropout);
     const double logits = head.m * head.n, bytes = traffic->bytes;
+    const double weight_grad_s = problem->has_adapters ? 0.0 : t.weight_grad_s;
     *cost = (sp_layer_cost){.forward_s = t.forward_s + r->stream_launch_s +
                                          (14.0 * logits + 2.0 * bytes) * r->stream_s_per_byte,
-                            .backward_s = t.input_grad_s + t.weight_grad_s + r->stream_launch_s +
+                            .backward_s = t.input_grad_s + weight_grad_s + r->stream_launch_s +
                                           (6.0 * logits + 4.0 * bytes) * r->stream_s_per_byte,
                             .flops = head.flops};
     if (plan->tp > 1) {

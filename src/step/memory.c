@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Peak memory of the fullest rank: state, activations in flight by schedule, logits, buffers, what
  * the allocator loses and what the driver takes. Every class of pipeline stages is priced; the
- * worst counts. Leaves out: offload, loading and checkpointing phases. */
+ * worst counts. Leaves out: loading and checkpointing phases. */
 #include "step/step.h"
 
 static double larger(double a, double b)
@@ -9,56 +9,113 @@ static double larger(double a, double b)
     return a > b ? a : b;
 }
 
-static sp_state_bytes stage_state(const sp_inputs *in, const sp_stage_class *stage)
+/* Weights, gradients and optimizer of a stage; what the host holds of them besides. */
+typedef struct sp_stage_state {
+    sp_state_bytes device;
+    double away_bytes;
+} sp_stage_state;
+
+static void add_state(sp_state_bytes *sum, const sp_state_bytes *part)
 {
-    const sp_recipe *recipe = &in->problem->recipe;
+    sum->weights += part->weights;
+    sum->gradients += part->gradients;
+    sum->optimizer += part->optimizer;
+    sum->gathered += part->gathered;
+}
+
+/* Under ZeRO 2 and 3 the gradients of what the host updates go there as they arise. */
+static void move_away(const sp_plan *plan, sp_stage_state *state)
+{
+    sp_state_bytes *d = &state->device;
+    const double updated = plan->offload_optimizer / 100.0, held = plan->offload_params / 100.0;
+    state->away_bytes = updated * (d->optimizer + d->gradients) + held * d->weights;
+    d->optimizer *= 1.0 - updated;
+    d->gradients *= plan->zero >= 2 ? 1.0 - updated : 1.0;
+    d->weights *= 1.0 - held;
+}
+
+static sp_stage_state stage_state(const sp_inputs *in, const sp_stage_class *stage)
+{
+    const sp_problem *problem = in->problem;
+    const sp_recipe *recipe = &problem->recipe;
     const sp_plan *plan = in->plan;
+    const uint32_t replicas = sp_plan_replicas(plan), shards = sp_plan_copies(plan) / replicas;
     const double embedding = stage->embedding ? in->embedding_params : 0.0;
     const double head = stage->head ? in->head_params : 0.0;
-    double dense = embedding + head, expert = 0.0;
+    double dense = embedding + head, expert = 0.0, adapter = 0.0;
     sp_units units = {0}, expert_units = {0};
-    for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
+    for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
         dense += stage->layers[k] * in->params[k].dense;
         expert += stage->layers[k] * in->params[k].expert;
+        adapter += stage->layers[k] * in->adapter_params[k];
         if (stage->layers[k] > 0) {
             units.layer_params = larger(units.layer_params, in->params[k].dense);
             expert_units.layer_params = larger(expert_units.layer_params, in->params[k].expert);
         }
     }
+    if (stage->head) {
+        dense += in->mtp_params.dense;
+        expert += in->mtp_params.expert;
+    }
     units.largest_params = larger(units.layer_params, larger(embedding, head));
     expert_units.largest_params = expert_units.layer_params;
-    sp_state_bytes state = sp_mem_state(recipe, dense, &units, plan->zero, plan->dp);
+    sp_stage_state state = {.device = sp_mem_state(recipe, dense, &units, plan->zero, shards)};
     if (expert > 0.0) {
+        const uint32_t expert_shards = sp_plan_expert_copies(plan) / replicas;
         const sp_state_bytes e =
-            sp_mem_state(recipe, expert, &expert_units, plan->zero, sp_plan_expert_copies(plan));
-        state.weights += e.weights;
-        state.gradients += e.gradients;
-        state.optimizer += e.optimizer;
-        state.gathered += e.gathered;
+            sp_mem_state(recipe, expert, &expert_units, plan->zero, expert_shards);
+        add_state(&state.device, &e);
     }
+    if (adapter > 0.0) {
+        const sp_units none = {0};
+        const sp_state_bytes a =
+            sp_mem_state(&problem->adapter_recipe, adapter, &none, plan->zero, shards);
+        add_state(&state.device, &a);
+    }
+    move_away(plan, &state);
     return state;
 }
 
-static double stage_activations(const sp_inputs *in, const sp_stage_class *stage)
+/* Activations of a stage: those that wait for their backward pass on the device and off it. */
+typedef struct sp_stage_activations {
+    double device_bytes, away_bytes;
+} sp_stage_activations;
+
+/* What is offloaded passes through the room of two layers. */
+static sp_stage_activations stage_activations(const sp_inputs *in, const sp_stage_class *stage)
 {
     const sp_plan *plan = in->plan;
-    double kept = stage->embedding ? in->embedding_kept : 0.0, working = 0.0;
-    for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
-        if (stage->layers[k] > 0) {
-            kept += stage->layers[k] * in->bytes[k].kept;
-            working = larger(working, in->bytes[k].working);
-        }
+    const sp_model *model = in->problem->model;
+    const double share = sp_stage_redo_share(plan, stage);
+    const uint32_t last = sp_model_last_kind(model);
+    double kept = 0.0, working = 0.0, largest = 0.0;
+    for (uint32_t k = 0; k < model->n_kinds; k++) {
+        const double n = stage->layers[k] + (stage->head && k == last ? model->mtp_layers : 0.0);
+        if (n <= 0.0) continue;
+        const double rest = share < 1.0 ? (1.0 - share) * in->bytes_kept[k].kept : 0.0;
+        const double layer = share * in->bytes[k].kept + rest;
+        kept += n * layer;
+        largest = larger(largest, layer);
+        working = larger(working, in->bytes[k].working);
     }
     const sp_schedule_kind *schedule = sp_schedule_describe((sp_schedule)plan->schedule);
     const double in_flight =
-        schedule->in_flight(plan->pp, plan->vpp, plan->accumulation, stage->first_stage);
-    return in_flight * kept + working + (stage->head ? in->head_kept : 0.0);
+        schedule->in_flight(plan->pp, plan->vpp, plan->accumulation, stage->first_stage) +
+        (plan->ep_overlap == SP_ON ? 1.0 : 0.0);
+    const double away = plan->offload_activations / 100.0;
+    const double embedding = stage->embedding ? in_flight * in->embedding_kept : 0.0;
+    const double passing = larger(2.0 * largest < kept ? 2.0 * largest : kept, 0.0);
+    return (sp_stage_activations){.device_bytes = in_flight * kept * (1.0 - away) + away * passing +
+                                                  embedding + working +
+                                                  (stage->head ? in->head_kept : 0.0),
+                                  .away_bytes = in_flight * kept * away};
 }
 
 /* Parameters have copies on other ranks, whose gradients are added up. */
 static bool has_copies(const sp_inputs *in)
 {
-    return in->plan->dp > 1 || (in->problem->has_experts && sp_plan_expert_copies(in->plan) > 1);
+    return sp_plan_copies(in->plan) > 1 ||
+           (in->problem->has_experts && sp_plan_expert_copies(in->plan) > 1);
 }
 
 /* Buffers of the communicators in use, gradient bucket, gathered units. */
@@ -67,7 +124,7 @@ static double communication_bytes(const sp_inputs *in, double gathered)
     const sp_plan *plan = in->plan;
     const sp_engine_profile *profile = in->problem->profile;
     const bool copies = has_copies(in);
-    const double n = (plan->tp > 1) + (plan->pp > 1) + (plan->ep > 1) + copies;
+    const double n = (plan->tp > 1) + (plan->cp > 1) + (plan->pp > 1) + (plan->ep > 1) + copies;
     return n * profile->communication_bytes + (copies ? profile->bucket_bytes : 0.0) + gathered;
 }
 
@@ -75,13 +132,17 @@ static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_mem
 {
     const sp_problem *problem = in->problem;
     const sp_engine_profile *profile = problem->profile;
-    const sp_state_bytes state = stage_state(in, stage);
-    *m = (sp_memory){.weights_bytes = state.weights,
-                     .gradients_bytes = state.gradients,
-                     .optimizer_bytes = state.optimizer,
-                     .activations_bytes = stage_activations(in, stage),
+    const sp_stage_state state = stage_state(in, stage);
+    const sp_stage_activations activations = stage_activations(in, stage);
+    const bool nvme = in->plan->offload_target == SP_OFFLOAD_NVME;
+    *m = (sp_memory){.weights_bytes = state.device.weights,
+                     .gradients_bytes = state.device.gradients,
+                     .optimizer_bytes = state.device.optimizer,
+                     .activations_bytes = activations.device_bytes,
                      .logits_bytes = stage->head ? in->logits : 0.0,
-                     .communication_bytes = communication_bytes(in, state.gathered),
+                     .communication_bytes = communication_bytes(in, state.device.gathered),
+                     .host_bytes = activations.away_bytes + (nvme ? 0.0 : state.away_bytes),
+                     .nvme_bytes = nvme ? state.away_bytes : 0.0,
                      .workspace_bytes = profile->workspace_bytes,
                      .reserve_bytes =
                          problem->cluster->gpu->context_bytes + problem->question.reserve_bytes,

@@ -10,8 +10,28 @@ sp_question sp_question_default(void)
     return (sp_question){.engine = "any",
                          .space = "default",
                          .optimizer = "adamw",
+                         .task = SP_TASK_PRETRAIN,
+                         .moe_imbalance_ratio = 1.0,
                          .max_network_ratio = 1.0,
                          .headroom_ratio = 0.06};
+}
+
+const char *sp_task_name(sp_task task)
+{
+    static const char *const names[SP_N_TASKS] = {"pretrain", "sft", "lora", "qlora"};
+    assert(task < SP_N_TASKS);
+    return names[task];
+}
+
+double sp_problem_attended(const sp_problem *problem)
+{
+    const sp_question *q = &problem->question;
+    return (double)(q->doc_len > 0 ? q->doc_len : q->seq_len);
+}
+
+static bool trains_all(const sp_question *q)
+{
+    return q->task == SP_TASK_PRETRAIN || q->task == SP_TASK_SFT;
 }
 
 static sp_status copy_text(sp_problem *problem, const char **text, sp_error *err)
@@ -27,8 +47,10 @@ static sp_status copy_question(sp_problem *problem, const sp_question *question,
 {
     sp_question *q = &problem->question;
     *q = *question;
-    const char **texts[] = {&q->home,   &q->model, &q->cluster,   &q->gpus,
-                            &q->engine, &q->space, &q->optimizer, &q->objectives};
+    const char **texts[] = {&q->home,       &q->model,      &q->cluster,
+                            &q->gpus,       &q->engine,     &q->space,
+                            &q->optimizer,  &q->objectives, &q->from.nvidia_smi,
+                            &q->from.hwloc, &q->from.sinfo};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         SP_TRY(copy_text(problem, texts[i], err));
     }
@@ -62,10 +84,29 @@ static sp_status check_ratio(double value, const char *flag, double below, sp_er
     return sp_fail_file(err, flag);
 }
 
+static sp_status check_adapters(const sp_question *q, sp_error *err)
+{
+    if (!trains_all(q) && (q->lora_rank == 0 || q->lora_rank > 65536)) {
+        sp_fail(err, SP_E_RANGE, "adapters have a rank");
+        sp_fail_value(err, "%u", q->lora_rank);
+        sp_fail_range(err, "1 .. 65536");
+        return sp_fail_file(err, "--lora-rank");
+    }
+    if (q->moe_imbalance_ratio >= 1.0 && q->moe_imbalance_ratio <= 1000.0) {
+        return SP_OK;
+    }
+    sp_fail(err, SP_E_RANGE, "the busiest rank has at least the mean load");
+    sp_fail_value(err, "%g", q->moe_imbalance_ratio);
+    sp_fail_range(err, "1 .. 1000");
+    return sp_fail_file(err, "--moe-imbalance");
+}
+
 static sp_status check_question(const sp_question *q, sp_error *err)
 {
     SP_TRY(need(q->model, "--model", "llama-3.1-70b", err));
-    SP_TRY(need(q->cluster, "--cluster", "dgx-h100", err));
+    if (!sp_discover_any(&q->from)) {
+        SP_TRY(need(q->cluster, "--cluster", "dgx-h100", err));
+    }
     SP_TRY(need(q->gpus, "--gpus", "64", err));
     if (q->seq_len == 0) {
         return need(NULL, "--seq-len", "8k", err);
@@ -78,6 +119,13 @@ static sp_status check_question(const sp_question *q, sp_error *err)
         sp_fail_range(err, "1 .. %u", 1u << 30);
         return sp_fail_file(err, q->seq_len > 1u << 30 ? "--seq-len" : "--global-batch");
     }
+    if (q->doc_len > q->seq_len || (q->doc_len > 0 && q->seq_len % q->doc_len != 0)) {
+        sp_fail(err, SP_E_RANGE, "documents fill a sequence evenly");
+        sp_fail_value(err, "%llu", (unsigned long long)q->doc_len);
+        sp_fail_range(err, "a divisor of %llu", (unsigned long long)q->seq_len);
+        return sp_fail_file(err, "--doc-len");
+    }
+    SP_TRY(check_adapters(q, err));
     SP_TRY(check_ratio(q->max_network_ratio, "--max-network-ratio", 1.0, err));
     SP_TRY(check_ratio(q->headroom_ratio, "--headroom", 0.9, err));
     if (strcmp(q->optimizer, "adamw") != 0) {
@@ -220,6 +268,16 @@ static sp_status check_objectives(sp_problem *problem, sp_error *err)
     return SP_OK;
 }
 
+static sp_status load_cluster(sp_problem *problem, sp_error *err)
+{
+    sp_question *q = &problem->question;
+    if (!sp_discover_any(&q->from)) {
+        return sp_cluster_find(&problem->arena, q->home, q->cluster, &problem->cluster, err);
+    }
+    q->from.cluster = q->cluster;
+    return sp_cluster_from_files(&problem->arena, q->home, &q->from, &problem->cluster, err);
+}
+
 static sp_status load(sp_problem *problem, sp_error *err)
 {
     sp_question *q = &problem->question;
@@ -229,12 +287,12 @@ static sp_status load(sp_problem *problem, sp_error *err)
     if (problem->model == NULL) {
         SP_TRY(sp_model_find(arena, q->home, q->model, &problem->model, err));
     }
-    SP_TRY(sp_cluster_find(arena, q->home, q->cluster, &problem->cluster, err));
+    SP_TRY(load_cluster(problem, err));
     SP_TRY(check_positions(problem, err));
     problem->parameters = sp_model_parameters(problem->model);
     SP_TRY(sp_gpus_parse(arena, q->gpus, problem->cluster->node_gpus, &problem->gpus_values,
                          &problem->n_gpus_values, err));
-    const sp_engine_facts facts = {problem->model, q->seq_len, q->global_batch};
+    const sp_engine_facts facts = {problem->model, q->seq_len, q->global_batch, trains_all(q)};
     SP_TRY(sp_engines_load(arena, q->home, q->engine, &facts, &problem->engines,
                            &problem->n_engines, &problem->profile, err));
     SP_TRY(sp_objectives_parse(q->objectives, problem->n_gpus_values > 1 || q->use_upto,
@@ -242,6 +300,39 @@ static sp_status load(sp_problem *problem, sp_error *err)
     SP_TRY(load_space_name(problem, err));
     SP_TRY(load_sets(problem, err));
     return load_wheres(problem, err);
+}
+
+/* Under lora and qlora the model is frozen, in 16 or in 4 bits, and adapters are trained. */
+static void derive_recipes(sp_problem *problem)
+{
+    const sp_question *q = &problem->question;
+    const sp_recipe adamw = sp_recipe_adamw(problem->profile->grad_bytes);
+    problem->has_adapters = !trains_all(q);
+    problem->adapter_recipe = adamw;
+    problem->recipe = adamw;
+    if (problem->has_adapters) {
+        problem->recipe =
+            sp_recipe_frozen(q->task == SP_TASK_QLORA ? problem->profile->quantised_weight_bytes
+                                                      : adamw.weight_bytes);
+    }
+    for (int p = 0; p < SP_N_PRECISIONS; p++) {
+        problem->product_bytes[p] = sp_dtype_bytes(sp_precision_dtype((sp_precision)p));
+    }
+}
+
+/* What one GPU has of its node: memory, storage and the processors' time. */
+static void derive_host(sp_problem *problem)
+{
+    const sp_cluster *c = problem->cluster;
+    const double gpus = c->node_gpus;
+    const double update = c->host_memory_bytes_per_s * problem->profile->host_update_ratio;
+    problem->host = (sp_host){
+        .memory_bytes = c->host_memory_bytes / gpus,
+        .nvme_bytes = c->nvme_bytes / gpus,
+        .link_s_per_byte = c->host_link_bytes_per_s > 0.0 ? 1.0 / c->host_link_bytes_per_s : 0.0,
+        .update_s_per_byte = update > 0.0 ? gpus / update : 0.0,
+        .nvme_s_per_byte = c->nvme_bytes_per_s > 0.0 ? gpus / c->nvme_bytes_per_s : 0.0,
+    };
 }
 
 static sp_status derive(sp_problem *problem, sp_error *err)
@@ -257,9 +348,11 @@ static sp_status derive(sp_problem *problem, sp_error *err)
     sp_fabric_build(problem->cluster, &problem->fabric);
     for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
         problem->has_experts |= problem->model->kinds[k].ffn.n_experts > 0;
+        problem->has_latent_attention |= problem->model->kinds[k].attention.kv_lora > 0;
     }
-    problem->recipe = sp_recipe_adamw(problem->profile->grad_bytes);
-    problem->forward_flops = sp_graph_forward_flops(problem->model, (double)q->seq_len,
+    derive_recipes(problem);
+    derive_host(problem);
+    problem->forward_flops = sp_graph_forward_flops(problem->model, sp_problem_attended(problem),
                                                     (double)q->seq_len * (double)q->global_batch);
     problem->usd_per_gpu_hour = q->usd_per_gpu_hour > 0.0 ? q->usd_per_gpu_hour : gpu->usd_per_hour;
     problem->allowed_bytes = gpu->memory_bytes * (1.0 - q->headroom_ratio);

@@ -33,6 +33,13 @@ typedef struct sp_where {
     sp_axis_id deepest; /* outermost depth at which all its axes are known                       */
 } sp_where;
 
+/* The host beside one GPU: its share of the node's memory, storage and processors; 0 bytes where a
+ * figure is not known. */
+typedef struct sp_host {
+    double memory_bytes, nvme_bytes;
+    double link_s_per_byte, update_s_per_byte, nvme_s_per_byte;
+} sp_host;
+
 typedef struct sp_set {
     sp_axis_id axis;
     uint32_t n_values;
@@ -60,8 +67,13 @@ struct sp_problem {
     const sp_stage_split *splits; /* [pp - 1][sp_stage_layers], pp up to the number of layers     */
     sp_rates rates;
     sp_fabric fabric;
-    sp_recipe recipe;
+    sp_recipe recipe;         /* of the model's weights: frozen under lora and qlora           */
+    sp_recipe adapter_recipe; /* of the adapters                                            */
+    sp_host host;
+    double product_bytes[SP_N_PRECISIONS]; /* of one kept input of a matrix product            */
+    bool has_adapters;
     bool has_experts;
+    bool has_latent_attention;
     bool ranks_by_money;     /* an objective is in money                                   */
     double forward_flops;    /* of the global batch                                        */
     double usd_per_gpu_hour; /* 0 = no price                                               */
@@ -87,25 +99,44 @@ typedef struct sp_schedule_kind {
 
 const sp_schedule_kind *sp_schedule_describe(sp_schedule schedule);
 
-/* ---- layer_time.c ---------------------------------------------------------------------------- */
+/* ---- groups.c ---------------------------------------------------------------------------- */
+/* Ranks with the same weights: those that shard them, and copies of such groups (shard_group). */
+typedef struct sp_copies {
+    sp_group shard, replica;
+} sp_copies;
+
 /* The groups of ranks of a plan. */
 typedef struct sp_groups {
-    sp_group tp, dp, ep, etp, expert_dp, pp;
+    sp_group tp, pp, ep, etp;
+    sp_group cp_heads, cp_ring; /* exchange heads for sequence, pass keys and values on */
+    sp_copies dense, expert;
 } sp_groups;
 
-/* Ranks of a stage that hold the same pieces of the same experts. */
+/* Ranks of a stage: tp x cp x dp. */
+uint32_t sp_plan_stage_ranks(const sp_plan *plan);
+/* Ranks that hold the same pieces of the dense weights: cp x dp; and of the same experts. */
+uint32_t sp_plan_copies(const sp_plan *plan);
 uint32_t sp_plan_expert_copies(const sp_plan *plan);
+/* Groups of shard_group ranks among the copies. */
+uint32_t sp_plan_replicas(const sp_plan *plan);
+/* Ranks over which context parallelism exchanges heads: cp under ulysses, its part in the fastest
+ * domain under hybrid, else 1. */
+uint32_t sp_plan_ulysses_ranks(const sp_fabric *fabric, const sp_plan *plan);
+/* Tokens of a sequence, or of the documents packed into it. */
+double sp_problem_attended(const sp_problem *problem);
 void sp_groups_build(const sp_fabric *fabric, const sp_plan *plan, bool moe, sp_groups *groups);
 sp_sharding sp_plan_sharding(const sp_plan *plan, bool moe);
 sp_shape sp_plan_shape(const sp_problem *problem, const sp_plan *plan);
 
+/* ---- layer_time.c, context.c ------------------------------------------------------------------ */
 /* One layer (or one end of the model), one micro-batch, one rank. Communication is what stays
  * exposed after overlap. */
 typedef struct sp_layer_cost {
     double forward_s, backward_s, recompute_s; /* computation                                     */
     double tp_forward_s, tp_backward_s;        /* exposed; recomputation's share is in backward   */
+    double cp_forward_s, cp_backward_s;
     double ep_forward_s, ep_backward_s;
-    double tp_sent_bytes, ep_sent_bytes; /* by one GPU, forward and backward                */
+    double tp_sent_bytes, cp_sent_bytes, ep_sent_bytes; /* by one GPU, forward and backward        */
     double flops, recompute_flops;       /* forward, of this rank                           */
 } sp_layer_cost;
 
@@ -116,8 +147,23 @@ typedef struct sp_tp_traffic {
 
 sp_tp_traffic sp_tp_traffic_build(const sp_problem *problem, const sp_plan *plan,
                                   const sp_group *tp);
-void sp_layer_price(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
-                    const sp_tp_traffic *traffic, const sp_layer_work *work, sp_layer_cost *cost);
+/* What the backward pass of a layer computes again: all of it, or modules (SP_MODULE_*). */
+typedef struct sp_redo {
+    bool full;
+    uint32_t modules;
+} sp_redo;
+sp_redo sp_plan_redo(const sp_plan *plan);
+
+void sp_layer_price(const sp_problem *problem, const sp_plan *plan, const sp_redo *redo,
+                    const sp_groups *groups, const sp_tp_traffic *traffic,
+                    const sp_layer_work *work, sp_layer_cost *cost);
+/* The part of one multi-token prediction module beside its layer and the head. */
+void sp_mtp_price(const sp_problem *problem, const sp_plan *plan, sp_layer_cost *cost);
+/* Adds what context parallelism exchanges around the attention core of one layer. */
+void sp_context_price(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
+                      const sp_block_comm *comm, const sp_op_time *core, sp_layer_cost *cost);
+/* Bytes of keys and values that a rank holds beside its own while a layer runs. */
+double sp_context_bytes(const sp_plan *plan, const sp_block_comm *comm);
 void sp_embedding_price(const sp_problem *problem, const sp_plan *plan,
                         const sp_tp_traffic *traffic, sp_layer_cost *cost);
 void sp_head_price(const sp_problem *problem, const sp_plan *plan, const sp_tp_traffic *traffic,
@@ -128,19 +174,60 @@ void sp_head_price(const sp_problem *problem, const sp_plan *plan, const sp_tp_t
 typedef struct sp_inputs {
     const sp_problem *problem;
     const sp_plan *plan;
+    sp_redo redo;
     sp_shape shape;
     sp_layer_params params[SP_MODEL_MAX_KINDS];
-    double embedding_params, head_params; /* the head's own, final norm included      */
+    double adapter_params[SP_MODEL_MAX_KINDS]; /* of one layer, 0 unless the task trains adapters    */
+    double embedding_params, head_params;      /* the head's own, final norm included                */
+    sp_layer_params mtp_params;                /* of all modules for further tokens, their layers in  */
     sp_layer_bytes bytes[SP_MODEL_MAX_KINDS];
+    sp_layer_bytes bytes_kept[SP_MODEL_MAX_KINDS]; /* layers beyond recompute_layers                 */
     double embedding_kept, head_kept, logits;
     /* time only */
     sp_groups groups;
     sp_layer_cost layer[SP_MODEL_MAX_KINDS];
-    sp_layer_cost embedding, head;
+    sp_layer_cost layer_kept[SP_MODEL_MAX_KINDS]; /* layers beyond recompute_layers                  */
+    sp_layer_cost embedding, head, mtp;
 } sp_inputs;
 
 /* time false: memory only. */
 void sp_inputs_build(const sp_problem *problem, const sp_plan *plan, bool time, sp_inputs *in);
+
+/* ---- stage.c, data_parallel.c, offload.c: one stage ------------------------------------------ */
+/* Parameters of a stage on one rank, and the units in which ZeRO-3 gathers them. */
+typedef struct sp_stage_params {
+    double dense, expert, adapter;
+    double n_units, n_layers;
+} sp_stage_params;
+
+/* Seconds of one micro-batch, exposed communication included, and what comes once. */
+typedef struct sp_stage_cost {
+    sp_layer_cost sum;     /* its layers and ends                                               */
+    double gpu_s;          /* of a micro-batch on the GPU                                       */
+    double host_s;         /* by which launching alone lengthens that, softly                   */
+    double dp_each_s;      /* data-parallel traffic exposed with every micro-batch: ZeRO 2 and 3 */
+    double offload_each_s; /* transfers to and from the host exposed with every micro-batch     */
+    double total_s;        /* of a micro-batch: the sum of the four                             */
+    double dp_once_s;      /* exposed once a step                                               */
+    double optimizer_s;
+    double offload_once_s; /* by which the processors' update is longer than that               */
+    double dp_sent_bytes;  /* by one GPU in a step                                              */
+    double host_sent_bytes;
+} sp_stage_cost;
+
+void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_cost *cost);
+/* Share of a stage's layers that full recomputation computes again. */
+double sp_stage_redo_share(const sp_plan *plan, const sp_stage_class *stage);
+/* Completes *cost but for total_s and offload; sum, gpu_s and host_s are known. */
+void sp_data_parallel_price(const sp_inputs *in, const sp_stage_class *stage,
+                            const sp_stage_params *params, sp_stage_cost *cost);
+bool sp_plan_offloads(const sp_plan *plan);
+void sp_offload_price(const sp_inputs *in, const sp_stage_class *stage,
+                      const sp_stage_params *params, double forward_s, double backward_s,
+                      sp_stage_cost *cost);
+/* The host has room for what its GPUs offload, and its rates are known. */
+bool sp_offload_has_room(const sp_problem *problem, const sp_plan *plan);
+uint32_t sp_model_last_kind(const sp_model *model);
 
 /* ---- train.c, memory.c: the parts of an estimate --------------------------------------------- */
 void sp_memory_price(const sp_inputs *in, sp_memory *memory);

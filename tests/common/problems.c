@@ -65,12 +65,18 @@ static const sp_engine_profile machine_profile = {.flash_attention = true,
                                                   .step_s = 30e-3,
                                                   .tp_overlap_ratio = 0.6,
                                                   .tp_async_ratio = 0.8,
+                                                  .cp_overlap_ratio = 0.9,
+                                                  .ep_overlap_ratio = 0.7,
+                                                  .low_precision_ratio = 0.8,
+                                                  .offload_overlap_ratio = 0.8,
+                                                  .host_update_ratio = 0.3,
                                                   .dp_overlap_ratio = 0.9,
                                                   .dp_interference_ratio = 0.2,
                                                   .fragmentation_ratio = 0.04,
                                                   .communication_bytes = 0.3e9,
                                                   .workspace_bytes = 0.25e9,
                                                   .bucket_bytes = 0.4e9,
+                                                  .quantised_weight_bytes = 0.516,
                                                   .grad_bytes = 4,
                                                   .step_error_ratio = 0.15,
                                                   .rank_error_ratio = 0.05,
@@ -91,7 +97,12 @@ void make_machine(made_problem *made)
         .node_gpus = 8,
         .n_levels = 2,
         .levels = {machine_levels[0], machine_levels[1]},
-        .max_gpus = UINT32_MAX
+        .max_gpus = UINT32_MAX,
+        .host_memory_bytes = 2e12,
+        .host_link_bytes_per_s = 50e9,
+        .host_memory_bytes_per_s = 400e9,
+        .nvme_bytes = 30e12,
+        .nvme_bytes_per_s = 40e9
     };
     sp_question *q = &made->problem.question;
     *q = sp_question_default();

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Gradients, sharded weights and the update of one stage: what ZeRO 0 to 3 send, how much of it
+ * hides beside the passes, and how long the optimizer takes. Within a shard group gradients are
+ * scattered and weights gathered; groups add up their shards of gradients (HSDP). */
+#include "step/step.h"
+
+/* Gradients reduced and weights gathered over the copies, in seconds and bytes. */
+typedef struct sp_sync {
+    double reduce_s, gather_s; /* reduce-scatter (all-reduce at ZeRO-0), all-gather of weights */
+    double reduce_bytes, gather_bytes;
+} sp_sync;
+
+static double share_sent(const sp_group *group)
+{
+    return (group->n - 1.0) / group->n;
+}
+
+/* Bytes of gradients and weights that go in n messages of equal size, each with its own latency. */
+static void add_sync(uint32_t zero, const sp_copies *copies, double grads, double weights, double n,
+                     sp_sync *sum)
+{
+    const sp_group *shard = &copies->shard, *replica = &copies->replica;
+    const double shards = shard->n;
+    if (zero == 0) {
+        sum->reduce_s += n * sp_coll_allreduce_s(shard, grads / n);
+        sum->reduce_bytes += 2.0 * share_sent(shard) * grads;
+        return;
+    }
+    if (grads > 0.0) {
+        sum->reduce_s += n * (sp_coll_allgather_s(shard, grads / n) +
+                              sp_coll_allreduce_s(replica, grads / shards / n));
+        sum->reduce_bytes += share_sent(shard) * grads + 2.0 * share_sent(replica) * grads / shards;
+    }
+    if (weights > 0.0) {
+        sum->gather_s += n * sp_coll_allgather_s(shard, weights / n);
+        sum->gather_bytes += share_sent(shard) * weights;
+    }
+}
+
+/* Messages of a reduction: units under ZeRO-3, else gradient buckets. */
+static double n_messages(const sp_inputs *in, double grads, double n_units)
+{
+    if (in->plan->zero >= 3) {
+        return n_units;
+    }
+    const double bucket_bytes = in->problem->profile->bucket_bytes;
+    return grads > bucket_bytes && bucket_bytes > 0.0 ? grads / bucket_bytes : 1.0;
+}
+
+/* Frozen weights are gathered where ZeRO-3 shards them and never change; adapters are small. */
+static sp_sync sync_stage(const sp_inputs *in, const sp_stage_params *params)
+{
+    const sp_problem *problem = in->problem;
+    const uint32_t zero = in->plan->zero;
+    const sp_recipe *recipe = &problem->recipe;
+    const double weight_bytes = problem->has_adapters && zero < 3 ? 0.0 : recipe->weight_bytes;
+    sp_sync sum = {0};
+    const double grads = recipe->gradient_bytes * params->dense;
+    if (grads > 0.0 || weight_bytes > 0.0) {
+        add_sync(zero, &in->groups.dense, grads, weight_bytes * params->dense,
+                 n_messages(in, grads, params->n_units), &sum);
+    }
+    if (params->expert > 0.0 && (grads > 0.0 || weight_bytes > 0.0)) {
+        const double expert_grads = recipe->gradient_bytes * params->expert;
+        add_sync(zero, &in->groups.expert, expert_grads, weight_bytes * params->expert,
+                 n_messages(in, expert_grads, params->n_layers), &sum);
+    }
+    if (params->adapter > 0.0) {
+        const sp_recipe *own = &problem->adapter_recipe;
+        const double adapter_grads = own->gradient_bytes * params->adapter;
+        add_sync(zero, &in->groups.dense, adapter_grads, own->weight_bytes * params->adapter,
+                 n_messages(in, adapter_grads, params->n_units), &sum);
+    }
+    return sum;
+}
+
+/* Copies of a tied table at both ends of the pipeline add up their gradients. */
+static double tied_table_s(const sp_inputs *in, const sp_stage_class *stage)
+{
+    if (!in->problem->model->tied_embeddings || in->plan->pp == 1 ||
+        !(stage->embedding || stage->head)) {
+        return 0.0;
+    }
+    const double grads = in->problem->recipe.gradient_bytes * in->head_params;
+    if (grads <= 0.0) {
+        return 0.0;
+    }
+    sp_group ends = in->groups.pp;
+    ends.n = 2;
+    for (uint32_t i = 0; i < ends.n_levels; i++) {
+        ends.inside[i] = i + 1 == ends.n_levels ? 2 : 1;
+    }
+    return sp_coll_allreduce_s(&ends, grads);
+}
+
+/* Exposed seconds of data-parallel traffic beside work of work_s. What hides still slows the
+ * kernels it hides under, since both use the memory and the multiprocessors. work_s plus this never
+ * falls when either grows. */
+static double beside_s(const sp_inputs *in, double work_s, double comm_s)
+{
+    if (in->plan->dp_overlap == SP_OFF) {
+        return comm_s;
+    }
+    const sp_engine_profile *profile = in->problem->profile;
+    const double room_s = profile->dp_overlap_ratio * work_s;
+    const double hidden_s = comm_s < room_s ? comm_s : room_s;
+    return comm_s - (1.0 - profile->dp_interference_ratio) * hidden_s;
+}
+
+static double update_s(const sp_inputs *in, const sp_stage_params *params)
+{
+    const sp_problem *problem = in->problem;
+    const bool sharded = in->plan->zero >= 1;
+    const double shards = sharded ? in->groups.dense.shard.n : 1.0;
+    const double expert_shards = sharded && problem->has_experts ? in->groups.expert.shard.n : 1.0;
+    const double owned = params->dense / shards + params->expert / expert_shards;
+    return (owned * problem->recipe.step_bytes +
+            params->adapter / shards * problem->adapter_recipe.step_bytes) *
+           problem->rates.state_s_per_byte;
+}
+
+/* ZeRO 0 and 1 reduce once a step, and 1 and 2 gather weights once; 2 reduces with every
+ * micro-batch; 3 does that and gathers weights for every forward and backward pass. Reductions hide
+ * beside the backward pass, two thirds of a micro-batch (three quarters when it computes the
+ * forward pass again), gathering for the forward pass beside that; neither beside expert traffic,
+ * which holds the same ports. Completes *cost, of which sum, gpu_s and host_s are known. */
+void sp_data_parallel_price(const sp_inputs *in, const sp_stage_class *class,
+                            const sp_stage_params *params, sp_stage_cost *cost)
+{
+    const uint32_t zero = in->plan->zero;
+    const double m = in->plan->accumulation;
+    const sp_sync sync = sync_stage(in, params);
+    const double back = in->redo.full ? 3.0 / 4.0 : 2.0 / 3.0;
+    const double busy_s = cost->gpu_s + cost->host_s;
+    const double room_s = busy_s - cost->sum.ep_forward_s - cost->sum.ep_backward_s;
+    const double back_s =
+        beside_s(in, back * room_s, sync.reduce_s + (zero >= 3 ? sync.gather_s : 0.0));
+    const double front_s = beside_s(in, (1.0 - back) * room_s, sync.gather_s);
+    cost->dp_each_s = (zero >= 2 ? back_s : 0.0) + (zero >= 3 ? front_s : 0.0);
+    cost->dp_once_s =
+        (zero < 2 ? back_s : 0.0) + (zero < 3 ? front_s : 0.0) + tied_table_s(in, class);
+    cost->optimizer_s = update_s(in, params);
+    cost->dp_sent_bytes =
+        (zero >= 2 ? m : 1.0) * sync.reduce_bytes + (zero >= 3 ? 2.0 * m : 1.0) * sync.gather_bytes;
+}

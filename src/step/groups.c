@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who talks to whom: the groups of ranks of a plan on the network, and what one rank sees of the
+ * model. Ranks are numbered tp nearest, then cp, then dp and pp as the placement says; routed
+ * experts use the tp x cp x dp ranks of a stage anew: etp nearest, then ep, then copies. */
+#include "step/step.h"
+
+uint32_t sp_plan_stage_ranks(const sp_plan *plan)
+{
+    return (uint32_t)plan->tp * plan->cp * plan->dp;
+}
+
+uint32_t sp_plan_copies(const sp_plan *plan)
+{
+    return plan->cp * plan->dp;
+}
+
+uint32_t sp_plan_expert_copies(const sp_plan *plan)
+{
+    return sp_plan_stage_ranks(plan) / ((uint32_t)plan->ep * plan->etp);
+}
+
+uint32_t sp_plan_ulysses_ranks(const sp_fabric *fabric, const sp_plan *plan)
+{
+    if (plan->cp_kind == SP_CP_ULYSSES) {
+        return plan->cp;
+    }
+    return plan->cp_kind == SP_CP_HYBRID ? sp_group_build(fabric, plan->cp, plan->tp).inside[0] : 1;
+}
+
+uint32_t sp_plan_replicas(const sp_plan *plan)
+{
+    return plan->shard_group > 0 ? sp_plan_copies(plan) / plan->shard_group : 1;
+}
+
+sp_sharding sp_plan_sharding(const sp_plan *plan, bool moe)
+{
+    return (sp_sharding){.tp = plan->tp,
+                         .cp = plan->cp,
+                         .ep = moe ? plan->ep : 1,
+                         .etp = moe ? plan->etp : 1,
+                         .sp = plan->sp == SP_ON};
+}
+
+/* Packed documents attend to themselves alone: as many shorter sequences. */
+sp_shape sp_plan_shape(const sp_problem *problem, const sp_plan *plan)
+{
+    const double length = (double)problem->question.seq_len;
+    const double attended = sp_problem_attended(problem);
+    return (sp_shape){.sequences = plan->micro_batch * (length / attended),
+                      .tokens = plan->micro_batch * length / plan->cp,
+                      .length = attended,
+                      .context = attended / 2.0};
+}
+
+/* Ranks with the same dense weights: cp runs of neighbours, dp runs of those. `n` of them from the
+ * nearest on, or every n-th. */
+static sp_group copies_near(const sp_fabric *fabric, const sp_plan *plan, uint32_t n,
+                            uint32_t dp_stride)
+{
+    const uint32_t cp = plan->cp;
+    return n <= cp ? sp_group_build(fabric, n, plan->tp)
+                   : sp_group_pair(fabric, cp, plan->tp, n / cp, dp_stride);
+}
+
+static sp_group copies_far(const sp_fabric *fabric, const sp_plan *plan, uint32_t every,
+                           uint32_t dp_stride)
+{
+    const uint32_t cp = plan->cp;
+    if (every >= cp) {
+        return sp_group_build(fabric, plan->dp / (every / cp), dp_stride * (every / cp));
+    }
+    return sp_group_pair(fabric, cp / every, plan->tp * every, plan->dp, dp_stride);
+}
+
+/* A hybrid of ulysses near and a ring far; the other kinds are one of the two alone. */
+static void build_context(const sp_fabric *fabric, const sp_plan *plan, sp_groups *groups)
+{
+    const uint32_t inner = sp_plan_ulysses_ranks(fabric, plan);
+    groups->cp_heads = sp_group_build(fabric, inner, plan->tp);
+    groups->cp_ring = sp_group_build(fabric, plan->cp / inner, plan->tp * inner);
+}
+
+static void build_experts(const sp_fabric *fabric, const sp_plan *plan, uint32_t dp_stride,
+                          sp_groups *groups)
+{
+    /* With stages in between (tp_pp_dp) only etp = tp keeps equal strides, and rules see to it. */
+    const bool pp_last = plan->placement == SP_PLACEMENT_PP_LAST;
+    const uint32_t stride = pp_last ? plan->etp : dp_stride, ep = plan->ep;
+    const uint32_t replicas = sp_plan_replicas(plan);
+    const uint32_t shards = sp_plan_expert_copies(plan) / replicas;
+    groups->etp = sp_group_build(fabric, plan->etp, 1);
+    groups->ep = sp_group_build(fabric, ep, stride);
+    groups->expert.shard = sp_group_build(fabric, shards, stride * ep);
+    groups->expert.replica = sp_group_build(fabric, replicas, stride * ep * shards);
+}
+
+void sp_groups_build(const sp_fabric *fabric, const sp_plan *plan, bool moe, sp_groups *groups)
+{
+    const uint32_t tp = plan->tp, cp = plan->cp, pp = plan->pp;
+    const bool pp_last = plan->placement == SP_PLACEMENT_PP_LAST;
+    const uint32_t dp_stride = pp_last ? tp * cp : tp * cp * pp;
+    const uint32_t shards = sp_plan_copies(plan) / sp_plan_replicas(plan);
+    groups->tp = sp_group_build(fabric, tp, 1);
+    groups->pp = sp_group_build(fabric, pp, pp_last ? sp_plan_stage_ranks(plan) : tp * cp);
+    groups->dense.shard = copies_near(fabric, plan, shards, dp_stride);
+    groups->dense.replica = copies_far(fabric, plan, shards, dp_stride);
+    build_context(fabric, plan, groups);
+    if (moe) {
+        build_experts(fabric, plan, dp_stride, groups);
+    }
+}

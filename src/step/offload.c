@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* State and activations that wait off the GPU: activations leave during the forward pass and come
+ * back for the backward one, sharded weights are fetched for both, and the processors update their
+ * share of the optimizer while the GPU updates its own (ZeRO-Offload, arXiv:2101.06840;
+ * ZeRO-Infinity, arXiv:2104.07857). Links carry both directions at once. */
+#include "step/step.h"
+
+bool sp_plan_offloads(const sp_plan *plan)
+{
+    return plan->offload_optimizer > 0 || plan->offload_params > 0 || plan->offload_activations > 0;
+}
+
+/* Parameters that one rank updates, and those of the model whose shard it holds under ZeRO-3. */
+typedef struct sp_owned {
+    double trained, held;
+} sp_owned;
+
+static sp_owned owned_params(const sp_inputs *in, const sp_stage_params *params)
+{
+    const bool sharded = in->plan->zero >= 1, experts = in->problem->has_experts;
+    const double shards = sharded ? in->groups.dense.shard.n : 1.0;
+    const double expert_shards = sharded && experts ? in->groups.expert.shard.n : 1.0;
+    const double own = params->dense / shards + params->expert / expert_shards;
+    return (sp_owned){.trained = in->problem->has_adapters ? params->adapter / shards : own,
+                      .held = own};
+}
+
+/* The processors read gradients and write weights over the link, and stream their state through the
+ * node's memory, or through its storage; the stages of that chain run beside each other. */
+static double host_update_s(const sp_problem *problem, const sp_recipe *recipe, double params,
+                            bool nvme)
+{
+    const sp_host *host = &problem->host;
+    const double down_s = params * recipe->gradient_bytes * host->link_s_per_byte;
+    const double memory_s = params * recipe->step_bytes * host->update_s_per_byte;
+    const double state = 2.0 * (recipe->master_bytes + recipe->moments_bytes);
+    const double storage_s = nvme ? params * state * host->nvme_s_per_byte : 0.0;
+    const double slower = down_s > memory_s ? down_s : memory_s;
+    return slower > storage_s ? slower : storage_s;
+}
+
+static double stage_kept_bytes(const sp_inputs *in, const sp_stage_class *stage)
+{
+    const double share = sp_stage_redo_share(in->plan, stage);
+    double kept = 0.0;
+    for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
+        const double rest = share < 1.0 ? (1.0 - share) * in->bytes_kept[k].kept : 0.0;
+        kept += stage->layers[k] * (share * in->bytes[k].kept + rest);
+    }
+    return kept;
+}
+
+void sp_offload_price(const sp_inputs *in, const sp_stage_class *stage,
+                      const sp_stage_params *params, double forward_s, double backward_s,
+                      sp_stage_cost *cost)
+{
+    const sp_problem *problem = in->problem;
+    const sp_plan *plan = in->plan;
+    const bool nvme = plan->offload_target == SP_OFFLOAD_NVME;
+    const sp_owned owned = owned_params(in, params);
+    const double kept = plan->offload_activations / 100.0 * stage_kept_bytes(in, stage);
+    const double held = plan->offload_params / 100.0 * problem->recipe.weight_bytes * owned.held;
+    const double link = problem->host.link_s_per_byte;
+    const double storage = nvme ? problem->host.nvme_s_per_byte : 0.0;
+    const double fetch_s = held * (storage > link ? storage : link), kept_s = kept * link;
+    const double share = problem->profile->offload_overlap_ratio;
+    /* Forward, activations go out while weights come in; backward both come in. */
+    const double out_s = kept_s > fetch_s ? kept_s : fetch_s;
+    cost->offload_each_s = sp_overlap_exposed_s(forward_s, share, out_s) +
+                           sp_overlap_exposed_s(backward_s, share, kept_s + fetch_s);
+
+    const double ratio = plan->offload_optimizer / 100.0;
+    const sp_recipe *recipe = problem->has_adapters ? &problem->adapter_recipe : &problem->recipe;
+    const double there = ratio * owned.trained;
+    const double host_s = host_update_s(problem, recipe, there, nvme);
+    cost->optimizer_s *= 1.0 - ratio;
+    cost->offload_once_s = host_s > cost->optimizer_s ? host_s - cost->optimizer_s : 0.0;
+    cost->host_sent_bytes = plan->accumulation * 2.0 * (kept + held) +
+                            there * (recipe->gradient_bytes + recipe->weight_bytes);
+}
+
+bool sp_offload_has_room(const sp_problem *problem, const sp_plan *plan)
+{
+    if (!sp_plan_offloads(plan)) {
+        return true;
+    }
+    const sp_host *host = &problem->host;
+    const bool updates = plan->offload_optimizer > 0;
+    if (host->link_s_per_byte <= 0.0 || (updates && host->update_s_per_byte <= 0.0)) {
+        return false;
+    }
+    const bool nvme = plan->offload_target == SP_OFFLOAD_NVME;
+    if (nvme && host->nvme_s_per_byte <= 0.0) {
+        return false;
+    }
+    sp_memory memory;
+    sp_estimate_memory(problem, plan, &memory);
+    return memory.host_bytes <= host->memory_bytes && memory.nvme_bytes <= host->nvme_bytes;
+}

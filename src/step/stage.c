@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One pipeline stage for one micro-batch: the sum of its layers and ends, what launching them
+ * takes, then data-parallel traffic and transfers to the host. */
+#include "step/step.h"
+
+/* Kernels of one layer, forward and backward. Forward work done again launches its kernels again: a
+ * third of a forward and backward pass. */
+static double layer_kernels(const sp_inputs *in)
+{
+    const sp_engine_profile *profile = in->problem->profile;
+    const double again = in->redo.full ? 4.0 / 3.0 : 1.0;
+    return again * (profile->layer_kernels + (in->plan->tp > 1 ? profile->layer_kernels_tp : 0.0));
+}
+
+static void add_scaled(sp_layer_cost *sum, const sp_layer_cost *c, double n)
+{
+    sum->forward_s += n * c->forward_s;
+    sum->backward_s += n * c->backward_s;
+    sum->recompute_s += n * c->recompute_s;
+    sum->tp_forward_s += n * c->tp_forward_s;
+    sum->tp_backward_s += n * c->tp_backward_s;
+    sum->cp_forward_s += n * c->cp_forward_s;
+    sum->cp_backward_s += n * c->cp_backward_s;
+    sum->ep_forward_s += n * c->ep_forward_s;
+    sum->ep_backward_s += n * c->ep_backward_s;
+    sum->tp_sent_bytes += n * c->tp_sent_bytes;
+    sum->cp_sent_bytes += n * c->cp_sent_bytes;
+    sum->ep_sent_bytes += n * c->ep_sent_bytes;
+    sum->flops += n * c->flops;
+    sum->recompute_flops += n * c->recompute_flops;
+}
+
+static double forward_all_s(const sp_layer_cost *c)
+{
+    return c->forward_s + c->tp_forward_s + c->cp_forward_s + c->ep_forward_s;
+}
+
+static double backward_all_s(const sp_layer_cost *c)
+{
+    return c->backward_s + c->recompute_s + c->tp_backward_s + c->cp_backward_s + c->ep_backward_s;
+}
+
+double sp_stage_redo_share(const sp_plan *plan, const sp_stage_class *stage)
+{
+    uint32_t n_layers = 0;
+    for (uint32_t k = 0; k < SP_MODEL_MAX_KINDS; k++) {
+        n_layers += stage->layers[k];
+    }
+    const bool some = plan->recompute_layers > 0 && plan->recompute_layers < n_layers;
+    return some ? (double)plan->recompute_layers / n_layers : 1.0;
+}
+
+static void add_layers(const sp_inputs *in, uint32_t kind, double n, double share,
+                       sp_stage_cost *out)
+{
+    add_scaled(&out->sum, &in->layer[kind], n * share);
+    if (share < 1.0) {
+        add_scaled(&out->sum, &in->layer_kept[kind], n * (1.0 - share));
+    }
+}
+
+/* Each module for one more token ahead is a layer like the last one, its projection and the head.
+ */
+static void add_mtp(const sp_inputs *in, double share, sp_stage_cost *out, sp_stage_params *params)
+{
+    const double n = in->problem->model->mtp_layers;
+    if (n <= 0.0) {
+        return;
+    }
+    const uint32_t kind = sp_model_last_kind(in->problem->model);
+    add_layers(in, kind, n, share, out);
+    add_scaled(&out->sum, &in->mtp, n);
+    add_scaled(&out->sum, &in->head, n);
+    params->dense += in->mtp_params.dense;
+    params->expert += in->mtp_params.expert;
+    params->adapter += n * in->adapter_params[kind];
+    params->n_layers += n;
+}
+
+void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_cost *out)
+{
+    const sp_problem *problem = in->problem;
+    const double share = sp_stage_redo_share(in->plan, stage);
+    sp_stage_params params = {0};
+    *out = (sp_stage_cost){0};
+    for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
+        if (stage->layers[k] > 0) {
+            add_layers(in, k, stage->layers[k], share, out);
+            params.dense += stage->layers[k] * in->params[k].dense;
+            params.expert += stage->layers[k] * in->params[k].expert;
+            params.adapter += stage->layers[k] * in->adapter_params[k];
+            params.n_layers += stage->layers[k];
+        }
+    }
+    if (stage->embedding) {
+        add_scaled(&out->sum, &in->embedding, 1.0);
+        params.dense += in->embedding_params;
+    }
+    if (stage->head) {
+        add_scaled(&out->sum, &in->head, 1.0);
+        params.dense += in->head_params;
+        add_mtp(in, share, out, &params);
+    }
+    params.n_units = params.n_layers + stage->embedding + stage->head;
+    const double launch_s = params.n_layers * layer_kernels(in) * problem->profile->kernel_host_s;
+    const double forward_s = forward_all_s(&out->sum), backward_s = backward_all_s(&out->sum);
+    out->gpu_s = forward_s + backward_s;
+    out->host_s = sp_roof_either_s(out->gpu_s, launch_s) - out->gpu_s;
+    sp_data_parallel_price(in, stage, &params, out);
+    out->total_s = out->gpu_s + out->host_s + out->dp_each_s;
+    if (sp_plan_offloads(in->plan)) {
+        sp_offload_price(in, stage, &params, forward_s, backward_s, out);
+        out->total_s += out->offload_each_s;
+    }
+}
