@@ -60,6 +60,7 @@ typedef struct sp_map_rule {
     const char *engine, *link, *skip; /* NULL = says nothing about it */
     uint32_t n_settings;
     sp_map_setting *settings; /* of axes */
+    uint32_t lora_rank;       /* 0 = says nothing */
     bool names_memory;
     sp_memory_kind memory;
     uint32_t traits_on, traits_off; /* bits */
@@ -88,7 +89,7 @@ bool sp_pattern_matches(const char *pattern, const char *cell);
 typedef struct sp_setup {
     const char *engine, *link, *skip;
     sp_memory_kind memory;
-    uint32_t traits;
+    uint32_t traits, lora_rank;
     sp_plan plan;
     sp_error refusal; /* status SP_OK, or the axis or value that is not there */
 } sp_setup;

@@ -65,8 +65,8 @@ static const char *make_key(sp_predictor *p, uint32_t row, const sp_setup *setup
         sp_text_add(&text, sp_table_text(p->table, row, columns[i]));
         sp_text_add(&text, "\n");
     }
-    sp_text_printf(&text, "%s\n%s\n%u", setup->engine, setup->link != NULL ? setup->link : "",
-                   setup->traits);
+    sp_text_printf(&text, "%s\n%s\n%u %u", setup->engine, setup->link != NULL ? setup->link : "",
+                   setup->traits, setup->lora_rank);
     const char *key = text.failed ? NULL : sp_arena_strdup(&p->arena, text.data);
     sp_text_fini(&text);
     return key;
@@ -76,6 +76,7 @@ static const char *make_key(sp_predictor *p, uint32_t row, const sp_setup *setup
 typedef struct numbers {
     uint32_t gpus, domain, seq, batch;
     double gbps; /* per GPU, 0 = not stated */
+    sp_task task;
 } numbers;
 
 static sp_status read_numbers(const sp_table *table, uint32_t row, numbers *n, sp_error *err)
@@ -97,23 +98,27 @@ static const char *find_gap(const numbers *n, const char *link)
 }
 
 /* The cluster as a topology string: domains of the fastest link, and rails of one rate between
- * them; where the rate is blank, one port of the link a GPU. */
+ * them; where the rate is blank, one port of the link a GPU. A job over several domains takes
+ * equally many GPUs of each where it can: 256 GPUs on domains of 72 are 4 x 64. */
 static void write_cluster(const numbers *n, const char *gpu, const char *link, char text[256])
 {
     char rate[32] = "";
     const uint32_t n_domains = (n->gpus + n->domain - 1) / n->domain;
+    const bool even = n_domains > 1 && n->gpus % n_domains == 0;
+    const uint32_t domain = even ? n->gpus / n_domains : n->domain;
     if (n->gbps > 0.0) (void)snprintf(rate, sizeof rate, ":%gGb", n->gbps);
     if (n_domains > 1) {
-        (void)snprintf(text, 256, "%ux%.60s,%ux%.60s%s", n->domain, gpu, n_domains, link, rate);
+        (void)snprintf(text, 256, "%ux%.60s,%ux%.60s%s", domain, gpu, n_domains, link, rate);
     } else {
-        (void)snprintf(text, 256, "%ux%.60s", n->domain, gpu);
+        (void)snprintf(text, 256, "%ux%.60s", domain, gpu);
     }
 }
 
 /* What a row asks and we do not have is a reason; failures of the system are passed on. */
 static sp_status excuse(const sp_error *failure, sp_reason *reason, sp_error *err)
 {
-    if (failure->status == SP_E_MEMORY || failure->status == SP_E_IO) {
+    const bool of_data_file = failure->line > 0;
+    if (failure->status == SP_E_MEMORY || failure->status == SP_E_IO || of_data_file) {
         *err = *failure;
         return err->status;
     }
@@ -123,7 +128,7 @@ static sp_status excuse(const sp_error *failure, sp_reason *reason, sp_error *er
 }
 
 static sp_status ask(const sp_predictor *p, const numbers *n, const char *cluster,
-                     const char *engine, const sp_model *model, sp_problem **problem,
+                     const sp_setup *setup, const sp_model *model, sp_problem **problem,
                      sp_error *failure)
 {
     char gpus[16];
@@ -134,11 +139,23 @@ static sp_status ask(const sp_predictor *p, const numbers *n, const char *cluste
     q.loaded_model = model;
     q.cluster = cluster;
     q.gpus = gpus;
-    q.engine = engine;
+    q.engine = setup->engine;
+    q.task = n->task;
+    q.lora_rank = setup->lora_rank;
     q.seq_len = n->seq;
     q.global_batch = n->batch;
     q.headroom_ratio = 0.0; /* whether it ran, not whether it should have */
     return sp_problem_build(&q, problem, failure);
+}
+
+/* False when there is no such task. */
+static bool find_task(const char *name, sp_task *task)
+{
+    for (sp_task t = 0; t < SP_N_TASKS; t++) {
+        *task = t;
+        if (strcmp(name, sp_task_name(t)) == 0) return true;
+    }
+    return false;
 }
 
 static sp_status build_problem(sp_predictor *p, uint32_t row, const sp_setup *setup,
@@ -150,7 +167,8 @@ static sp_status build_problem(sp_predictor *p, uint32_t row, const sp_setup *se
     const sp_gpu *gpu = NULL;
     const char *gpu_name = sp_table_text(p->table, row, SP_COLUMN_GPU);
     SP_TRY(read_numbers(p->table, row, &n, err));
-    const char *gap = find_gap(&n, setup->link);
+    const bool known = find_task(sp_table_text(p->table, row, SP_COLUMN_TASK), &n.task);
+    const char *gap = known ? find_gap(&n, setup->link) : "this task is not known";
     if (gap != NULL) {
         (void)snprintf(out->reason.text, sizeof out->reason.text, "%s", gap);
         return SP_OK;
@@ -158,7 +176,7 @@ static sp_status build_problem(sp_predictor *p, uint32_t row, const sp_setup *se
     sp_status status = sp_gpu_find(&p->arena, p->home, gpu_name, &gpu, &failure);
     write_cluster(&n, gpu_name, setup->link, cluster);
     if (status == SP_OK) {
-        status = ask(p, &n, cluster, setup->engine, model, &out->problem, &failure);
+        status = ask(p, &n, cluster, setup, model, &out->problem, &failure);
     }
     return status == SP_OK ? SP_OK : excuse(&failure, &out->reason, err);
 }
