@@ -40,7 +40,7 @@ static void add_reasons(const sp_coverage *coverage, struct sp_text *out)
 static void add_coverage(const sp_score *score, struct sp_text *out)
 {
     const sp_coverage *core = &score->core, *eligible = &score->eligible;
-    sp_text_printf(out, "%s: %u rows, %u eligible, %u of these predicted, %u rows scored\n\n",
+    sp_text_printf(out, "%s\n%u rows, %u eligible, %u of these predicted, %u scored\n\n",
                    score->file, score->n_rows, eligible->n_rows, eligible->n_predicted,
                    score->n_scored);
     sp_text_printf(out, "core rows of quality A and B: %u of %u expressed and estimated",
@@ -55,23 +55,22 @@ static void add_coverage(const sp_score *score, struct sp_text *out)
 /* ---- tables by source ---- */
 
 typedef struct columns {
-    uint32_t source, n, median, p90, bias, spearman, within, sets, rank, regret, best;
+    uint32_t source, n, median, p90, bias, spearman, within, sets, rank, regret;
 } columns;
 
 static columns make_columns(sp_grid *grid, bool ranks)
 {
     columns c = {.source = sp_grid_column_add(grid, "source", SP_LEFT, 0),
                  .n = sp_grid_column_add(grid, "n", SP_RIGHT, 0),
-                 .median = sp_grid_column_add(grid, "median APE", SP_RIGHT, 0),
+                 .median = sp_grid_column_add(grid, "median", SP_RIGHT, 0),
                  .p90 = sp_grid_column_add(grid, "p90", SP_RIGHT, 0),
                  .bias = sp_grid_column_add(grid, "bias", SP_RIGHT, 0),
-                 .spearman = sp_grid_column_add(grid, "Spearman", SP_RIGHT, 0),
+                 .spearman = sp_grid_column_add(grid, "rho", SP_RIGHT, 0),
                  .within = sp_grid_column_add(grid, "in 80 %", SP_RIGHT, 2)};
     if (!ranks) return c;
     c.sets = sp_grid_column_add(grid, "sets", SP_RIGHT, 0);
-    c.rank = sp_grid_column_add(grid, "Spearman", SP_RIGHT, 0);
+    c.rank = sp_grid_column_add(grid, "set rho", SP_RIGHT, 0);
     c.regret = sp_grid_column_add(grid, "regret", SP_RIGHT, 0);
-    c.best = sp_grid_column_add(grid, "best", SP_RIGHT, 3);
     return c;
 }
 
@@ -90,7 +89,6 @@ static void add_row(sp_grid *grid, const columns *c, const char *name, const sp_
     sp_grid_set(grid, c->sets, sp_word_count(ranks->n).text);
     sp_grid_set(grid, c->rank, two_decimals(ranks->spearman_median).text);
     sp_grid_set(grid, c->regret, percent(ranks->regret_median).text);
-    sp_grid_set(grid, c->best, percent(ranks->best_picked_ratio).text);
 }
 
 static void add_table(const sp_score *score, sp_metric_id metric, const char *title,
@@ -99,7 +97,7 @@ static void add_table(const sp_score *score, sp_metric_id metric, const char *ti
     if (score->overall[metric].n == 0) return;
     const bool ranks = metric == SP_METRIC_STEP;
     sp_grid grid;
-    sp_grid_init(&grid, 11, score->n_sources + 1);
+    sp_grid_init(&grid, 10, score->n_sources + 1);
     const columns c = make_columns(&grid, ranks);
     for (uint32_t s = 0; s < score->n_sources; s++) {
         const sp_source_score *source = &score->sources[s];
@@ -127,10 +125,12 @@ void sp_score_page(const sp_score *score, const sp_report_options *options, stru
 {
     add_coverage(score, out);
     add_table(score, SP_METRIC_STEP,
-              "Step time; rank sets are plans for one question: regret is what the predicted best "
-              "loses",
+              "Step time: absolute errors, bias, rank correlation (rho), steps within the 80 % "
+              "interval; over\nsets of plans for one question the medians of rho and of what the "
+              "predicted best loses",
               options, out);
-    add_table(score, SP_METRIC_MEMORY, "Memory peak", options, out);
+    add_table(score, SP_METRIC_MEMORY, "Memory peak, in the kind that each row names", options,
+              out);
     add_oom(score, out);
     sp_text_add(out, "\nSources of fewer than 5 rows are pooled in the mean. Constants were fitted "
                      "on:\n");
