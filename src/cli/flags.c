@@ -10,8 +10,11 @@
 #define Q SP_TAKES_QUESTION
 #define T SP_TAKES_SEARCH
 #define E SP_TAKES_PLAN
+#define M SP_TAKES_PLANS
+#define B SP_TAKES_BASELINE
+#define R SP_TAKES_RESULT
 #define A SP_TAKES_OUTPUT
-#define M SP_TAKES_TABLE
+#define V SP_TAKES_TABLE
 
 /* clang-format off */
 static const sp_flag flags[SP_N_FLAGS] = {

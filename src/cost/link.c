@@ -7,17 +7,28 @@
 #include <assert.h>
 #include <math.h>
 
+static bool alike(const sp_fabric_level *a, const sp_fabric_level *b)
+{
+    return a->s_per_byte == b->s_per_byte && a->half_bytes == b->half_bytes &&
+           a->latency_s == b->latency_s && a->base_s == b->base_s;
+}
+
+/* Levels of one speed are one: an NVLink domain of several servers is no slower between them. */
 void sp_fabric_build(const sp_cluster *cluster, sp_fabric *fabric)
 {
-    fabric->n_levels = cluster->n_levels;
+    fabric->n_levels = 0;
     for (uint32_t i = 0; i < cluster->n_levels; i++) {
         const sp_level *l = &cluster->levels[i];
-        fabric->level[i] = (sp_fabric_level){.n_gpus = l->n_gpus,
-                                             .s_per_byte = l->oversubscription /
-                                                           (l->bytes_per_s * l->efficiency_ratio),
-                                             .half_bytes = l->half_bytes,
-                                             .latency_s = l->latency_s,
-                                             .base_s = l->base_s};
+        const sp_fabric_level level = {.n_gpus = l->n_gpus,
+                                       .s_per_byte = l->oversubscription /
+                                                     (l->bytes_per_s * l->efficiency_ratio),
+                                       .half_bytes = l->half_bytes,
+                                       .latency_s = l->latency_s,
+                                       .base_s = l->base_s};
+        const bool merge =
+            fabric->n_levels > 0 && alike(&fabric->level[fabric->n_levels - 1], &level);
+        fabric->n_levels += merge ? 0 : 1;
+        fabric->level[fabric->n_levels - 1] = level;
     }
 }
 

@@ -61,14 +61,14 @@ typedef struct columns {
 static columns make_columns(sp_grid *grid, bool ranks)
 {
     columns c = {.source = sp_grid_column_add(grid, "source", SP_LEFT, 0),
-                 .n = sp_grid_column_add(grid, "n", SP_RIGHT, 0),
+                 .n = sp_grid_column_add(grid, "n", SP_RIGHT_CLOSE, 0),
                  .median = sp_grid_column_add(grid, "median", SP_RIGHT, 0),
                  .p90 = sp_grid_column_add(grid, "p90", SP_RIGHT, 0),
                  .bias = sp_grid_column_add(grid, "bias", SP_RIGHT, 0),
                  .spearman = sp_grid_column_add(grid, "rho", SP_RIGHT, 0),
                  .within = sp_grid_column_add(grid, "in 80 %", SP_RIGHT, 2)};
     if (!ranks) return c;
-    c.sets = sp_grid_column_add(grid, "sets", SP_RIGHT, 0);
+    c.sets = sp_grid_column_add(grid, "sets", SP_RIGHT_CLOSE, 0);
     c.rank = sp_grid_column_add(grid, "set rho", SP_RIGHT, 0);
     c.regret = sp_grid_column_add(grid, "regret", SP_RIGHT, 0);
     return c;

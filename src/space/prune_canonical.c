@@ -121,6 +121,7 @@ bool sp_prune_zero_without_copies(const sp_problem *problem, const sp_plan *plan
 bool sp_prune_schedule_without_pp(const sp_problem *problem, const sp_plan *plan)
 {
     (void)problem;
+    if (plan->schedule == SP_SCHEDULE_GPIPE) return plan->pp > 1 && plan->accumulation > plan->pp;
     return plan->pp > 1 || plan->schedule == SP_SCHEDULE_1F1B;
 }
 

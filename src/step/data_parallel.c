@@ -47,29 +47,29 @@ static double n_messages(const sp_inputs *in, double grads, double n_units)
     return grads > bucket_bytes && bucket_bytes > 0.0 ? grads / bucket_bytes : 1.0;
 }
 
-/* Frozen weights are gathered where ZeRO-3 shards them and never change; adapters are small. */
+/* What is trained sends its gradients and gathers what was updated; frozen weights are gathered
+ * only where ZeRO-3 shards them. */
+static void sync_params(const sp_inputs *in, const sp_recipe *recipe, const sp_copies *copies,
+                        double params, double n_units, sp_sync *sum)
+{
+    const uint32_t zero = in->plan->zero;
+    const double grads = recipe->gradient_bytes * params;
+    const double weights = grads > 0.0 || zero >= 3 ? recipe->weight_bytes * params : 0.0;
+    if (grads > 0.0 || weights > 0.0) {
+        add_sync(zero, copies, grads, weights, n_messages(in, grads, n_units), sum);
+    }
+}
+
 static sp_sync sync_stage(const sp_inputs *in, const sp_stage_params *params)
 {
-    const sp_problem *problem = in->problem;
-    const uint32_t zero = in->plan->zero;
-    const sp_recipe *recipe = &problem->recipe;
-    const double weight_bytes = problem->has_adapters && zero < 3 ? 0.0 : recipe->weight_bytes;
+    const sp_recipe *recipe = &in->problem->recipe, *own = &in->problem->adapter_recipe;
+    const sp_groups *groups = &in->groups;
     sp_sync sum = {0};
-    const double grads = recipe->gradient_bytes * params->dense;
-    if (grads > 0.0 || weight_bytes > 0.0) {
-        add_sync(zero, &in->groups.dense, grads, weight_bytes * params->dense,
-                 n_messages(in, grads, params->n_units), &sum);
-    }
-    if (params->expert > 0.0 && (grads > 0.0 || weight_bytes > 0.0)) {
-        const double expert_grads = recipe->gradient_bytes * params->expert;
-        add_sync(zero, &in->groups.expert, expert_grads, weight_bytes * params->expert,
-                 n_messages(in, expert_grads, params->n_layers), &sum);
-    }
-    if (params->adapter > 0.0) {
-        const sp_recipe *own = &problem->adapter_recipe;
-        const double adapter_grads = own->gradient_bytes * params->adapter;
-        add_sync(zero, &in->groups.dense, adapter_grads, own->weight_bytes * params->adapter,
-                 n_messages(in, adapter_grads, params->n_units), &sum);
+    sync_params(in, recipe, &groups->dense, params->dense, params->n_units, &sum);
+    sync_params(in, own, &groups->dense, params->adapter.dense, params->n_units, &sum);
+    if (in->problem->has_experts) {
+        sync_params(in, recipe, &groups->expert, params->expert, params->n_layers, &sum);
+        sync_params(in, own, &groups->expert, params->adapter.expert, params->n_layers, &sum);
     }
     return sum;
 }
@@ -114,8 +114,8 @@ static double update_s(const sp_inputs *in, const sp_stage_params *params)
     const double shards = sharded ? in->groups.dense.shard.n : 1.0;
     const double expert_shards = sharded && problem->has_experts ? in->groups.expert.shard.n : 1.0;
     const double owned = params->dense / shards + params->expert / expert_shards;
-    return (owned * problem->recipe.step_bytes +
-            params->adapter / shards * problem->adapter_recipe.step_bytes) *
+    const double adapters = params->adapter.dense / shards + params->adapter.expert / expert_shards;
+    return (owned * problem->recipe.step_bytes + adapters * problem->adapter_recipe.step_bytes) *
            problem->rates.state_s_per_byte;
 }
 

@@ -52,14 +52,14 @@ static void read_ends(const sp_problem *problem, const sp_plan *plan, sp_inputs 
 }
 
 /* A pair of matrices of lora_rank columns and rows beside every product. */
-static double adapter_params(const sp_problem *problem, const sp_layer_work *work)
+static sp_layer_params adapter_params(const sp_problem *problem, const sp_layer_work *work)
 {
-    double sum = 0.0;
+    sp_layer_params sum = {0};
     for (uint32_t i = 0; problem->has_adapters && i < work->n_ops; i++) {
         const sp_op *op = &work->ops[i];
-        if (op->class == SP_OP_GEMM || op->class == SP_OP_GROUPED) {
-            sum += op->count * problem->question.lora_rank * (op->k + op->n);
-        }
+        const double pair = op->count * problem->question.lora_rank * (op->k + op->n);
+        sum.dense += op->class == SP_OP_GEMM ? pair : 0.0;
+        sum.expert += op->class == SP_OP_GROUPED ? pair : 0.0;
     }
     return sum;
 }
@@ -70,14 +70,14 @@ static void read_layers(const sp_problem *problem, const sp_plan *plan, bool tim
     const sp_model *model = problem->model;
     const sp_redo kept = {0};
     const bool some = plan->recompute_layers > 0;
-    const double product_bytes = problem->product_bytes[plan->precision];
+    const double product_bytes = sp_dtype_bytes(sp_precision_dtype((sp_precision)plan->precision));
     sp_layer_work work;
     for (uint32_t k = 0; k < model->n_kinds; k++) {
         const sp_layer_kind *kind = &model->kinds[k];
         const sp_sharding sharding = sp_plan_sharding(plan, kind->ffn.n_experts > 0);
         sp_graph_layer(model, kind, &in->shape, &sharding, problem->rates.flash, &work);
         in->params[k] = sp_graph_layer_params(model, kind, &sharding);
-        in->adapter_params[k] = adapter_params(problem, &work);
+        in->adapters[k] = adapter_params(problem, &work);
         in->bytes[k] = sp_mem_layer(&work, in->redo.modules, in->redo.full, product_bytes);
         in->bytes[k].working += sp_context_bytes(plan, &work.attention);
         if (some) {

@@ -15,12 +15,17 @@ typedef struct sp_stage_state {
     double away_bytes;
 } sp_stage_state;
 
-static void add_state(sp_state_bytes *sum, const sp_state_bytes *part)
+static void add_state(sp_stage_state *state, const sp_recipe *recipe, double params,
+                      const sp_units *units, uint32_t zero, uint32_t shards)
 {
-    sum->weights += part->weights;
-    sum->gradients += part->gradients;
-    sum->optimizer += part->optimizer;
-    sum->gathered += part->gathered;
+    if (params <= 0.0) {
+        return;
+    }
+    const sp_state_bytes part = sp_mem_state(recipe, params, units, zero, shards);
+    state->device.weights += part.weights;
+    state->device.gradients += part.gradients;
+    state->device.optimizer += part.optimizer;
+    state->device.gathered += part.gathered;
 }
 
 /* Under ZeRO 2 and 3 the gradients of what the host updates go there as they arise. */
@@ -42,12 +47,14 @@ static sp_stage_state stage_state(const sp_inputs *in, const sp_stage_class *sta
     const uint32_t replicas = sp_plan_replicas(plan), shards = sp_plan_copies(plan) / replicas;
     const double embedding = stage->embedding ? in->embedding_params : 0.0;
     const double head = stage->head ? in->head_params : 0.0;
-    double dense = embedding + head, expert = 0.0, adapter = 0.0;
+    double dense = embedding + head, expert = 0.0;
+    sp_layer_params adapter = {0};
     sp_units units = {0}, expert_units = {0};
     for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
         dense += stage->layers[k] * in->params[k].dense;
         expert += stage->layers[k] * in->params[k].expert;
-        adapter += stage->layers[k] * in->adapter_params[k];
+        adapter.dense += stage->layers[k] * in->adapters[k].dense;
+        adapter.expert += stage->layers[k] * in->adapters[k].expert;
         if (stage->layers[k] > 0) {
             units.layer_params = larger(units.layer_params, in->params[k].dense);
             expert_units.layer_params = larger(expert_units.layer_params, in->params[k].expert);
@@ -59,19 +66,13 @@ static sp_stage_state stage_state(const sp_inputs *in, const sp_stage_class *sta
     }
     units.largest_params = larger(units.layer_params, larger(embedding, head));
     expert_units.largest_params = expert_units.layer_params;
+    const uint32_t expert_shards = sp_plan_expert_copies(plan) / replicas;
+    const sp_recipe *own = &problem->adapter_recipe;
+    const sp_units none = {0};
     sp_stage_state state = {.device = sp_mem_state(recipe, dense, &units, plan->zero, shards)};
-    if (expert > 0.0) {
-        const uint32_t expert_shards = sp_plan_expert_copies(plan) / replicas;
-        const sp_state_bytes e =
-            sp_mem_state(recipe, expert, &expert_units, plan->zero, expert_shards);
-        add_state(&state.device, &e);
-    }
-    if (adapter > 0.0) {
-        const sp_units none = {0};
-        const sp_state_bytes a =
-            sp_mem_state(&problem->adapter_recipe, adapter, &none, plan->zero, shards);
-        add_state(&state.device, &a);
-    }
+    add_state(&state, recipe, expert, &expert_units, plan->zero, expert_shards);
+    add_state(&state, own, adapter.dense, &none, plan->zero, shards);
+    add_state(&state, own, adapter.expert, &none, plan->zero, expert_shards);
     move_away(plan, &state);
     return state;
 }

@@ -21,8 +21,8 @@ static sp_owned owned_params(const sp_inputs *in, const sp_stage_params *params)
     const double shards = sharded ? in->groups.dense.shard.n : 1.0;
     const double expert_shards = sharded && experts ? in->groups.expert.shard.n : 1.0;
     const double own = params->dense / shards + params->expert / expert_shards;
-    return (sp_owned){.trained = in->problem->has_adapters ? params->adapter / shards : own,
-                      .held = own};
+    const double adapters = params->adapter.dense / shards + params->adapter.expert / expert_shards;
+    return (sp_owned){.trained = in->problem->has_adapters ? adapters : own, .held = own};
 }
 
 /* The processors read gradients and write weights over the link, and stream their state through the

@@ -315,9 +315,6 @@ static void derive_recipes(sp_problem *problem)
             sp_recipe_frozen(q->task == SP_TASK_QLORA ? problem->profile->quantised_weight_bytes
                                                       : adamw.weight_bytes);
     }
-    for (int p = 0; p < SP_N_PRECISIONS; p++) {
-        problem->product_bytes[p] = sp_dtype_bytes(sp_precision_dtype((sp_precision)p));
-    }
 }
 
 /* What one GPU has of its node: memory, storage and the processors' time. */

@@ -73,7 +73,8 @@ static void add_mtp(const sp_inputs *in, double share, sp_stage_cost *out, sp_st
     add_scaled(&out->sum, &in->head, n);
     params->dense += in->mtp_params.dense;
     params->expert += in->mtp_params.expert;
-    params->adapter += n * in->adapter_params[kind];
+    params->adapter.dense += n * in->adapters[kind].dense;
+    params->adapter.expert += n * in->adapters[kind].expert;
     params->n_layers += n;
 }
 
@@ -88,7 +89,8 @@ void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_c
             add_layers(in, k, stage->layers[k], share, out);
             params.dense += stage->layers[k] * in->params[k].dense;
             params.expert += stage->layers[k] * in->params[k].expert;
-            params.adapter += stage->layers[k] * in->adapter_params[k];
+            params.adapter.dense += stage->layers[k] * in->adapters[k].dense;
+            params.adapter.expert += stage->layers[k] * in->adapters[k].expert;
             params.n_layers += stage->layers[k];
         }
     }

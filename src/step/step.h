@@ -70,7 +70,6 @@ struct sp_problem {
     sp_recipe recipe;         /* of the model's weights: frozen under lora and qlora           */
     sp_recipe adapter_recipe; /* of the adapters                                            */
     sp_host host;
-    double product_bytes[SP_N_PRECISIONS]; /* of one kept input of a matrix product            */
     bool has_adapters;
     bool has_experts;
     bool has_latent_attention;
@@ -177,7 +176,7 @@ typedef struct sp_inputs {
     sp_redo redo;
     sp_shape shape;
     sp_layer_params params[SP_MODEL_MAX_KINDS];
-    double adapter_params[SP_MODEL_MAX_KINDS]; /* of one layer, 0 unless the task trains adapters    */
+    sp_layer_params adapters[SP_MODEL_MAX_KINDS]; /* of one layer, 0 unless the task trains them      */
     double embedding_params, head_params;      /* the head's own, final norm included                */
     sp_layer_params mtp_params;                /* of all modules for further tokens, their layers in  */
     sp_layer_bytes bytes[SP_MODEL_MAX_KINDS];
@@ -196,7 +195,8 @@ void sp_inputs_build(const sp_problem *problem, const sp_plan *plan, bool time, 
 /* ---- stage.c, data_parallel.c, offload.c: one stage ------------------------------------------ */
 /* Parameters of a stage on one rank, and the units in which ZeRO-3 gathers them. */
 typedef struct sp_stage_params {
-    double dense, expert, adapter;
+    double dense, expert;
+    sp_layer_params adapter;
     double n_units, n_layers;
 } sp_stage_params;
 

@@ -27,6 +27,22 @@ static void draw_values(draw *d, const char *const *values, size_t n, char *text
     }
 }
 
+/* Half of the axes rest at their first value, a few at another; the others vary. */
+static void draw_some(draw *d, const char *const *values, size_t n, char *text, size_t capacity)
+{
+    const uint32_t chance = draw_between(d, 0, 5);
+    if (chance < 2) {
+        draw_values(d, values, n, text, capacity);
+        return;
+    }
+    const uint32_t pick = chance < 5 ? 0 : draw_between(d, 0, (uint32_t)n - 1);
+    const size_t length = strlen(text);
+    (void)snprintf(text + length, capacity - length, "%s", values[pick]);
+}
+
+/* The ranks and the schedule: the first of the list, up to micro_batch. */
+#define N_ALWAYS_VARY 9
+
 #define SET(axis, ...)                                                                             \
     {                                                                                              \
         axis,                                                                                      \
@@ -42,17 +58,26 @@ static void draw_sets(draw *d, drawn_question *out)
         const char *values[8];
     } sets[] = {
         SET("tp=", "1", "2", "3", "4", "8"),
+        SET("cp=", "1", "2", "4"),
         SET("pp=", "1", "2", "3", "4", "8", "100"),
         SET("ep=", "1", "2", "4", "8"),
         SET("etp=", "1", "2", "4"),
         SET("placement=", "tp_dp_pp", "tp_pp_dp"),
-        SET("micro_batch=", "1", "2", "3", "8"),
-        SET("recompute=", "none", "selective", "full"),
-        SET("zero=", "0", "1", "2", "3"),
-        SET("schedule=", "1f1b", "interleaved"),
+        SET("schedule=", "1f1b", "interleaved", "gpipe"),
         SET("vpp=", "1", "2", "4", "5"),
+        SET("micro_batch=", "1", "2", "3", "8"),
+        SET("recompute=", "none", "full", "selective", "layernorm", "act", "mla_up", "mlp", "ops"),
+        SET("recompute_layers=", "all", "1", "3"),
+        SET("zero=", "0", "1", "2", "3"),
+        SET("shard_group=", "all", "2", "4"),
         SET("stage_layers=", "even", "weighted"),
-        SET("precision=", "bf16", "fp16"),
+        SET("precision=", "bf16", "fp16", "fp8"),
+        SET("offload_optimizer=", "0", "0.5", "1"),
+        SET("offload_params=", "0", "1"),
+        SET("offload_activations=", "0", "0.25"),
+        SET("offload_target=", "host", "nvme"),
+        SET("cp_kind=", "ring", "allgather", "ulysses", "hybrid"),
+        SET("ep_overlap=", "off", "on"),
         SET("sp=", "off", "on"),
         SET("tp_overlap=", "off", "on"),
         SET("dp_overlap=", "off", "on"),
@@ -63,7 +88,11 @@ static void draw_sets(draw *d, drawn_question *out)
             n++;
         }
         (void)snprintf(out->sets[i], sizeof out->sets[i], "%s", sets[i].axis);
-        draw_values(d, sets[i].values, n, out->sets[i], sizeof out->sets[i]);
+        if (i < N_ALWAYS_VARY) {
+            draw_values(d, sets[i].values, n, out->sets[i], sizeof out->sets[i]);
+        } else {
+            draw_some(d, sets[i].values, n, out->sets[i], sizeof out->sets[i]);
+        }
         out->question.sets[out->question.n_sets++] = out->sets[i];
     }
 }
@@ -89,11 +118,11 @@ static void draw_limits(draw *d, sp_question *q)
 
 void draw_question(draw *d, drawn_question *out)
 {
-    static const char *const models[] = {"llama-3.2-1b",  "llama-3.1-8b", "gpt2-xl",
-                                         "qwen3-30b-a3b", "mixtral-8x7b", "llama-2-7b",
-                                         "llama-3.1-70b", "qwen2.5-0.5b", "gpt2"};
+    static const char *const models[] = {
+        "deepseek-v2-lite", "llama-3.2-1b", "llama-3.1-8b",  "gpt2-xl",      "qwen3-30b-a3b",
+        "mixtral-8x7b",     "llama-2-7b",   "llama-3.1-70b", "qwen2.5-0.5b", "gpt2"};
     static const char *const clusters[] = {"dgx-h100", "dgx-a100-80g", "l40s-8-ethernet",
-                                           "4xH100/nvlink,16xib-ndr"};
+                                           "gb200-nvl72", "4xH100/nvlink,16xib-ndr"};
     static const char *const gpus[] = {"1", "2", "3", "4", "8", "12", "16", "24", "32", "64"};
     static const char *const objectives[] = {
         "tokens_per_s",    "memory_peak",          "gpus",
@@ -107,6 +136,10 @@ void draw_question(draw *d, drawn_question *out)
     draw_values(d, gpus, sizeof gpus / sizeof gpus[0], out->gpus, sizeof out->gpus);
     q->gpus = out->gpus;
     q->seq_len = draw_between(d, 1, 16) * 64;
+    q->doc_len = draw_between(d, 0, 3) == 0 ? q->seq_len / 2 : 0;
+    q->task = (sp_task)(draw_coin(d) ? 0 : draw_between(d, 0, SP_N_TASKS - 1));
+    q->lora_rank = 16;
+    q->moe_imbalance_ratio = draw_coin(d) ? 1.0 : draw_scale(d, 1.0, 3.0);
     q->global_batch = draw_coin(d) ? 48 * draw_between(d, 1, 4) : draw_between(d, 1, 64);
     draw_limits(d, q);
     draw_sets(d, out);

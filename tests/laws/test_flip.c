@@ -28,8 +28,9 @@ static bool same_figures(const sp_problem *problem, const sp_plan *a, const sp_p
     return true;
 }
 
-static void tell(const sp_plan *plan, sp_axis_id axis, uint32_t value)
+static void tell(const sp_problem *problem, const sp_plan *plan, sp_axis_id axis, uint32_t value)
 {
+    print_question(&problem->question);
     char text[SP_PLAN_TEXT_BYTES], other[24];
     sp_plan_format(plan, text, sizeof text);
     sp_axis_format_value(axis, value, other);
@@ -52,14 +53,14 @@ static void flip(const sp_space *space, const sp_plan *plan, sp_axis_id id, flip
         if (!is_admitted(space, &other)) continue;
         f->n[id]++;
         if (!same_figures(sp_space_problem(space), plan, &other)) continue;
-        if (f->n_same[id]++ < 3) tell(plan, id, axis->values[i]);
+        if (f->n_same[id]++ < 3) tell(sp_space_problem(space), plan, id, axis->values[i]);
     }
 }
 
 static void flip_some(draw *d, const sp_space *space, flips *f)
 {
     const uint64_t count = sp_space_count(space);
-    for (uint32_t tries = 0; tries < 2000; tries++) {
+    for (uint32_t tries = 0; tries < 6000; tries++) {
         const sp_plan plan = sp_space_unrank(space, draw_u64(d) % count);
         if (!is_admitted(space, &plan)) continue;
         for (sp_axis_id id = 0; id < SP_N_AXES; id++) {
@@ -87,9 +88,7 @@ static void every_axis_of_an_admitted_plan_matters(void **state)
         print_message("%-13s %6u pairs, %u alike\n", sp_axis_describe(id)->name, f.n[id],
                       f.n_same[id]);
         assert_int_equal(f.n_same[id], 0);
-        /* The schedules have no vpp in common where pp > 1; bf16 and fp16 run at one rate on all
-         * GPUs so far, and only the first of them is admitted. */
-        assert_true(id == SP_AXIS_schedule || id == SP_AXIS_precision || f.n[id] > 0);
+        assert_true(f.n[id] > 0);
     }
 }
 

@@ -44,7 +44,7 @@ static int set_up(void **state)
     if (sp_problem_build(&q, &f.problem, &err) != SP_OK) explain(&err);
     if (sp_space_build(f.problem, &f.space, &err) != SP_OK) explain(&err);
     if (sp_search_run(f.space, &options, &f.result, &err) != SP_OK) explain(&err);
-    sp_report_train_json(f.space, &f.result, &f.text);
+    sp_report_train_json(f.space, &f.result, NULL, &f.text);
     assert_false(f.text.failed);
     if (sp_json_load_text(f.text.data, f.text.length, "answer", &f.doc, &err) != SP_OK)
         explain(&err);
@@ -199,7 +199,7 @@ static void the_csv_has_a_row_a_plan_and_as_many_cells_as_the_header(void **stat
 {
     const fixture *f = *state;
     sp_text text = {0};
-    sp_report_train_csv(f->space, &f->result, &text);
+    sp_report_train_csv(f->space, &f->result, NULL, &text);
     assert_false(text.failed);
     size_t cells = 0, expected = 0, rows = 0;
     bool quoted = false;

@@ -29,6 +29,11 @@ asked ask(void)
     q.seq_len = 4096;
     q.max_network_ratio = 0.3;
     q.wheres[q.n_wheres++] = "mfu>=0.1";
+    q.sets[q.n_sets++] = "cp=1,2";
+    q.sets[q.n_sets++] = "cp_kind=ring,allgather";
+    q.sets[q.n_sets++] = "vpp=1,2,4";
+    q.sets[q.n_sets++] = "recompute=none,full";
+    q.sets[q.n_sets++] = "ep_overlap=off";
     must(sp_problem_build(&q, &a.problem, &err), &err);
     must(sp_space_build(a.problem, &a.space, &err), &err);
     return a;
