@@ -16,13 +16,22 @@ typedef struct question {
     sp_reason reason;
 } question;
 
+/* A machine that questions share; cluster NULL: the reason stands instead. */
+typedef struct machine {
+    const char *text;
+    const sp_cluster *cluster;
+    sp_reason reason;
+    struct machine *next;
+} machine;
+
 struct sp_predictor {
-    sp_arena arena; /* keys and models */
+    sp_arena arena; /* keys, models and machines */
     const char *home;
     const sp_table *table;
     const sp_map *map;
     uint32_t n_questions, capacity;
     question *questions;
+    machine *machines;
 };
 
 sp_status sp_predictor_make(const char *home, const sp_table *table, const sp_map *map,
@@ -127,7 +136,7 @@ static sp_status excuse(const sp_error *failure, sp_reason *reason, sp_error *er
     return SP_OK;
 }
 
-static sp_status ask(const sp_predictor *p, const numbers *n, const char *cluster,
+static sp_status ask(const sp_predictor *p, const numbers *n, const sp_cluster *cluster,
                      const sp_setup *setup, const sp_model *model, sp_problem **problem,
                      sp_error *failure)
 {
@@ -137,7 +146,8 @@ static sp_status ask(const sp_predictor *p, const numbers *n, const char *cluste
     q.home = p->home;
     q.model = model->name;
     q.loaded_model = model;
-    q.cluster = cluster;
+    q.cluster = cluster->name;
+    q.loaded_cluster = cluster;
     q.gpus = gpus;
     q.engine = setup->engine;
     q.task = n->task;
@@ -146,6 +156,30 @@ static sp_status ask(const sp_predictor *p, const numbers *n, const char *cluste
     q.global_batch = n->batch;
     q.headroom_ratio = 0.0; /* whether it ran, not whether it should have */
     return sp_problem_build(&q, problem, failure);
+}
+
+static sp_status find_machine(sp_predictor *p, const char *gpu_name, const char *text,
+                              const machine **found, sp_error *err)
+{
+    for (machine *m = p->machines; m != NULL; m = m->next) {
+        *found = m;
+        if (strcmp(m->text, text) == 0) return SP_OK;
+    }
+    machine *m = sp_arena_alloc(&p->arena, sizeof *m);
+    if (m != NULL) m->text = sp_arena_strdup(&p->arena, text);
+    if (m == NULL || m->text == NULL) {
+        return sp_fail(err, SP_E_MEMORY, "no memory for predictions");
+    }
+    m->next = p->machines;
+    p->machines = m;
+    *found = m;
+    const sp_gpu *gpu = NULL; /* asked for by itself: a better reason than a place in the text */
+    sp_error failure = {0};
+    sp_status status = sp_gpu_find(&p->arena, p->home, gpu_name, &gpu, &failure);
+    if (status == SP_OK) {
+        status = sp_cluster_find(&p->arena, p->home, text, &m->cluster, &failure);
+    }
+    return status == SP_OK ? SP_OK : excuse(&failure, &m->reason, err);
 }
 
 /* False when there is no such task. */
@@ -161,10 +195,10 @@ static bool find_task(const char *name, sp_task *task)
 static sp_status build_problem(sp_predictor *p, uint32_t row, const sp_setup *setup,
                                const sp_model *model, question *out, sp_error *err)
 {
-    char cluster[256];
+    char text[256];
     numbers n = {0};
     sp_error failure = {0};
-    const sp_gpu *gpu = NULL;
+    const machine *m = NULL;
     const char *gpu_name = sp_table_text(p->table, row, SP_COLUMN_GPU);
     SP_TRY(read_numbers(p->table, row, &n, err));
     const bool known = find_task(sp_table_text(p->table, row, SP_COLUMN_TASK), &n.task);
@@ -173,41 +207,42 @@ static sp_status build_problem(sp_predictor *p, uint32_t row, const sp_setup *se
         (void)snprintf(out->reason.text, sizeof out->reason.text, "%s", gap);
         return SP_OK;
     }
-    sp_status status = sp_gpu_find(&p->arena, p->home, gpu_name, &gpu, &failure);
-    write_cluster(&n, gpu_name, setup->link, cluster);
-    if (status == SP_OK) {
-        status = ask(p, &n, cluster, setup, model, &out->problem, &failure);
+    write_cluster(&n, gpu_name, setup->link, text);
+    SP_TRY(find_machine(p, gpu_name, text, &m, err));
+    if (m->cluster == NULL) {
+        out->reason = m->reason;
+        return SP_OK;
     }
-    return status == SP_OK ? SP_OK : excuse(&failure, &out->reason, err);
+    if (ask(p, &n, m->cluster, setup, model, &out->problem, &failure) == SP_OK) return SP_OK;
+    return excuse(&failure, &out->reason, err);
 }
 
-static sp_status add_question(sp_predictor *p, question **added, sp_error *err)
+/* NULL when memory is gone. */
+static question *add_question(sp_predictor *p, const char *key)
 {
     if (p->n_questions == p->capacity) {
         const uint32_t capacity = p->capacity == 0 ? 64 : 2 * p->capacity;
         question *grown = sp_realloc(p->questions, capacity * sizeof *grown);
-        if (grown == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for predictions");
+        if (grown == NULL) return NULL;
         p->questions = grown;
         p->capacity = capacity;
     }
-    *added = &p->questions[p->n_questions++];
-    **added = (question){0};
-    return SP_OK;
+    question *added = &p->questions[p->n_questions++];
+    *added = (question){.key = key};
+    return added;
 }
 
 static sp_status find_question(sp_predictor *p, uint32_t row, const sp_setup *setup,
                                const question **found, sp_error *err)
 {
+    const sp_model *model = NULL;
     const char *key = make_key(p, row, setup);
-    if (key == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for predictions");
-    for (uint32_t i = p->n_questions; i-- > 0;) {
+    for (uint32_t i = p->n_questions; key != NULL && i-- > 0;) {
         *found = &p->questions[i];
         if (strcmp(p->questions[i].key, key) == 0) return SP_OK;
     }
-    question *q = NULL;
-    const sp_model *model = NULL;
-    SP_TRY(add_question(p, &q, err));
-    q->key = key;
+    question *q = key != NULL ? add_question(p, key) : NULL;
+    if (q == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for predictions");
     *found = q;
     SP_TRY(sp_row_model(&p->arena, p->table, row, setup->traits, &model, &q->reason, err));
     return model != NULL ? build_problem(p, row, setup, model, q, err) : SP_OK;

@@ -271,6 +271,10 @@ static sp_status check_objectives(sp_problem *problem, sp_error *err)
 static sp_status load_cluster(sp_problem *problem, sp_error *err)
 {
     sp_question *q = &problem->question;
+    if (q->loaded_cluster != NULL) {
+        problem->cluster = q->loaded_cluster;
+        return SP_OK;
+    }
     if (!sp_discover_any(&q->from)) {
         return sp_cluster_find(&problem->arena, q->home, q->cluster, &problem->cluster, err);
     }
