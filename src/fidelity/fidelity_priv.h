@@ -164,7 +164,8 @@ sp_status sp_table_switch(const sp_table *table, uint32_t row, sp_column column,
 /* Was it measured, or derived from what was? No prediction reads such a column. */
 bool sp_column_is_measured(const char *name);
 
-/* ---- points_model.c, points_training.c: a row as a question ---------------------------------- */
+/* ---- points_model.c, points_machine.c, points_training.c: a row as a question
+ * ---------------------------------- */
 /* A reason why a row is not predicted; "" = none. */
 typedef struct sp_reason {
     char text[256];
@@ -174,6 +175,29 @@ typedef struct sp_reason {
  * error. */
 sp_status sp_row_model(sp_arena *arena, const sp_table *table, uint32_t row, uint32_t traits,
                        const sp_model **model, sp_reason *reason, sp_error *err);
+
+/* What a row asks and we do not have is a reason; failures of the system and of data files are
+ * passed on. */
+sp_status sp_excuse(const sp_error *failure, sp_reason *reason, sp_error *err);
+
+/* The machine that a row states. */
+typedef struct sp_machine_ask {
+    const char *gpu, *link; /* link between domains, NULL where there is one domain */
+    uint32_t gpus, domain;  /* GPUs of the run, and those that the fastest link joins */
+    double gbps;            /* between domains, per GPU; 0 = one port of the link */
+} sp_machine_ask;
+
+/* One of a list; cluster NULL: the reason stands instead. */
+typedef struct sp_machine {
+    const char *text;
+    const sp_cluster *cluster;
+    sp_reason reason;
+    struct sp_machine *next;
+} sp_machine;
+
+/* Finds or adds it. */
+sp_status sp_machine_find(sp_arena *arena, const char *home, sp_machine **machines,
+                          const sp_machine_ask *ask, const sp_machine **found, sp_error *err);
 
 typedef struct sp_prediction {
     bool made;

@@ -16,14 +16,6 @@ typedef struct question {
     sp_reason reason;
 } question;
 
-/* A machine that questions share; cluster NULL: the reason stands instead. */
-typedef struct machine {
-    const char *text;
-    const sp_cluster *cluster;
-    sp_reason reason;
-    struct machine *next;
-} machine;
-
 struct sp_predictor {
     sp_arena arena; /* keys, models and machines */
     const char *home;
@@ -31,7 +23,7 @@ struct sp_predictor {
     const sp_map *map;
     uint32_t n_questions, capacity;
     question *questions;
-    machine *machines;
+    sp_machine *machines;
 };
 
 sp_status sp_predictor_make(const char *home, const sp_table *table, const sp_map *map,
@@ -106,36 +98,6 @@ static const char *find_gap(const numbers *n, const char *link)
     return n->batch == 0 ? "the global batch is not stated" : NULL;
 }
 
-/* The cluster as a topology string: domains of the fastest link, and rails of one rate between
- * them; where the rate is blank, one port of the link a GPU. A job over several domains takes
- * equally many GPUs of each where it can: 256 GPUs on domains of 72 are 4 x 64. */
-static void write_cluster(const numbers *n, const char *gpu, const char *link, char text[256])
-{
-    char rate[32] = "";
-    const uint32_t n_domains = (n->gpus + n->domain - 1) / n->domain;
-    const bool even = n_domains > 1 && n->gpus % n_domains == 0;
-    const uint32_t domain = even ? n->gpus / n_domains : n->domain;
-    if (n->gbps > 0.0) (void)snprintf(rate, sizeof rate, ":%gGb", n->gbps);
-    if (n_domains > 1) {
-        (void)snprintf(text, 256, "%ux%.60s,%ux%.60s%s", domain, gpu, n_domains, link, rate);
-    } else {
-        (void)snprintf(text, 256, "%ux%.60s", domain, gpu);
-    }
-}
-
-/* What a row asks and we do not have is a reason; failures of the system are passed on. */
-static sp_status excuse(const sp_error *failure, sp_reason *reason, sp_error *err)
-{
-    const bool of_data_file = failure->line > 0;
-    if (failure->status == SP_E_MEMORY || failure->status == SP_E_IO || of_data_file) {
-        *err = *failure;
-        return err->status;
-    }
-    (void)snprintf(reason->text, sizeof reason->text, "%.140s%s%.60s", failure->message,
-                   failure->value[0] != '\0' ? ": " : "", failure->value);
-    return SP_OK;
-}
-
 static sp_status ask(const sp_predictor *p, const numbers *n, const sp_cluster *cluster,
                      const sp_setup *setup, const sp_model *model, sp_problem **problem,
                      sp_error *failure)
@@ -158,30 +120,6 @@ static sp_status ask(const sp_predictor *p, const numbers *n, const sp_cluster *
     return sp_problem_build(&q, problem, failure);
 }
 
-static sp_status find_machine(sp_predictor *p, const char *gpu_name, const char *text,
-                              const machine **found, sp_error *err)
-{
-    for (machine *m = p->machines; m != NULL; m = m->next) {
-        *found = m;
-        if (strcmp(m->text, text) == 0) return SP_OK;
-    }
-    machine *m = sp_arena_alloc(&p->arena, sizeof *m);
-    if (m != NULL) m->text = sp_arena_strdup(&p->arena, text);
-    if (m == NULL || m->text == NULL) {
-        return sp_fail(err, SP_E_MEMORY, "no memory for predictions");
-    }
-    m->next = p->machines;
-    p->machines = m;
-    *found = m;
-    const sp_gpu *gpu = NULL; /* asked for by itself: a better reason than a place in the text */
-    sp_error failure = {0};
-    sp_status status = sp_gpu_find(&p->arena, p->home, gpu_name, &gpu, &failure);
-    if (status == SP_OK) {
-        status = sp_cluster_find(&p->arena, p->home, text, &m->cluster, &failure);
-    }
-    return status == SP_OK ? SP_OK : excuse(&failure, &m->reason, err);
-}
-
 /* False when there is no such task. */
 static bool find_task(const char *name, sp_task *task)
 {
@@ -195,10 +133,9 @@ static bool find_task(const char *name, sp_task *task)
 static sp_status build_problem(sp_predictor *p, uint32_t row, const sp_setup *setup,
                                const sp_model *model, question *out, sp_error *err)
 {
-    char text[256];
     numbers n = {0};
     sp_error failure = {0};
-    const machine *m = NULL;
+    const sp_machine *m = NULL;
     const char *gpu_name = sp_table_text(p->table, row, SP_COLUMN_GPU);
     SP_TRY(read_numbers(p->table, row, &n, err));
     const bool known = find_task(sp_table_text(p->table, row, SP_COLUMN_TASK), &n.task);
@@ -207,14 +144,14 @@ static sp_status build_problem(sp_predictor *p, uint32_t row, const sp_setup *se
         (void)snprintf(out->reason.text, sizeof out->reason.text, "%s", gap);
         return SP_OK;
     }
-    write_cluster(&n, gpu_name, setup->link, text);
-    SP_TRY(find_machine(p, gpu_name, text, &m, err));
+    const sp_machine_ask asked = {gpu_name, setup->link, n.gpus, n.domain, n.gbps};
+    SP_TRY(sp_machine_find(&p->arena, p->home, &p->machines, &asked, &m, err));
     if (m->cluster == NULL) {
         out->reason = m->reason;
         return SP_OK;
     }
     if (ask(p, &n, m->cluster, setup, model, &out->problem, &failure) == SP_OK) return SP_OK;
-    return excuse(&failure, &out->reason, err);
+    return sp_excuse(&failure, &out->reason, err);
 }
 
 /* NULL when memory is gone. */
@@ -293,7 +230,7 @@ sp_status sp_predict_row(sp_predictor *predictor, uint32_t row, sp_memory_kind *
         (void)snprintf(out->reason.text, sizeof out->reason.text, "%s", setup.skip);
         return SP_OK;
     }
-    if (setup.refusal.status != SP_OK) return excuse(&setup.refusal, &out->reason, err);
+    if (setup.refusal.status != SP_OK) return sp_excuse(&setup.refusal, &out->reason, err);
     SP_TRY(find_question(predictor, row, &setup, &asked, err));
     out->reason = asked->reason;
     if (asked->problem != NULL) predict(asked->problem, &setup, out);
