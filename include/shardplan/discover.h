@@ -19,7 +19,7 @@
  *     if (sp_cluster_from_files(&arena, home, &files, &cluster, &err) == SP_OK)
  *         puts(cluster->source);             what was read and what was assumed, in sentences
  *
- * The answer's max_gpus is the number of usable GPUs; without sinfo any number of nodes. */
+ * The answer's max_gpus is the number of usable GPUs; without sinfo that of `cluster`, or any. */
 #include "shardplan/cluster.h"
 
 /* Paths; NULL = not given. */

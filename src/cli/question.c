@@ -138,18 +138,18 @@ sp_status sp_run_read(const sp_settings *s, sp_run *run, sp_error *err)
 
 /* ---- the question ---- */
 
-static sp_status check_task(const sp_settings *s, sp_error *err)
+static sp_status read_task(const sp_settings *s, sp_question *q, sp_error *err)
 {
-    static const char *const names[] = {"pretrain"}, *const later[] = {"sft", "lora", "qlora"};
-    const char *text = sp_settings_text(s, SP_FLAG_task);
-    for (size_t i = 0; text != NULL && i < sizeof later / sizeof later[0]; i++) {
-        if (strcmp(text, later[i]) != 0) continue;
-        sp_fail(err, SP_E_NOT_YET, "this task is announced and not built");
-        sp_fail_value(err, "%s", text);
-        return of_flag(err->status, SP_FLAG_task, err);
+    const char *names[SP_N_TASKS];
+    for (uint32_t i = 0; i < SP_N_TASKS; i++) {
+        names[i] = sp_task_name((sp_task)i);
     }
-    uint32_t choice = 0;
-    return read_choice(s, SP_FLAG_task, names, 1, &choice, err);
+    uint32_t task = SP_TASK_PRETRAIN;
+    SP_TRY(read_choice(s, SP_FLAG_task, names, SP_N_TASKS, &task, err));
+    q->task = (sp_task)task;
+    SP_TRY(read_count(s, SP_FLAG_lora_rank, 1, 65536, &q->lora_rank, err));
+    SP_TRY(read_length(s, SP_FLAG_doc_len, &q->doc_len, err));
+    return read_amount(s, SP_FLAG_moe_imbalance, &q->moe_imbalance_ratio, err);
 }
 
 static sp_status take_list(const sp_settings *s, sp_flag_id flag, const char **out, uint32_t most,
@@ -213,7 +213,7 @@ static sp_status read_question(sp_settings *s, const char *home, sp_question *q,
     q->objectives = sp_settings_text(s, SP_FLAG_objectives);
     q->space = sp_settings_text(s, SP_FLAG_space);
     q->optimizer = sp_settings_text(s, SP_FLAG_optimizer);
-    SP_TRY(check_task(s, err));
+    SP_TRY(read_task(s, q, err));
     SP_TRY(read_length(s, SP_FLAG_seq_len, &q->seq_len, err));
     SP_TRY(read_amount(s, SP_FLAG_tokens, &q->tokens, err));
     SP_TRY(read_amount(s, SP_FLAG_usd_per_gpu_hour, &q->usd_per_gpu_hour, err));

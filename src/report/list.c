@@ -29,7 +29,10 @@ static void join_names(const sp_axis_info *info, char *text, size_t capacity)
             snprintf(text + length, capacity - length, "%s%s", i > 0 ? ", " : "", info->names[i]);
         length += added > 0 ? (size_t)added : 0;
     }
-    if (info->n_names == 0) (void)snprintf(text, capacity, "whole numbers");
+    static const char *const domains[] = {[SP_AXIS_KIND_COUNT] = "whole numbers",
+                                          [SP_AXIS_KIND_COUNT_OR_ALL] = "whole numbers, all",
+                                          [SP_AXIS_KIND_RATIO] = "0 .. 1 in hundredths"};
+    if (info->n_names == 0) (void)snprintf(text, capacity, "%s", domains[info->kind]);
 }
 
 static sp_status list_axes(sp_listing *l, sp_error *err)

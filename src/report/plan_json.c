@@ -9,12 +9,23 @@
 
 void sp_json_put_setting(sp_json_writer *w, const char *key, sp_axis_id axis, uint32_t value)
 {
-    const sp_axis_info *info = sp_axis_describe(axis);
-    if (info->n_names > 0) {
-        sp_jw_string(w, key, info->names[value]);
-    } else {
-        sp_jw_u64(w, key, value);
+    char word[24];
+    sp_axis_format_value(axis, value, word);
+    switch (sp_axis_describe(axis)->kind) {
+    case SP_AXIS_KIND_COUNT_OR_ALL:
+        if (value > 0) break;
+        sp_jw_string(w, key, word);
+        return;
+    case SP_AXIS_KIND_NAME:
+        sp_jw_string(w, key, word);
+        return;
+    case SP_AXIS_KIND_RATIO:
+        sp_jw_double(w, key, value / 100.0);
+        return;
+    case SP_AXIS_KIND_COUNT:
+        break;
     }
+    sp_jw_u64(w, key, value);
 }
 
 static void put_axes(sp_json_writer *w, const sp_plan *plan)

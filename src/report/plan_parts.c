@@ -4,6 +4,7 @@
 #include "step/step.h"
 
 #include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,30 +51,80 @@ uint32_t sp_plan_n_settings(const sp_plan *plan)
     return n;
 }
 
+/* Adds words to a text of fixed size, cut off where it ends. */
+__attribute__((format(printf, 3, 4))) static void append(char *text, size_t capacity,
+                                                         const char *format, ...)
+{
+    const size_t length = strlen(text);
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text + length, capacity - length, format, args);
+    va_end(args);
+}
+
 void sp_plan_short_layout(const sp_problem *problem, const sp_plan *plan, char *text,
                           size_t capacity)
 {
-    char gpus[24] = "", experts[16] = "";
-    if (problem->n_gpus_values > 1) (void)snprintf(gpus, sizeof gpus, "%u GPUs ", plan->gpus);
-    if (sp_problem_has_experts(problem)) (void)snprintf(experts, sizeof experts, " ep%u", plan->ep);
-    (void)snprintf(text, capacity, "%stp%u pp%u%s dp%u", gpus, plan->tp, plan->pp, experts,
-                   plan->dp);
+    text[0] = '\0';
+    if (problem->n_gpus_values > 1) append(text, capacity, "%u GPUs ", plan->gpus);
+    append(text, capacity, "tp%u", plan->tp);
+    if (plan->cp > 1) append(text, capacity, " cp%u", plan->cp);
+    append(text, capacity, " pp%u", plan->pp);
+    if (sp_problem_has_experts(problem)) append(text, capacity, " ep%u", plan->ep);
+    append(text, capacity, " dp%u", plan->dp);
+}
+
+static void append_recompute(const sp_plan *plan, char *text, size_t capacity)
+{
+    static const char *const words[SP_N_RECOMPUTE] = {
+        [SP_RECOMPUTE_NONE] = "",
+        [SP_RECOMPUTE_SELECTIVE] = " sel",
+        [SP_RECOMPUTE_LAYERNORM] = " ln",
+        [SP_RECOMPUTE_ACT] = " act",
+        [SP_RECOMPUTE_LAYERNORM_ACT] = " ln+act",
+        [SP_RECOMPUTE_MLA_UP] = " mla",
+        [SP_RECOMPUTE_MLA_UP_MLP] = " mla+mlp",
+        [SP_RECOMPUTE_MLP] = " mlp",
+        [SP_RECOMPUTE_OPS] = " ops",
+        [SP_RECOMPUTE_FULL] = " full",
+    };
+    append(text, capacity, "%s", words[plan->recompute]);
+    if (plan->recompute_layers > 0) append(text, capacity, "%u", plan->recompute_layers);
+}
+
+static void append_offload(const sp_plan *plan, char *text, size_t capacity)
+{
+    if (plan->offload_optimizer > 0) append(text, capacity, " xo%u", plan->offload_optimizer);
+    if (plan->offload_params > 0) append(text, capacity, " xp%u", plan->offload_params);
+    if (plan->offload_activations > 0) append(text, capacity, " xa%u", plan->offload_activations);
+    if (plan->offload_target == SP_OFFLOAD_NVME) append(text, capacity, " nvme");
+}
+
+static void append_overlaps(const sp_plan *plan, char *text, size_t capacity)
+{
+    static const char *const kinds[SP_N_CP_KINDS] = {" ring", " ag", " uly", " hyb"};
+    append(text, capacity, "%s%s%s%s%s", plan->cp > 1 ? kinds[plan->cp_kind] : "",
+           plan->sp ? " sp" : "", plan->tp_overlap ? " ot" : "", plan->dp_overlap ? " od" : "",
+           plan->ep_overlap ? " oe" : "");
 }
 
 void sp_plan_short_settings(const sp_plan *plan, char *text, size_t capacity)
 {
-    static const char *const recompute[SP_N_RECOMPUTE] = {"", " sel", " full"};
-    char chunks[16] = "", pieces[16] = "";
-    if (plan->schedule == SP_SCHEDULE_INTERLEAVED) {
-        (void)snprintf(chunks, sizeof chunks, " v%u", plan->vpp);
+    text[0] = '\0';
+    append(text, capacity, "mb%u", plan->micro_batch);
+    if (plan->schedule == SP_SCHEDULE_INTERLEAVED) append(text, capacity, " v%u", plan->vpp);
+    if (plan->schedule == SP_SCHEDULE_GPIPE) append(text, capacity, " gpipe");
+    if (plan->etp > 1) append(text, capacity, " etp%u", plan->etp);
+    append(text, capacity, " z%u", plan->zero);
+    if (plan->shard_group > 0) append(text, capacity, " sg%u", plan->shard_group);
+    append_recompute(plan, text, capacity);
+    append_offload(plan, text, capacity);
+    append_overlaps(plan, text, capacity);
+    append(text, capacity, "%s%s", plan->stage_layers == SP_STAGE_LAYERS_WEIGHTED ? " w" : "",
+           plan->placement == SP_PLACEMENT_DP_LAST ? " dl" : "");
+    if (plan->precision != SP_PRECISION_BF16) {
+        append(text, capacity, " %s", sp_axis_describe(SP_AXIS_precision)->names[plan->precision]);
     }
-    if (plan->etp > 1) (void)snprintf(pieces, sizeof pieces, " etp%u", plan->etp);
-    (void)snprintf(text, capacity, "mb%u%s%s z%u%s%s%s%s%s%s%s", plan->micro_batch, chunks, pieces,
-                   plan->zero, recompute[plan->recompute], plan->sp ? " sp" : "",
-                   plan->tp_overlap ? " ot" : "", plan->dp_overlap ? " od" : "",
-                   plan->stage_layers == SP_STAGE_LAYERS_WEIGHTED ? " w" : "",
-                   plan->placement == SP_PLACEMENT_DP_LAST ? " dl" : "",
-                   plan->precision == SP_PRECISION_FP16 ? " fp16" : "");
 }
 
 void sp_plan_runs_on(const sp_space *space, const sp_plan *plan, const char *at,

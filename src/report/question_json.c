@@ -29,6 +29,12 @@ static void put_workload(sp_json_writer *w, const sp_question *q)
     sp_jw_u64(w, "seq_len", q->seq_len);
     sp_jw_u64(w, "global_batch", q->global_batch);
     if (q->tokens > 0.0) sp_jw_double(w, "tokens", q->tokens);
+    sp_jw_string(w, "task", sp_task_name(q->task));
+    if (q->task == SP_TASK_LORA || q->task == SP_TASK_QLORA) {
+        sp_jw_u64(w, "lora_rank", q->lora_rank);
+    }
+    if (q->doc_len > 0) sp_jw_u64(w, "doc_len", q->doc_len);
+    if (q->moe_imbalance_ratio > 1.0) sp_jw_double(w, "moe_imbalance", q->moe_imbalance_ratio);
     sp_jw_string(w, "optimizer", q->optimizer);
     sp_jw_close_object(w);
 }

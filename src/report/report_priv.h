@@ -146,6 +146,8 @@ typedef struct sp_row {
 /* The rows in the order they are shown; NULL when memory is gone or there is none. sp_free it. */
 sp_row *sp_rows_build(const sp_space *space, const sp_search_result *result, bool by_layout,
                       uint32_t *n_rows);
+/* A plan of the rows has cp > 1: the table has a column for it. */
+bool sp_rows_cut_sequences(const sp_row *rows, uint32_t n_rows);
 void sp_rows_grid(const sp_space *space, const sp_row *rows, uint32_t n_rows,
                   const sp_report_options *options, sp_grid *grid);
 

@@ -79,8 +79,8 @@ sp_row *sp_rows_build(const sp_space *space, const sp_search_result *result, boo
 
 /* Columns that depend on the question hold UINT32_MAX where they are not there. */
 typedef struct columns {
-    uint32_t mark, gpus, tp, pp, ep, dp, settings, step, site, speedup, faster, rate, mfu, memory,
-        network, bubble, price, variants;
+    uint32_t mark, gpus, tp, cp, pp, ep, dp, settings, step, site, speedup, faster, rate, mfu,
+        memory, network, bubble, price, variants;
 } columns;
 
 static void add_baseline_columns(sp_grid *grid, const sp_baseline *baseline, columns *c)
@@ -92,17 +92,30 @@ static void add_baseline_columns(sp_grid *grid, const sp_baseline *baseline, col
     c->faster = sp_grid_column_add(grid, "P(faster)", SP_RIGHT, 0);
 }
 
-static columns add_columns(sp_grid *grid, const sp_problem *problem,
+bool sp_rows_cut_sequences(const sp_row *rows, uint32_t n_rows)
+{
+    for (uint32_t i = 0; i < n_rows; i++) {
+        if (rows[i].priced.plan.cp > 1) return true;
+    }
+    return false;
+}
+
+static columns add_columns(sp_grid *grid, const sp_problem *problem, bool context,
                            const sp_report_options *options)
 {
     char memory[32];
     (void)snprintf(memory, sizeof memory, "GiB of %.0f",
                    floor(problem->cluster->gpu->memory_bytes / 1073741824.0));
     const bool several = problem->n_gpus_values > 1;
-    columns c = {.gpus = UINT32_MAX, .ep = UINT32_MAX, .price = UINT32_MAX, .variants = UINT32_MAX};
+    columns c = {.gpus = UINT32_MAX,
+                 .cp = UINT32_MAX,
+                 .ep = UINT32_MAX,
+                 .price = UINT32_MAX,
+                 .variants = UINT32_MAX};
     c.mark = sp_grid_column_add(grid, "#", SP_RIGHT, 0);
     if (several) c.gpus = sp_grid_column_add(grid, "GPUs", SP_RIGHT, 0);
     c.tp = sp_grid_column_add(grid, "tp", SP_RIGHT, 0);
+    if (context) c.cp = sp_grid_column_add(grid, "cp", SP_RIGHT_CLOSE, 0);
     c.pp = sp_grid_column_add(grid, "pp", SP_RIGHT_CLOSE, 0);
     if (sp_problem_has_experts(problem)) c.ep = sp_grid_column_add(grid, "ep", SP_RIGHT_CLOSE, 0);
     c.dp = sp_grid_column_add(grid, "dp", SP_RIGHT_CLOSE, 0);
@@ -134,10 +147,11 @@ __attribute__((format(printf, 3, 4))) static void set(sp_grid *grid, uint32_t co
 
 static void set_layout(sp_grid *grid, const columns *c, const sp_plan *plan)
 {
-    char settings[96];
+    char settings[128];
     sp_plan_short_settings(plan, settings, sizeof settings);
     set(grid, c->gpus, "%u", plan->gpus);
     set(grid, c->tp, "%u", plan->tp);
+    set(grid, c->cp, "%u", plan->cp);
     set(grid, c->pp, "%u", plan->pp);
     set(grid, c->ep, "%u", plan->ep);
     set(grid, c->dp, "%u", plan->dp);
@@ -170,7 +184,7 @@ void sp_rows_grid(const sp_space *space, const sp_row *rows, uint32_t n_rows,
 {
     const sp_problem *problem = sp_space_problem(space);
     sp_grid_init(grid, 24, n_rows);
-    const columns c = add_columns(grid, problem, options);
+    const columns c = add_columns(grid, problem, sp_rows_cut_sequences(rows, n_rows), options);
     for (uint32_t i = 0; i < n_rows; i++) {
         const sp_row *row = &rows[i];
         sp_grid_row_add(grid, row->place == 0 ? SP_TONE_GOOD : SP_TONE_PLAIN);

@@ -24,7 +24,7 @@ static sp_report_options with_defaults(const sp_report_options *options)
 static bool occurs(const sp_row *rows, uint32_t n_rows, const char *mark)
 {
     for (uint32_t i = 0; i < n_rows; i++) {
-        char settings[96];
+        char settings[128];
         (void)snprintf(settings, sizeof settings, " ");
         sp_plan_short_settings(&rows[i].priced.plan, settings + 1, sizeof settings - 2);
         strcat(settings, " ");
@@ -38,15 +38,33 @@ static void add_setting_words(struct sp_text *legend, const sp_row *rows, uint32
     static const struct {
         const char *mark, *words;
     } marks[] = {
-        {" v",     ", v: chunks a stage (interleaved)"          },
-        {" etp",   ", etp: pieces of each expert"               },
-        {" sel ",  ", sel: selective recomputation"             },
-        {" full ", ", full: full recomputation"                 },
-        {" sp ",   ", sp: sequence parallel"                    },
-        {" ot ",   ", ot: tensor traffic overlapped"            },
-        {" od ",   ", od: data traffic overlapped"              },
-        {" w ",    ", w: layers weighed with embedding and head"},
-        {" dl ",   ", dl: data-parallel ranks farthest apart"   },
+        {" v",        ", v: chunks a stage (interleaved)"                                        },
+        {" gpipe ",   ", gpipe: all forward passes first"                                        },
+        {" etp",      ", etp: pieces of each expert"                                             },
+        {" sg",       ", sg: ranks that shard together"                                          },
+        {" sel ",     ", sel: selective recomputation"                                           },
+        {" ln ",      ", ln: norms recomputed"                                                   },
+        {" act ",     ", act: activations of feed-forward blocks recomputed"                     },
+        {" ln+act ",  ", ln+act: norms and feed-forward activations recomputed"                  },
+        {" mla ",     ", mla: latent up-projections recomputed"                                  },
+        {" mla+mlp ", ", mla+mlp: latent up-projections and dense feed-forward blocks recomputed"},
+        {" mlp ",     ", mlp: dense feed-forward blocks recomputed"                              },
+        {" ops ",     ", ops: all but matrix products and attention recomputed"                  },
+        {" full ",    ", full: full recomputation"                                               },
+        {" xo",       ", xo: % of the optimizer off the GPU"                                     },
+        {" xp",       ", xp: % of the weights off the GPU"                                       },
+        {" xa",       ", xa: % of the activations off the GPU"                                   },
+        {" nvme ",    ", nvme: on local storage"                                                 },
+        {" ring ",    ", ring: keys and values passed on around cp"                              },
+        {" ag ",      ", ag: keys and values gathered over cp"                                   },
+        {" uly ",     ", uly: heads exchanged over cp"                                           },
+        {" hyb ",     ", hyb: heads exchanged near, a ring far"                                  },
+        {" sp ",      ", sp: sequence parallel"                                                  },
+        {" ot ",      ", ot: tensor traffic overlapped"                                          },
+        {" od ",      ", od: data traffic overlapped"                                            },
+        {" oe ",      ", oe: expert traffic overlapped"                                          },
+        {" w ",       ", w: layers weighed with embedding and head"                              },
+        {" dl ",      ", dl: data-parallel ranks farthest apart"                                 },
     };
     sp_text_add(legend, "mb: sequences a micro-batch, z: ZeRO stage");
     for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
@@ -58,9 +76,10 @@ static void add_legend(const sp_problem *problem, const sp_row *rows, uint32_t n
                        const sp_report_options *o, struct sp_text *out)
 {
     struct sp_text legend = {0}, wrapped = {0};
-    sp_text_add(&legend, "tp, pp, ");
+    const bool context = sp_rows_cut_sequences(rows, n_rows);
+    sp_text_printf(&legend, "tp, %spp, ", context ? "cp, " : "");
     if (sp_problem_has_experts(problem)) sp_text_add(&legend, "ep, ");
-    sp_text_add(&legend, "dp: tensor, pipeline, ");
+    sp_text_printf(&legend, "dp: tensor, %spipeline, ", context ? "context, " : "");
     if (sp_problem_has_experts(problem)) sp_text_add(&legend, "expert, ");
     sp_text_add(&legend, "data parallel; ");
     add_setting_words(&legend, rows, n_rows);

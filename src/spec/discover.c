@@ -15,17 +15,6 @@ typedef struct witness {
 
 enum { SINFO, SMI, HWLOC, N_WITNESSES };
 
-typedef struct findings {
-    sp_arena *arena;
-    const char *home;
-    const sp_cluster *base; /* NULL = not given */
-    const sp_gpu *gpu;
-    const sp_node *node; /* the usual one of the GPU; NULL = there is none, or base stands for it */
-    sp_machine machine;
-    sp_notes notes;
-    sp_error *err;
-} findings;
-
 bool sp_discover_any(const sp_discover_files *files)
 {
     return files->nvidia_smi != NULL || files->hwloc != NULL || files->sinfo != NULL;
@@ -33,7 +22,7 @@ bool sp_discover_any(const sp_discover_files *files)
 
 /* ---- reading ---- */
 
-static sp_status read_witnesses(findings *f, const sp_discover_files *files,
+static sp_status read_witnesses(sp_findings *f, const sp_discover_files *files,
                                 witness found[N_WITNESSES])
 {
     const sp_gpu *gpu = f->base != NULL ? f->base->gpu : NULL;
@@ -56,7 +45,7 @@ static sp_status read_witnesses(findings *f, const sp_discover_files *files,
 }
 
 /* The GPUs of a node must be as many in every file that counts them. */
-static sp_status agree_on_gpus(findings *f, const witness found[N_WITNESSES])
+static sp_status agree_on_gpus(sp_findings *f, const witness found[N_WITNESSES])
 {
     const witness *first = NULL;
     for (int i = 0; i < N_WITNESSES; i++) {
@@ -75,7 +64,7 @@ static sp_status agree_on_gpus(findings *f, const witness found[N_WITNESSES])
     return SP_OK;
 }
 
-static void merge(findings *f, const witness found[N_WITNESSES])
+static void merge(sp_findings *f, const witness found[N_WITNESSES])
 {
     sp_machine *m = &f->machine;
     const uint32_t seen = found[SMI].machine.network_ports;
@@ -88,7 +77,7 @@ static void merge(findings *f, const witness found[N_WITNESSES])
 
 /* ---- the part ---- */
 
-static sp_status find_named_gpu(findings *f, const witness found[N_WITNESSES])
+static sp_status find_named_gpu(sp_findings *f, const witness found[N_WITNESSES])
 {
     for (int i = 0; i < N_WITNESSES; i++) {
         const char *name = found[i].machine.gpu;
@@ -104,10 +93,28 @@ static sp_status find_named_gpu(findings *f, const witness found[N_WITNESSES])
                    "it, for example --cluster 8xH100");
 }
 
-static sp_status find_gpu(findings *f, const witness found[N_WITNESSES])
+/* A name that is in no hardware file may be a local one; a known other part is a contradiction. */
+static sp_status check_named_gpu(const sp_findings *f, const witness *found)
+{
+    const sp_gpu *named = NULL;
+    sp_error unknown = {0};
+    if (found->machine.gpu == NULL || found->machine.gpu[0] == '\0' ||
+        sp_gpu_find(f->arena, f->home, found->machine.gpu, &named, &unknown) != SP_OK ||
+        strcmp(named->name, f->gpu->name) == 0) {
+        return SP_OK;
+    }
+    (void)sp_fail(f->err, SP_E_INCONSISTENT, "shows GPUs of the kind %s where --cluster has %s",
+                  named->name, f->gpu->name);
+    return sp_fail_file(f->err, found->file);
+}
+
+static sp_status find_gpu(sp_findings *f, const witness found[N_WITNESSES])
 {
     if (f->base != NULL) {
         f->gpu = f->base->gpu;
+        for (int i = 0; i < N_WITNESSES; i++) {
+            SP_TRY(check_named_gpu(f, &found[i]));
+        }
     } else {
         SP_TRY(find_named_gpu(f, found));
     }
@@ -116,156 +123,25 @@ static sp_status find_gpu(findings *f, const witness found[N_WITNESSES])
                : sp_node_find(f->arena, f->home, f->gpu->typical_node, &f->node, f->err);
 }
 
-/* ---- levels inside a node ---- */
-
-static sp_status add_link(findings *f, sp_cluster *cluster, const char *ref, uint32_t n_gpus)
-{
-    const sp_link *link = NULL;
-    assert(cluster->n_levels < SP_CLUSTER_MAX_LEVELS - 1);
-    SP_TRY(sp_link_find(f->arena, f->home, f->gpu, ref, &link, f->err));
-    cluster->levels[cluster->n_levels++] = sp_level_of_link(link, n_gpus, 1.0);
-    return SP_OK;
-}
-
-/* NVLink domains, then what PCIe switches join, then the whole node through the host: each where
- * it joins more than the one before. The way through the host is the last link of a part. */
-static sp_status add_domains(findings *f, sp_cluster *cluster)
-{
-    const sp_machine *m = &f->machine;
-    const char *host = f->gpu->links[f->gpu->n_links - 1];
-    uint32_t joined = 1;
-    if (m->nvlink_gpus > 1) {
-        SP_TRY(add_link(f, cluster, "nvlink", m->nvlink_gpus));
-        joined = m->nvlink_gpus;
-    }
-    if (m->switch_gpus > joined && m->switch_gpus % joined == 0) {
-        SP_TRY(add_link(f, cluster, "pcie", m->switch_gpus));
-        joined = m->switch_gpus;
-    }
-    return joined < m->node_gpus ? add_link(f, cluster, host, m->node_gpus) : SP_OK;
-}
-
-/* How many of the levels lie inside a node: the last of them joins all of its GPUs. */
-static uint32_t count_inner(const sp_level *levels, uint32_t n_levels, uint32_t node_gpus)
-{
-    uint32_t n = 1;
-    while (n < n_levels && levels[n - 1].n_gpus < node_gpus) {
-        n++;
-    }
-    return n;
-}
-
-/* Levels of a node of another size: smaller domains that still fit, and the last around them. */
-static void copy_inner(const sp_level *levels, uint32_t n_inner, sp_cluster *cluster)
-{
-    for (uint32_t i = 0; i + 1 < n_inner; i++) {
-        if (levels[i].n_gpus < cluster->node_gpus && cluster->node_gpus % levels[i].n_gpus == 0) {
-            cluster->levels[cluster->n_levels++] = levels[i];
-        }
-    }
-    cluster->levels[cluster->n_levels] = levels[n_inner - 1];
-    cluster->levels[cluster->n_levels++].n_gpus = cluster->node_gpus;
-}
-
-static sp_status add_node(findings *f, sp_cluster *cluster)
-{
-    const sp_cluster *b = f->base;
-    if (f->machine.nvlink_gpus > 0 && f->machine.node_gpus > 1) {
-        return add_domains(f, cluster);
-    }
-    if (b != NULL) {
-        copy_inner(b->levels, count_inner(b->levels, b->n_levels, b->node_gpus), cluster);
-    } else if (f->node != NULL) {
-        copy_inner(f->node->levels, f->node->n_levels, cluster);
-    } else {
-        return add_link(f, cluster, f->gpu->links[0], f->machine.node_gpus);
-    }
-    return SP_OK;
-}
-
-/* ---- above the node ---- */
-
-/* What the base has above its nodes, where its domains hold whole nodes of ours. */
-static void copy_outer(const sp_cluster *base, sp_cluster *cluster)
-{
-    const uint32_t n_inner = count_inner(base->levels, base->n_levels, base->node_gpus);
-    for (uint32_t i = n_inner; i < base->n_levels && cluster->n_levels < SP_CLUSTER_MAX_LEVELS;
-         i++) {
-        const uint32_t n_gpus = base->levels[i].n_gpus;
-        if (n_gpus == UINT32_MAX ||
-            (n_gpus > cluster->node_gpus && n_gpus % cluster->node_gpus == 0)) {
-            cluster->levels[cluster->n_levels++] = base->levels[i];
-        }
-    }
-}
-
-/* The network of the usual node, on the ports that were counted. */
-static sp_status add_usual_network(findings *f, sp_cluster *cluster)
-{
-    const sp_machine *m = &f->machine;
-    const sp_link *link = NULL;
-    if (f->node == NULL) {
-        return sp_fail(f->err, SP_E_USAGE, "the network between nodes is not known; say --cluster");
-    }
-    const double ports = m->network_ports > 0 ? (double)m->network_ports / m->node_gpus
-                                              : (double)f->node->network_ports / f->node->gpus;
-    SP_TRY(sp_link_find(f->arena, f->home, f->gpu, f->node->network_link, &link, f->err));
-    cluster->levels[cluster->n_levels++] = sp_level_of_link(link, UINT32_MAX, ports);
-    sp_notes_add(&f->notes, "the network is taken to be %s with %g ports a GPU, as %s has it",
-                 link->name, ports, f->node->name);
-    return SP_OK;
-}
-
-static sp_status add_network(findings *f, sp_cluster *cluster)
-{
-    const uint32_t n_levels = cluster->n_levels;
-    if (f->machine.nodes == 1) {
-        return SP_OK;
-    }
-    if (f->base != NULL) {
-        copy_outer(f->base, cluster);
-    }
-    return cluster->n_levels > n_levels ? SP_OK : add_usual_network(f, cluster);
-}
-
-static void add_host(findings *f, sp_cluster *cluster)
-{
-    const sp_cluster *b = f->base;
-    if (b != NULL) {
-        const sp_node host = {.gpus = b->node_gpus,
-                              .host_memory_bytes = b->host_memory_bytes,
-                              .host_link_bytes_per_s = b->host_link_bytes_per_s,
-                              .host_memory_bytes_per_s = b->host_memory_bytes_per_s,
-                              .nvme_bytes = b->nvme_bytes,
-                              .nvme_bytes_per_s = b->nvme_bytes_per_s};
-        sp_node_lend_host(&host, cluster);
-    } else if (f->node != NULL) {
-        sp_node_lend_host(f->node, cluster);
-        sp_notes_add(&f->notes, "rates of the host are those of %s", f->node->name);
-    }
-    if (f->machine.host_memory_bytes > 0.0) {
-        cluster->host_memory_bytes = f->machine.host_memory_bytes;
-    }
-}
-
-static sp_status build(findings *f, sp_cluster *cluster)
+static sp_status build(sp_findings *f, sp_cluster *cluster)
 {
     const sp_machine *m = &f->machine;
     cluster->name = "discovered";
     cluster->gpu = f->gpu;
     cluster->node_gpus = m->node_gpus;
-    SP_TRY(add_node(f, cluster));
-    SP_TRY(add_network(f, cluster));
-    add_host(f, cluster);
+    SP_TRY(sp_findings_fill(f, cluster));
     sp_cluster_close(cluster);
-    cluster->max_gpus = m->nodes > 0 ? m->nodes * m->node_gpus : UINT32_MAX;
+    cluster->max_gpus = f->base != NULL ? f->base->max_gpus : UINT32_MAX;
+    if (m->nodes > 0) {
+        cluster->max_gpus = m->nodes * m->node_gpus;
+    }
     cluster->source = f->notes.text;
     return f->notes.text != NULL ? SP_OK : sp_fail(f->err, SP_E_MEMORY, "out of memory");
 }
 
 /* Where no file counts the GPUs of a node (sinfo without GRES), the base does, or the usual node.
  */
-static sp_status settle_gpus(findings *f)
+static sp_status settle_gpus(sp_findings *f)
 {
     if (f->machine.node_gpus == 0) {
         f->machine.node_gpus = 1;
@@ -282,7 +158,8 @@ static sp_status settle_gpus(findings *f)
         sp_notes_add(&f->notes, "%u usable nodes of %u %s", f->machine.nodes, f->machine.node_gpus,
                      f->gpu->name);
     } else {
-        sp_notes_add(&f->notes, "any number of nodes of %u %s", f->machine.node_gpus, f->gpu->name);
+        sp_notes_add(&f->notes, "nodes of %u %s, their number not stated", f->machine.node_gpus,
+                     f->gpu->name);
     }
     return SP_OK;
 }
@@ -293,9 +170,12 @@ sp_status sp_cluster_from_files(struct sp_arena *arena, const char *home,
 {
     assert(sp_discover_any(files));
     witness found[N_WITNESSES] = {0};
-    findings f = {
-        .arena = arena, .home = home, .notes = {arena, ""},
-                .err = err
+    sp_findings f = {
+        .arena = arena,
+        .home = home,
+        .matrix_file = files->nvidia_smi,
+        .notes = {arena, ""},
+        .err = err
     };
     sp_cluster *const built = sp_arena_alloc(arena, sizeof *built);
     if (built == NULL) {

@@ -90,6 +90,9 @@ static sp_status find_kind(sp_node_table *t, const char *name, size_t length, ui
 
 static sp_status add_record(sp_node_table *t, const sp_node_record *r)
 {
+    if (t->n_records == SP_CLUSTER_MAX_GPUS) {
+        return refuse(t, SP_E_RANGE, r->host, "more nodes than a cluster has");
+    }
     if ((t->n_records & (t->n_records - 1)) == 0) { /* full at powers of two */
         const size_t capacity = t->n_records > 0 ? 2 * t->n_records : 1;
         sp_node_record *grown = sp_realloc(t->records, capacity * sizeof *grown);

@@ -123,7 +123,7 @@ sp_status sp_topology_build(struct sp_arena *arena, const char *home, const char
 /* The last level holds every GPU; the count it stated becomes max_gpus. */
 void sp_cluster_close(sp_cluster *cluster);
 
-/* ---- a cluster from saved output: discover.c, discover_smi.c, discover_hwloc.c, discover_sinfo.c -- */
+/* ---- a cluster from saved output: discover*.c --------------------------------------------------- */
 /* What a file says about a machine, or two files together; "" and 0 where they are silent. */
 typedef struct sp_machine {
     const char *gpu;          /* as the file names it                                              */
@@ -191,6 +191,21 @@ sp_status sp_node_table_read(sp_node_table *table, char *text);
 /* Appends the hosts of "gpu[01-03,7],login1" to *hosts. */
 sp_status sp_hosts_expand(struct sp_arena *arena, const char *text, const char **hosts,
                           size_t capacity, size_t *n, sp_error *err);
+
+/* All that is known of a cluster while it is put together. */
+typedef struct sp_findings {
+    struct sp_arena *arena;
+    const char *home;
+    const char *matrix_file; /* of nvidia-smi; NULL = not given          */
+    const sp_cluster *base;  /* as named; NULL = not given               */
+    const sp_gpu *gpu;
+    const sp_node *node;     /* the usual one of the GPU; NULL = there is none */
+    sp_machine machine;      /* of all files                             */
+    sp_notes notes;
+    sp_error *err;
+} sp_findings;
+/* Adds the levels and the host; gpu and node_gpus of the cluster are set. */
+sp_status sp_findings_fill(sp_findings *findings, sp_cluster *cluster);
 
 /* ---- models: model*.c, parameters.c ------------------------------------------------------------ */
 /* Upper ends of what a file may state: far above any model, so that a slip of the keyboard is named
