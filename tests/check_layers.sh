@@ -21,7 +21,7 @@ check_includes() {
     sources src include | while read -r file; do
         awk -v file="$file" '
             function level(room,    n, rooms, i) {
-                n = split("base spec graph cost step space front search report cli", rooms, " ")
+                n = split("base spec graph cost step space front search report fidelity cli", rooms, " ")
                 for (i = 1; i <= n; i++) if (rooms[i] == room) return i
                 return 0
             }
@@ -29,7 +29,7 @@ check_includes() {
                 if (header == "status.h") return "base"
                 if (header ~ /^(model|cluster|discover|plan|engine)\.h$|^axes\.def$/) return "spec"
                 if (header ~ /^(problem|estimate)\.h$/) return "step"
-                if (header ~ /^(space|front|search|report)\.h$/) return substr(header, 1, length(header) - 2)
+                if (header ~ /^(space|front|search|report|fidelity)\.h$/) return substr(header, 1, length(header) - 2)
                 return "none"
             }
             BEGIN {

@@ -105,6 +105,11 @@ sp_status sp_model_load(struct sp_arena *arena, const char *path, const sp_model
 sp_status sp_model_find(struct sp_arena *arena, const char *home, const char *ref,
                         const sp_model **model, sp_error *err);
 
+/* A model from figures at hand: `parts` with every member but the runs filled, and the index into
+ * parts->kinds of each of its n_layers layers. Copies what parts points to. */
+sp_status sp_model_assemble(struct sp_arena *arena, const sp_model *parts,
+                            const uint8_t *kind_of_layer, const sp_model **model, sp_error *err);
+
 /* The kind of the layer with index idx (0 = next to the embedding). */
 const sp_layer_kind *sp_model_layer(const sp_model *model, uint32_t layer_idx);
 

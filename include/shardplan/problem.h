@@ -31,6 +31,9 @@ const char *sp_task_name(sp_task task); /* "pretrain" */
 typedef struct sp_question {
     const char *home;           /* folder that holds configs/ and hardware/                       */
     const char *model;          /* --model                                                        */
+    const sp_model *loaded_model; /* instead of looking `model` up, which then only names it; must
+                                     outlive the problem                                          */
+    const sp_cluster *loaded_cluster; /* likewise instead of `cluster`                            */
     const char *cluster;        /* --cluster                                                      */
     sp_discover_files from;     /* --from-nvidia-smi, --from-hwloc, --from-sinfo; its cluster is
                                  * the one above, which may then be NULL                          */

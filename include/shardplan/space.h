@@ -68,3 +68,7 @@ uint32_t sp_space_refusal(const sp_space *space, const sp_plan *plan);
 /* Names of the asked engines that accept the plan; returns how many were written. */
 uint32_t sp_space_runs_on(const sp_space *space, const sp_plan *plan, const sp_engine **engines,
                           uint32_t capacity);
+
+/* For plans that come from elsewhere than a space, with dp and accumulation derived: the first
+ * structure rule that refuses them, NULL when they can be built. Canonical rules are not asked. */
+const sp_rule_info *sp_plan_unbuildable(const sp_problem *problem, const sp_plan *plan);

@@ -40,6 +40,7 @@ typedef enum sp_flag_group {
     SP_GROUP_LIMITS,
     SP_GROUP_SEARCH,
     SP_GROUP_PLAN,
+    SP_GROUP_TABLE,
     SP_GROUP_OUTPUT,
     SP_N_GROUPS
 } sp_flag_group;
@@ -52,7 +53,8 @@ enum {
     SP_TAKES_OUTPUT = 8,    /* all                           */
     SP_TAKES_PLANS = 16,    /* estimate: many at once        */
     SP_TAKES_BASELINE = 32, /* train, run, estimate          */
-    SP_TAKES_RESULT = 64    /* train: the question as an answer holds it */
+    SP_TAKES_RESULT = 64,   /* train: the question as an answer holds it */
+    SP_TAKES_TABLE = 128    /* validate                      */
 };
 
 typedef struct sp_flag {

@@ -14,6 +14,7 @@
 #define B SP_TAKES_BASELINE
 #define R SP_TAKES_RESULT
 #define A SP_TAKES_OUTPUT
+#define V SP_TAKES_TABLE
 
 /* clang-format off */
 static const sp_flag flags[SP_N_FLAGS] = {

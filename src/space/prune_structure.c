@@ -138,7 +138,7 @@ bool sp_prune_interleaved_chunks(const sp_problem *problem, const sp_plan *plan)
 bool sp_prune_interleaved_layers(const sp_problem *problem, const sp_plan *plan)
 {
     return plan->schedule != SP_SCHEDULE_INTERLEAVED ||
-           (uint32_t)plan->pp * plan->vpp <= problem->model->n_layers;
+           (uint32_t)plan->pp * plan->vpp <= problem->model->n_layers + 2;
 }
 
 /* The longest stage under either way of dealing layers. */

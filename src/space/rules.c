@@ -236,3 +236,15 @@ uint32_t sp_space_refusal(const sp_space *space, const sp_plan *plan)
     if (!sp_prune_network(space->problem, &derived)) return space->network_rule;
     return sp_result_refusal(space, &derived);
 }
+
+const sp_rule_info *sp_plan_unbuildable(const sp_problem *problem, const sp_plan *plan)
+{
+    for (sp_axis_id depth = 0; depth < SP_N_AXES; depth++) {
+        for (uint32_t i = 0; i < N_PRUNES; i++) {
+            const sp_prune *prune = &prunes[i];
+            if (prune->depth != depth || prune->info.class != SP_RULE_STRUCTURE) continue;
+            if (!prune->admits(problem, plan)) return &prune->info;
+        }
+    }
+    return NULL;
+}

@@ -120,3 +120,24 @@ sp_status sp_model_build_finish(sp_model_build *build, const sp_json *root, cons
     *model = kept;
     return SP_OK;
 }
+
+sp_status sp_model_assemble(struct sp_arena *arena, const sp_model *parts,
+                            const uint8_t *kind_of_layer, const sp_model **model, sp_error *err)
+{
+    sp_model_build build = {.arena = arena, .model = *parts};
+    sp_parameters parameters;
+    SP_TRY(sp_text_keep(arena, parts->name, &build.model.name, err));
+    SP_TRY(sp_text_keep(arena, parts->model_type, &build.model.model_type, err));
+    SP_TRY(sp_text_keep(arena, parts->source, &build.model.source, err));
+    SP_TRY(sp_model_set_runs(&build, kind_of_layer, err));
+    if (!sp_model_count(&build.model, &parameters)) {
+        return sp_fail(err, SP_E_OVERFLOW, "the parameters of this model do not fit 64 bits");
+    }
+    sp_model *kept = sp_arena_alloc(arena, sizeof *kept);
+    if (kept == NULL) return sp_fail(err, SP_E_MEMORY, "the model needs more");
+    *kept = build.model;
+    kept->assumptions = NULL;
+    kept->n_assumptions = 0;
+    *model = kept;
+    return SP_OK;
+}

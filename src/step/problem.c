@@ -271,6 +271,10 @@ static sp_status check_objectives(sp_problem *problem, sp_error *err)
 static sp_status load_cluster(sp_problem *problem, sp_error *err)
 {
     sp_question *q = &problem->question;
+    if (q->loaded_cluster != NULL) {
+        problem->cluster = q->loaded_cluster;
+        return SP_OK;
+    }
     if (!sp_discover_any(&q->from)) {
         return sp_cluster_find(&problem->arena, q->home, q->cluster, &problem->cluster, err);
     }
@@ -283,7 +287,10 @@ static sp_status load(sp_problem *problem, sp_error *err)
     sp_question *q = &problem->question;
     sp_arena *arena = &problem->arena;
     SP_TRY(check_question(q, err));
-    SP_TRY(sp_model_find(arena, q->home, q->model, &problem->model, err));
+    problem->model = q->loaded_model;
+    if (problem->model == NULL) {
+        SP_TRY(sp_model_find(arena, q->home, q->model, &problem->model, err));
+    }
     SP_TRY(load_cluster(problem, err));
     SP_TRY(check_positions(problem, err));
     problem->parameters = sp_model_parameters(problem->model);

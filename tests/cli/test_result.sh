@@ -55,8 +55,11 @@ says err 'have changed'
 
 # What is written is what the schemas promise.
 expect_code 0 params gpt2 --json -o "$work/params.json"
+expect_code 0 validate training tests/fidelity/runs.csv --json --points -o "$work/score.json"
 follows result.json "$work/result.json"
 follows estimate.json "$work/one.json" "$work/many.json"
 follows params.json "$work/params.json"
+follows score.json "$work/score.json"
+follows training-points.json configs/validation/training-points.json
 follows job.json jobs/*.json
 finish

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* How far estimates lie from measurements.
+ *
+ * A table of measured training runs (CSV, one run or out-of-memory event a row) is predicted row by
+ * row with sp_estimate_plan and compared. HOME/configs/validation/training-points.json says how the
+ * words of a row become a question and a plan: which engine profile, which link, which axes. A
+ * prediction reads configuration columns only, so rows whose measured columns are blank are
+ * predicted all the same.
+ *
+ *     sp_score *score;
+ *     if (sp_score_training(home, "runs.csv", &score, &err) == SP_OK) {
+ *         sp_score_page(score, &(sp_report_options){0}, &text);
+ *         sp_score_free(score);
+ *     }
+ *
+ * Times are in seconds, memory in bytes, ratios in 0..1. Nothing here is shared between threads.
+ */
+#include "shardplan/report.h"
+#include "shardplan/status.h"
+
+#include <stdbool.h>
+
+struct sp_text;
+
+typedef struct sp_score sp_score;
+
+/* Bad tables are refused with file, line, column and what would have been right; rows that this
+ * version cannot express are counted under the reason. */
+sp_status sp_score_training(const char *home, const char *file, sp_score **score, sp_error *err);
+void sp_score_free(sp_score *score); /* NULL is fine */
+
+/* "shardplan/score/1"; with_points adds every predicted row. */
+void sp_score_json(const sp_score *score, bool with_points, struct sp_text *out);
+void sp_score_page(const sp_score *score, const sp_report_options *options, struct sp_text *out);
