@@ -159,6 +159,7 @@ typedef struct sp_context {
     sp_settings *settings;
     sp_run run;
     bool speaks; /* rank 0 */
+    sp_evidence_base *evidence; /* published runs, once an answer needs them */
 } sp_context;
 
 /* Prints "shardplan: ..." and returns the exit code of the error. */

@@ -55,7 +55,7 @@ static void report(const sp_context *context, const sp_space *space, const sp_se
     const sp_report_options options = sp_cli_options(context);
     switch (context->run.format) {
     case SP_FORMAT_JSON:
-        sp_report_train_json(space, result, text);
+        sp_report_train_json(space, result, &options, text);
         return;
     case SP_FORMAT_CSV:
         sp_report_train_csv(space, result, text);
@@ -139,15 +139,24 @@ static void warn_of_change(const sp_context *context, const sp_problem *problem)
     }
 }
 
-static sp_exit answer(const sp_context *context)
+/* Before the search and on every rank: a slip in a recipe ends them all before they work. */
+static sp_status load_evidence(sp_context *context, sp_error *err)
+{
+    if (context->run.format != SP_FORMAT_JSON) return SP_OK;
+    return sp_evidence_base_load(context->home, &context->evidence, err);
+}
+
+static sp_exit answer(sp_context *context)
 {
     sp_problem *problem = NULL;
     sp_space *space = NULL;
     const char *note = NULL;
     sp_error err = {0};
     sp_exit code = SP_EXIT_FAILED;
-    if (sp_question_build(context->settings, context->home, &problem, &space, &note, &err) !=
-        SP_OK) {
+    sp_status status =
+        sp_question_build(context->settings, context->home, &problem, &space, &note, &err);
+    if (status == SP_OK) status = load_evidence(context, &err);
+    if (status != SP_OK) {
         code = sp_cli_fail(context, &err);
     } else {
         if (note != NULL) sp_cli_warn(context, note);
@@ -156,6 +165,7 @@ static sp_exit answer(const sp_context *context)
                : context->speaks     ? dry_run(context, space)
                                      : SP_EXIT_FOUND;
     }
+    sp_evidence_base_free(context->evidence);
     sp_space_free(space);
     sp_problem_free(problem);
     return code;

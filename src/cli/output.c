@@ -95,5 +95,6 @@ sp_report_options sp_cli_options(const sp_context *context)
     return (sp_report_options){.color = context->run.color,
                                .verbose = context->run.verbose,
                                .by_layout = context->run.by_layout,
-                               .width = 100};
+                               .width = 100,
+                               .evidence = context->evidence};
 }

@@ -216,4 +216,5 @@ void sp_report_estimate_page(const sp_space *space, const sp_priced *priced,
     add_network(e, options, out);
     add_throughput(e, options, out);
     add_money(problem, e, options, out);
+    sp_page_put_evidence(options, space, &priced->plan, out);
 }

@@ -48,16 +48,19 @@ static void put_search(sp_json_writer *w, const sp_space *space, const sp_search
     sp_jw_close_object(w);
 }
 
-static void put_point(sp_json_writer *w, const sp_space *space, const sp_point *point)
+static void put_point(sp_json_writer *w, const sp_space *space, const sp_point *point,
+                      const sp_report_options *options)
 {
     const sp_priced priced = sp_price_point(space, point);
     sp_jw_open_object(w, NULL);
     sp_json_put_plan(w, space, &priced);
+    sp_json_put_evidence(w, options, space, &priced.plan);
     sp_jw_close_object(w);
 }
 
 /* The front is kept by id and shown by its first objective. */
-static void put_front(sp_json_writer *w, const sp_space *space, const sp_front *front)
+static void put_front(sp_json_writer *w, const sp_space *space, const sp_front *front,
+                      const sp_report_options *options)
 {
     sp_point *points = sp_points_of_front(front);
     if (points == NULL) {
@@ -66,13 +69,14 @@ static void put_front(sp_json_writer *w, const sp_space *space, const sp_front *
     }
     sp_jw_open_array(w, "front");
     for (uint32_t i = 0; i < front->n_points; i++) {
-        put_point(w, space, &points[i]);
+        put_point(w, space, &points[i], options);
     }
     sp_jw_close_array(w);
     sp_free(points);
 }
 
-static void put_layouts(sp_json_writer *w, const sp_space *space, const sp_search_result *result)
+static void put_layouts(sp_json_writer *w, const sp_space *space, const sp_search_result *result,
+                        const sp_report_options *options)
 {
     sp_jw_open_array(w, "layouts");
     for (uint32_t i = 0; i < result->n_layouts; i++) {
@@ -80,6 +84,7 @@ static void put_layouts(sp_json_writer *w, const sp_space *space, const sp_searc
         sp_jw_open_object(w, NULL);
         sp_jw_u64(w, "variants", result->layouts[i].n_variants);
         sp_json_put_plan(w, space, &priced);
+        sp_json_put_evidence(w, options, space, &priced.plan);
         sp_jw_close_object(w);
     }
     sp_jw_close_array(w);
@@ -112,17 +117,18 @@ static void put_grid(sp_json_writer *w, const sp_space *space, const sp_search_r
     sp_jw_close_array(w);
 }
 
-static void put_ranked(sp_json_writer *w, const sp_space *space, const sp_best *best)
+static void put_ranked(sp_json_writer *w, const sp_space *space, const sp_best *best,
+                       const sp_report_options *options)
 {
     sp_jw_open_array(w, "ranked");
     for (uint32_t i = 0; i < best->n_points; i++) {
-        put_point(w, space, &best->points[i]);
+        put_point(w, space, &best->points[i], options);
     }
     sp_jw_close_array(w);
 }
 
 void sp_report_train_json(const sp_space *space, const sp_search_result *result,
-                          struct sp_text *out)
+                          const sp_report_options *options, struct sp_text *out)
 {
     const sp_problem *problem = sp_space_problem(space);
     sp_json_writer w;
@@ -133,9 +139,9 @@ void sp_report_train_json(const sp_space *space, const sp_search_result *result,
     sp_json_put_question(&w, "question", problem);
     sp_json_put_model(&w, problem);
     put_search(&w, space, result);
-    put_front(&w, space, &result->front);
-    put_ranked(&w, space, &result->ranked);
-    put_layouts(&w, space, result);
+    put_front(&w, space, &result->front, options);
+    put_ranked(&w, space, &result->ranked, options);
+    put_layouts(&w, space, result, options);
     put_grid(&w, space, result);
     sp_jw_close_object(&w);
     sp_text_add(out, "\n");

@@ -45,6 +45,9 @@ sp_status sp_figure_set_read(const sp_json *object, const char *key, const sp_fi
 /* Requires "source" and "date" of a figure, and a number of samples where it states residuals. */
 sp_status sp_provenance_check(const sp_json *figure, sp_error *err);
 
+/* YYYY-MM-DD with a month and a day that exist somewhere. */
+bool sp_is_date(const char *text);
+
 /* Reads object["price"] and where it comes from. */
 sp_status sp_gpu_price_read(struct sp_arena *arena, const sp_json *object, sp_gpu *gpu,
                             sp_error *err);
