@@ -37,8 +37,7 @@ static sp_status take_node(const sp_json *root, const sp_node *node, sp_cluster 
     const sp_json value = sp_json_get(root, "node");
     cluster->gpu = node->gpu;
     cluster->node_gpus = node->gpus;
-    cluster->host_memory_bytes = node->host_memory_bytes;
-    cluster->host_link_bytes_per_s = node->host_link_bytes_per_s;
+    sp_node_lend_host(node, cluster);
     for (uint32_t i = 0; i < node->n_levels; i++) {
         cluster->levels[i] = node->levels[i];
         cluster->n_levels = i + 1;

@@ -15,6 +15,14 @@ static const sp_figure_field host[] = {
     {"host_link",   SP_Q_BANDWIDTH, offsetof(sp_node, host_link_bytes_per_s), 1e8, 1e13},
 };
 
+/* Not every site knows these: 0 where the file is silent. */
+static const sp_figure_field host_rates[] = {
+    {"host_memory_bandwidth", SP_Q_BANDWIDTH, offsetof(sp_node, host_memory_bytes_per_s), 1e9,
+     1e14                                                                                          },
+    {"nvme",                  SP_Q_MEMORY,    offsetof(sp_node, nvme_bytes),              1e9, 1e16},
+    {"nvme_bandwidth",        SP_Q_BANDWIDTH, offsetof(sp_node, nvme_bytes_per_s),        1e8, 1e13},
+};
+
 /* A node may have a price of its own (a cloud instance): its GPU is then a copy with that price. */
 static sp_status read_price(sp_arena *arena, const sp_json *value, sp_node *node, sp_error *err)
 {
@@ -40,6 +48,21 @@ static sp_status read_network(sp_arena *arena, const sp_json *value, sp_node *no
     SP_TRY(sp_json_string(&network, "link", &link, err));
     SP_TRY(sp_json_u32(&network, "ports", 1, 1024, &node->network_ports, err));
     return sp_text_keep(arena, link, &node->network_link, err);
+}
+
+static sp_status read_host(const sp_json *value, sp_node *node, sp_error *err)
+{
+    SP_TRY(sp_figures_read(value, host, COUNT(host), node, err));
+    for (size_t i = 0; i < COUNT(host_rates); i++) {
+        if (sp_json_has(value, host_rates[i].key)) {
+            SP_TRY(sp_figures_read(value, &host_rates[i], 1, node, err));
+        }
+    }
+    if ((node->nvme_bytes > 0.0) != (node->nvme_bytes_per_s > 0.0)) {
+        return sp_json_fail(value, err, SP_E_MISSING_KEY,
+                            "nvme and nvme_bandwidth must both be given, or neither");
+    }
+    return SP_OK;
 }
 
 static sp_status read_levels(const sp_level_context *context, const sp_json *value, sp_node *node,
@@ -78,8 +101,11 @@ static sp_status read_gpu(sp_arena *arena, const char *home, const sp_json *valu
 sp_status sp_node_read(struct sp_arena *arena, const char *home, const sp_json *value,
                        sp_node *node, sp_error *err)
 {
-    static const char *const keys[] = {"schema", "name",    "aliases",     "gpu",       "gpus",
-                                       "levels", "network", "host_memory", "host_link", "price"};
+    static const char *const keys[] = {"schema",    "name",        "aliases",
+                                       "gpu",       "gpus",        "levels",
+                                       "network",   "host_memory", "host_memory_bandwidth",
+                                       "host_link", "nvme",        "nvme_bandwidth",
+                                       "price"};
     const char *name = NULL;
     SP_TRY(sp_json_only(value, keys, COUNT(keys), err));
     SP_TRY(sp_json_string(value, "name", &name, err));
@@ -94,8 +120,19 @@ sp_status sp_node_read(struct sp_arena *arena, const char *home, const sp_json *
         .ports_per_gpu = (double)node->network_ports / node->gpus,
     };
     SP_TRY(read_levels(&context, value, node, err));
-    SP_TRY(sp_figures_read(value, host, COUNT(host), node, err));
+    SP_TRY(read_host(value, node, err));
     return read_price(arena, value, node, err);
+}
+
+void sp_node_lend_host(const sp_node *node, sp_cluster *cluster)
+{
+    assert(node->gpus > 0);
+    const double share = (double)cluster->node_gpus / node->gpus;
+    cluster->host_memory_bytes = node->host_memory_bytes * share;
+    cluster->host_memory_bytes_per_s = node->host_memory_bytes_per_s * share;
+    cluster->nvme_bytes = node->nvme_bytes * share;
+    cluster->nvme_bytes_per_s = node->nvme_bytes_per_s * share;
+    cluster->host_link_bytes_per_s = node->host_link_bytes_per_s;
 }
 
 sp_status sp_node_find(struct sp_arena *arena, const char *home, const char *name,

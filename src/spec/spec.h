@@ -105,8 +105,13 @@ typedef struct sp_node {
     sp_level levels[SP_CLUSTER_MAX_LEVELS];
     const char *network_link;
     uint32_t network_ports;
-    double host_memory_bytes, host_link_bytes_per_s;
+    double host_memory_bytes, host_link_bytes_per_s; /* of all of it; of one GPU               */
+    double host_memory_bytes_per_s, nvme_bytes, nvme_bytes_per_s; /* of all of it; 0 = not known  */
 } sp_node;
+
+
+/* Gives a cluster the host of the node, in proportion to the GPUs of the cluster's own nodes. */
+void sp_node_lend_host(const sp_node *node, sp_cluster *cluster);
 
 sp_status sp_node_find(struct sp_arena *arena, const char *home, const char *name,
                        const sp_node **node, sp_error *err);

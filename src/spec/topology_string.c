@@ -246,10 +246,9 @@ static sp_status lend_host(const reader *r, sp_cluster *cluster)
     }
     const sp_node *node = NULL;
     SP_TRY(sp_node_find(r->arena, r->home, cluster->gpu->typical_node, &node, r->err));
-    cluster->host_memory_bytes = node->host_memory_bytes * cluster->node_gpus / node->gpus;
-    cluster->host_link_bytes_per_s = node->host_link_bytes_per_s;
-    cluster->source =
-        sp_arena_printf(r->arena, "as typed; host memory and host link of node %s", node->name);
+    sp_node_lend_host(node, cluster);
+    cluster->source = sp_arena_printf(
+        r->arena, "as typed; host memory, host link and local storage of node %s", node->name);
     return cluster->source != NULL ? SP_OK : sp_fail(r->err, SP_E_MEMORY, "out of memory");
 }
 

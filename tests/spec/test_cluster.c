@@ -70,6 +70,43 @@ static void a_file_may_hold_its_node_and_is_found_by_path(void **state)
     assert_int_equal(find(home, "/nowhere/yard.json", &cluster), SP_E_IO);
 }
 
+/* The rates of a host need not be known: a node that is silent has none of them. */
+static void a_host_may_state_its_memory_rate_and_local_storage(void **state)
+{
+    tiny_home *home = *state;
+    const sp_cluster *cluster = NULL;
+    assert_int_equal(find(home, "yard", &cluster), SP_OK);
+    assert_true(cluster->host_memory_bytes_per_s == 0.0);
+    assert_true(cluster->nvme_bytes == 0.0 && cluster->nvme_bytes_per_s == 0.0);
+    tiny_spoil(home, "nodes/box", box_node, "\"gpus\": 4,\n",
+               "\"gpus\": 4, \"host_memory_bandwidth\": " FIGURE(
+                   "300", "GB/s") ",\n"
+                                  "\"nvme\": " FIGURE("15", "TB") ", \"nvme_bandwidth\": " FIGURE(
+                                      "6", "GB/s") ",\n");
+    assert_int_equal(find(home, "yard", &cluster), SP_OK);
+    assert_true(cluster->host_memory_bytes_per_s == 300e9);
+    assert_true(cluster->nvme_bytes == 15e12 && cluster->nvme_bytes_per_s == 6e9);
+    assert_true(cluster->host_link_bytes_per_s == 5e9);
+}
+
+/* Two of four GPUs: half of the memory, of its rate and of the drives; the link is each GPU's own.
+ */
+static void a_typed_node_has_its_share_of_the_usual_host(void **state)
+{
+    tiny_home *home = *state;
+    const sp_cluster *cluster = NULL;
+    tiny_spoil(home, "nodes/box", box_node, "\"gpus\": 4,\n",
+               "\"gpus\": 4, \"host_memory_bandwidth\": " FIGURE(
+                   "300", "GB/s") ",\n"
+                                  "\"nvme\": " FIGURE("15", "TB") ", \"nvme_bandwidth\": " FIGURE(
+                                      "6", "GB/s") ",\n");
+    assert_int_equal(find(home, "2xtiny", &cluster), SP_OK);
+    assert_true(cluster->host_memory_bytes == 4294967296.0);
+    assert_true(cluster->host_memory_bytes_per_s == 150e9);
+    assert_true(cluster->nvme_bytes == 7.5e12 && cluster->nvme_bytes_per_s == 3e9);
+    assert_true(cluster->host_link_bytes_per_s == 5e9);
+}
+
 static void an_unknown_cluster_is_told_the_nearest(void **state)
 {
     tiny_home *home = *state;
@@ -85,22 +122,22 @@ typedef struct bad_file {
 } bad_file;
 
 static const bad_file bad_clusters[] = {
-    {"\"gpus\": 16", "\"gpus\": 4", SP_E_INCONSISTENT, "/levels/0"},
-    {"\"gpus\": 16", "\"gpus\": 18", SP_E_INCONSISTENT, "/levels/0"},
-    {"\"gpus\": 16", "\"gpus\": 0", SP_E_RANGE, "/levels/0/gpus"},
-    {", \"gpus\": 16", "", SP_E_INCONSISTENT, "/levels/1"},
-    {"\"value\": 2", "\"value\": 0.5", SP_E_RANGE, "/levels/1/oversubscription/value"},
-    {"\"label\": \"row\", ", "", SP_E_MISSING_KEY, "/levels/0"},
-    {"\"label\": \"row\"", "\"label\": \"row\", \"link\": \"wire1\"", SP_E_INCONSISTENT, ""},
-    {"\"label\": \"row\"", "\"label\": \"row\", \"link\": \"cabel\"", SP_E_UNKNOWN_NAME, ""},
-    {"\"node\": \"box\"", "\"node\": \"bxo\"", SP_E_UNKNOWN_NAME, ""},
-    {"\"node\": \"box\"", "\"node\": 4", SP_E_TYPE, "/node"},
-    {"\"node\": \"box\",", "", SP_E_MISSING_KEY, ""},
-    {"{\"label\": \"row\", \"gpus\": 16}", "16", SP_E_TYPE, "/levels/0"},
-    {"{\"label\": \"row\", \"gpus\": 16}", "{}, {}, {}", SP_E_RANGE, "/levels"},
-    {",\n \"source\": \"made up\"}", "}", SP_E_MISSING_KEY, ""},
-    {"\"levels\"", "\"level\"", SP_E_UNKNOWN_KEY, "/level"},
-    {"cluster/1", "node/1", SP_E_UNKNOWN_NAME, "/schema"},
+    {"\"gpus\": 16",                       "\"gpus\": 4",                             SP_E_INCONSISTENT, "/levels/0"                       },
+    {"\"gpus\": 16",                       "\"gpus\": 18",                            SP_E_INCONSISTENT, "/levels/0"                       },
+    {"\"gpus\": 16",                       "\"gpus\": 0",                             SP_E_RANGE,        "/levels/0/gpus"                  },
+    {", \"gpus\": 16",                     "",                                        SP_E_INCONSISTENT, "/levels/1"                       },
+    {"\"value\": 2",                       "\"value\": 0.5",                          SP_E_RANGE,        "/levels/1/oversubscription/value"},
+    {"\"label\": \"row\", ",               "",                                        SP_E_MISSING_KEY,  "/levels/0"                       },
+    {"\"label\": \"row\"",                 "\"label\": \"row\", \"link\": \"wire1\"", SP_E_INCONSISTENT, ""                                },
+    {"\"label\": \"row\"",                 "\"label\": \"row\", \"link\": \"cabel\"", SP_E_UNKNOWN_NAME, ""                                },
+    {"\"node\": \"box\"",                  "\"node\": \"bxo\"",                       SP_E_UNKNOWN_NAME, ""                                },
+    {"\"node\": \"box\"",                  "\"node\": 4",                             SP_E_TYPE,         "/node"                           },
+    {"\"node\": \"box\",",                 "",                                        SP_E_MISSING_KEY,  ""                                },
+    {"{\"label\": \"row\", \"gpus\": 16}", "16",                                      SP_E_TYPE,         "/levels/0"                       },
+    {"{\"label\": \"row\", \"gpus\": 16}", "{}, {}, {}",                              SP_E_RANGE,        "/levels"                         },
+    {",\n \"source\": \"made up\"}",       "}",                                       SP_E_MISSING_KEY,  ""                                },
+    {"\"levels\"",                         "\"level\"",                               SP_E_UNKNOWN_KEY,  "/level"                          },
+    {"cluster/1",                          "node/1",                                  SP_E_UNKNOWN_NAME, "/schema"                         },
 };
 
 static void a_bad_cluster_is_refused_with_the_place(void **state)
@@ -119,13 +156,16 @@ static void a_bad_cluster_is_refused_with_the_place(void **state)
 }
 
 static const bad_file bad_nodes[] = {
-    {"\"gpus\": 4}", "\"gpus\": 0}", SP_E_RANGE, "/levels/0/gpus"},
-    {", \"gpus\": 4}", "}", SP_E_MISSING_KEY, "/levels/0"},
-    {"{\"label\": \"board\", \"link\": \"wire2\", \"gpus\": 4}", "", SP_E_RANGE, "/levels"},
-    {"\"link\": \"wire2\", ", "", SP_E_MISSING_KEY, "/levels/0"},
-    {"\"ports\": 2", "\"ports\": 0", SP_E_RANGE, "/network/ports"},
-    {"\"gpu\": \"tiny\"", "\"gpu\": \"tinny\"", SP_E_UNKNOWN_NAME, ""},
-    {"\"unit\": \"GiB\"", "\"unit\": \"W\"", SP_E_UNKNOWN_NAME, "/host_memory/unit"},
+    {"\"gpus\": 4}",                                         "\"gpus\": 0}",                                                    SP_E_RANGE,           "/levels/0/gpus"                                                                             },
+    {                                                                                                                                                        ", \"gpus\": 4}",                                                   "}",                                                  SP_E_MISSING_KEY,          "/levels/0"                                                                                             },
+    {                                                                                               "{\"label\": \"board\", \"link\": \"wire2\", \"gpus\": 4}",                                            "",                                                                                                    SP_E_RANGE,                     "/levels"                                                                       },
+    {                                                                                                            "\"link\": \"wire2\", ",                                           "",                                                                                                            SP_E_MISSING_KEY,                                                                                                                   "/levels/0"                          },
+    {                                          "\"ports\": 2",                                                      "\"ports\": 0",                                                                                                     SP_E_RANGE,                                                                  "/network/ports"                                                                          },
+    {                                                                                                                                                      "\"gpu\": \"tiny\"",                                    "\"gpu\": \"tinny\"",                                                                    SP_E_UNKNOWN_NAME, ""},
+    {                                                                                                                 "\"unit\": \"GiB\"",                 "\"unit\": \"W\"",                                                                       SP_E_UNKNOWN_NAME,                                                                           "/host_memory/unit"                                       },
+    { "\"gpus\": 4,\n", "\"gpus\": 4, \"nvme\": " FIGURE("15", "TB") ",\n",                                                                                                                               SP_E_MISSING_KEY,                                                                                                                                                                                               ""},
+    {                                                                                                                                                                              "\"gpus\": 4,\n",                                                       "\"gpus\": 4, \"host_memory_bandwidth\": " FIGURE("1",                                                                                             "TB") ",\n",
+     SP_E_UNKNOWN_NAME,                                                                                                                                                                         "/host_memory_bandwidth/unit"},
 };
 
 static void a_bad_node_is_refused_with_the_place(void **state)
@@ -170,8 +210,11 @@ static void summarise(const sp_cluster *cluster, sp_text *out)
     for (uint32_t i = 0; i < cluster->n_levels; i++) {
         summarise_level(&cluster->levels[i], out);
     }
-    sp_text_printf(out, "host: %g GiB a node, %g GB/s a GPU\n",
-                   cluster->host_memory_bytes / 1073741824.0, cluster->host_link_bytes_per_s / 1e9);
+    sp_text_printf(out, "host: %g GiB a node at %g GB/s, %g GB/s a GPU\n",
+                   cluster->host_memory_bytes / 1073741824.0,
+                   cluster->host_memory_bytes_per_s / 1e9, cluster->host_link_bytes_per_s / 1e9);
+    sp_text_printf(out, "local storage: %g TB a node at %g GB/s\n", cluster->nvme_bytes / 1e12,
+                   cluster->nvme_bytes_per_s / 1e9);
     sp_text_printf(out, "source: %s\n", cluster->source);
 }
 
@@ -204,9 +247,9 @@ static void check_machine(const char *name)
         fail_msg("%s: %s %s", name, err.file, err.message);
     }
     summarise(cluster, &summary);
-    assert_int_equal(sp_file_read(sp_arena_printf(&arena, "%s/summary.txt", dir), 65536, &expected,
-                                  &err),
-                     SP_OK);
+    assert_int_equal(
+        sp_file_read(sp_arena_printf(&arena, "%s/summary.txt", dir), 65536, &expected, &err),
+        SP_OK);
     assert_string_equal(summary.data, expected.data);
     sp_text_fini(&summary);
     sp_text_fini(&expected);
@@ -239,6 +282,8 @@ int main(void)
         WITH_HOME(a_count_on_the_last_level_caps_the_cluster),
         WITH_HOME(a_price_of_the_node_replaces_that_of_the_gpu),
         WITH_HOME(a_file_may_hold_its_node_and_is_found_by_path),
+        WITH_HOME(a_host_may_state_its_memory_rate_and_local_storage),
+        WITH_HOME(a_typed_node_has_its_share_of_the_usual_host),
         WITH_HOME(an_unknown_cluster_is_told_the_nearest),
         WITH_HOME(a_bad_cluster_is_refused_with_the_place),
         WITH_HOME(a_bad_node_is_refused_with_the_place),

@@ -66,13 +66,17 @@ static void every_gpu_has_figures_of_a_real_part(void **state)
     for_each("gpus", check_gpu);
 }
 
+/* A part without bf16 stands on its fp16 rate. Blocks of 32 scales run at the rate of fp8; 4-bit
+ * rates are twice, on parts made for inference three times that. */
 static void check_peaks(sp_arena *arena, const char *name)
 {
     const double *peak = load_gpu(arena, name)->peak_flops_per_s;
-    assert_true(within(peak[SP_BF16], 1e13, 1e16));
-    assert_true(peak[SP_FP16] == peak[SP_BF16]);
-    assert_true(peak[SP_FP32] < peak[SP_BF16]);
-    assert_true(peak[SP_FP8] == 0.0 || within(peak[SP_FP8] / peak[SP_BF16], 1.9, 2.1));
+    assert_true(within(peak[SP_FP16], 1e13, 1e16));
+    assert_true(peak[SP_BF16] == 0.0 || peak[SP_BF16] == peak[SP_FP16]);
+    assert_true(peak[SP_FP32] < peak[SP_FP16]);
+    assert_true(peak[SP_FP8] == 0.0 || within(peak[SP_FP8] / peak[SP_FP16], 1.9, 2.1));
+    assert_true(peak[SP_MXFP8] == 0.0 || peak[SP_MXFP8] == peak[SP_FP8]);
+    assert_true(peak[SP_NVFP4] == 0.0 || within(peak[SP_NVFP4] / peak[SP_FP16], 3.9, 6.1));
 }
 
 static void narrower_numbers_never_have_the_lower_peak(void **state)
@@ -106,7 +110,7 @@ static void every_dtype_with_a_peak_has_surfaces_below_it(void **state)
 
 static void newer_generations_are_faster(void **state)
 {
-    static const char *const generations[] = {"A100", "H100", "B200"};
+    static const char *const generations[] = {"A100", "H100", "B200", "GB200"};
     sp_arena arena = {0};
     (void)state;
     for (size_t i = 1; i < sizeof generations / sizeof generations[0]; i++) {
@@ -169,8 +173,11 @@ static void check_cluster(sp_arena *arena, const char *name)
 {
     const sp_cluster *cluster = load_cluster(arena, name);
     assert_string_equal(cluster->name, name);
-    assert_true(within(cluster->host_memory_bytes / cluster->node_gpus, 6.4e10, 2e12));
+    assert_true(within(cluster->host_memory_bytes / cluster->node_gpus, 4.8e10, 2e12));
     assert_true(within(cluster->host_link_bytes_per_s, 5e9, 5e11));
+    assert_true(within(cluster->host_memory_bytes_per_s, 1e11, 2e12));
+    assert_true(cluster->nvme_bytes == 0.0 || within(cluster->nvme_bytes, 1e12, 1e14));
+    assert_true(cluster->nvme_bytes == 0.0 || within(cluster->nvme_bytes_per_s, 1e9, 1e11));
     assert_true(cluster->levels[0].n_gpus >= 2);
     for (uint32_t i = 1; i < cluster->n_levels; i++) {
         const sp_level *inner = &cluster->levels[i - 1];
@@ -231,16 +238,77 @@ static void no_alias_stands_twice(void **state)
 static void the_spellings_of_published_tables_are_known(void **state)
 {
     static const char *const spellings[][2] = {
-        {"A100", "a100-sxm-80g"},      {"A100-80GB", "a100-sxm-80g"}, {"A100-40GB", "a100-sxm-40g"},
-        {"H100-80GB", "h100-sxm"},     {"h100_sxm", "h100-sxm"},      {"H200-141GB", "h200-sxm"},
-        {"B200-180GB", "b200-sxm"},    {"b200_sxm", "b200-sxm"},      {"L40S", "l40s"},
-        {"a100_sxm", "a100-sxm-80g"},  {"NVIDIA H100 80GB HBM3", "h100-sxm"},
-        {"NVIDIA A100-SXM4-80GB", "a100-sxm-80g"},
+        {"A100",                  "a100-sxm-80g" },
+        {"A100-80GB",             "a100-sxm-80g" },
+        {"A100-40GB",             "a100-sxm-40g" },
+        {"H100-80GB",             "h100-sxm"     },
+        {"h100_sxm",              "h100-sxm"     },
+        {"H200-141GB",            "h200-sxm"     },
+        {"B200-180GB",            "b200-sxm"     },
+        {"b200_sxm",              "b200-sxm"     },
+        {"L40S",                  "l40s"         },
+        {"a100_sxm",              "a100-sxm-80g" },
+        {"NVIDIA H100 80GB HBM3", "h100-sxm"     },
+        {"NVIDIA A100-SXM4-80GB", "a100-sxm-80g" },
+        {"GB200-186GB",           "gb200"        },
+        {"GB300-288GB",           "gb300"        },
+        {"V100-32GB",             "v100-sxm2-32g"},
+        {"V100-16GB",             "v100-sxm2-16g"},
+        {"MI300X-192GB",          "mi300x"       },
+        {"MI325X-256GB",          "mi325x"       },
+        {"H100-96GB-HBM2e-500W",  "h100-96g-sxm" },
+        {"RTX4090",               "rtx4090"      },
     };
     sp_arena arena = {0};
     (void)state;
     for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
         assert_string_equal(load_gpu(&arena, spellings[i][0])->name, spellings[i][1]);
+    }
+    sp_arena_fini(&arena);
+}
+
+/* DeepSeek-V3's H800: the chip of an H100 with 400 GB/s of NVLink, both ways together, and eight
+ * 400 Gb/s ports a node. */
+static void an_h800_differs_from_an_h100_by_its_links(void **state)
+{
+    sp_arena arena = {0};
+    (void)state;
+    const sp_cluster *h800 = load_cluster(&arena, "hgx-h800");
+    const sp_cluster *h100 = load_cluster(&arena, "dgx-h100");
+    assert_true(h800->gpu->peak_flops_per_s[SP_BF16] == h100->gpu->peak_flops_per_s[SP_BF16]);
+    assert_true(h800->levels[0].bytes_per_s == 200e9);
+    assert_true(h800->levels[1].bytes_per_s == 50e9);
+    assert_int_equal(h800->levels[0].n_gpus, 8);
+    sp_arena_fini(&arena);
+}
+
+/* 18 trays of four GPUs in one NVLink domain; 400 or 800 Gb/s a GPU out of it. */
+static void an_nvl72_rack_is_one_nvlink_domain(void **state)
+{
+    static const char *const racks[] = {"gb200-nvl72", "gb300-nvl72"};
+    static const double network_bytes_per_s[] = {50e9, 100e9};
+    sp_arena arena = {0};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        const sp_cluster *rack = load_cluster(&arena, racks[i]);
+        assert_int_equal(rack->node_gpus, 4);
+        assert_int_equal(rack->levels[1].n_gpus, 72);
+        assert_true(rack->levels[0].bytes_per_s == 900e9 && rack->levels[1].bytes_per_s == 900e9);
+        assert_true(rack->levels[2].bytes_per_s == network_bytes_per_s[i]);
+        assert_true(rack->host_link_bytes_per_s > 3.0 * 52e9);
+    }
+    sp_arena_fini(&arena);
+}
+
+static void every_cluster_of_the_interface_is_there(void **state)
+{
+    static const char *const names[] = {"dgx-a100-80g", "dgx-h100", "dgx-h200",    "hgx-h800",
+                                        "hgx-h20",      "dgx-b200", "gb200-nvl72", "mi300x-8",
+                                        "l40s-8",       "v100-dgx"};
+    sp_arena arena = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        assert_string_equal(load_cluster(&arena, names[i])->name, names[i]);
     }
     sp_arena_fini(&arena);
 }
@@ -255,6 +323,9 @@ int main(void)
         cmocka_unit_test(the_links_of_a_gpu_exist_and_the_fastest_is_first),
         cmocka_unit_test(every_link_has_figures_of_a_real_network),
         cmocka_unit_test(every_cluster_nests_and_has_a_host),
+        cmocka_unit_test(an_h800_differs_from_an_h100_by_its_links),
+        cmocka_unit_test(an_nvl72_rack_is_one_nvlink_domain),
+        cmocka_unit_test(every_cluster_of_the_interface_is_there),
         cmocka_unit_test(no_alias_stands_twice),
         cmocka_unit_test(the_spellings_of_published_tables_are_known),
     };
