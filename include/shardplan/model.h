@@ -45,7 +45,7 @@ typedef struct sp_attention {
     uint32_t kv_lora;     /* latent: width of the compressed keys and values, 0 = not latent      */
     uint32_t rope_dim;    /* latent: rotary part of head_dim                                      */
     bool sinks;           /* one learned logit a head that takes part in the softmax              */
-    bool qkv_bias;        /* bias on the query, key and value projections                         */
+    bool qkv_bias;        /* bias on the query, key and value projections; latent: on those down  */
     bool out_bias;        /* bias on the output projection                                        */
     bool qk_norm;         /* one norm vector of head_dim each for queries and keys                */
     uint32_t window;      /* sliding window in tokens, 0 = full causal attention                  */
@@ -74,7 +74,7 @@ typedef struct sp_model {
     bool layer_norm;        /* LayerNorm (weight and bias) instead of RMSNorm (weight)            */
     bool dropout;           /* trained with dropout (its masks are kept for the backward pass)    */
     uint32_t mtp_layers;    /* multi-token prediction: further modules behind the last layer, each
-                             * a layer like the last one, a 2 hidden x hidden projection and two
+                             * a layer like the last one, a 2 hidden x hidden projection and three
                              * norms; they share embedding and head and train with their own loss */
     uint32_t n_layers;      /* sum of the runs                                                    */
     uint32_t n_kinds;

@@ -15,6 +15,8 @@ static void add_kind(struct sp_text *out, const sp_layer_kind *kind)
     const sp_ffn *f = &kind->ffn;
     sp_text_printf(out, "%u heads of %u, %u for keys and values", a->heads, a->head_dim,
                    a->kv_heads);
+    if (a->kv_lora > 0) sp_text_printf(out, ", from a latent vector of %u", a->kv_lora);
+    if (a->sinks) sp_text_add(out, ", sinks");
     if (a->window > 0) sp_text_printf(out, ", window %u", a->window);
     if (f->ffn > 0) sp_text_printf(out, "; feed-forward %u%s", f->ffn, f->gated ? ", gated" : "");
     if (f->n_experts > 0) {
@@ -24,14 +26,26 @@ static void add_kind(struct sp_text *out, const sp_layer_kind *kind)
     sp_text_add(out, "\n");
 }
 
+static uint32_t count_layers(const sp_model *model, uint32_t kind)
+{
+    uint32_t n_layers = 0;
+    for (uint32_t r = 0; r < model->n_runs; r++) {
+        n_layers += model->runs[r].kind == kind ? model->runs[r].count : 0;
+    }
+    return n_layers;
+}
+
 static void add_layers(struct sp_text *out, const sp_model *model)
 {
     sp_text_printf(out, "\n%u layers of width %u, vocabulary %s%s\n", model->n_layers,
                    model->hidden, sp_word_count(model->vocab).text,
                    model->tied_embeddings ? ", head and embedding are one table" : "");
-    for (uint32_t r = 0; r < model->n_runs; r++) {
-        sp_text_printf(out, "  %5u x  ", model->runs[r].count);
-        add_kind(out, &model->kinds[model->runs[r].kind]);
+    for (uint32_t k = 0; k < model->n_kinds; k++) {
+        sp_text_printf(out, "  %5u x  ", count_layers(model, k));
+        add_kind(out, &model->kinds[k]);
+    }
+    if (model->n_runs > model->n_kinds) {
+        sp_text_printf(out, "  they take turns: %u runs of equal layers\n", model->n_runs);
     }
 }
 
@@ -44,6 +58,7 @@ void sp_report_params_page(const sp_model *model, struct sp_text *out)
     add_count(out, "embedding", p.embedding, "token table");
     add_count(out, "head", p.head, p.head == 0 ? "the token table is used" : "output");
     add_count(out, "non-embedding", p.non_embedding, "all but these two");
+    if (p.mtp > 0) add_count(out, "prediction", p.mtp, "multi-token, not in the total");
     add_layers(out, model);
     if (model->n_assumptions > 0) sp_text_add(out, "\nAssumptions\n");
     for (uint32_t i = 0; i < model->n_assumptions; i++) {

@@ -7,7 +7,6 @@
 #include "spec/spec.h"
 
 #define DEFAULT_POSITIONS 1024u
-#define DEFAULT_DROPOUT   0.1
 
 static sp_status read_sizes(sp_model_build *build, const sp_json *root, sp_error *err)
 {
@@ -25,21 +24,6 @@ static sp_status read_sizes(sp_model_build *build, const sp_json *root, sp_error
     return sp_hf_bool(build, root, "tie_word_embeddings", true, &m->tied_embeddings, err);
 }
 
-static sp_status read_attention(const sp_model *model, const sp_json *root, sp_attention *out,
-                                sp_error *err)
-{
-    const char *const key = sp_hf_spelling(root, "n_head", "num_attention_heads");
-    SP_TRY(sp_json_u32(root, key, 1, SP_MODEL_MAX_HEADS, &out->heads, err));
-    out->kv_heads = out->heads;
-    out->head_dim = model->hidden / out->heads;
-    out->qkv_bias = true;
-    out->out_bias = true;
-    if (model->hidden % out->heads == 0) return SP_OK;
-    const sp_json heads = sp_json_get(root, key);
-    return sp_json_fail(&heads, err, SP_E_INCONSISTENT,
-                        "the hidden size %u is not a multiple of it", (unsigned)model->hidden);
-}
-
 static sp_status read_ffn(const sp_model *model, const sp_json *root, sp_ffn *out, sp_error *err)
 {
     out->bias = true;
@@ -47,29 +31,19 @@ static sp_status read_ffn(const sp_model *model, const sp_json *root, sp_ffn *ou
                           err);
 }
 
-static sp_status read_dropout(sp_model_build *build, const sp_json *root, sp_error *err)
-{
-    bool *const dropout = &build->model.dropout;
-    static const char *const keys[] = {"resid_pdrop", "embd_pdrop", "attn_pdrop"};
-    *dropout = false;
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        double ratio = 0.0;
-        if (!sp_json_has(root, keys[i])) {
-            sp_model_note(build, "%s is not stated; the default of gpt2, 0.1, is taken.", keys[i]);
-        }
-        SP_TRY(sp_json_double_or(root, keys[i], 0.0, 1.0, DEFAULT_DROPOUT, &ratio, err));
-        *dropout = *dropout || ratio > 0.0;
-    }
-    return SP_OK;
-}
-
 static sp_status read_gpt2(sp_model_build *build, const sp_json *root, sp_error *err)
 {
+    static const char *const dropouts[] = {"resid_pdrop", "embd_pdrop", "attn_pdrop"};
+    static const double ratios[] = {0.1, 0.1, 0.1};
     sp_model *const m = &build->model;
+    sp_attention *const attention = &m->kinds[0].attention;
+    const char *const heads_key = sp_hf_spelling(root, "n_head", "num_attention_heads");
     SP_TRY(read_sizes(build, root, err));
-    SP_TRY(read_attention(m, root, &m->kinds[0].attention, err));
+    SP_TRY(sp_hf_read_heads(build, root, heads_key, attention, err));
+    attention->qkv_bias = true;
+    attention->out_bias = true;
     SP_TRY(read_ffn(m, root, &m->kinds[0].ffn, err));
-    SP_TRY(read_dropout(build, root, err));
+    SP_TRY(sp_hf_read_dropout(build, root, dropouts, ratios, 3, err));
     return sp_model_set_one_kind(build, err);
 }
 

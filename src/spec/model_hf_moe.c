@@ -1,90 +1,109 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mixtral and qwen3_moe: routed experts in place of the feed-forward. All layers of a mixtral are
- * alike; a qwen3_moe may have dense layers among them.
+/* mixtral, granitemoe, qwen2_moe and qwen3_moe: routed experts in place of the feed-forward. All
+ * layers of the first two are alike; the others may have dense layers among them, and qwen2_moe
+ * has a shared expert behind a gate.
  *
- * Source: MixtralConfig and Qwen3MoeConfig of Hugging Face transformers 5 (2026). */
+ * Source: their configuration classes in Hugging Face transformers 5 (2026). */
 #include "spec/spec.h"
 
 #define MIXTRAL_KV_HEADS   8u
+#define QWEN2_MOE_KV_HEADS 16u
 #define QWEN3_MOE_KV_HEADS 4u
+#define SHARED_FFN         5632u /* of qwen2_moe, by default */
 
-enum { SPARSE, DENSE }; /* kind indices */
+static sp_status read_alike(sp_model_build *build, const sp_json *root, const sp_hf_attention *rule,
+                            sp_error *err)
+{
+    const char *const count_key = sp_hf_spelling(root, "num_local_experts", "num_experts");
+    sp_layer_kind *const kind = &build->model.kinds[SP_HF_SPARSE];
+    SP_TRY(sp_hf_read_sizes(build, root, false, err));
+    SP_TRY(sp_hf_read_attention(build, root, rule, &kind->attention, err));
+    return sp_hf_read_experts(root, count_key, "intermediate_size", &kind->ffn, err);
+}
 
 static sp_status read_mixtral(sp_model_build *build, const sp_json *root, sp_error *err)
 {
     static const sp_hf_attention rule = {.kv_heads = MIXTRAL_KV_HEADS};
-    const char *const count_key = sp_hf_spelling(root, "num_local_experts", "num_experts");
-    sp_layer_kind *const kind = &build->model.kinds[SPARSE];
-    SP_TRY(sp_hf_read_sizes(build, root, err));
-    SP_TRY(sp_hf_read_attention(build, root, &rule, &kind->attention, err));
-    SP_TRY(sp_hf_read_window(build, root, 0, &kind->attention.window, err));
-    SP_TRY(sp_hf_read_experts(root, count_key, "intermediate_size", &kind->ffn, err));
+    sp_attention *const attention = &build->model.kinds[SP_HF_SPARSE].attention;
+    SP_TRY(read_alike(build, root, &rule, err));
+    SP_TRY(sp_hf_read_window(build, root, 0, &attention->window, err));
     return sp_model_set_one_kind(build, err);
 }
 
-/* mlp_only_layers: indices of layers that are dense whatever the step says. */
-static sp_status mark_dense_layers(const sp_model *model, const sp_json *root, uint8_t *kinds,
-                                   sp_error *err)
+static sp_status read_granitemoe(sp_model_build *build, const sp_json *root, sp_error *err)
 {
-    const sp_json list = sp_json_get(root, "mlp_only_layers");
-    if (list.node == NULL || sp_json_is_null(&list)) return SP_OK;
-    if (!sp_json_is_array(&list)) {
-        return sp_json_fail(&list, err, SP_E_TYPE, "must be a list of layer indices");
-    }
-    for (size_t i = 0; i < sp_json_size(&list); i++) {
-        const sp_json entry = sp_json_at(&list, i);
-        uint64_t layer_idx = 0;
-        SP_TRY(sp_json_as_u64(&entry, 0, model->n_layers - 1, &layer_idx, err));
-        kinds[layer_idx] = DENSE;
-    }
-    return SP_OK;
+    static const sp_hf_attention rule = {.bias_key = "attention_bias"};
+    SP_TRY(read_alike(build, root, &rule, err));
+    return sp_model_set_one_kind(build, err);
 }
 
-/* decoder_sparse_step s: layers s-1, 2s-1, ... have experts. */
-static sp_status read_layer_kinds(sp_model_build *build, const sp_json *root, uint8_t *kinds,
-                                  sp_error *err)
+/* The window holds for every layer. */
+static sp_status read_mixed(sp_model_build *build, const sp_json *root, const sp_hf_attention *rule,
+                            sp_error *err)
 {
-    const sp_model *const model = &build->model;
-    uint32_t step = 1;
-    SP_TRY(sp_hf_u32(build, root, "decoder_sparse_step", SP_MODEL_MAX_LAYERS, 1, &step, err));
-    for (uint32_t i = 0; i < model->n_layers; i++) {
-        kinds[i] = (i + 1) % step == 0 ? SPARSE : DENSE;
-    }
-    return mark_dense_layers(model, root, kinds, err);
+    const char *const count_key = sp_hf_spelling(root, "num_experts", "num_local_experts");
+    sp_layer_kind *const kinds = build->model.kinds;
+    sp_layer_kind *const sparse = &kinds[SP_HF_SPARSE];
+    SP_TRY(sp_hf_read_sizes(build, root, false, err));
+    SP_TRY(sp_hf_read_attention(build, root, rule, &sparse->attention, err));
+    SP_TRY(sp_hf_read_switched_window(build, root, &sparse->attention.window, err));
+    SP_TRY(sp_hf_read_experts(root, count_key, "moe_intermediate_size", &sparse->ffn, err));
+    kinds[SP_HF_DENSE].attention = sparse->attention;
+    return sp_hf_read_ffn(root, &kinds[SP_HF_DENSE].ffn, err);
+}
+
+static sp_status set_mixed_runs(sp_model_build *build, const sp_json *root, sp_error *err)
+{
+    uint8_t *kind_of_layer = NULL;
+    SP_TRY(sp_hf_layer_kinds(build, &kind_of_layer, err));
+    SP_TRY(sp_hf_read_sparse_step(build, root, kind_of_layer, err));
+    return sp_model_set_runs(build, kind_of_layer, err);
 }
 
 static sp_status read_qwen3_moe(sp_model_build *build, const sp_json *root, sp_error *err)
 {
     static const sp_hf_attention rule = {
-        .kv_heads = QWEN3_MOE_KV_HEADS, .bias_key = true, .qk_norm = true};
-    const char *const count_key = sp_hf_spelling(root, "num_experts", "num_local_experts");
-    sp_layer_kind *const kinds = build->model.kinds;
-    uint8_t *kind_of_layer = NULL;
-    SP_TRY(sp_hf_read_sizes(build, root, err));
-    SP_TRY(sp_hf_read_attention(build, root, &rule, &kinds[SPARSE].attention, err));
-    SP_TRY(sp_hf_read_switched_window(build, root, &kinds[SPARSE].attention.window, err));
-    kinds[DENSE].attention = kinds[SPARSE].attention;
-    SP_TRY(sp_hf_read_experts(root, count_key, "moe_intermediate_size", &kinds[SPARSE].ffn, err));
-    SP_TRY(sp_hf_layer_kinds(build, &kind_of_layer, err));
-    SP_TRY(read_layer_kinds(build, root, kind_of_layer, err));
-    SP_TRY(sp_hf_read_ffn(root, &kinds[DENSE].ffn, err));
-    return sp_model_set_runs(build, kind_of_layer, err);
+        .kv_heads = QWEN3_MOE_KV_HEADS, .bias_key = "attention_bias", .qk_norm = true};
+    SP_TRY(read_mixed(build, root, &rule, err));
+    return set_mixed_runs(build, root, err);
 }
 
-#define KEYS_OF_BOTH                                                                               \
+/* The window, where it is in use, alternates in a way that no published model makes use of. */
+static sp_status refuse_window(const sp_model *model, const sp_json *root, sp_error *err)
+{
+    if (model->kinds[SP_HF_SPARSE].attention.window == 0) return SP_OK;
+    const sp_json value = sp_json_get(root, "use_sliding_window");
+    return sp_json_fail(&value, err, SP_E_NOT_YET, "a qwen2_moe with a sliding window");
+}
+
+static sp_status read_qwen2_moe(sp_model_build *build, const sp_json *root, sp_error *err)
+{
+    static const sp_hf_attention rule = {
+        .kv_heads = QWEN2_MOE_KV_HEADS, .bias_key = "qkv_bias", .bias = true, .no_out_bias = true};
+    sp_ffn *const ffn = &build->model.kinds[SP_HF_SPARSE].ffn;
+    SP_TRY(read_mixed(build, root, &rule, err));
+    SP_TRY(refuse_window(&build->model, root, err));
+    SP_TRY(sp_hf_u32(build, root, "shared_expert_intermediate_size", SP_MODEL_MAX_WIDTH, SHARED_FFN,
+                     &ffn->shared_ffn, err));
+    ffn->shared_gate = true;
+    return set_mixed_runs(build, root, err);
+}
+
+#define COMMON_KEYS                                                                                \
     "model_type", "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",           \
         "num_attention_heads", "num_key_value_heads", "head_dim", "max_position_embeddings",       \
-        "tie_word_embeddings", "num_experts", "num_local_experts", "num_experts_per_tok",          \
-        "sliding_window"
+        "tie_word_embeddings", "num_experts", "num_local_experts", "num_experts_per_tok"
+#define MIXED_KEYS                                                                                 \
+    COMMON_KEYS, "sliding_window", "use_sliding_window", "decoder_sparse_step", "mlp_only_layers", \
+        "moe_intermediate_size"
 
-static const char *const mixtral_keys[] = {KEYS_OF_BOTH, NULL};
-static const char *const qwen3_moe_keys[] = {KEYS_OF_BOTH,
-                                             "attention_bias",
-                                             "use_sliding_window",
-                                             "decoder_sparse_step",
-                                             "mlp_only_layers",
-                                             "moe_intermediate_size",
-                                             NULL};
+static const char *const mixtral_keys[] = {COMMON_KEYS, "sliding_window", NULL};
+static const char *const granitemoe_keys[] = {COMMON_KEYS, "attention_bias", NULL};
+static const char *const qwen2_moe_keys[] = {MIXED_KEYS, "qkv_bias",
+                                             "shared_expert_intermediate_size", NULL};
+static const char *const qwen3_moe_keys[] = {MIXED_KEYS, "attention_bias", NULL};
 
 const sp_model_type sp_model_type_mixtral = {"mixtral", mixtral_keys, read_mixtral};
+const sp_model_type sp_model_type_granitemoe = {"granitemoe", granitemoe_keys, read_granitemoe};
+const sp_model_type sp_model_type_qwen2_moe = {"qwen2_moe", qwen2_moe_keys, read_qwen2_moe};
 const sp_model_type sp_model_type_qwen3_moe = {"qwen3_moe", qwen3_moe_keys, read_qwen3_moe};

@@ -11,48 +11,19 @@
 #define DEFAULT_FULL_LAYERS 28u /* of max_window_layers: the layers before the first window */
 #define QWEN3_HEAD_DIM      128u
 
-enum { FULL, SLIDING }; /* kind indices; layer_types uses these words */
-
-static sp_status read_layer_types(const sp_model *model, const sp_json *list, uint8_t *kinds,
-                                  sp_error *err)
-{
-    static const char *const words[] = {"full_attention", "sliding_attention"};
-    if (!sp_json_is_array(list)) {
-        return sp_json_fail(list, err, SP_E_TYPE, "must be a list of one word a layer");
-    }
-    if (sp_json_size(list) != model->n_layers) {
-        sp_json_fail(list, err, SP_E_INCONSISTENT, "must have one entry for each layer");
-        sp_fail_value(err, "%zu entries", sp_json_size(list));
-        return sp_fail_range(err, "%u", (unsigned)model->n_layers);
-    }
-    for (uint32_t i = 0; i < model->n_layers; i++) {
-        const sp_json entry = sp_json_at(list, i);
-        const char *word = NULL;
-        SP_TRY(sp_json_as_string(&entry, &word, err));
-        kinds[i] = strcmp(word, words[SLIDING]) == 0 ? SLIDING : FULL;
-        if (kinds[i] == SLIDING || strcmp(word, words[FULL]) == 0) continue;
-        sp_json_fail(&entry, err, SP_E_UNKNOWN_NAME, "layers of this type cannot be read");
-        return sp_fail_names(err, word, words, 2);
-    }
-    return SP_OK;
-}
-
 static sp_status read_layer_kinds(sp_model_build *build, const sp_json *root, bool window,
                                   uint8_t *kinds, sp_error *err)
 {
     const sp_model *const model = &build->model;
-    const sp_json list = sp_json_get(root, "layer_types");
-    if (list.node != NULL && !sp_json_is_null(&list)) {
-        SP_TRY(read_layer_types(model, &list, kinds, err));
-        if (!window) memset(kinds, FULL, model->n_layers);
-        return SP_OK;
-    }
-    if (!window) return SP_OK;
+    bool stated = false;
+    SP_TRY(sp_hf_read_layer_types(model, root, kinds, &stated, err));
+    if (!window) memset(kinds, SP_HF_FULL, model->n_layers);
+    if (!window || stated) return SP_OK;
     uint32_t full_layers = 0;
     SP_TRY(sp_hf_u32(build, root, "max_window_layers", SP_MODEL_MAX_LAYERS, DEFAULT_FULL_LAYERS,
                      &full_layers, err));
     for (uint32_t i = full_layers; i < model->n_layers; i++) {
-        kinds[i] = SLIDING;
+        kinds[i] = SP_HF_SLIDING;
     }
     return SP_OK;
 }
@@ -63,12 +34,12 @@ static sp_status read_qwen(sp_model_build *build, const sp_json *root, const sp_
     sp_layer_kind *const kinds = build->model.kinds;
     uint32_t window = 0;
     uint8_t *kind_of_layer = NULL;
-    SP_TRY(sp_hf_read_sizes(build, root, err));
-    SP_TRY(sp_hf_read_attention(build, root, rule, &kinds[FULL].attention, err));
-    SP_TRY(sp_hf_read_ffn(root, &kinds[FULL].ffn, err));
+    SP_TRY(sp_hf_read_sizes(build, root, false, err));
+    SP_TRY(sp_hf_read_attention(build, root, rule, &kinds[SP_HF_FULL].attention, err));
+    SP_TRY(sp_hf_read_ffn(root, &kinds[SP_HF_FULL].ffn, err));
     SP_TRY(sp_hf_read_switched_window(build, root, &window, err));
-    kinds[SLIDING] = kinds[FULL];
-    kinds[SLIDING].attention.window = window;
+    kinds[SP_HF_SLIDING] = kinds[SP_HF_FULL];
+    kinds[SP_HF_SLIDING].attention.window = window;
     SP_TRY(sp_hf_layer_kinds(build, &kind_of_layer, err));
     SP_TRY(read_layer_kinds(build, root, window > 0, kind_of_layer, err));
     return sp_model_set_runs(build, kind_of_layer, err);
@@ -76,7 +47,8 @@ static sp_status read_qwen(sp_model_build *build, const sp_json *root, const sp_
 
 static sp_status read_qwen2(sp_model_build *build, const sp_json *root, sp_error *err)
 {
-    static const sp_hf_attention rule = {.kv_heads = DEFAULT_KV_HEADS, .qkv_bias = true};
+    static const sp_hf_attention rule = {
+        .kv_heads = DEFAULT_KV_HEADS, .bias = true, .no_out_bias = true};
     return read_qwen(build, root, &rule, err);
 }
 
@@ -84,7 +56,7 @@ static sp_status read_qwen3(sp_model_build *build, const sp_json *root, sp_error
 {
     static const sp_hf_attention rule = {.kv_heads = DEFAULT_KV_HEADS,
                                          .head_dim = QWEN3_HEAD_DIM,
-                                         .bias_key = true,
+                                         .bias_key = "attention_bias",
                                          .qk_norm = true};
     return read_qwen(build, root, &rule, err);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A model file in our schema "shardplan/model/1" (configs/schema/model.json): the fields of
  * sp_model by their names, strict, each group with its source and date. A field of a feature that
- * the model does not have may be left out. */
+ * the model does not have may be left out. What a layer is made of is read in model_own_kinds.c. */
 #include "spec/spec.h"
 
 #include <string.h>
@@ -21,8 +21,8 @@ static bool is_date(const char *text)
     return true;
 }
 
-static sp_status read_origin(const sp_json *group, const char **source, const char **date,
-                             sp_error *err)
+sp_status sp_model_own_read_origin(const sp_json *group, const char **source, const char **date,
+                                   sp_error *err)
 {
     SP_TRY(sp_json_string(group, "source", source, err));
     SP_TRY(sp_json_string(group, "date", date, err));
@@ -38,9 +38,9 @@ static sp_status read_origin(const sp_json *group, const char **source, const ch
 
 static sp_status read_dimensions(sp_model_build *build, const sp_json *root, sp_error *err)
 {
-    static const char *const keys[] = {"hidden",      "vocab",           "positions",
-                                       "max_context", "tied_embeddings", "layer_norm",
-                                       "dropout",     "source",          "date"};
+    static const char *const keys[] = {"hidden",          "vocab",      "positions", "max_context",
+                                       "tied_embeddings", "layer_norm", "dropout",   "mtp_layers",
+                                       "source",          "date"};
     sp_model *const m = &build->model;
     sp_json g;
     const char *source = NULL;
@@ -54,80 +54,10 @@ static sp_status read_dimensions(sp_model_build *build, const sp_json *root, sp_
     SP_TRY(sp_json_bool(&g, "tied_embeddings", &m->tied_embeddings, err));
     SP_TRY(sp_json_bool_or(&g, "layer_norm", false, &m->layer_norm, err));
     SP_TRY(sp_json_bool_or(&g, "dropout", false, &m->dropout, err));
-    SP_TRY(read_origin(&g, &source, &date, err));
+    SP_TRY(sp_json_u32_or(&g, "mtp_layers", 0, SP_MODEL_MAX_MTP, 0, &m->mtp_layers, err));
+    SP_TRY(sp_model_own_read_origin(&g, &source, &date, err));
     m->source = sp_arena_printf(build->arena, "%s (%s)", source, date);
     build->no_memory = build->no_memory || m->source == NULL;
-    return SP_OK;
-}
-
-static sp_status read_attention(const sp_json *kind, sp_attention *a, sp_error *err)
-{
-    static const char *const keys[] = {"heads",    "kv_heads", "head_dim", "qkv_bias",
-                                       "out_bias", "qk_norm",  "window"};
-    sp_json g;
-    SP_TRY(sp_json_object(kind, "attention", &g, err));
-    SP_TRY(sp_json_only(&g, keys, N_KEYS(keys), err));
-    SP_TRY(sp_json_u32(&g, "heads", 1, SP_MODEL_MAX_HEADS, &a->heads, err));
-    SP_TRY(sp_json_u32(&g, "kv_heads", 1, a->heads, &a->kv_heads, err));
-    SP_TRY(sp_json_u32(&g, "head_dim", 1, SP_MODEL_MAX_HEAD_DIM, &a->head_dim, err));
-    SP_TRY(sp_json_bool_or(&g, "qkv_bias", false, &a->qkv_bias, err));
-    SP_TRY(sp_json_bool_or(&g, "out_bias", false, &a->out_bias, err));
-    SP_TRY(sp_json_bool_or(&g, "qk_norm", false, &a->qk_norm, err));
-    SP_TRY(sp_json_u32_or(&g, "window", 0, SP_MODEL_MAX_CONTEXT, 0, &a->window, err));
-    if (a->heads % a->kv_heads == 0) return SP_OK;
-    const sp_json value = sp_json_get(&g, "kv_heads");
-    return sp_json_fail(&value, err, SP_E_INCONSISTENT,
-                        "%u attention heads cannot share %u key and value heads evenly",
-                        (unsigned)a->heads, (unsigned)a->kv_heads);
-}
-
-static sp_status read_experts(const sp_json *g, sp_ffn *f, sp_error *err)
-{
-    SP_TRY(sp_json_u32(g, "n_experts", 1, SP_MODEL_MAX_EXPERTS, &f->n_experts, err));
-    SP_TRY(sp_json_u32(g, "top_k", 1, f->n_experts, &f->top_k, err));
-    SP_TRY(sp_json_u32(g, "expert_ffn", 1, SP_MODEL_MAX_WIDTH, &f->expert_ffn, err));
-    SP_TRY(sp_json_u32_or(g, "shared_ffn", 0, SP_MODEL_MAX_WIDTH, 0, &f->shared_ffn, err));
-    return sp_json_bool_or(g, "shared_gate", false, &f->shared_gate, err);
-}
-
-static sp_status read_ffn(const sp_json *kind, sp_ffn *f, sp_error *err)
-{
-    static const char *const dense_keys[] = {"ffn", "gated", "bias"};
-    static const char *const expert_keys[] = {"ffn",   "gated",      "bias",       "n_experts",
-                                              "top_k", "expert_ffn", "shared_ffn", "shared_gate"};
-    sp_json g;
-    SP_TRY(sp_json_object(kind, "ffn", &g, err));
-    const bool sparse =
-        sp_json_has(&g, "n_experts") || sp_json_has(&g, "top_k") || sp_json_has(&g, "expert_ffn");
-    SP_TRY(sparse ? sp_json_only(&g, expert_keys, N_KEYS(expert_keys), err)
-                  : sp_json_only(&g, dense_keys, N_KEYS(dense_keys), err));
-    SP_TRY(sp_json_bool(&g, "gated", &f->gated, err));
-    SP_TRY(sp_json_bool_or(&g, "bias", false, &f->bias, err));
-    if (!sparse) return sp_json_u32(&g, "ffn", 1, SP_MODEL_MAX_WIDTH, &f->ffn, err);
-    SP_TRY(sp_json_u32_or(&g, "ffn", 0, SP_MODEL_MAX_WIDTH, 0, &f->ffn, err));
-    return read_experts(&g, f, err);
-}
-
-static sp_status read_kinds(sp_model *model, const sp_json *root, sp_error *err)
-{
-    static const char *const keys[] = {"attention", "ffn", "source", "date"};
-    sp_json list;
-    SP_TRY(sp_json_array(root, "kinds", &list, err));
-    model->n_kinds = (uint32_t)sp_json_size(&list);
-    if (model->n_kinds < 1 || model->n_kinds > SP_MODEL_MAX_KINDS) {
-        sp_json_fail(&list, err, SP_E_RANGE, "wrong number of layer kinds");
-        sp_fail_value(err, "%u kinds", (unsigned)model->n_kinds);
-        return sp_fail_range(err, "1 .. %d", SP_MODEL_MAX_KINDS);
-    }
-    for (uint32_t i = 0; i < model->n_kinds; i++) {
-        const sp_json kind = sp_json_at(&list, i);
-        const char *source = NULL;
-        const char *date = NULL;
-        SP_TRY(sp_json_only(&kind, keys, N_KEYS(keys), err));
-        SP_TRY(read_attention(&kind, &model->kinds[i].attention, err));
-        SP_TRY(read_ffn(&kind, &model->kinds[i].ffn, err));
-        SP_TRY(read_origin(&kind, &source, &date, err));
-    }
     return SP_OK;
 }
 
@@ -201,6 +131,6 @@ sp_status sp_model_read_own(sp_model_build *build, const sp_json *root, sp_error
     SP_TRY(sp_json_only(root, keys, N_KEYS(keys), err));
     SP_TRY(read_names(build, root, err));
     SP_TRY(read_dimensions(build, root, err));
-    SP_TRY(read_kinds(&build->model, root, err));
+    SP_TRY(sp_model_own_read_kinds(&build->model, root, err));
     return read_runs(build, root, err);
 }

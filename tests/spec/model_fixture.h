@@ -43,21 +43,23 @@ static inline bool same_attention(const sp_attention *a, const sp_attention *b)
 {
     return a->heads == b->heads && a->kv_heads == b->kv_heads && a->head_dim == b->head_dim &&
            a->qkv_bias == b->qkv_bias && a->out_bias == b->out_bias && a->qk_norm == b->qk_norm &&
-           a->window == b->window;
+           a->v_dim == b->v_dim && a->q_lora == b->q_lora && a->kv_lora == b->kv_lora &&
+           a->rope_dim == b->rope_dim && a->sinks == b->sinks && a->window == b->window;
 }
 
 static inline bool same_ffn(const sp_ffn *a, const sp_ffn *b)
 {
     return a->ffn == b->ffn && a->gated == b->gated && a->bias == b->bias &&
            a->n_experts == b->n_experts && a->top_k == b->top_k && a->expert_ffn == b->expert_ffn &&
-           a->shared_ffn == b->shared_ffn && a->shared_gate == b->shared_gate;
+           a->shared_ffn == b->shared_ffn && a->shared_gate == b->shared_gate &&
+           a->router_bias == b->router_bias && a->expert_bias == b->expert_bias;
 }
 
 static inline bool same_outside(const sp_model *a, const sp_model *b)
 {
     return a->hidden == b->hidden && a->vocab == b->vocab && a->positions == b->positions &&
            a->tied_embeddings == b->tied_embeddings && a->layer_norm == b->layer_norm &&
-           a->dropout == b->dropout && a->n_layers == b->n_layers;
+           a->dropout == b->dropout && a->mtp_layers == b->mtp_layers && a->n_layers == b->n_layers;
 }
 
 /* Same shapes in every respect but names, sources and assumptions. */
