@@ -27,8 +27,8 @@ sp_status sp_evidence_base_load(const char *home, sp_evidence_base **base, sp_er
 void sp_evidence_base_free(sp_evidence_base *base); /* NULL is fine */
 const sp_recipes *sp_evidence_recipes(const sp_evidence_base *base);
 
-/* The question that a recipe answers; its strings are those of the recipe, and `gpus`. */
-sp_question sp_recipe_question(const char *home, const sp_training_recipe *recipe, char gpus[16]);
+/* The question that a recipe answers; it borrows the recipe's strings. */
+sp_question sp_recipe_question(const char *home, const sp_training_recipe *recipe);
 
 /* A recipe asked as a question. */
 typedef struct sp_recipe_answer {

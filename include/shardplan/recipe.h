@@ -54,6 +54,8 @@ typedef struct sp_training_recipe {
     const char *task;            /* "pretrain", "sft", "lora", "qlora"                            */
     uint32_t lora_rank;          /* 0 = not stated                                                */
     uint32_t gpus;
+    const char *gpus_text;     /* the same as --gpus takes it                                     */
+    const char *precision_set; /* "precision=fp8", as --set takes it: formats are named           */
     uint64_t seq_len, global_batch; /* tokens, sequences                                          */
     sp_plan plan;
     sp_measured measured;

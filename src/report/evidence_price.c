@@ -4,8 +4,6 @@
 #include "step/step.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 
 /* FLOPs of one step by a convention. Under a causal mask a token attends to half of its sequence on
  * average, so the whole score matrix costs what a causal one over twice the length does. */
@@ -51,26 +49,24 @@ static double measured_step_s(const sp_training_recipe *recipe, const sp_evidenc
     return 0.0;
 }
 
-sp_question sp_recipe_question(const char *home, const sp_training_recipe *recipe, char gpus[16])
+sp_question sp_recipe_question(const char *home, const sp_training_recipe *recipe)
 {
     sp_question q = sp_question_default();
-    (void)snprintf(gpus, 16, "%" PRIu32, recipe->gpus);
     q.home = home;
     q.model = recipe->model;
     q.cluster = recipe->cluster;
-    q.gpus = gpus;
+    q.gpus = recipe->gpus_text;
     q.engine = recipe->engine;
     q.seq_len = recipe->seq_len;
     q.global_batch = recipe->global_batch;
-    q.space = "all";
+    q.sets[q.n_sets++] = recipe->precision_set;
     return q;
 }
 
 sp_status sp_recipe_price(const char *home, const sp_training_recipe *recipe,
                           const sp_evidence_run *run, sp_recipe_answer *out, sp_error *err)
 {
-    char gpus[16];
-    const sp_question question = sp_recipe_question(home, recipe, gpus);
+    const sp_question question = sp_recipe_question(home, recipe);
     sp_problem *problem = NULL;
     SP_TRY(sp_problem_build(&question, &problem, err));
     sp_estimate_plan(problem, &recipe->plan, &out->estimate);

@@ -151,7 +151,9 @@ static void add_micro_batch(const sp_problem *problem, list *l)
 static void add_vpp(const sp_problem *problem, list *l)
 {
     const uint32_t n_layers = problem->model->n_layers;
-    add_divisors(l, n_layers, 1, n_layers > 1 ? n_layers / 2 : 1);
+    const uint32_t most = n_layers > 1 ? n_layers / 2 : 1;
+    add_divisors(l, n_layers, 1, most);
+    add_divisors(l, n_layers + 2, 1, most); /* embedding and head in a layer's place */
 }
 
 static void add_range(list *l, uint32_t n)

@@ -75,8 +75,7 @@ bool sp_etp_cuts_experts(const sp_model *model, uint32_t etp)
 bool sp_prune_etp_divides_ranks(const sp_problem *problem, const sp_plan *plan)
 {
     (void)problem;
-    return plan->tp % plan->etp == 0 &&
-           plan->tp * plan->dp % ((uint32_t)plan->ep * plan->etp) == 0;
+    return plan->tp % plan->etp == 0 && plan->tp * plan->dp % ((uint32_t)plan->ep * plan->etp) == 0;
 }
 
 bool sp_prune_etp_divides_experts(const sp_problem *problem, const sp_plan *plan)
@@ -87,7 +86,8 @@ bool sp_prune_etp_divides_experts(const sp_problem *problem, const sp_plan *plan
 /* Groups of experts that mix tp and dp ranks lie evenly only where those are neighbours. */
 bool sp_prune_folded_experts_near(const sp_problem *problem, const sp_plan *plan)
 {
-    return !problem->has_experts || plan->placement == SP_PLACEMENT_PP_LAST || plan->etp == plan->tp;
+    return !problem->has_experts || plan->placement == SP_PLACEMENT_PP_LAST ||
+           plan->etp == plan->tp;
 }
 
 /* Tokens are sent to experts from slices of the sequence. */
@@ -123,10 +123,12 @@ bool sp_prune_interleaved_chunks(const sp_problem *problem, const sp_plan *plan)
     return plan->schedule != SP_SCHEDULE_INTERLEAVED || plan->vpp >= 2;
 }
 
+/* Embedding and head take a layer's place in their chunks where that makes them even. */
 bool sp_prune_interleaved_layers(const sp_problem *problem, const sp_plan *plan)
 {
-    return plan->schedule != SP_SCHEDULE_INTERLEAVED ||
-           problem->model->n_layers % ((uint32_t)plan->pp * plan->vpp) == 0;
+    const uint32_t n_chunks = (uint32_t)plan->pp * plan->vpp, n_layers = problem->model->n_layers;
+    return plan->schedule != SP_SCHEDULE_INTERLEAVED || n_layers % n_chunks == 0 ||
+           (n_layers + 2) % n_chunks == 0;
 }
 
 static uint32_t layers_of(const sp_stage_class *stage)
@@ -138,15 +140,22 @@ static uint32_t layers_of(const sp_stage_class *stage)
     return sum;
 }
 
+static bool cuts_stages(const sp_stage_split *split, uint32_t vpp, bool ends_count)
+{
+    for (uint32_t i = 0; i < split->n_classes; i++) {
+        const sp_stage_class *stage = &split->classes[i];
+        const uint32_t ends = ends_count ? (uint32_t)stage->embedding + stage->head : 0;
+        if ((layers_of(stage) + ends) % vpp != 0) return false;
+    }
+    return true;
+}
+
 bool sp_prune_interleaved_stages(const sp_problem *problem, const sp_plan *plan)
 {
     if (plan->schedule != SP_SCHEDULE_INTERLEAVED) return true;
     const sp_stage_split *split =
         sp_problem_split(problem, plan->pp, (sp_stage_layers)plan->stage_layers);
-    for (uint32_t i = 0; i < split->n_classes; i++) {
-        if (layers_of(&split->classes[i]) % plan->vpp != 0) return false;
-    }
-    return true;
+    return cuts_stages(split, plan->vpp, false) || cuts_stages(split, plan->vpp, true);
 }
 
 bool sp_prune_gpu_precision(const sp_problem *problem, const sp_plan *plan)

@@ -166,7 +166,18 @@ static sp_status fail_plan(const sp_json *root, sp_error *err)
     return cause.status;
 }
 
-static sp_status read_plan(const sp_json *root, sp_training_recipe *out, sp_error *err)
+static sp_status write_flags(sp_arena *arena, sp_training_recipe *out, sp_error *err)
+{
+    char precision[24];
+    sp_axis_format_value(SP_AXIS_precision, out->plan.precision, precision);
+    out->gpus_text = sp_arena_printf(arena, "%u", out->gpus);
+    out->precision_set = sp_arena_printf(arena, "precision=%s", precision);
+    const bool written = out->gpus_text != NULL && out->precision_set != NULL;
+    return written ? SP_OK : sp_fail(err, SP_E_MEMORY, "out of memory");
+}
+
+static sp_status read_plan(sp_arena *arena, const sp_json *root, sp_training_recipe *out,
+                           sp_error *err)
 {
     const char *text = NULL;
     SP_TRY(sp_json_string(root, "plan", &text, err));
@@ -175,7 +186,7 @@ static sp_status read_plan(const sp_json *root, sp_training_recipe *out, sp_erro
     if (sp_plan_parse(text, &out->plan, err) != SP_OK) return fail_plan(root, err);
     if (out->plan.gpus == out->gpus) {
         sp_plan_derive(&out->plan, out->global_batch);
-        return SP_OK;
+        return write_flags(arena, out, err);
     }
     const sp_json written = sp_json_get(root, "plan");
     return sp_json_fail(&written, err, SP_E_INCONSISTENT, "gpus is %u beside the plan", out->gpus);
@@ -195,7 +206,7 @@ static sp_status read_question(sp_arena *arena, const sp_json *root, sp_training
     if (sp_json_has(root, "task"))
         SP_TRY(sp_json_enum(root, "task", tasks, COUNT(tasks), &task, err));
     out->task = tasks[task];
-    return read_plan(root, out, err);
+    return read_plan(arena, root, out, err);
 }
 
 /* ---- files ---- */

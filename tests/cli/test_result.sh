@@ -66,5 +66,7 @@ if command -v python3 >/dev/null 2>&1; then
     check configs/schema/estimate.json "$work/one.json" "$work/many.json"
     check configs/schema/params.json "$work/params.json"
     check configs/schema/job.json jobs/*.json
+    check configs/schema/recipe.json configs/recipes/*.json
+    check configs/schema/evidence.json configs/evidence.json
 fi
 finish
