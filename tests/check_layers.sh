@@ -27,8 +27,9 @@ check_includes() {
             }
             function owner(header) {
                 if (header == "status.h") return "base"
-                if (header ~ /^(model|cluster|plan|engine)\.h$|^axes\.def$/) return "spec"
+                if (header ~ /^(model|cluster|plan|engine|recipe)\.h$|^axes\.def$/) return "spec"
                 if (header ~ /^(problem|estimate)\.h$/) return "step"
+                if (header == "evidence.h") return "report"
                 if (header ~ /^(space|front|search|report)\.h$/) return substr(header, 1, length(header) - 2)
                 return "none"
             }

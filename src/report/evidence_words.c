@@ -62,7 +62,6 @@ static void add_differences(struct sp_text *out, const sp_evidence *e)
     if (e->other_size) sp_text_printf(out, "%ssize", between);
     if (e->other_size) between = ", ";
     if (e->other_kind) sp_text_printf(out, "%skind of model", between);
-    sp_text_add(out, "\n");
 }
 
 void sp_page_put_evidence(const sp_report_options *options, const sp_space *space,
@@ -71,10 +70,14 @@ void sp_page_put_evidence(const sp_report_options *options, const sp_space *spac
     if (options->evidence == NULL) return;
     const sp_evidence e = sp_evidence_nearest(options->evidence, sp_space_problem(space), plan);
     if (e.nearest == NULL || !e.priced) return;
-    sp_text_printf(out,
-                   "\nNearest published run: %s (configs/recipes), measured %s s, shardplan says "
-                   "%s s (%+.0f %%)",
+    struct sp_text line = {0};
+    sp_text_printf(&line,
+                   "Nearest published run: %s, measured %s s, shardplan says %s s (%+.0f %%)",
                    e.nearest->name, sp_word_number(e.measured_step_s).text,
                    sp_word_number(e.predicted_step_s).text, 100.0 * e.error_ratio);
-    add_differences(out, &e);
+    add_differences(&line, &e);
+    sp_text_add(out, "\n");
+    sp_text_wrap(out, line.length > 0 ? line.data : "", options->width, 2);
+    out->failed = out->failed || line.failed;
+    sp_text_fini(&line);
 }
