@@ -26,11 +26,14 @@ static void add_kind(struct sp_text *out, const sp_layer_kind *kind)
     sp_text_add(out, "\n");
 }
 
-static uint32_t count_layers(const sp_model *model, uint32_t kind)
+/* Layers of the kind of run r, 0 where an earlier run has told of them. */
+static uint32_t layers_first_in(const sp_model *model, uint32_t r)
 {
     uint32_t n_layers = 0;
-    for (uint32_t r = 0; r < model->n_runs; r++) {
-        n_layers += model->runs[r].kind == kind ? model->runs[r].count : 0;
+    for (uint32_t i = 0; i < model->n_runs; i++) {
+        if (model->runs[i].kind != model->runs[r].kind) continue;
+        if (i < r) return 0;
+        n_layers += model->runs[i].count;
     }
     return n_layers;
 }
@@ -40,9 +43,11 @@ static void add_layers(struct sp_text *out, const sp_model *model)
     sp_text_printf(out, "\n%u layers of width %u, vocabulary %s%s\n", model->n_layers,
                    model->hidden, sp_word_count(model->vocab).text,
                    model->tied_embeddings ? ", head and embedding are one table" : "");
-    for (uint32_t k = 0; k < model->n_kinds; k++) {
-        sp_text_printf(out, "  %5u x  ", count_layers(model, k));
-        add_kind(out, &model->kinds[k]);
+    for (uint32_t r = 0; r < model->n_runs; r++) {
+        const uint32_t n_layers = layers_first_in(model, r);
+        if (n_layers == 0) continue;
+        sp_text_printf(out, "  %5u x  ", n_layers);
+        add_kind(out, &model->kinds[model->runs[r].kind]);
     }
     if (model->n_runs > model->n_kinds) {
         sp_text_printf(out, "  they take turns: %u runs of equal layers\n", model->n_runs);

@@ -94,6 +94,81 @@ static void a_feed_forward_without_gate_has_two_matrices(void **state)
     assert_int_equal(total_of(&plain) - total_of(&model), 2 * 80);
 }
 
+/* Values of 3 where keys have 2: value 8x2x3 = 48 instead of 32, output 4x3x8 = 96 instead of 64.
+ */
+static void values_may_have_another_size_than_keys(void **state)
+{
+    (void)state;
+    const sp_model plain = tiny();
+    sp_model model = tiny();
+    model.kinds[0].attention.v_dim = 3;
+    assert_int_equal(total_of(&model) - total_of(&plain), 2 * (16 + 32));
+}
+
+/* 4 heads of 5, of which 2 rotary, values of 3, latent vectors of 6 and 7:
+ * query 8x6 + norm 6 + 6x20 = 174; key and value 8x(7+2) + norm 7 + 7x4x(3+3) = 247; output
+ * 4x3x8 = 96; together 517, where tiny has 192. */
+static void latent_attention_counts_its_projections_down_and_up_and_their_norms(void **state)
+{
+    (void)state;
+    const sp_model plain = tiny();
+    sp_model model = tiny();
+    sp_attention *const attention = &model.kinds[0].attention;
+    *attention = (sp_attention){.heads = 4,
+                                .kv_heads = 4,
+                                .head_dim = 5,
+                                .v_dim = 3,
+                                .q_lora = 6,
+                                .kv_lora = 7,
+                                .rope_dim = 2};
+    assert_int_equal(total_of(&model) - total_of(&plain), 2 * (517 - 192));
+    attention->qkv_bias = true; /* on the projections down: 6 + 7 + 2 */
+    attention->out_bias = true; /* hidden */
+    assert_int_equal(total_of(&model) - total_of(&plain), 2 * (517 - 192 + 15 + 8));
+    attention->qkv_bias = false;
+    attention->out_bias = false;
+    attention->q_lora = 0; /* query 8x20 = 160 instead of 174 */
+    assert_int_equal(total_of(&model) - total_of(&plain), 2 * (517 - 192 - 14));
+}
+
+static void sinks_are_one_number_a_head(void **state)
+{
+    (void)state;
+    const sp_model plain = tiny();
+    sp_model model = tiny();
+    model.kinds[0].attention.sinks = true;
+    assert_int_equal(total_of(&model) - total_of(&plain), 2 * 4);
+}
+
+/* 6 experts: a bias of 6 on the router, of 5 + 5 + 8 on each expert, of which a token meets 2. */
+static void biases_of_experts_belong_to_the_experts_and_that_of_the_router_to_all(void **state)
+{
+    (void)state;
+    sp_model model = tiny();
+    sp_ffn *const ffn = &model.kinds[0].ffn;
+    *ffn = (sp_ffn){.gated = true, .n_experts = 6, .top_k = 2, .expert_ffn = 5};
+    const sp_parameters plain = sp_model_parameters(&model);
+    ffn->router_bias = true;
+    ffn->expert_bias = true;
+    const sp_parameters biased = sp_model_parameters(&model);
+    assert_int_equal(biased.total - plain.total, 2 * (6 + 6 * 18));
+    assert_int_equal(biased.active - plain.active, 2 * (6 + 2 * 18));
+}
+
+/* A module: a layer of 448, 16 x 8 = 128, three norms of 8. */
+static void prediction_modules_are_counted_apart(void **state)
+{
+    (void)state;
+    const sp_model plain = tiny();
+    sp_model model = tiny();
+    model.mtp_layers = 3;
+    const sp_parameters p = sp_model_parameters(&model);
+    assert_int_equal(p.mtp, 3 * (448 + 128 + 24));
+    assert_int_equal(p.total, total_of(&plain));
+    assert_int_equal(p.active, total_of(&plain));
+    assert_int_equal(sp_model_parameters(&plain).mtp, 0);
+}
+
 /* Layer 0 dense as above, 448; layers 1..3 have 6 experts of 3 x 8x5 = 120, a router of 8x6, a
  * shared expert of 3 x 8x7 = 168 and its gate of 8, with attention and norms 208. */
 static void a_token_uses_its_own_experts_and_the_shared_one(void **state)
@@ -171,6 +246,11 @@ int main(void)
         cmocka_unit_test(a_tied_head_counts_once),
         cmocka_unit_test(biases_and_norms_add_their_vectors),
         cmocka_unit_test(a_feed_forward_without_gate_has_two_matrices),
+        cmocka_unit_test(values_may_have_another_size_than_keys),
+        cmocka_unit_test(latent_attention_counts_its_projections_down_and_up_and_their_norms),
+        cmocka_unit_test(sinks_are_one_number_a_head),
+        cmocka_unit_test(biases_of_experts_belong_to_the_experts_and_that_of_the_router_to_all),
+        cmocka_unit_test(prediction_modules_are_counted_apart),
         cmocka_unit_test(a_token_uses_its_own_experts_and_the_shared_one),
         cmocka_unit_test(gpt2_has_the_published_number_of_parameters),
         cmocka_unit_test(a_count_that_does_not_fit_64_bits_is_noticed),
