@@ -99,6 +99,20 @@ bool sp_memory_fits(const struct sp_problem *problem, const sp_memory *memory);
 sp_verdict sp_estimate_keys(const struct sp_problem *problem, const sp_plan *plan,
                             double keys[SP_MAX_OBJECTIVES]);
 
+/* ---- how sure an order is ------------------------------------------------------------------------ */
+/* The chance that plan A is faster than plan B, both of one question.
+ *   P = Phi(ln(b / a) / (sqrt(2) s)) = erfc(-ln(b / a) / (2 s)) / 2      s = ln(1 + r) / z
+ * a, b: the estimated steps; r: rank_error_ratio of the engine's profile; z: the 90th percentile of
+ * the normal distribution. Assumes that the common error of a question scales both steps alike, and
+ * that what is left of measured / estimated is log-normal with median 1, has 80 % of its mass within
+ * 1 / (1 + r) .. 1 + r, and is independent for the two plans: then ln(measured b / measured a) is
+ * normal around ln(b / a) with deviation sqrt(2) s.
+ * Equal steps give 0.5. P(a, b) + P(b, a) = 1; falls with a, rises with b; r = 0 gives 0 or 1. */
+double sp_faster_probability(double a_step_s, double b_step_s, double rank_error_ratio);
+/* Half-width of the 80 % interval of one plan's step once another's is known: the same two
+ * independent errors, so (1 + r)^sqrt(2) - 1. 0 for r = 0, rises with r. */
+double sp_relative_error_ratio(double rank_error_ratio);
+
 /* ---- the figures of an estimate by name -------------------------------------------------------- */
 /* One list serves JSON, CSV, --where and compare. JSON name "memory_bytes.peak"; in expressions the
  * unit suffix may be left out: "memory.peak". */

@@ -20,35 +20,6 @@
 
 struct sp_text;
 
-/* How answers look; {0} is plain text of 100 columns with one row a plan. */
-typedef struct sp_report_options {
-    bool color;     /* terminal colours */
-    bool verbose;   /* the whole front, every rule */
-    bool by_layout; /* one row a layout with its best plan; otherwise one row a plan */
-    uint32_t width; /* columns of a line; 0 = 100 */
-    sp_evidence_base *evidence; /* published runs to stand beside plans; NULL = none */
-} sp_report_options;
-
-/* ---- the answer of a search --------------------------------------------------------------------
- */
-void sp_report_train_table(const sp_space *space, const sp_search_result *result,
-                           const sp_report_options *options, struct sp_text *out);
-void sp_report_train_markdown(const sp_space *space, const sp_search_result *result,
-                              const sp_report_options *options, struct sp_text *out);
-/* One row a plan: the front, the best plans and the best of each layout, by (first objective, id).
- */
-void sp_report_train_csv(const sp_space *space, const sp_search_result *result,
-                         struct sp_text *out);
-/* "shardplan/result/1" */
-void sp_report_train_json(const sp_space *space, const sp_search_result *result,
-                          const sp_report_options *options, struct sp_text *out);
-
-/* Sentences for a search that found no plan: the tightest limit, by how much the nearest plan
- * misses it, and what would help. Looks at a part of the space again, which may take seconds. */
-void sp_report_nothing(const sp_space *space, const sp_search_result *result, struct sp_text *out);
-
-/* ---- single plans ------------------------------------------------------------------------------
- */
 /* A plan and what became of it. */
 typedef struct sp_priced {
     sp_plan plan;
@@ -62,6 +33,46 @@ typedef struct sp_priced {
 /* Asks the rules, then estimates unless the plan cannot be built. Cannot fail. */
 void sp_price_plan(const sp_space *space, const sp_plan *plan, sp_priced *out);
 
+/* The plan that others are compared with: what runs today, say. It changes no plan, no order and no
+ * figure but those added beside them. A measurement of it gives the site factor, measured over
+ * estimated step, by which whole steps are shown a second time; everything else stays as estimated.
+ */
+typedef struct sp_baseline {
+    const char *text;       /* reads back as the plan, with the flags of the question */
+    sp_priced priced;       /* always priced, perhaps refused                         */
+    double measured_step_s; /* 0 = not measured                                       */
+} sp_baseline;
+
+/* How answers look; {0} is plain text of 100 columns with one row a plan. */
+typedef struct sp_report_options {
+    bool color;     /* terminal colours */
+    bool verbose;   /* the whole front, every rule */
+    bool by_layout; /* one row a layout with its best plan; otherwise one row a plan */
+    uint32_t width; /* columns of a line; 0 = 100 */
+    const sp_baseline *baseline; /* shown beside every plan; NULL = none */
+    sp_evidence_base *evidence;  /* published runs to stand beside plans; NULL = none */
+} sp_report_options;
+
+/* ---- the answer of a search --------------------------------------------------------------------
+ */
+void sp_report_train_table(const sp_space *space, const sp_search_result *result,
+                           const sp_report_options *options, struct sp_text *out);
+void sp_report_train_markdown(const sp_space *space, const sp_search_result *result,
+                              const sp_report_options *options, struct sp_text *out);
+/* One row a plan: the front, the best plans and the best of each layout, by (first objective, id).
+ * Here and below, baseline is NULL where there is none. */
+void sp_report_train_csv(const sp_space *space, const sp_search_result *result,
+                         const sp_baseline *baseline, struct sp_text *out);
+/* "shardplan/result/1" */
+void sp_report_train_json(const sp_space *space, const sp_search_result *result,
+                          const sp_report_options *options, struct sp_text *out);
+
+/* Sentences for a search that found no plan: the tightest limit, by how much the nearest plan
+ * misses it, and what would help. Looks at a part of the space again, which may take seconds. */
+void sp_report_nothing(const sp_space *space, const sp_search_result *result, struct sp_text *out);
+
+/* ---- single plans ------------------------------------------------------------------------------
+ */
 /* Every term of one plan on a page of text. */
 void sp_report_estimate_page(const sp_space *space, const sp_priced *priced,
                              const sp_report_options *options, struct sp_text *out);
@@ -70,12 +81,21 @@ void sp_report_estimate_json(const sp_space *space, const sp_priced *priced,
                              const sp_report_options *options, struct sp_text *out);
 void sp_report_estimates_json(const sp_space *space, const sp_priced *priced, size_t n,
                               const sp_report_options *options, struct sp_text *out);
-/* Refused plans have empty figures. */
+/* Plans that cannot be built have empty figures. */
 void sp_report_estimates_csv(const sp_space *space, const sp_priced *priced, size_t n,
-                             struct sp_text *out);
+                             const sp_baseline *baseline, struct sp_text *out);
 void sp_report_estimates_table(const sp_space *space, const sp_priced *priced, size_t n,
                                const sp_report_options *options, struct sp_text *out);
 
+/* ---- two plans side by side ---------------------------------------------------------------------
+ */
+/* Every figure of both, the difference b - a, how sure their order is, and what makes it. Figures of
+ * a plan that cannot be built are left out. */
+void sp_report_compare_page(const sp_space *space, const sp_priced *a, const sp_priced *b,
+                            const sp_report_options *options, struct sp_text *out);
+/* "shardplan/compare/1" */
+void sp_report_compare_json(const sp_space *space, const sp_priced *a, const sp_priced *b,
+                            struct sp_text *out);
 /* ---- what there is ------------------------------------------------------------------------------
  */
 /* What was read from a model: exact counts and assumptions. "shardplan/params/1" */

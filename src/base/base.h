@@ -25,6 +25,9 @@ char *sp_arena_strdup(sp_arena *arena, const char *text);
 char *sp_arena_printf(sp_arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sp_arena_fini(sp_arena *arena); /* leaves an empty arena */
 
+/* ---- clock.c --------------------------------------------------------------------------------- */
+double sp_clock_s(void); /* monotonic */
+
 /* ---- error.c --------------------------------------------------------------------------------- */
 /* Clears *err, sets status and message, returns status: return sp_fail(err, SP_E_IO, "..."); */
 sp_status sp_fail(sp_error *err, sp_status status, const char *format, ...)

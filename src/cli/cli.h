@@ -46,10 +46,13 @@ typedef enum sp_flag_group {
 
 /* Which commands take a flag. */
 enum {
-    SP_TAKES_QUESTION = 1, /* train, run, estimate */
-    SP_TAKES_SEARCH = 2,   /* train, run           */
-    SP_TAKES_PLAN = 4,     /* estimate             */
-    SP_TAKES_OUTPUT = 8    /* all                  */
+    SP_TAKES_QUESTION = 1,  /* train, run, estimate, compare */
+    SP_TAKES_SEARCH = 2,    /* train, run                    */
+    SP_TAKES_PLAN = 4,      /* estimate, compare             */
+    SP_TAKES_OUTPUT = 8,    /* all                           */
+    SP_TAKES_PLANS = 16,    /* estimate: many at once        */
+    SP_TAKES_BASELINE = 32, /* train, run, estimate          */
+    SP_TAKES_RESULT = 64    /* train: the question as an answer holds it */
 };
 
 typedef struct sp_flag {
@@ -137,6 +140,14 @@ typedef struct sp_run {
 } sp_run;
 
 sp_status sp_run_read(const sp_settings *settings, sp_run *run, sp_error *err);
+/* Forms of an answer as bits. */
+enum {
+    SP_FORM_TABLE = 1 << SP_FORMAT_TABLE,
+    SP_FORM_JSON = 1 << SP_FORMAT_JSON,
+    SP_FORM_CSV = 1 << SP_FORMAT_CSV
+};
+/* Refuses a form that this answer does not have. */
+sp_status sp_run_check_format(const sp_run *run, unsigned forms, sp_error *err);
 /* Builds the problem and its space; a batch such as 4Mtok or 1000:5% is resolved, and *note says to
  * what (NULL when nothing changed). Free both whatever comes back. */
 sp_status sp_question_build(sp_settings *settings, const char *home, sp_problem **problem,
@@ -158,8 +169,9 @@ typedef struct sp_context {
     const char *home;
     sp_settings *settings;
     sp_run run;
-    bool speaks; /* rank 0 */
-    sp_evidence_base *evidence; /* published runs, once an answer needs them */
+    bool speaks;                 /* rank 0 */
+    const sp_baseline *baseline; /* NULL = none */
+    sp_evidence_base *evidence;  /* published runs, once an answer needs them */
 } sp_context;
 
 /* Prints "shardplan: ..." and returns the exit code of the error. */
@@ -168,6 +180,11 @@ void sp_cli_warn(const sp_context *context, const char *text);
 /* Writes the answer where it belongs and frees it; returns `code`, or another when that fails. */
 sp_exit sp_cli_write(const sp_context *context, sp_text *text, sp_exit code);
 sp_report_options sp_cli_options(const sp_context *context);
+
+/* ---- baseline.c ------------------------------------------------------------------------------ */
+/* --baseline and --measured; text is NULL where there is no baseline. */
+sp_status sp_baseline_read(const sp_context *context, const sp_space *space, sp_baseline *baseline,
+                           sp_error *err);
 
 /* ---- progress.c ------------------------------------------------------------------------------ */
 /* Fills progress, cancel and user of the options; `shown` must outlive the search. */
@@ -198,6 +215,7 @@ typedef struct sp_command {
 #undef SP_COMMAND
 #undef SP_COMMAND_LATER
 
+/* file is NULL when flags or --result make the question. */
 sp_exit sp_train(const sp_context *context, const char *file);
 
 /* ---- help.c, home.c, show_config.c, cli.c ---------------------------------------------------- */

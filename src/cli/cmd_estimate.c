@@ -16,7 +16,7 @@ static sp_exit show_plan(const sp_context *context, const sp_space *space, const
         sp_report_estimate_json(space, priced, &options, &text);
         break;
     case SP_FORMAT_CSV:
-        sp_report_estimates_csv(space, priced, 1, &text);
+        sp_report_estimates_csv(space, priced, 1, context->baseline, &text);
         break;
     case SP_FORMAT_TABLE:
     case SP_FORMAT_MD:
@@ -61,7 +61,7 @@ static sp_exit show_list(const sp_context *context, const sp_space *space, const
     const bool asked = context->settings->of[SP_FLAG_format].origin != SP_FROM_DEFAULT;
     sp_text text = {0};
     if (context->run.format == SP_FORMAT_CSV) {
-        sp_report_estimates_csv(space, list->plans, list->n, &text);
+        sp_report_estimates_csv(space, list->plans, list->n, context->baseline, &text);
     } else if (asked && context->run.format != SP_FORMAT_JSON) {
         sp_report_estimates_table(space, list->plans, list->n, &options, &text);
     } else {
@@ -83,51 +83,27 @@ static sp_exit estimate_many(const sp_context *context, const sp_space *space, c
 
 /* ---- the question behind it ---- */
 
-/* Ids mean something only together with the question that numbered them. */
-static sp_status check_fingerprint(const sp_settings *settings, const char *plan, const char *ids,
-                                   const sp_problem *problem, sp_error *err)
+/* Ids of a file are those of --result; without it they are ids of the question that was asked. */
+static sp_status check_ids(const sp_settings *settings, const char *plan, const char *ids,
+                           const sp_problem *problem, sp_error *err)
 {
-    if (ids == NULL && !sp_plan_is_id(plan)) return SP_OK;
-    if (sp_settings_text(settings, SP_FLAG_result) == NULL) {
-        if (ids != NULL) return SP_OK;
-        sp_fail(err, SP_E_USAGE, "an id needs the answer it comes from: --result RESULT.json");
-        return sp_fail_value(err, "%s", plan);
-    }
-    const char *stated = settings->fingerprint != NULL ? settings->fingerprint : "none";
-    if (strcmp(stated, sp_problem_fingerprint(problem)) == 0) return SP_OK;
-    sp_fail(
-        err, SP_E_INCONSISTENT,
-        settings->file_differs
-            ? "flags or the environment change the question, so the ids of this answer mean other "
-              "plans"
-            : "the models or data behind this answer have changed, so its ids mean other plans");
-    sp_fail_value(err, "fingerprint %s", stated);
-    return sp_fail_file(err, settings->file);
+    if (ids == NULL) return sp_plan_check_id(settings, plan, problem, err);
+    if (sp_settings_text(settings, SP_FLAG_result) == NULL) return SP_OK;
+    return sp_plan_check_fingerprint(settings, problem, err);
 }
 
-static sp_exit with_space(const sp_context *context, const sp_space *space, const char *plan,
+static sp_exit with_space(const sp_context *outer, const sp_space *space, const char *plan,
                           const char *ids)
 {
+    sp_context context = *outer;
+    sp_baseline baseline;
     sp_error err = {0};
-    if (check_fingerprint(context->settings, plan, ids, sp_space_problem(space), &err) != SP_OK) {
-        return sp_cli_fail(context, &err);
+    if (check_ids(context.settings, plan, ids, sp_space_problem(space), &err) != SP_OK ||
+        sp_baseline_read(&context, space, &baseline, &err) != SP_OK) {
+        return sp_cli_fail(&context, &err);
     }
-    return ids != NULL ? estimate_many(context, space, ids) : estimate_one(context, space, plan);
-}
-
-static sp_status read_files(sp_context *context, const char *job, sp_error *err)
-{
-    sp_settings *settings = context->settings;
-    const char *result = sp_settings_text(settings, SP_FLAG_result);
-    if (result != NULL && job != NULL) {
-        sp_fail(err, SP_E_USAGE,
-                "the question comes from --result or from a job file, not from both");
-        return sp_fail_value(err, "%s", job);
-    }
-    const char *file = result != NULL ? result : job;
-    if (file == NULL) return SP_OK;
-    SP_TRY(sp_settings_read_job(settings, file, err));
-    return sp_run_read(settings, &context->run, err);
+    if (baseline.text != NULL) context.baseline = &baseline;
+    return ids != NULL ? estimate_many(&context, space, ids) : estimate_one(&context, space, plan);
 }
 
 static sp_status check_words(const sp_settings *settings, const char *ids, sp_error *err)
@@ -138,11 +114,8 @@ static sp_status check_words(const sp_settings *settings, const char *ids, sp_er
                        "name a plan, for example shardplan estimate tp=8,pp=4 "
                        "jobs/llama-3.1-70b-64xh100.json");
     }
-    if (ids == NULL && plan[0] == '@') {
-        sp_fail(err, SP_E_NOT_YET, "launch files cannot be read");
-        return sp_fail_value(err, "%s", plan);
-    }
-    if (ids != NULL && settings->n_words > 1) {
+    if (ids == NULL) return sp_plan_check_launch_file(plan, err);
+    if (settings->n_words > 1) {
         sp_fail(err, SP_E_USAGE, "plans come from --ids or from the command line, not from both");
         return sp_fail_value(err, "%s", plan);
     }
@@ -175,7 +148,11 @@ static sp_exit run(const sp_context *outer)
     if (check_words(settings, ids, &err) != SP_OK) return sp_cli_fail(&context, &err);
     const int job_word = ids != NULL ? 0 : 1;
     const char *job = settings->n_words > job_word ? settings->words[job_word] : NULL;
-    if (read_files(&context, job, &err) != SP_OK) return sp_cli_fail(&context, &err);
+    if (sp_plan_read_files(&context, job, &err) != SP_OK ||
+        sp_run_check_format(&context.run, SP_FORM_TABLE | SP_FORM_JSON | SP_FORM_CSV, &err) !=
+            SP_OK) {
+        return sp_cli_fail(&context, &err);
+    }
     if (!context.run.show_config)
         return answer(&context, ids != NULL ? "" : settings->words[0], ids);
     sp_text text = {0};
@@ -195,7 +172,8 @@ const sp_command sp_command_estimate = {
     .examples = "  shardplan estimate tp=8,pp=4,sp=on jobs/llama-3.1-70b-64xh100.json\n"
                 "  shardplan estimate 123456 --result result.json\n"
                 "  shardplan estimate --ids ids.txt --result result.json --format csv\n",
-    .takes = SP_TAKES_QUESTION | SP_TAKES_PLAN | SP_TAKES_OUTPUT,
+    .takes =
+        SP_TAKES_QUESTION | SP_TAKES_PLAN | SP_TAKES_PLANS | SP_TAKES_BASELINE | SP_TAKES_OUTPUT,
     .max_words = 2,
     .run = run,
 };

@@ -29,7 +29,10 @@ static sp_exit run(const sp_context *context)
     const sp_settings *settings = context->settings;
     const sp_report_options options = sp_cli_options(context);
     const bool json = context->run.format == SP_FORMAT_JSON;
-    sp_status status = find_kind(settings->n_words > 0 ? settings->words[0] : NULL, &kind, &err);
+    sp_status status = sp_run_check_format(&context->run, SP_FORM_TABLE | SP_FORM_JSON, &err);
+    if (status == SP_OK) {
+        status = find_kind(settings->n_words > 0 ? settings->words[0] : NULL, &kind, &err);
+    }
     if (status == SP_OK) status = sp_report_list(context->home, kind, json, &options, &text, &err);
     if (status == SP_OK) return sp_cli_write(context, &text, SP_EXIT_FOUND);
     sp_text_fini(&text);

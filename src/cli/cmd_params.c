@@ -22,6 +22,8 @@ static sp_exit run(const sp_context *context)
     if (context->settings->n_words == 0) {
         sp_fail(&err, SP_E_USAGE, "name the model, for example shardplan params llama-3.1-70b");
         code = sp_cli_fail(context, &err);
+    } else if (sp_run_check_format(&context->run, SP_FORM_TABLE | SP_FORM_JSON, &err) != SP_OK) {
+        code = sp_cli_fail(context, &err);
     } else if (sp_model_find(&arena, context->home, context->settings->words[0], &model, &err) !=
                SP_OK) {
         code = sp_cli_fail(context, &err);

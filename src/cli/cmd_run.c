@@ -25,7 +25,7 @@ const sp_command sp_command_run = {
     .examples = "  shardplan run jobs/llama-3.1-70b-64xh100.json\n"
                 "  shardplan run jobs/mixtral-8x22b-128xh100.json --gpus 64..256 --objectives "
                 "tokens_per_s,gpus\n",
-    .takes = SP_TAKES_QUESTION | SP_TAKES_SEARCH | SP_TAKES_OUTPUT,
+    .takes = SP_TAKES_QUESTION | SP_TAKES_SEARCH | SP_TAKES_BASELINE | SP_TAKES_OUTPUT,
     .max_words = 1,
     .run = run,
 };

@@ -1,31 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `shardplan train`: searches the space of a question and shows the best plans. */
-#include "cli/cli.h"
+#include "cli/plan_list.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SAMPLE_TRIES     200000u
 #define SAMPLE_ESTIMATES 2000u
 
-static double now_s(void)
-{
-    struct timespec t = {0};
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static double time_estimate_s(const sp_space *space, const sp_plan *plan)
 {
-    const double start_s = now_s();
+    const double start_s = sp_clock_s();
     sp_estimate estimate;
     for (uint32_t i = 0; i < SAMPLE_ESTIMATES; i++) {
         sp_estimate_plan(sp_space_problem(space), plan, &estimate);
     }
-    return (now_s() - start_s) / SAMPLE_ESTIMATES;
+    return (sp_clock_s() - start_s) / SAMPLE_ESTIMATES;
 }
 
 static double resident_bytes(void)
@@ -37,6 +29,10 @@ static double resident_bytes(void)
 
 static sp_exit dry_run(const sp_context *context, const sp_space *space)
 {
+    sp_error err = {0};
+    if (sp_run_check_format(&context->run, SP_FORM_TABLE, &err) != SP_OK) {
+        return sp_cli_fail(context, &err);
+    }
     const sp_sample sample = sp_sample_space(space, SAMPLE_TRIES);
     const double plan_s = sample.admitted > 0 ? time_estimate_s(space, &sample.plan) : 0.0;
     const long online = sysconf(_SC_NPROCESSORS_ONLN);
@@ -58,7 +54,7 @@ static void report(const sp_context *context, const sp_space *space, const sp_se
         sp_report_train_json(space, result, &options, text);
         return;
     case SP_FORMAT_CSV:
-        sp_report_train_csv(space, result, text);
+        sp_report_train_csv(space, result, context->baseline, text);
         return;
     case SP_FORMAT_MD:
         sp_report_train_markdown(space, result, &options, text);
@@ -96,10 +92,10 @@ static sp_exit show(const sp_context *context, const sp_space *space,
     if (whole && result->ranked.n_points == 0) return explain_nothing(context, space, result);
     if (!whole) {
         char text[160];
-        (void)snprintf(text, sizeof text,
-                       "%s with %.1f %% of the layouts searched; the answer is what was found so far",
-                       sp_was_interrupted() ? "interrupted" : "stopped early",
-                       100.0 * result->covered_ratio);
+        (void)snprintf(
+            text, sizeof text,
+            "%s with %.1f %% of the layouts searched; the answer is what was found so far",
+            sp_was_interrupted() ? "interrupted" : "stopped early", 100.0 * result->covered_ratio);
         sp_cli_warn(context, text);
     }
     sp_text answer = {0};
@@ -139,6 +135,19 @@ static void warn_of_change(const sp_context *context, const sp_problem *problem)
     }
 }
 
+static sp_exit with_space(const sp_context *outer, const sp_space *space)
+{
+    sp_context context = *outer;
+    sp_baseline baseline;
+    sp_error err = {0};
+    if (sp_baseline_read(&context, space, &baseline, &err) != SP_OK) {
+        return sp_cli_fail(&context, &err);
+    }
+    if (baseline.text != NULL) context.baseline = &baseline;
+    if (!context.run.dry_run) return search(&context, space);
+    return context.speaks ? dry_run(&context, space) : SP_EXIT_FOUND;
+}
+
 /* Before the search and on every rank: a slip in a recipe ends them all before they work. */
 static sp_status load_evidence(sp_context *context, sp_error *err)
 {
@@ -161,9 +170,7 @@ static sp_exit answer(sp_context *context)
     } else {
         if (note != NULL) sp_cli_warn(context, note);
         warn_of_change(context, problem);
-        code = !context->run.dry_run ? search(context, space)
-               : context->speaks     ? dry_run(context, space)
-                                     : SP_EXIT_FOUND;
+        code = with_space(context, space);
     }
     sp_evidence_base_free(context->evidence);
     sp_space_free(space);
@@ -171,16 +178,12 @@ static sp_exit answer(sp_context *context)
     return code;
 }
 
-/* file is NULL when flags alone make the question. */
 sp_exit sp_train(const sp_context *context, const char *file)
 {
     sp_error err = {0};
     sp_context with_file = *context;
     sp_catch_signals();
-    if (file != NULL && (sp_settings_read_job(context->settings, file, &err) != SP_OK ||
-                         sp_run_read(context->settings, &with_file.run, &err) != SP_OK)) {
-        return sp_cli_fail(context, &err);
-    }
+    if (sp_plan_read_files(&with_file, file, &err) != SP_OK) return sp_cli_fail(context, &err);
     if (!with_file.run.show_config) return answer(&with_file);
     sp_text text = {0};
     sp_show_config(context->settings, sp_command_train.takes, &text);
@@ -205,8 +208,10 @@ const sp_command sp_command_train = {
         "  shardplan train --model llama-3.1-70b --cluster dgx-h100 --gpus 64 --seq-len 8k "
         "--global-batch 128\n"
         "  shardplan train jobs/gpt3-175b-512xa100.json --set pp=8 --where 'memory.peak<=70GiB'\n"
+        "  shardplan train jobs/llama-3.1-70b-64xh100.json --baseline tp=8,pp=4,recompute=full\n"
         "  shardplan train --json -o result.json jobs/llama-3.1-70b-64xh100.json\n",
-    .takes = SP_TAKES_QUESTION | SP_TAKES_SEARCH | SP_TAKES_OUTPUT,
+    .takes =
+        SP_TAKES_QUESTION | SP_TAKES_SEARCH | SP_TAKES_BASELINE | SP_TAKES_RESULT | SP_TAKES_OUTPUT,
     .max_words = 1,
     .run = run,
 };

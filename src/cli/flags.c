@@ -10,6 +10,9 @@
 #define Q SP_TAKES_QUESTION
 #define T SP_TAKES_SEARCH
 #define E SP_TAKES_PLAN
+#define M SP_TAKES_PLANS
+#define B SP_TAKES_BASELINE
+#define R SP_TAKES_RESULT
 #define A SP_TAKES_OUTPUT
 
 /* clang-format off */

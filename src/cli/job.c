@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const unsigned IN_FILES = SP_TAKES_QUESTION | SP_TAKES_SEARCH | SP_TAKES_OUTPUT;
+static const unsigned IN_FILES =
+    SP_TAKES_QUESTION | SP_TAKES_SEARCH | SP_TAKES_BASELINE | SP_TAKES_OUTPUT;
 
 /* Where the value stands, kept for errors that are found later. */
 static sp_status keep_place(sp_settings *settings, sp_flag_id flag, const sp_json *value,
@@ -115,6 +116,21 @@ static sp_status refuse_key(const sp_json *member, sp_error *err)
     return err->status;
 }
 
+/* The baseline of an answer: its estimated step is written down for people. */
+static sp_status put_baseline(sp_settings *settings, const sp_json *value, sp_error *err)
+{
+    static const char *const keys[] = {"text", "step_s", "measured_step_s"};
+    if (!sp_json_is_object(value)) return put_joined(settings, SP_FLAG_baseline, "", value, err);
+    SP_TRY(sp_json_only(value, keys, sizeof keys / sizeof keys[0], err));
+    const char *text = NULL;
+    SP_TRY(sp_json_string(value, "text", &text, err));
+    const sp_json plan = sp_json_get(value, "text");
+    SP_TRY(put_joined(settings, SP_FLAG_baseline, "", &plan, err));
+    if (!sp_json_has(value, "measured_step_s")) return SP_OK;
+    const sp_json measured = sp_json_get(value, "measured_step_s");
+    return put_joined(settings, SP_FLAG_measured, "step_s=", &measured, err);
+}
+
 static sp_status put_member(sp_settings *settings, const sp_json *member, sp_error *err)
 {
     const sp_flag_id id = sp_flag_find(member->key);
@@ -125,6 +141,7 @@ static sp_status put_member(sp_settings *settings, const sp_json *member, sp_err
         return sp_json_fail(member, err, SP_E_NOT_YET, "%s is announced and not built",
                             member->key);
     }
+    if (id == SP_FLAG_baseline) return put_baseline(settings, member, err);
     return flag->kind == SP_KIND_LIST ? put_list(settings, id, member, err)
                                       : put_joined(settings, id, "", member, err);
 }

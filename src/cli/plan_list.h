@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Plans as `estimate` takes them. */
+/* Plans as `estimate` and `compare` take them. */
 #include "cli/cli.h"
 
 typedef struct sp_plan_list {
@@ -16,3 +16,15 @@ sp_status sp_plan_read(const char *text, const sp_space *space, sp_plan *plan, s
 sp_status sp_plan_list_read(sp_plan_list *list, const char *file, const sp_space *space,
                             sp_error *err);
 void sp_plan_list_fini(sp_plan_list *list);
+
+/* ---- plan_files.c: the question behind them ---- */
+/* Refuses "@FILE". */
+sp_status sp_plan_check_launch_file(const char *plan, sp_error *err);
+/* An id means something only together with the answer that numbered it; plan text passes. */
+sp_status sp_plan_check_id(const sp_settings *settings, const char *plan, const sp_problem *problem,
+                           sp_error *err);
+/* Refuses ids when the question is not that of the answer they come from. */
+sp_status sp_plan_check_fingerprint(const sp_settings *settings, const sp_problem *problem,
+                                    sp_error *err);
+/* The question of --result or of a job file (NULL = none). */
+sp_status sp_plan_read_files(sp_context *context, const char *job, sp_error *err);

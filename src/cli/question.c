@@ -67,16 +67,32 @@ static sp_status read_count(const sp_settings *s, sp_flag_id flag, uint64_t lo, 
 
 /* ---- how to run ---- */
 
+static const char *const format_names[SP_N_FORMATS] = {"table", "json", "csv", "md"};
+
 static sp_status read_format(const sp_settings *s, sp_run *run, sp_error *err)
 {
-    static const char *const names[SP_N_FORMATS] = {"table", "json", "csv", "md"};
     uint32_t format = SP_FORMAT_TABLE;
     bool json = false;
-    SP_TRY(read_choice(s, SP_FLAG_format, names, SP_N_FORMATS, &format, err));
+    SP_TRY(read_choice(s, SP_FLAG_format, format_names, SP_N_FORMATS, &format, err));
     SP_TRY(sp_settings_switch(s, SP_FLAG_json, &json, err));
     const bool format_wins = s->of[SP_FLAG_format].origin > s->of[SP_FLAG_json].origin;
     run->format = json && !format_wins ? SP_FORMAT_JSON : (sp_format)format;
     return SP_OK;
+}
+
+sp_status sp_run_check_format(const sp_run *run, unsigned forms, sp_error *err)
+{
+    const char *names[SP_N_FORMATS];
+    size_t n = 0;
+    if ((forms >> run->format & 1u) != 0) return SP_OK;
+    for (unsigned format = 0; format < SP_N_FORMATS; format++) {
+        if ((forms >> format & 1u) != 0) names[n++] = format_names[format];
+    }
+    sp_fail(err, SP_E_UNKNOWN_NAME, "this answer has no such form");
+    sp_fail_value(err, "%s", format_names[run->format]);
+    sp_fail_names(err, format_names[run->format], names, n);
+    err->nearest[0] = '\0'; /* no form stands for another */
+    return of_flag(err->status, SP_FLAG_format, err);
 }
 
 static sp_status read_color(const sp_settings *s, sp_run *run, sp_error *err)

@@ -157,6 +157,29 @@ static void add_money(const sp_problem *problem, const sp_estimate *e, const sp_
     sp_text_add(out, "\n");
 }
 
+static void add_against(const sp_space *space, const sp_priced *p, const sp_report_options *o,
+                        struct sp_text *out)
+{
+    if (o->baseline == NULL) return;
+    const sp_against against = sp_against_baseline(sp_space_problem(space), o->baseline, p);
+    struct sp_text changes = {0};
+    add_heading(out, o, "Against the baseline");
+    sp_text_add(out, "  ");
+    sp_baseline_add(space, o->baseline, 94, out);
+    sp_text_printf(out, "  speed-up               %.3f, P(faster) %s\n", against.speedup_ratio,
+                   sp_word_chance(against.p_faster).text);
+    if (against.factor > 0.0) {
+        sp_text_printf(out, "  step with site factor  %s s, likely %s to %s s\n",
+                       sp_word_number(against.step_s).text, sp_word_number(against.step_low_s).text,
+                       sp_word_number(against.step_high_s).text);
+    }
+    sp_plan_changes(&o->baseline->priced.plan, &p->plan, &changes);
+    sp_text_add(out, "  changes                ");
+    sp_text_wrap(out, changes.length > 0 ? changes.data : "none: it is the baseline", 74, 25);
+    out->failed = out->failed || changes.failed;
+    sp_text_fini(&changes);
+}
+
 static void add_verdict(const sp_space *space, const sp_priced *p, const sp_report_options *o,
                         struct sp_text *out)
 {
@@ -216,5 +239,6 @@ void sp_report_estimate_page(const sp_space *space, const sp_priced *priced,
     add_network(e, options, out);
     add_throughput(e, options, out);
     add_money(problem, e, options, out);
+    add_against(space, priced, options, out);
     sp_page_put_evidence(options, space, &priced->plan, out);
 }

@@ -7,17 +7,21 @@
 #include <stdio.h>
 #include <string.h>
 
+void sp_json_put_setting(sp_json_writer *w, const char *key, sp_axis_id axis, uint32_t value)
+{
+    const sp_axis_info *info = sp_axis_describe(axis);
+    if (info->n_names > 0) {
+        sp_jw_string(w, key, info->names[value]);
+    } else {
+        sp_jw_u64(w, key, value);
+    }
+}
+
 static void put_axes(sp_json_writer *w, const sp_plan *plan)
 {
     sp_jw_open_object_compact(w, "axes");
     for (sp_axis_id axis = 0; axis < SP_N_AXES; axis++) {
-        const sp_axis_info *info = sp_axis_describe(axis);
-        const uint32_t value = sp_plan_get(plan, axis);
-        if (info->n_names > 0) {
-            sp_jw_string(w, info->name, info->names[value]);
-        } else {
-            sp_jw_u64(w, info->name, value);
-        }
+        sp_json_put_setting(w, sp_axis_describe(axis)->name, axis, sp_plan_get(plan, axis));
     }
     sp_jw_close_object(w);
 }
@@ -101,13 +105,14 @@ void sp_json_put_plan(sp_json_writer *w, const sp_space *space, const sp_priced 
     put_figures(w, sp_space_problem(space), &priced->estimate);
 }
 
-static void begin(sp_json_writer *w, const sp_space *space, struct sp_text *out)
+static void begin(sp_json_writer *w, const sp_space *space, const sp_baseline *baseline,
+                  struct sp_text *out)
 {
     sp_jw_init(w, out);
     sp_jw_open_object(w, NULL);
     sp_jw_string(w, "schema", "shardplan/estimate/1");
     sp_json_put_version(w);
-    sp_json_put_question(w, "question", sp_space_problem(space));
+    sp_json_put_question(w, "question", sp_space_problem(space), baseline);
     sp_json_put_model(w, sp_space_problem(space));
 }
 
@@ -116,6 +121,7 @@ static void put_plan(sp_json_writer *w, const sp_space *space, const sp_priced *
                      const sp_report_options *options)
 {
     sp_json_put_plan(w, space, priced);
+    sp_json_put_against(w, sp_space_problem(space), options->baseline, priced);
     if (priced->priced) sp_json_put_evidence(w, options, space, &priced->plan);
 }
 
@@ -123,7 +129,7 @@ void sp_report_estimate_json(const sp_space *space, const sp_priced *priced,
                              const sp_report_options *options, struct sp_text *out)
 {
     sp_json_writer w;
-    begin(&w, space, out);
+    begin(&w, space, options->baseline, out);
     put_plan(&w, space, priced, options);
     sp_jw_close_object(&w);
     sp_text_add(out, "\n");
@@ -133,7 +139,7 @@ void sp_report_estimates_json(const sp_space *space, const sp_priced *priced, si
                               const sp_report_options *options, struct sp_text *out)
 {
     sp_json_writer w;
-    begin(&w, space, out);
+    begin(&w, space, options->baseline, out);
     sp_jw_open_array(&w, "plans");
     for (size_t i = 0; i < n; i++) {
         sp_jw_open_object(&w, NULL);

@@ -70,7 +70,20 @@ static void put_prices(sp_json_writer *w, const sp_problem *problem)
     sp_jw_close_object(w);
 }
 
-void sp_json_put_question(sp_json_writer *w, const char *key, const sp_problem *problem)
+static void put_baseline(sp_json_writer *w, const sp_baseline *baseline)
+{
+    if (baseline == NULL) return;
+    sp_jw_open_object(w, "baseline");
+    sp_jw_string(w, "text", baseline->text);
+    sp_jw_double(w, "step_s", baseline->priced.estimate.time.step_s);
+    if (baseline->measured_step_s > 0.0) {
+        sp_jw_double(w, "measured_step_s", baseline->measured_step_s);
+    }
+    sp_jw_close_object(w);
+}
+
+void sp_json_put_question(sp_json_writer *w, const char *key, const sp_problem *problem,
+                          const sp_baseline *baseline)
 {
     const sp_question *q = &problem->question;
     sp_jw_open_object(w, key);
@@ -84,6 +97,7 @@ void sp_json_put_question(sp_json_writer *w, const char *key, const sp_problem *
     put_constraints(w, q);
     put_objectives(w, problem);
     put_prices(w, problem);
+    put_baseline(w, baseline);
     sp_jw_string(w, "fingerprint", problem->fingerprint);
     sp_jw_close_object(w);
 }

@@ -19,6 +19,7 @@ sp_word sp_word_number(double x);         /* four digits that matter: "11.34", "
 sp_word sp_word_gib(double bytes);        /* "68.2" */
 sp_word sp_word_bytes(double bytes);      /* "12.3 GB", decimal, for traffic */
 sp_word sp_word_percent(double ratio);    /* "12.3 %" */
+sp_word sp_word_chance(double p);         /* "0.973"; ">0.999" where that would read as certain */
 sp_word sp_word_usd(double usd);          /* "$0.412", "$1,234" */
 sp_word sp_word_duration(double seconds); /* "0.42 s", "3 min 20 s" */
 
@@ -94,8 +95,12 @@ sp_point *sp_points_of_front(const sp_front *front);
 
 /* ---- json parts ------------------------------------------------------------------------------ */
 void sp_json_put_version(sp_json_writer *w);
-void sp_json_put_question(sp_json_writer *w, const char *key, const sp_problem *problem);
+/* baseline is NULL where there is none. */
+void sp_json_put_question(sp_json_writer *w, const char *key, const sp_problem *problem,
+                          const sp_baseline *baseline);
 void sp_json_put_model(sp_json_writer *w, const sp_problem *problem);
+/* A setting as in "axes": a number, or the name of a choice. */
+void sp_json_put_setting(sp_json_writer *w, const char *key, sp_axis_id axis, uint32_t value);
 /* The members of a plan, into an object that is open. */
 void sp_json_put_plan(sp_json_writer *w, const sp_space *space, const sp_priced *priced);
 
@@ -107,9 +112,35 @@ void sp_json_put_evidence(sp_json_writer *w, const sp_report_options *options,
 void sp_page_put_evidence(const sp_report_options *options, const sp_space *space,
                           const sp_plan *plan, struct sp_text *out);
 
-/* ---- csv.c ----------------------------------------------------------------------------------- */
-void sp_csv_header(const sp_space *space, const char *first, struct sp_text *out);
-void sp_csv_plan(const sp_space *space, const sp_priced *priced, struct sp_text *out);
+/* ---- changes.c: which settings two plans differ in ------------------------------------------- */
+/* "tp 4 -> 8, recompute full -> none"; nothing where they are the same. */
+void sp_plan_changes(const sp_plan *from, const sp_plan *to, struct sp_text *out);
+void sp_json_put_changes(sp_json_writer *w, const sp_plan *from, const sp_plan *to);
+
+/* ---- against.c: a plan beside the baseline --------------------------------------------------- */
+typedef struct sp_against {
+    double speedup_ratio;                   /* step of the baseline over that of the plan */
+    double p_faster;                        /* sp_faster_probability                      */
+    double factor;                          /* the site factor; 0 = nothing was measured  */
+    double step_s, step_low_s, step_high_s; /* with it                                    */
+} sp_against;
+
+/* Of a plan that is priced. */
+sp_against sp_against_baseline(const sp_problem *problem, const sp_baseline *baseline,
+                               const sp_priced *priced);
+/* "baseline" and "corrected", into the open object of a plan; nothing where baseline is NULL. */
+void sp_json_put_against(sp_json_writer *w, const sp_problem *problem, const sp_baseline *baseline,
+                         const sp_priced *priced);
+/* The last columns of a row, each with a comma before it. */
+void sp_csv_against_header(const sp_baseline *baseline, struct sp_text *out);
+void sp_csv_against(const sp_problem *problem, const sp_baseline *baseline, const sp_priced *priced,
+                    struct sp_text *out);
+
+/* ---- result_csv.c ---------------------------------------------------------------------------- */
+/* A comma and the text in quotes. */
+void sp_csv_add_text(struct sp_text *out, const char *text);
+/* A comma and the number. */
+void sp_csv_add_number(struct sp_text *out, double x);
 
 /* ---- rows.c: the rows of the answer's table -------------------------------------------------- */
 typedef struct sp_row {
@@ -123,8 +154,18 @@ typedef struct sp_row {
 /* The rows in the order they are shown; NULL when memory is gone or there is none. sp_free it. */
 sp_row *sp_rows_build(const sp_space *space, const sp_search_result *result, bool by_layout,
                       uint32_t *n_rows);
-void sp_rows_grid(const sp_space *space, const sp_row *rows, uint32_t n_rows, bool by_layout,
-                  sp_grid *grid);
+void sp_rows_grid(const sp_space *space, const sp_row *rows, uint32_t n_rows,
+                  const sp_report_options *options, sp_grid *grid);
+
+/* ---- baseline_words.c: the baseline of a table, for people ----------------------------------- */
+/* Its step, its verdict, what a measurement of it does. */
+void sp_baseline_add(const sp_space *space, const sp_baseline *baseline, uint32_t width,
+                     struct sp_text *out);
+/* The columns that it adds. */
+void sp_baseline_legend(const sp_baseline *baseline, struct sp_text *out);
+/* One line a row: which settings it has in place of the baseline's. */
+void sp_baseline_changes(const sp_row *rows, uint32_t n_rows, const sp_report_options *options,
+                         struct sp_text *out);
 
 /* ---- summary.c ------------------------------------------------------------------------------- */
 void sp_summary_question(const sp_problem *problem, const sp_report_options *options,
@@ -132,6 +173,10 @@ void sp_summary_question(const sp_problem *problem, const sp_report_options *opt
 void sp_summary_search(const sp_space *space, const sp_search_result *result,
                        const sp_report_options *options, struct sp_text *out);
 double sp_search_plans_per_s(const sp_search_result *result);
+
+/* ---- compare.c: what two plans differ in ----------------------------------------------------- */
+/* In plain words, the largest term of the difference of two steps. */
+void sp_compare_words(const sp_priced *a, const sp_priced *b, struct sp_text *out);
 
 /* ---- probe.c: a second look at a space for the plan that misses its limits least ------------- */
 typedef enum sp_probe_until { SP_PROBE_ALL, SP_PROBE_ADMITTED, SP_PROBE_FITS } sp_probe_until;

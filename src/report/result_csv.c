@@ -6,7 +6,7 @@
 
 #include <inttypes.h>
 
-static void add_cell(struct sp_text *out, const char *text)
+void sp_csv_add_text(struct sp_text *out, const char *text)
 {
     sp_text_add(out, ",\"");
     for (; *text != '\0'; text++) {
@@ -16,14 +16,15 @@ static void add_cell(struct sp_text *out, const char *text)
     sp_text_add(out, "\"");
 }
 
-static void add_number(struct sp_text *out, double x)
+void sp_csv_add_number(struct sp_text *out, double x)
 {
     char number[32];
     sp_format_double(x, number);
     sp_text_printf(out, ",%s", number);
 }
 
-void sp_csv_header(const sp_space *space, const char *first, struct sp_text *out)
+static void add_header(const sp_space *space, const char *first, const sp_baseline *baseline,
+                       struct sp_text *out)
 {
     const sp_problem *problem = sp_space_problem(space);
     sp_text_printf(out, "%sid,text", first);
@@ -39,6 +40,7 @@ void sp_csv_header(const sp_space *space, const char *first, struct sp_text *out
             sp_text_printf(out, ",%s", sp_field_describe(field)->json);
         }
     }
+    sp_csv_against_header(baseline, out);
     sp_text_add(out, "\n");
 }
 
@@ -56,7 +58,7 @@ static void add_figures(struct sp_text *out, const sp_problem *problem, const sp
 {
     for (uint32_t i = 0; i < problem->n_objectives; i++) {
         if (priced->priced) {
-            add_number(out, priced->estimate.objective[i]);
+            sp_csv_add_number(out, priced->estimate.objective[i]);
         } else {
             sp_text_add(out, ",");
         }
@@ -64,29 +66,30 @@ static void add_figures(struct sp_text *out, const sp_problem *problem, const sp
     for (uint32_t field = 0; field < sp_field_count(); field++) {
         if (!sp_field_applies(problem, field)) continue;
         if (priced->priced) {
-            add_number(out, sp_field_get(&priced->estimate, field));
+            sp_csv_add_number(out, sp_field_get(&priced->estimate, field));
         } else {
             sp_text_add(out, ",");
         }
     }
 }
 
-void sp_csv_plan(const sp_space *space, const sp_priced *priced, struct sp_text *out)
+static void add_plan(const sp_space *space, const sp_priced *priced, const sp_baseline *baseline,
+                     struct sp_text *out)
 {
     char text[SP_PLAN_TEXT_BYTES];
     (void)sp_plan_format(&priced->plan, text, sizeof text);
     if (priced->has_id) sp_text_printf(out, "%" PRIu64, priced->id);
-    add_cell(out, text);
+    sp_csv_add_text(out, text);
     add_axes(out, &priced->plan);
     struct sp_text runs_on = {0};
     if (priced->priced) sp_plan_runs_on(space, &priced->plan, "@", &runs_on);
-    add_cell(out, runs_on.length > 0 ? runs_on.data : "");
+    sp_csv_add_text(out, runs_on.length > 0 ? runs_on.data : "");
     out->failed = out->failed || runs_on.failed;
     sp_text_fini(&runs_on);
     const bool refused = priced->rule != UINT32_MAX;
     sp_text_printf(out, ",%s",
                    priced->priced ? sp_verdict_name(priced->estimate.verdict) : "refused");
-    add_cell(out, refused ? sp_space_rule(space, priced->rule)->name : "");
+    sp_csv_add_text(out, refused ? sp_space_rule(space, priced->rule)->name : "");
     if (priced->priced) {
         sp_text_printf(out, ",%u,%u", priced->estimate.gpus_idle,
                        priced->estimate.memory.worst_stage);
@@ -94,6 +97,7 @@ void sp_csv_plan(const sp_space *space, const sp_priced *priced, struct sp_text 
         sp_text_add(out, ",,");
     }
     add_figures(out, sp_space_problem(space), priced);
+    sp_csv_against(sp_space_problem(space), baseline, priced, out);
     sp_text_add(out, "\n");
 }
 
@@ -126,7 +130,8 @@ static uint32_t gather(const sp_search_result *result, sp_point *points)
     return kept;
 }
 
-void sp_report_train_csv(const sp_space *space, const sp_search_result *result, struct sp_text *out)
+void sp_report_train_csv(const sp_space *space, const sp_search_result *result,
+                         const sp_baseline *baseline, struct sp_text *out)
 {
     const sp_front *front = &result->front;
     const sp_best *ranked = &result->ranked;
@@ -137,21 +142,21 @@ void sp_report_train_csv(const sp_space *space, const sp_search_result *result, 
         return;
     }
     const uint32_t n = gather(result, points);
-    sp_csv_header(space, "on_front,ranked,", out);
+    add_header(space, "on_front,ranked,", baseline, out);
     for (uint32_t i = 0; i < n; i++) {
         const sp_priced priced = sp_price_point(space, &points[i]);
         sp_text_printf(out, "%d,%d,", holds(front->points, front->n_points, points[i].id),
                        holds(ranked->points, ranked->n_points, points[i].id));
-        sp_csv_plan(space, &priced, out);
+        add_plan(space, &priced, baseline, out);
     }
     sp_free(points);
 }
 
 void sp_report_estimates_csv(const sp_space *space, const sp_priced *priced, size_t n,
-                             struct sp_text *out)
+                             const sp_baseline *baseline, struct sp_text *out)
 {
-    sp_csv_header(space, "", out);
+    add_header(space, "", baseline, out);
     for (size_t i = 0; i < n; i++) {
-        sp_csv_plan(space, &priced[i], out);
+        add_plan(space, &priced[i], baseline, out);
     }
 }

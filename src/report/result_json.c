@@ -48,46 +48,54 @@ static void put_search(sp_json_writer *w, const sp_space *space, const sp_search
     sp_jw_close_object(w);
 }
 
-static void put_point(sp_json_writer *w, const sp_space *space, const sp_point *point,
-                      const sp_report_options *options)
+/* The plans of one answer: all are written beside the same baseline and published runs. */
+typedef struct writing {
+    sp_json_writer w;
+    const sp_space *space;
+    const sp_report_options *options;
+} writing;
+
+static void put_members(writing *to, const sp_point *point)
 {
-    const sp_priced priced = sp_price_point(space, point);
-    sp_jw_open_object(w, NULL);
-    sp_json_put_plan(w, space, &priced);
-    sp_json_put_evidence(w, options, space, &priced.plan);
-    sp_jw_close_object(w);
+    const sp_priced priced = sp_price_point(to->space, point);
+    sp_json_put_plan(&to->w, to->space, &priced);
+    sp_json_put_against(&to->w, sp_space_problem(to->space), to->options->baseline, &priced);
+    sp_json_put_evidence(&to->w, to->options, to->space, &priced.plan);
+}
+
+static void put_point(writing *to, const sp_point *point)
+{
+    sp_jw_open_object(&to->w, NULL);
+    put_members(to, point);
+    sp_jw_close_object(&to->w);
 }
 
 /* The front is kept by id and shown by its first objective. */
-static void put_front(sp_json_writer *w, const sp_space *space, const sp_front *front,
-                      const sp_report_options *options)
+static void put_front(writing *to, const sp_front *front)
 {
     sp_point *points = sp_points_of_front(front);
     if (points == NULL) {
-        w->out->failed = true;
+        to->w.out->failed = true;
         return;
     }
-    sp_jw_open_array(w, "front");
+    sp_jw_open_array(&to->w, "front");
     for (uint32_t i = 0; i < front->n_points; i++) {
-        put_point(w, space, &points[i], options);
+        put_point(to, &points[i]);
     }
-    sp_jw_close_array(w);
+    sp_jw_close_array(&to->w);
     sp_free(points);
 }
 
-static void put_layouts(sp_json_writer *w, const sp_space *space, const sp_search_result *result,
-                        const sp_report_options *options)
+static void put_layouts(writing *to, const sp_search_result *result)
 {
-    sp_jw_open_array(w, "layouts");
+    sp_jw_open_array(&to->w, "layouts");
     for (uint32_t i = 0; i < result->n_layouts; i++) {
-        const sp_priced priced = sp_price_point(space, &result->layouts[i].best);
-        sp_jw_open_object(w, NULL);
-        sp_jw_u64(w, "variants", result->layouts[i].n_variants);
-        sp_json_put_plan(w, space, &priced);
-        sp_json_put_evidence(w, options, space, &priced.plan);
-        sp_jw_close_object(w);
+        sp_jw_open_object(&to->w, NULL);
+        sp_jw_u64(&to->w, "variants", result->layouts[i].n_variants);
+        put_members(to, &result->layouts[i].best);
+        sp_jw_close_object(&to->w);
     }
-    sp_jw_close_array(w);
+    sp_jw_close_array(&to->w);
 }
 
 static void put_cell(sp_json_writer *w, const sp_space *space, const sp_cell *cell)
@@ -117,32 +125,32 @@ static void put_grid(sp_json_writer *w, const sp_space *space, const sp_search_r
     sp_jw_close_array(w);
 }
 
-static void put_ranked(sp_json_writer *w, const sp_space *space, const sp_best *best,
-                       const sp_report_options *options)
+static void put_ranked(writing *to, const sp_best *best)
 {
-    sp_jw_open_array(w, "ranked");
+    sp_jw_open_array(&to->w, "ranked");
     for (uint32_t i = 0; i < best->n_points; i++) {
-        put_point(w, space, &best->points[i], options);
+        put_point(to, &best->points[i]);
     }
-    sp_jw_close_array(w);
+    sp_jw_close_array(&to->w);
 }
 
 void sp_report_train_json(const sp_space *space, const sp_search_result *result,
                           const sp_report_options *options, struct sp_text *out)
 {
     const sp_problem *problem = sp_space_problem(space);
-    sp_json_writer w;
-    sp_jw_init(&w, out);
-    sp_jw_open_object(&w, NULL);
-    sp_jw_string(&w, "schema", "shardplan/result/1");
-    sp_json_put_version(&w);
-    sp_json_put_question(&w, "question", problem);
-    sp_json_put_model(&w, problem);
-    put_search(&w, space, result);
-    put_front(&w, space, &result->front, options);
-    put_ranked(&w, space, &result->ranked, options);
-    put_layouts(&w, space, result, options);
-    put_grid(&w, space, result);
-    sp_jw_close_object(&w);
+    writing to = {.space = space, .options = options};
+    sp_json_writer *w = &to.w;
+    sp_jw_init(w, out);
+    sp_jw_open_object(w, NULL);
+    sp_jw_string(w, "schema", "shardplan/result/1");
+    sp_json_put_version(w);
+    sp_json_put_question(w, "question", problem, options->baseline);
+    sp_json_put_model(w, problem);
+    put_search(w, space, result);
+    put_front(&to, &result->front);
+    put_ranked(&to, &result->ranked);
+    put_layouts(&to, result);
+    put_grid(w, space, result);
+    sp_jw_close_object(w);
     sp_text_add(out, "\n");
 }

@@ -79,11 +79,21 @@ sp_row *sp_rows_build(const sp_space *space, const sp_search_result *result, boo
 
 /* Columns that depend on the question hold UINT32_MAX where they are not there. */
 typedef struct columns {
-    uint32_t mark, gpus, tp, pp, ep, dp, settings, step, rate, mfu, memory, network, bubble, price,
-        variants;
+    uint32_t mark, gpus, tp, pp, ep, dp, settings, step, site, speedup, faster, rate, mfu, memory,
+        network, bubble, price, variants;
 } columns;
 
-static columns add_columns(sp_grid *grid, const sp_problem *problem, bool by_layout)
+static void add_baseline_columns(sp_grid *grid, const sp_baseline *baseline, columns *c)
+{
+    c->site = c->speedup = c->faster = UINT32_MAX;
+    if (baseline == NULL) return;
+    if (baseline->measured_step_s > 0.0) c->site = sp_grid_column_add(grid, "site s", SP_RIGHT, 0);
+    c->speedup = sp_grid_column_add(grid, "speed-up", SP_RIGHT, 0);
+    c->faster = sp_grid_column_add(grid, "P(faster)", SP_RIGHT, 0);
+}
+
+static columns add_columns(sp_grid *grid, const sp_problem *problem,
+                           const sp_report_options *options)
 {
     char memory[32];
     (void)snprintf(memory, sizeof memory, "GiB of %.0f",
@@ -98,6 +108,7 @@ static columns add_columns(sp_grid *grid, const sp_problem *problem, bool by_lay
     c.dp = sp_grid_column_add(grid, "dp", SP_RIGHT_CLOSE, 0);
     c.settings = sp_grid_column_add(grid, "settings", SP_LEFT, 0);
     c.step = sp_grid_column_add(grid, "step s", SP_RIGHT, 0);
+    add_baseline_columns(grid, options->baseline, &c);
     c.rate = sp_grid_column_add(grid, "tok/s/GPU", SP_RIGHT, 0);
     c.mfu = sp_grid_column_add(grid, "MFU%", SP_RIGHT, 0);
     c.memory = sp_grid_column_add(grid, memory, SP_RIGHT, 0);
@@ -106,7 +117,7 @@ static columns add_columns(sp_grid *grid, const sp_problem *problem, bool by_lay
     if (problem->usd_per_gpu_hour > 0.0) {
         c.price = sp_grid_column_add(grid, "$/Mtok", SP_RIGHT, 4);
     }
-    if (by_layout) c.variants = sp_grid_column_add(grid, "plans", SP_RIGHT, 3);
+    if (options->by_layout) c.variants = sp_grid_column_add(grid, "plans", SP_RIGHT, 3);
     return c;
 }
 
@@ -144,17 +155,29 @@ static void set_figures(sp_grid *grid, const columns *c, const sp_estimate *e)
     set(grid, c->price, "%.3f", e->usd_per_million_tokens);
 }
 
-void sp_rows_grid(const sp_space *space, const sp_row *rows, uint32_t n_rows, bool by_layout,
-                  sp_grid *grid)
+static void set_against(sp_grid *grid, const columns *c, const sp_problem *problem,
+                        const sp_baseline *baseline, const sp_priced *priced)
 {
-    sp_grid_init(grid, 20, n_rows);
-    const columns c = add_columns(grid, sp_space_problem(space), by_layout);
+    if (baseline == NULL) return;
+    const sp_against against = sp_against_baseline(problem, baseline, priced);
+    set(grid, c->site, "%s", sp_word_number(against.step_s).text);
+    set(grid, c->speedup, "%.3f", against.speedup_ratio);
+    set(grid, c->faster, "%s", sp_word_chance(against.p_faster).text);
+}
+
+void sp_rows_grid(const sp_space *space, const sp_row *rows, uint32_t n_rows,
+                  const sp_report_options *options, sp_grid *grid)
+{
+    const sp_problem *problem = sp_space_problem(space);
+    sp_grid_init(grid, 24, n_rows);
+    const columns c = add_columns(grid, problem, options);
     for (uint32_t i = 0; i < n_rows; i++) {
         const sp_row *row = &rows[i];
         sp_grid_row_add(grid, row->place == 0 ? SP_TONE_GOOD : SP_TONE_PLAIN);
         set(grid, c.mark, "%u%s%s", i + 1, row->tied ? "=" : " ", row->on_front ? "*" : " ");
         set_layout(grid, &c, &row->priced.plan);
         set_figures(grid, &c, &row->priced.estimate);
+        set_against(grid, &c, problem, options->baseline, &row->priced);
         set(grid, c.variants, "%s", sp_word_count(row->n_variants).text);
     }
 }

@@ -67,6 +67,7 @@ static void add_legend(const sp_problem *problem, const sp_row *rows, uint32_t n
     sp_text_add(&legend, "; MFU: model FLOPs over the bf16 peak; net: exposed communication over "
                          "the layers' time; bub: waiting for other stages; ");
     if (o->by_layout) sp_text_add(&legend, "plans: feasible variants; ");
+    if (o->baseline != NULL) sp_baseline_legend(o->baseline, &legend);
     sp_text_add(&legend, "=: within the error of the fastest; *: on the Pareto front");
     sp_text_wrap(&wrapped, legend.length > 0 ? legend.data : "", o->width, 0);
     sp_tone_add(out, o->color, SP_TONE_FAINT, wrapped.length > 0 ? wrapped.data : "");
@@ -229,13 +230,18 @@ void sp_report_train_table(const sp_space *space, const sp_search_result *result
         return;
     }
     sp_grid grid;
-    sp_rows_grid(space, rows, n_rows, o.by_layout, &grid);
+    sp_rows_grid(space, rows, n_rows, &o, &grid);
+    if (o.baseline != NULL) {
+        sp_text_add(out, "\n");
+        sp_baseline_add(space, o.baseline, o.width, out);
+    }
     sp_text_add(out, "\n");
     sp_grid_write(&grid, 0, o.width, o.color, out);
     sp_grid_fini(&grid);
     add_legend(sp_space_problem(space), rows, n_rows, &o, out);
     sp_text_add(out, "\n");
     add_reading(rows, n_rows, &o, out);
+    if (o.baseline != NULL) sp_baseline_changes(rows, n_rows, &o, out);
     add_front(space, result, rows, n_rows, &o, out);
     sp_text_add(out, "\n");
     sp_summary_search(space, result, &o, out);
@@ -252,14 +258,19 @@ void sp_report_train_markdown(const sp_space *space, const sp_search_result *res
     uint32_t n_rows = 0;
     sp_row *rows = sp_rows_build(space, result, o.by_layout, &n_rows);
     sp_summary_question(sp_space_problem(space), &o, out);
+    if (o.baseline != NULL) {
+        sp_text_add(out, "\n");
+        sp_baseline_add(space, o.baseline, o.width, out);
+    }
     sp_text_add(out, "\n");
     if (rows != NULL) {
         sp_grid grid;
-        sp_rows_grid(space, rows, n_rows, o.by_layout, &grid);
+        sp_rows_grid(space, rows, n_rows, &o, &grid);
         sp_grid_write_markdown(&grid, out);
         sp_grid_fini(&grid);
         sp_text_add(out, "\n");
         add_legend(sp_space_problem(space), rows, n_rows, &o, out);
+        if (o.baseline != NULL) sp_baseline_changes(rows, n_rows, &o, out);
         sp_text_add(out, "\n");
     }
     out->failed = out->failed || (rows == NULL && n_rows > 0);

@@ -76,6 +76,19 @@ sp_word sp_word_percent(double ratio)
     return word;
 }
 
+sp_word sp_word_chance(double p)
+{
+    sp_word word = {0};
+    if (p > 0.9995) {
+        (void)snprintf(word.text, sizeof word.text, ">0.999");
+    } else if (p < 0.0005) {
+        (void)snprintf(word.text, sizeof word.text, "<0.001");
+    } else {
+        (void)snprintf(word.text, sizeof word.text, "%.3f", p);
+    }
+    return word;
+}
+
 sp_word sp_word_usd(double usd)
 {
     const sp_word amount = usd >= 1000.0 ? fixed(usd, 0)

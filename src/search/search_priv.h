@@ -74,7 +74,6 @@ typedef struct sp_team {
     _Atomic uint64_t settled, admitted, evaluated; /* since the team began */
 } sp_team;
 
-double sp_clock_s(void); /* monotonic */
 sp_status sp_team_init(sp_team *team, const sp_space *space, const sp_search_options *options,
                        const uint64_t *layouts, sp_error *err);
 void sp_team_fini(sp_team *team);

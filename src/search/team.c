@@ -4,16 +4,8 @@
 #include "search/search_priv.h"
 
 #include <assert.h>
-#include <time.h>
 
 #define MAX_THREADS 4096u
-
-double sp_clock_s(void)
-{
-    struct timespec now = {0};
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static uint32_t wanted_threads(const sp_search_options *options)
 {

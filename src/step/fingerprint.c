@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The name of a question: a hash over everything that its answer depends on, in a fixed order and
  * in text, so that it does not depend on padding or byte order. Ids of plans mean something only
- * together with it. */
+ * together with it. A baseline is shown beside the plans and changes neither them nor their ids, so
+ * it is no part of the name. */
 #include "step/step.h"
 
 /* Raised whenever the same question may give other figures or other ids. */

@@ -39,9 +39,26 @@ is_empty() {
 $(cat "$work/$1")"
 }
 
+# lacks FILE TEXT: the file in $work does not hold the text.
+lacks() {
+    n_expected=$((n_expected + 1))
+    ! grep -qF -- "$2" "$work/$1" || fail "\"$2\" is in $1:
+$(cat "$work/$1")"
+}
+
 same() {
     n_expected=$((n_expected + 1))
     cmp -s "$1" "$2" || fail "$1 and $2 differ: $3"
+}
+
+# follows SCHEMA FILE..: JSON files against a schema of configs/schema, where there is a validator.
+follows() {
+    n_expected=$((n_expected + 1))
+    code=0
+    if command -v python3 >/dev/null 2>&1; then
+        python3 tests/cli/validate.py "configs/schema/$@" || code=$?
+    fi
+    [ "$code" -eq 0 ] || [ "$code" -eq 77 ] || fail "does not follow $1"
 }
 
 finish() {

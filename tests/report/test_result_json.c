@@ -199,7 +199,7 @@ static void the_csv_has_a_row_a_plan_and_as_many_cells_as_the_header(void **stat
 {
     const fixture *f = *state;
     sp_text text = {0};
-    sp_report_train_csv(f->space, &f->result, &text);
+    sp_report_train_csv(f->space, &f->result, NULL, &text);
     assert_false(text.failed);
     size_t cells = 0, expected = 0, rows = 0;
     bool quoted = false;
