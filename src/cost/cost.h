@@ -135,7 +135,10 @@ typedef struct sp_layer_bytes {
     double kept;    /* a micro-batch's activations of one layer until its backward pass           */
     double working; /* live only while the layer runs                                             */
 } sp_layer_bytes;
-sp_layer_bytes sp_mem_layer(const sp_layer_work *work, sp_recompute recompute);
+/* modules: sp_module flags of what is recomputed; full: the whole layer is, from its input.
+ * product_bytes: of one element of a kept input of a matrix product, 2 for 16-bit products. */
+sp_layer_bytes sp_mem_layer(const sp_layer_work *work, uint32_t modules, bool full,
+                            double product_bytes);
 /* Logits and their gradient on one rank: 2-byte logits, the fp32 copy of the loss, 2-byte gradient.
  */
 double sp_mem_logits(double tokens, double vocab_columns);

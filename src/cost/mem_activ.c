@@ -5,26 +5,25 @@
 
 #include <assert.h>
 
-sp_layer_bytes sp_mem_layer(const sp_layer_work *work, sp_recompute recompute)
+sp_layer_bytes sp_mem_layer(const sp_layer_work *work, uint32_t modules, bool full,
+                            double product_bytes)
 {
-    double kept = 0.0, core = 0.0;
-    for (uint32_t i = 0; i < work->n_ops; i++) {
-        kept += work->ops[i].kept_bytes;
-        core += work->ops[i].core_bytes;
+    assert(product_bytes > 0.0);
+    const double product_ratio = product_bytes / 2.0;
+    double kept = 0.0, dropped = 0.0;
+    for (uint32_t i = 0; i < work->n_tensors; i++) {
+        const sp_tensor *t = &work->tensors[i];
+        const double bytes = t->bytes * (t->product_input ? product_ratio : 1.0);
+        const bool again = (t->modules & modules) != 0;
+        kept += again ? 0.0 : bytes;
+        dropped += again ? bytes : 0.0;
     }
-    switch (recompute) {
-    case SP_RECOMPUTE_NONE:
-        return (sp_layer_bytes){.kept = kept, .working = work->working_bytes};
-    case SP_RECOMPUTE_SELECTIVE:
-        return (sp_layer_bytes){.kept = kept - core, .working = work->working_bytes + core};
-    case SP_RECOMPUTE_FULL:
-        break;
-    case SP_N_RECOMPUTE:
-        assert(false);
-        break;
+    /* What is computed again is there while its layer runs backwards: under full the whole set. */
+    if (full) {
+        return (sp_layer_bytes){.kept = work->input_bytes,
+                                .working = work->working_bytes + kept + dropped};
     }
-    /* The layer that is being computed again holds its whole set. */
-    return (sp_layer_bytes){.kept = work->input_bytes, .working = work->working_bytes + kept};
+    return (sp_layer_bytes){.kept = kept, .working = work->working_bytes + dropped};
 }
 
 double sp_mem_logits(double tokens, double vocab_columns)

@@ -18,33 +18,13 @@ static const sp_block *const blocks[] = {
 
 #define N_BLOCKS (sizeof blocks / sizeof blocks[0])
 
-sp_op *sp_op_gemm(sp_layer_work *work, const char *name, double m, double n, double k)
-{
-    assert(work->n_ops < SP_MAX_OPS);
-    sp_op *op = &work->ops[work->n_ops++];
-    *op = (sp_op){.name = name,
-                  .class = SP_OP_GEMM,
-                  .m = m,
-                  .n = n,
-                  .k = k,
-                  .count = 1.0,
-                  .flops = 2.0 * m * n * k};
-    return op;
-}
-
-sp_op *sp_op_stream(sp_layer_work *work, const char *name, double bytes)
-{
-    assert(work->n_ops < SP_MAX_OPS);
-    sp_op *op = &work->ops[work->n_ops++];
-    *op = (sp_op){.name = name, .class = SP_OP_STREAM, .bytes = bytes};
-    return op;
-}
-
 void sp_graph_layer(const sp_model *model, const sp_layer_kind *kind, const sp_shape *shape,
                     const sp_sharding *sharding, bool flash, sp_layer_work *work)
 {
-    work->n_ops = 0;
-    work->n_attention_ops = 0;
+    assert(sharding->tp >= 1 && sharding->cp >= 1 && sharding->ep >= 1 && sharding->etp >= 1);
+    work->n_ops = work->n_attention_ops = 0;
+    work->n_tensors = work->n_attention_tensors = 0;
+    work->gradient_bytes = 0.0;
     work->attention = work->ffn = (sp_block_comm){0};
     /* With sequence parallelism the block's input is gathered while it runs; its gradient is live.
      */
@@ -57,6 +37,7 @@ void sp_graph_layer(const sp_model *model, const sp_layer_kind *kind, const sp_s
             blocks[i]->expand(model, kind, shape, sharding, flash, work);
         }
     }
+    work->working_bytes += work->gradient_bytes;
 }
 
 sp_layer_params sp_graph_layer_params(const sp_model *model, const sp_layer_kind *kind,
@@ -101,7 +82,7 @@ double sp_graph_forward_flops(const sp_model *model, double length, double token
 {
     const sp_shape shape = {
         .sequences = tokens / length, .tokens = tokens, .length = length, .context = length / 2.0};
-    const sp_sharding whole = {.tp = 1, .ep = 1, .etp = 1};
+    const sp_sharding whole = {.tp = 1, .cp = 1, .ep = 1, .etp = 1};
     double flops = sp_graph_head(model, &shape, &whole).flops;
     for (uint32_t r = 0; r < model->n_runs; r++) {
         sp_layer_work work;

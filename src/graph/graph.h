@@ -12,18 +12,32 @@
 
 /* What one rank's forward pass sees. */
 typedef struct sp_shape {
-    double sequences; /* in the micro-batch                                                       */
-    double tokens;    /* sequences x length: rows of the matrix products, before tp and sp        */
-    double length;    /* tokens of one sequence                                                   */
+    double sequences; /* of `length` in the micro-batch: tokens cp / length                       */
+    double tokens;    /* of one rank, context parallelism taken off: rows of the products         */
+    double length;    /* what attention reaches over: a whole sequence, or a packed document      */
     double context;   /* tokens that one token attends to, mean: length / 2 under a causal mask   */
 } sp_shape;
 
 typedef struct sp_sharding {
     uint32_t tp;
+    uint32_t cp;  /* ranks that share a sequence, each with early and late pieces (zig-zag), so
+                   * that all do 1/cp of the causal core                                          */
     uint32_t ep;  /* ranks over which the routed experts are spread                               */
     uint32_t etp; /* ranks over which one expert's matrices are cut                               */
     bool sp;      /* what tp leaves whole is cut along the sequence                               */
 } sp_sharding;
+
+/* What the backward pass can compute again; flags. The first five are the recompute modules of
+ * Megatron-Core (core_attn, layernorm, moe_act, mla_up_proj, mlp), the activation of dense blocks
+ * and shared experts counted to moe_act. */
+typedef enum sp_module {
+    SP_MODULE_CORE = 1,       /* attention core, from queries, keys and values                    */
+    SP_MODULE_NORM = 2,       /* norms before blocks                                              */
+    SP_MODULE_ACTIVATION = 4, /* of the feed-forward block and the experts                        */
+    SP_MODULE_MLA_UP = 8,     /* queries, keys and values from their latent vectors               */
+    SP_MODULE_FFN = 16,       /* dense feed-forward block, from the output of its norm            */
+    SP_MODULE_STREAMS = 32    /* every element-wise operator whose output would be kept           */
+} sp_module;
 
 typedef enum sp_op_class {
     SP_OP_GEMM,      /* [m,k] x [k,n], `count` of them                                            */
@@ -35,19 +49,29 @@ typedef enum sp_op_class {
 typedef struct sp_op {
     const char *name;
     sp_op_class class;
+    uint32_t modules; /* runs again in the backward pass when any of these is recomputed          */
     double m, n, k, count;
-    double flops;      /* forward, causal                                                     */
-    double bytes;      /* forward traffic of a STREAM, fused, 2-byte elements                 */
-    double kept_bytes; /* stored for the backward pass unless recomputed                      */
-    double core_bytes; /* the part of kept_bytes that selective recompute drops               */
+    double flops; /* forward, causal                                                              */
+    double bytes; /* forward traffic of a STREAM, fused, 2-byte elements                          */
 } sp_op;
 
-#define SP_MAX_OPS 24
+#define SP_MAX_OPS     24
+#define SP_MAX_TENSORS 24
 
-/* Communication that a block asks for, in bytes of the whole (gathered) tensor of one pass. */
+/* An activation kept from the forward pass for the backward one. */
+typedef struct sp_tensor {
+    double bytes;       /* with 2-byte elements (4 where a kernel keeps fp32, 1 for masks)        */
+    uint32_t modules;   /* not kept when any of these is recomputed                               */
+    bool product_input; /* kept as input of a matrix product, in the format of the product        */
+} sp_tensor;
+
+/* Communication that a block asks for, of one rank and one pass. */
 typedef struct sp_block_comm {
     bool tp_exchange; /* hidden activations of all tokens are gathered before and scattered (or
                          all-reduced) after the block                                         */
+    double kv_bytes;  /* keys and values of the rank's tokens, 2-byte: what cp moves          */
+    double q_bytes;   /* queries of the rank's tokens                                         */
+    double o_bytes;   /* output of the core for them                                          */
     double ep_bytes;  /* sent by one rank to its expert group, each way                       */
     double etp_bytes; /* gathered over the expert-tensor group after dispatch                 */
 } sp_block_comm;
@@ -59,12 +83,15 @@ typedef struct sp_layer_params {
 } sp_layer_params;
 
 typedef struct sp_layer_work {
-    uint32_t n_ops;
+    uint32_t n_ops, n_tensors;
+    uint32_t n_attention_ops,
+        n_attention_tensors; /* the first ones belong to the attention block */
     sp_op ops[SP_MAX_OPS];
-    uint32_t n_attention_ops; /* the first ones belong to the attention block                     */
+    sp_tensor tensors[SP_MAX_TENSORS];
     sp_block_comm attention, ffn;
-    double working_bytes; /* live beside the kept bytes while the layer runs                  */
-    double input_bytes;   /* the layer's input, all that full recompute keeps                 */
+    double gradient_bytes; /* inside the block that holds most of them, while it runs backwards */
+    double working_bytes;  /* live beside the kept bytes while the layer runs, with the above     */
+    double input_bytes;    /* the layer's input, all that full recompute keeps                 */
 } sp_layer_work;
 
 /* flash: the attention core is fused and keeps no scores. */
@@ -78,9 +105,23 @@ double sp_graph_head_params(const sp_model *model, const sp_sharding *sharding);
 /* [tokens, vocab / tp, hidden] */
 sp_op sp_graph_head(const sp_model *model, const sp_shape *shape, const sp_sharding *sharding);
 
-/* FLOPs of a forward pass of the whole model over `tokens` tokens of sequences of `length`: every
- * matrix product and the causal attention core; the input embedding is a look-up and costs none. */
+/* FLOPs of a forward pass of the whole model over `tokens` tokens of sequences (or packed
+ * documents) of `length`: every matrix product and the causal attention core; the input embedding
+ * is a look-up and costs none. Multi-token prediction does not count: it is no part of what MFU
+ * measures. */
 double sp_graph_forward_flops(const sp_model *model, double length, double tokens);
+
+/* ---- mtp.c: multi-token prediction --------------------------------------------------------------
+ * Behind the last layer, on the last stage, stand mtp_layers modules: norms of the hidden state and
+ * of the next token's embedding, a projection of both (2 hidden) to hidden, a layer like the last
+ * one, and the shared head. Source: DeepSeek-V3, arXiv:2412.19437, section 2.2. */
+/* Of all modules; the projection's columns are cut by tp, the norms are not. */
+sp_layer_params sp_graph_mtp_params(const sp_model *model, const sp_sharding *sharding);
+/* Of one module: [tokens, hidden / tp, 2 hidden] */
+sp_op sp_graph_mtp_projection(const sp_model *model, const sp_shape *shape,
+                              const sp_sharding *sharding);
+/* Of all modules, each with its pass through the head. */
+double sp_graph_mtp_forward_flops(const sp_model *model, double length, double tokens);
 
 /* ---- a block kind (layers.def) ------------------------------------------------------------------
  */
@@ -94,6 +135,32 @@ typedef struct sp_block {
                               const sp_sharding *sharding);
 } sp_block;
 
-/* Helpers for blocks: append an operator. */
+/* ---- parts.c: what blocks are put together from -------------------------------------------------
+ */
+/* Append an operator; its modules are 0. */
 sp_op *sp_op_gemm(sp_layer_work *work, const char *name, double m, double n, double k);
 sp_op *sp_op_stream(sp_layer_work *work, const char *name, double bytes);
+/* Appends a kept activation. */
+void sp_keep(sp_layer_work *work, double bytes, uint32_t modules, bool product_input);
+/* Gradients that are live while the block runs backwards; the block with most of them counts. */
+void sp_live(sp_layer_work *work, double bytes);
+/* A norm over `elements` keeps its input for its own gradient; its output, the input of what
+ * follows, goes with `modules`. */
+void sp_norm(sp_layer_work *work, const char *name, double elements, uint32_t modules,
+             bool feeds_product);
+/* Adds a block's output to its input, under dropout with a mask of 1 byte an element. */
+void sp_residual(sp_layer_work *work, const char *name, double elements, bool dropout);
+
+/* The attention core of one rank. */
+typedef struct sp_core {
+    double heads, kv_heads; /* of the rank */
+    double head_dim, v_dim;
+    uint32_t window; /* 0 = full */
+    bool flash, dropout;
+} sp_core;
+
+/* Appends the core with what it keeps but its inputs, and fills the traffic of cp. */
+void sp_core_expand(const sp_core *core, const sp_shape *shape, const sp_sharding *sharding,
+                    sp_layer_work *work);
+/* Width of the values of a head. */
+uint32_t sp_v_dim(const sp_attention *attention);

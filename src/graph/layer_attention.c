@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Multi-head, grouped-query and multi-query attention: norm, projections, rotary embedding, core,
  * output projection, residual. Kept activations follow Korthikanti et al., MLSys 2023, section 4,
- * operator by operator (11 s b h + 5 a s^2 b for GPT). Leaves out: KV caches (serving). */
+ * tensor by tensor (13 s b h + 5 a s^2 b with the norm for GPT). Leaves out: KV caches (serving).
+ */
 #include "graph/graph.h"
 
 static bool present(const sp_layer_kind *kind)
 {
-    return kind->attention.heads > 0;
+    return kind->attention.heads > 0 && kind->attention.kv_lora == 0;
 }
 
 /* Key/value heads that one rank holds; fewer heads than ranks are replicated. */
@@ -15,34 +16,22 @@ static double kv_heads_local(const sp_attention *a, uint32_t tp)
     return a->kv_heads >= tp ? (double)a->kv_heads / tp : 1.0;
 }
 
-/* Tokens that one token attends to, mean over a causal sequence; the first ones of a sliding window
- * of w see less than w: w - w^2 / (2 length). */
-static double visible_tokens(const sp_attention *a, const sp_shape *s)
+/* Queries, keys and values, the inputs of the core, are kept as they leave the rotation, which
+ * needs nothing itself. */
+static void add_heads(const sp_model *model, const sp_attention *a, double qk, double v,
+                      double tokens, sp_layer_work *work)
 {
-    const double w = a->window;
-    return a->window > 0 && w < s->length ? w - w * w / (2.0 * s->length) : s->context;
-}
-
-/* The fused core keeps its output and one log-sum-exp (4 bytes) a query and head. The unfused one
- * keeps the probabilities (2 bytes a score) and, under dropout, mask and dropped probabilities
- * (1 + 2 bytes). Selective recompute drops all but the output, which the projection needs. */
-static void add_core(const sp_attention *a, const sp_shape *s, double heads, bool flash,
-                     bool dropout, sp_layer_work *work)
-{
-    const double visible = visible_tokens(a, s);
-    sp_op *core = &work->ops[work->n_ops++];
-    const double score_bytes = dropout ? 5.0 : 2.0;
-    const double extra =
-        flash ? 4.0 * heads * s->tokens : score_bytes * heads * s->tokens * s->length;
-    *core = (sp_op){.name = "attention_core",
-                    .class = SP_OP_ATTENTION,
-                    .m = s->length,
-                    .n = s->length,
-                    .k = a->head_dim,
-                    .count = heads * s->sequences,
-                    .flops = 4.0 * visible * heads * a->head_dim * s->tokens,
-                    .kept_bytes = 2.0 * heads * a->head_dim * s->tokens + extra,
-                    .core_bytes = extra};
+    const uint32_t modules = a->qk_norm ? SP_MODULE_STREAMS : 0;
+    if (a->qk_norm) {
+        /* The norm's input is kept as well, from which queries and keys can be had again. */
+        sp_norm(work, "qk_norm", qk * tokens, modules, false);
+        sp_keep(work, 2.0 * v * tokens, 0, false);
+    } else {
+        sp_keep(work, 2.0 * (qk + v) * tokens, 0, false);
+    }
+    if (model->positions == 0) {
+        sp_op_stream(work, "rotary", 4.0 * qk * tokens)->modules = modules;
+    }
 }
 
 static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_shape *s,
@@ -51,26 +40,25 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
     const sp_attention *a = &kind->attention;
     const double h = model->hidden, tokens = s->tokens;
     const double whole = tokens / (shard->sp ? shard->tp : 1); /* tokens where tp does not cut */
-    const double heads = (double)a->heads / shard->tp;
-    const double qkv = (heads + 2.0 * kv_heads_local(a, shard->tp)) * a->head_dim;
-    const double mask = model->dropout ? 1.0 : 0.0;
+    const sp_core core = {.heads = (double)a->heads / shard->tp,
+                          .kv_heads = kv_heads_local(a, shard->tp),
+                          .head_dim = a->head_dim,
+                          .v_dim = sp_v_dim(a),
+                          .window = a->window,
+                          .flash = flash,
+                          .dropout = model->dropout};
+    const double qk = (core.heads + core.kv_heads) * core.head_dim;
+    const double v = core.kv_heads * core.v_dim;
 
-    sp_op_stream(work, "attention_norm", 4.0 * h * whole)->kept_bytes = 2.0 * h * whole;
-    sp_op_gemm(work, "qkv_projection", tokens, qkv, h)->kept_bytes = 2.0 * h * whole;
-    const double qk = qkv - kv_heads_local(a, shard->tp) * a->head_dim;
-    if (a->qk_norm) {
-        sp_op_stream(work, "qk_norm", 4.0 * qk * tokens)->kept_bytes = 2.0 * qk * tokens;
-    }
-    if (model->positions == 0) {
-        sp_op_stream(work, "rotary", 4.0 * qk * tokens);
-    }
-    add_core(a, s, heads, flash, model->dropout, work);
-    work->ops[work->n_ops - 1].kept_bytes += 2.0 * qkv * tokens;
-    sp_op_gemm(work, "output_projection", tokens, h, heads * a->head_dim);
-    sp_op_stream(work, "attention_residual", (6.0 + 2.0 * mask) * h * whole)->kept_bytes =
-        mask * h * whole;
+    sp_norm(work, "attention_norm", h * whole, SP_MODULE_NORM | SP_MODULE_STREAMS, true);
+    sp_op_gemm(work, "qkv_projection", tokens, qk + v, h);
+    add_heads(model, a, qk, v, tokens, work);
+    sp_core_expand(&core, s, shard, work);
+    sp_op_gemm(work, "output_projection", tokens, h, core.heads * core.v_dim);
+    sp_residual(work, "attention_residual", h * whole, model->dropout);
 
     work->n_attention_ops = work->n_ops;
+    work->n_attention_tensors = work->n_tensors;
     work->attention.tp_exchange = true;
 }
 
@@ -79,12 +67,12 @@ static sp_layer_params params(const sp_model *model, const sp_layer_kind *kind,
 {
     const sp_attention *a = &kind->attention;
     const double h = model->hidden, d = a->head_dim;
-    const double q = (double)a->heads * d / shard->tp;
-    const double kv = 2.0 * kv_heads_local(a, shard->tp) * d;
+    const double heads = (double)a->heads / shard->tp;
+    const double qkv = heads * d + kv_heads_local(a, shard->tp) * (d + sp_v_dim(a));
     const double norm = model->layer_norm ? 2.0 * h : h;
-    const double bias = (a->qkv_bias ? q + kv : 0.0) + (a->out_bias ? h : 0.0);
-    return (sp_layer_params){.dense =
-                                 h * (q + kv) + q * h + bias + norm + (a->qk_norm ? 2.0 * d : 0.0)};
+    const double bias = (a->qkv_bias ? qkv : 0.0) + (a->out_bias ? h : 0.0);
+    return (sp_layer_params){.dense = h * qkv + heads * sp_v_dim(a) * h + bias + norm +
+                                      (a->qk_norm ? 2.0 * d : 0.0) + (a->sinks ? heads : 0.0)};
 }
 
 const sp_block sp_block_attention = {

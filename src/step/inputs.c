@@ -24,13 +24,15 @@ static void read_layers(const sp_problem *problem, const sp_plan *plan, bool tim
                         const sp_tp_traffic *traffic, sp_inputs *in)
 {
     const sp_model *model = problem->model;
+    const uint32_t modules = sp_plan_modules(plan);
+    const bool full = plan->recompute == SP_RECOMPUTE_FULL;
     sp_layer_work work;
     for (uint32_t k = 0; k < model->n_kinds; k++) {
         const sp_layer_kind *kind = &model->kinds[k];
         const sp_sharding sharding = sp_plan_sharding(plan, kind->ffn.n_experts > 0);
         sp_graph_layer(model, kind, &in->shape, &sharding, problem->rates.flash, &work);
         in->params[k] = sp_graph_layer_params(model, kind, &sharding);
-        in->bytes[k] = sp_mem_layer(&work, (sp_recompute)plan->recompute);
+        in->bytes[k] = sp_mem_layer(&work, modules, full, 2.0); /* 16-bit recipes only */
         if (time) {
             sp_layer_price(problem, plan, &in->groups, traffic, &work, &in->layer[k]);
         }

@@ -9,6 +9,7 @@
 sp_sharding sp_plan_sharding(const sp_plan *plan, bool moe)
 {
     return (sp_sharding){.tp = plan->tp,
+                         .cp = 1,
                          .ep = moe ? plan->ep : 1,
                          .etp = moe ? plan->etp : 1,
                          .sp = plan->sp == SP_ON};
@@ -21,6 +22,11 @@ sp_shape sp_plan_shape(const sp_problem *problem, const sp_plan *plan)
                       .tokens = plan->micro_batch * length,
                       .length = length,
                       .context = length / 2.0};
+}
+
+uint32_t sp_plan_modules(const sp_plan *plan)
+{
+    return plan->recompute == SP_RECOMPUTE_SELECTIVE ? SP_MODULE_CORE : 0;
 }
 
 uint32_t sp_plan_expert_copies(const sp_plan *plan)
@@ -56,6 +62,7 @@ static void price_ops(const sp_problem *problem, const sp_plan *plan, const sp_l
                       uint32_t first, uint32_t last, sp_block_gemm *gemm, sp_layer_cost *cost)
 {
     const sp_precision precision = (sp_precision)plan->precision;
+    const uint32_t modules = sp_plan_modules(plan);
     for (uint32_t i = first; i < last; i++) {
         const sp_op *op = &work->ops[i];
         const sp_op_time t = sp_roof_op(&problem->rates, op, precision, problem->model->dropout);
@@ -67,7 +74,7 @@ static void price_ops(const sp_problem *problem, const sp_plan *plan, const sp_l
             gemm->input_grad_s += t.input_grad_s;
             gemm->weight_grad_s += t.weight_grad_s;
         }
-        if (op->class == SP_OP_ATTENTION && plan->recompute == SP_RECOMPUTE_SELECTIVE) {
+        if ((op->modules & modules) != 0) {
             cost->recompute_s += t.forward_s;
             cost->recompute_flops += op->flops;
         }

@@ -97,6 +97,8 @@ typedef struct sp_groups {
 uint32_t sp_plan_expert_copies(const sp_plan *plan);
 void sp_groups_build(const sp_fabric *fabric, const sp_plan *plan, bool moe, sp_groups *groups);
 sp_sharding sp_plan_sharding(const sp_plan *plan, bool moe);
+/* What the plan recomputes, as sp_module flags; nothing of it under full, which takes the layer. */
+uint32_t sp_plan_modules(const sp_plan *plan);
 sp_shape sp_plan_shape(const sp_problem *problem, const sp_plan *plan);
 
 /* One layer (or one end of the model), one micro-batch, one rank. Communication is what stays

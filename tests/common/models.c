@@ -71,6 +71,48 @@ void make_moe(made_model *made, uint32_t hidden, uint32_t heads, uint32_t ffn, u
     made->runs[1] = (sp_layer_run){.kind = 1, .count = layers - dense};
 }
 
+/* Source: config.json of deepseek-ai/DeepSeek-V3, and arXiv:2412.19437, section 4.2. */
+void make_deepseek_v3(made_model *made)
+{
+    make_moe(made, 7168, 128, 2048, 256, 8, 3, 61);
+    made->model.name = "deepseek-v3";
+    made->model.vocab = 129280;
+    made->model.mtp_layers = 1;
+    made->model.kinds[0].ffn = (sp_ffn){.ffn = 18432, .gated = true};
+    made->model.kinds[1].ffn.shared_ffn = 2048;
+    made->model.kinds[0].attention = made->model.kinds[1].attention =
+        (sp_attention){.heads = 128,
+                       .kv_heads = 128,
+                       .head_dim = 192,
+                       .v_dim = 128,
+                       .q_lora = 1536,
+                       .kv_lora = 512,
+                       .rope_dim = 64};
+}
+
+/* Source: config.json of openai/gpt-oss-20b. */
+void make_gpt_oss_20b(made_model *made)
+{
+    make_moe(made, 2880, 64, 2880, 32, 4, 0, 24);
+    made->model.name = "gpt-oss-20b";
+    made->model.vocab = 201088;
+    made->model.kinds[0].attention = (sp_attention){.heads = 64,
+                                                    .kv_heads = 8,
+                                                    .head_dim = 64,
+                                                    .sinks = true,
+                                                    .qkv_bias = true,
+                                                    .out_bias = true,
+                                                    .window = 128};
+    made->model.kinds[0].ffn.router_bias = made->model.kinds[0].ffn.expert_bias = true;
+    made->model.kinds[1] = made->model.kinds[0];
+    made->model.kinds[1].attention.window = 0;
+    made->model.n_kinds = 2;
+    made->model.n_runs = 24;
+    for (uint32_t i = 0; i < 24; i++) {
+        made->runs[i] = (sp_layer_run){.kind = i % 2, .count = 1};
+    }
+}
+
 void make_random(made_model *made, draw *d)
 {
     const uint32_t heads = 8 * draw_between(d, 1, 12), hidden = 128 * heads;

@@ -8,7 +8,7 @@
 /* A model and the runs that it points to; it must stay where it was made. */
 typedef struct made_model {
     sp_model model;
-    sp_layer_run runs[2];
+    sp_layer_run runs[24];
 } made_model;
 
 /* LayerNorm, biases, dropout, learned positions, f = 4 h, tied head: as GPT-2. */
@@ -19,5 +19,9 @@ void make_llama(made_model *made, uint32_t hidden, uint32_t heads, uint32_t kv_h
 /* The same with experts of width ffn in all layers but the first `dense` ones: as Mixtral. */
 void make_moe(made_model *made, uint32_t hidden, uint32_t heads, uint32_t ffn, uint32_t n_experts,
               uint32_t top_k, uint32_t dense, uint32_t layers);
-/* One of the three with random sizes that many counts divide. */
+/* DeepSeek-V3: latent attention, 3 dense layers, 58 with 256 experts, one prediction module. */
+void make_deepseek_v3(made_model *made);
+/* gpt-oss-20b: sinks, biases everywhere, every second layer with a window of 128. */
+void make_gpt_oss_20b(made_model *made);
+/* One of the first three with random sizes that many counts divide. */
 void make_random(made_model *made, draw *d);

@@ -16,7 +16,7 @@
 
 #define EXACT 1e-14
 
-static const sp_sharding alone = {.tp = 1, .ep = 1, .etp = 1, .sp = false};
+static const sp_sharding alone = {.tp = 1, .cp = 1, .ep = 1, .etp = 1, .sp = false};
 
 typedef void (*model_law)(const sp_model *model);
 
@@ -43,6 +43,17 @@ static void for_all_models(model_law law)
     sp_arena_fini(&arena);
 }
 
+/* The same on those, and on models with what none of the files may have. */
+static void for_all_graphs(model_law law)
+{
+    made_model deepseek, gpt_oss;
+    make_deepseek_v3(&deepseek);
+    make_gpt_oss_20b(&gpt_oss);
+    law(&deepseek.model);
+    law(&gpt_oss.model);
+    for_all_models(law);
+}
+
 static double layers_params(const sp_model *model, const sp_sharding *sharding)
 {
     double sum = 0.0;
@@ -54,14 +65,24 @@ static double layers_params(const sp_model *model, const sp_sharding *sharding)
     return sum;
 }
 
-static void whole_adds_up(const sp_model *model)
+static double model_params(const sp_model *model)
 {
     const double table = (double)model->vocab * model->hidden;
-    const double sum = layers_params(model, &alone) + sp_graph_embedding_params(model, &alone) +
-                       sp_graph_head_params(model, &alone) - (model->tied_embeddings ? table : 0.0);
+    return layers_params(model, &alone) + sp_graph_embedding_params(model, &alone) +
+           sp_graph_head_params(model, &alone) - (model->tied_embeddings ? table : 0.0);
+}
+
+static void whole_adds_up(const sp_model *model)
+{
+    const double sum = model_params(model);
     if (sum != (double)sp_model_parameters(model).total) {
         fail_msg("%s: %.0f, not %llu", model->name, sum,
                  (unsigned long long)sp_model_parameters(model).total);
+    }
+    const sp_layer_params mtp = sp_graph_mtp_params(model, &alone);
+    if (mtp.dense + mtp.expert != (double)sp_model_parameters(model).mtp) {
+        fail_msg("%s: %.0f of prediction modules, not %llu", model->name, mtp.dense + mtp.expert,
+                 (unsigned long long)sp_model_parameters(model).mtp);
     }
 }
 
@@ -71,13 +92,43 @@ static void layers_and_ends_add_up_to_the_parameters_of_the_model(void **state)
     for_all_models(whole_adds_up);
 }
 
+/* The published sizes of the checkpoints without prediction modules: DeepSeek-V3
+ *   2 * 129280 * 7168 + 61 (187107328 + 2 * 7168) + 3 * 3 * 7168 * 18432
+ *   + 58 (257 * 3 * 7168 * 2048 + 7168 * 256) + 7168 = 671,026,404,352
+ * gpt-oss-20b
+ *   2 * 201088 * 2880 + 24 (26553024 + 796633952) + 2880 = 20,914,757,184 */
+static void models_with_latents_sinks_and_biases_have_their_published_size(void **state)
+{
+    (void)state;
+    made_model made;
+    make_deepseek_v3(&made);
+    assert_true(model_params(&made.model) == 671026404352.0);
+    make_gpt_oss_20b(&made);
+    assert_true(model_params(&made.model) == 20914757184.0);
+}
+
+/* Latent vectors: the projections to them, rotary key included, and their norms. */
+static double replicated_latents(const sp_attention *a, double h)
+{
+    const double latents = (double)a->q_lora + a->kv_lora;
+    return a->kv_lora > 0 ? h * (latents + a->rope_dim) + latents : 0.0;
+}
+
 /* What every tensor-parallel rank holds of a layer: norms, biases of sums, router, shared gate. */
 static double replicated_params(const sp_model *model, const sp_layer_kind *kind)
 {
     const double h = model->hidden, norm = (model->layer_norm ? 2.0 : 1.0) * h;
-    return 2 * norm + (kind->attention.out_bias ? h : 0.0) +
+    return 2 * norm + replicated_latents(&kind->attention, h) +
+           (kind->attention.out_bias ? h : 0.0) +
            (kind->attention.qk_norm ? 2.0 * kind->attention.head_dim : 0.0) +
-           (kind->ffn.bias ? h : 0.0) + h * kind->ffn.n_experts + (kind->ffn.shared_gate ? h : 0.0);
+           (kind->ffn.bias ? h : 0.0) + h * kind->ffn.n_experts +
+           (kind->ffn.router_bias ? kind->ffn.n_experts : 0.0) + (kind->ffn.shared_gate ? h : 0.0);
+}
+
+/* The outer bias of each expert, which all of its pieces hold. */
+static double replicated_expert_params(const sp_model *model, const sp_layer_kind *kind)
+{
+    return kind->ffn.expert_bias ? (double)kind->ffn.n_experts * model->hidden : 0.0;
 }
 
 static void shards_add_up(const sp_model *model)
@@ -87,11 +138,12 @@ static void shards_add_up(const sp_model *model)
         const sp_layer_params whole = sp_graph_layer_params(model, kind, &alone);
         for (uint32_t tp = 1; tp <= kind->attention.kv_heads; tp++) {
             if (kind->attention.kv_heads % tp != 0) continue;
-            const sp_sharding cut = {.tp = tp, .ep = 1, .etp = tp, .sp = true};
+            const sp_sharding cut = {.tp = tp, .cp = 1, .ep = 1, .etp = tp, .sp = true};
             const sp_layer_params rank = sp_graph_layer_params(model, kind, &cut);
             const double twice = (tp - 1) * replicated_params(model, kind);
             assert_close(tp * rank.dense - twice, whole.dense, EXACT);
-            assert_close(tp * rank.expert, whole.expert, EXACT);
+            assert_close(tp * rank.expert - (tp - 1) * replicated_expert_params(model, kind),
+                         whole.expert, EXACT);
         }
     }
 }
@@ -99,7 +151,7 @@ static void shards_add_up(const sp_model *model)
 static void tensor_parallel_shards_add_up_but_for_norms_biases_and_routers(void **state)
 {
     (void)state;
-    for_all_models(shards_add_up);
+    for_all_graphs(shards_add_up);
 }
 
 /* Ranks beyond the key/value heads hold them again, with their biases. */
@@ -107,7 +159,7 @@ static void surplus_ranks_hold_kv_again(const sp_model *model)
 {
     const sp_layer_kind *kind = &model->kinds[0];
     const sp_attention *a = &kind->attention;
-    const sp_sharding cut = {.tp = a->heads, .ep = 1, .etp = 1, .sp = true};
+    const sp_sharding cut = {.tp = a->heads, .cp = 1, .ep = 1, .etp = 1, .sp = true};
     const double tp = a->heads, d = a->head_dim;
     const double head = 2 * d * (model->hidden + (a->qkv_bias ? 1.0 : 0.0)); /* key and value */
     const double twice = (tp - 1) * replicated_params(model, kind) + (tp - a->kv_heads) * head;
@@ -118,7 +170,7 @@ static void surplus_ranks_hold_kv_again(const sp_model *model)
 static void ranks_beyond_the_key_value_heads_hold_them_again(void **state)
 {
     (void)state;
-    for_all_models(surplus_ranks_hold_kv_again);
+    for_all_graphs(surplus_ranks_hold_kv_again);
 }
 
 static void expert_shards_add_up_for(const sp_model *model)
@@ -128,9 +180,10 @@ static void expert_shards_add_up_for(const sp_model *model)
         const sp_layer_params whole = sp_graph_layer_params(model, kind, &alone);
         for (uint32_t ep = 1; ep <= kind->ffn.n_experts; ep++) {
             const uint32_t etp = 1u << ep % 4;
-            const sp_sharding cut = {.tp = 1, .ep = ep, .etp = etp, .sp = false};
+            const sp_sharding cut = {.tp = 1, .cp = 1, .ep = ep, .etp = etp, .sp = false};
             const sp_layer_params rank = sp_graph_layer_params(model, kind, &cut);
-            assert_close(ep * (double)etp * rank.expert, whole.expert, EXACT);
+            const double biases = (etp - 1) * replicated_expert_params(model, kind);
+            assert_close(ep * (double)etp * rank.expert - biases, whole.expert, EXACT);
             assert_true(rank.dense == whole.dense);
         }
     }
@@ -139,7 +192,7 @@ static void expert_shards_add_up_for(const sp_model *model)
 static void expert_shards_add_up_over_ep_and_etp(void **state)
 {
     (void)state;
-    for_all_models(expert_shards_add_up_for);
+    for_all_graphs(expert_shards_add_up_for);
 }
 
 static void tables_are_cut_and_positions_and_the_last_norm_are_not(void **state)
@@ -148,7 +201,7 @@ static void tables_are_cut_and_positions_and_the_last_norm_are_not(void **state)
     made_model gpt, llama;
     make_gpt(&gpt, 512, 8, 2);
     make_llama(&llama, 1024, 8, 2, 2816, 2);
-    const sp_sharding four = {.tp = 4, .ep = 1, .etp = 1, .sp = true};
+    const sp_sharding four = {.tp = 4, .cp = 1, .ep = 1, .etp = 1, .sp = true};
     assert_true(sp_graph_embedding_params(&gpt.model, &four) == 51200.0 / 4 * 512 + 4096.0 * 512);
     assert_true(sp_graph_head_params(&gpt.model, &four) == 51200.0 / 4 * 512 + 2 * 512);
     assert_true(sp_graph_embedding_params(&llama.model, &four) == 64000.0 / 4 * 1024);
@@ -184,7 +237,7 @@ static void flops_add_up(const sp_model *model)
 static void operators_add_up_to_the_forward_flops_of_the_model(void **state)
 {
     (void)state;
-    for_all_models(flops_add_up);
+    for_all_graphs(flops_add_up);
 }
 
 /* h = 512, 2 layers, V = 51200, 1024 tokens of s = 1024: 24 h^2 and 2 s h a layer, 2 h V for the
@@ -205,13 +258,38 @@ static void ranks_share_the_flops_of_a_dense_layer_evenly(void **state)
     const sp_shape shape = causal_shape(2, 2048);
     const sp_layer_work whole = expand_layer(&llama.model, 0, 2, 2048, &alone, true);
     for (uint32_t tp = 2; tp <= 8; tp *= 2) {
-        const sp_sharding cut = {.tp = tp, .ep = 1, .etp = 1, .sp = tp % 4 == 0};
+        const sp_sharding cut = {.tp = tp, .cp = 1, .ep = 1, .etp = 1, .sp = tp % 4 == 0};
         const sp_layer_work rank = expand_layer(&llama.model, 0, 2, 2048, &cut, true);
         assert_close(tp * (attention_flops(&rank) + ffn_flops(&rank)),
                      attention_flops(&whole) + ffn_flops(&whole), EXACT);
         assert_close(tp * sp_graph_head(&llama.model, &shape, &cut).flops,
                      2.0 * 4096 * 64000 * 1024, EXACT);
     }
+}
+
+/* The ranks that share sequences do equal parts of all work, and keep equal parts. */
+static void cp_shares_add_up(const sp_model *model)
+{
+    for (uint32_t k = 0; k < model->n_kinds; k++) {
+        for (uint32_t cp = 2; cp <= 16; cp *= 2) {
+            const sp_sharding cut = {.tp = 2, .cp = cp, .ep = 1, .etp = 1, .sp = cp > 4};
+            sp_sharding uncut = cut;
+            uncut.cp = 1;
+            const sp_layer_work whole = expand_layer(model, k, 4, 8192, &uncut, true);
+            const sp_layer_work rank = expand_layer(model, k, 4, 8192, &cut, true);
+            assert_close(cp * attention_flops(&rank), attention_flops(&whole), EXACT);
+            assert_close(cp * ffn_flops(&rank), ffn_flops(&whole), EXACT);
+            assert_close(cp * layer_kept(&rank), layer_kept(&whole), EXACT);
+            assert_close(cp * rank.working_bytes, whole.working_bytes, EXACT);
+            assert_close(cp * rank.ffn.ep_bytes, whole.ffn.ep_bytes, EXACT);
+        }
+    }
+}
+
+static void context_parallel_ranks_share_work_and_activations_evenly(void **state)
+{
+    (void)state;
+    for_all_graphs(cp_shares_add_up);
 }
 
 /* ---- activations
@@ -229,7 +307,7 @@ static void gpt_layers_keep_what_korthikanti_et_al_state(void **state)
     make_gpt(&gpt, 1024, 16, 2);
     const double s = 2048, b = 4, h = 1024, a = 16;
     for (uint32_t t = 1; t <= 16; t *= 2) {
-        sp_sharding sharding = {.tp = t, .ep = 1, .etp = 1, .sp = false};
+        sp_sharding sharding = {.tp = t, .cp = 1, .ep = 1, .etp = 1, .sp = false};
         const double scores = 5 * a * s * s * b / t, sums = 4 * a * s * b / t;
         const sp_layer_work tensor = expand_layer(&gpt.model, 0, b, s, &sharding, false);
         assert_close(layer_kept(&tensor), s * b * h * (10 + 24.0 / t) + scores, EXACT);
@@ -238,7 +316,8 @@ static void gpt_layers_keep_what_korthikanti_et_al_state(void **state)
         assert_close(layer_kept(&sequence), 34 * s * b * h / t + scores, EXACT);
         const sp_layer_work flash = expand_layer(&gpt.model, 0, b, s, &sharding, true);
         assert_close(layer_kept(&flash), 34 * s * b * h / t + sums, EXACT);
-        assert_close(layer_kept(&flash) - layer_core(&flash), 34 * s * b * h / t, EXACT);
+        assert_close(layer_kept(&flash) - layer_dropped(&flash, SP_MODULE_CORE), 34 * s * b * h / t,
+                     EXACT);
     }
 }
 
@@ -253,10 +332,76 @@ static void llama_layers_keep_12_h_4_gd_6_f_and_4_a(void **state)
     make_llama(&llama, 4096, 32, 8, 14336, 2);
     const double tokens = 2.0 * 8192, token = 12 * 4096 + 4 * 8 * 128 + 6 * 14336 + 4 * 32;
     for (uint32_t t = 1; t <= 8; t *= 2) {
-        const sp_sharding sharding = {.tp = t, .ep = 1, .etp = 1, .sp = true};
+        const sp_sharding sharding = {.tp = t, .cp = 1, .ep = 1, .etp = 1, .sp = true};
         const sp_layer_work work = expand_layer(&llama.model, 0, 2, 8192, &sharding, true);
         assert_close(layer_kept(&work), tokens * token / t, EXACT);
     }
+}
+
+/* Bytes a token that each module gives back, of Korthikanti's 34 h: the outputs of both norms
+ * 2 + 2; the output of GeLU 8; its input with that 16; all element-wise outputs with the two
+ * dropout masks 4 + 8 + 2; the scores 5 a s. Nothing is latent. */
+static void modules_of_a_gpt_layer_by_hand(void **state)
+{
+    (void)state;
+    made_model gpt;
+    make_gpt(&gpt, 1024, 16, 2);
+    const double s = 2048, b = 4, h = 1024, a = 16, sbh = s * b * h;
+    const sp_layer_work work = expand_layer(&gpt.model, 0, b, s, &alone, false);
+    assert_close(layer_dropped(&work, SP_MODULE_CORE), 5 * a * s * s * b, EXACT);
+    assert_close(layer_dropped(&work, SP_MODULE_NORM), 4 * sbh, 1e-12);
+    assert_close(layer_dropped(&work, SP_MODULE_ACTIVATION), 8 * sbh, 1e-12);
+    assert_close(layer_dropped(&work, SP_MODULE_FFN), 16 * sbh, 1e-12);
+    assert_close(layer_dropped(&work, SP_MODULE_STREAMS), 14 * sbh, 1e-12);
+    assert_close(layer_dropped(&work, SP_MODULE_NORM | SP_MODULE_ACTIVATION), 12 * sbh, 1e-12);
+    assert_close(layer_dropped(&work, SP_MODULE_ACTIVATION | SP_MODULE_FFN), 16 * sbh, 1e-12);
+    assert_true(layer_dropped(&work, SP_MODULE_MLA_UP) == 0.0);
+    /* Inputs of products: of the projections 2, the output projection 2, both matrices 2 + 8. */
+    assert_close(product_inputs(&work), 14 * sbh, EXACT);
+    /* Both matrices of the block run again, 16 h^2 a token; norms and GeLU are no products. */
+    assert_close(flops_again(&work, SP_MODULE_FFN), 16 * sbh * h, EXACT);
+    assert_close(flops_again(&work, SP_MODULE_CORE), 2 * sbh * s, EXACT);
+    assert_true(flops_again(&work, SP_MODULE_NORM | SP_MODULE_STREAMS) == 0.0);
+}
+
+/* Norm outputs 2 x 2 h; SwiGLU's output 2 f, with its inputs 6 f; log-sum-exp 4 a. */
+static void modules_of_a_llama_layer_by_hand(void **state)
+{
+    (void)state;
+    made_model llama;
+    make_llama(&llama, 4096, 32, 8, 14336, 2);
+    const double tokens = 2.0 * 8192, h = 4096, f = 14336;
+    for (uint32_t t = 1; t <= 8; t *= 2) {
+        const sp_sharding sharding = {.tp = t, .cp = 1, .ep = 1, .etp = 1, .sp = true};
+        const sp_layer_work work = expand_layer(&llama.model, 0, 2, 8192, &sharding, true);
+        assert_close(t * layer_dropped(&work, SP_MODULE_CORE), tokens * 4 * 32, EXACT);
+        assert_close(t * layer_dropped(&work, SP_MODULE_NORM), tokens * 4 * h, EXACT);
+        assert_close(t * layer_dropped(&work, SP_MODULE_ACTIVATION), tokens * 2 * f, EXACT);
+        assert_close(t * layer_dropped(&work, SP_MODULE_FFN), tokens * 6 * f, EXACT);
+        assert_close(t * layer_dropped(&work, SP_MODULE_STREAMS), tokens * (4 * h + 2 * f), EXACT);
+        assert_close(t * product_inputs(&work), tokens * (6 * h + 2 * f), EXACT);
+    }
+}
+
+/* Nothing is dropped that does not run again, and nothing runs again for nothing. */
+static void dropped_tensors_have_their_operators(const sp_model *model)
+{
+    for (uint32_t k = 0; k < model->n_kinds; k++) {
+        const sp_layer_work work = expand_layer(model, k, 1, 4096, &alone, true);
+        for (uint32_t module = SP_MODULE_CORE; module <= SP_MODULE_STREAMS; module *= 2) {
+            uint32_t n_ops = 0;
+            for (uint32_t i = 0; i < work.n_ops; i++) {
+                n_ops += (work.ops[i].modules & module) != 0;
+            }
+            assert_int_equal(layer_dropped(&work, module) > 0.0, n_ops > 0);
+        }
+    }
+}
+
+static void what_a_module_drops_its_operators_make_again(void **state)
+{
+    (void)state;
+    for_all_graphs(dropped_tensors_have_their_operators);
 }
 
 /* Full recomputation keeps the input, 2 s b h, cut by t with sequence parallelism. */
@@ -265,7 +410,7 @@ static void the_input_of_a_layer_is_two_bytes_a_token_and_channel(void **state)
     (void)state;
     made_model llama;
     make_llama(&llama, 1024, 8, 8, 2816, 2);
-    sp_sharding sharding = {.tp = 4, .ep = 1, .etp = 1, .sp = false};
+    sp_sharding sharding = {.tp = 4, .cp = 1, .ep = 1, .etp = 1, .sp = false};
     assert_true(expand_layer(&llama.model, 0, 2, 2048, &sharding, true).input_bytes ==
                 2.0 * 2 * 2048 * 1024);
     sharding.sp = true;
@@ -277,6 +422,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layers_and_ends_add_up_to_the_parameters_of_the_model),
+        cmocka_unit_test(models_with_latents_sinks_and_biases_have_their_published_size),
         cmocka_unit_test(tensor_parallel_shards_add_up_but_for_norms_biases_and_routers),
         cmocka_unit_test(ranks_beyond_the_key_value_heads_hold_them_again),
         cmocka_unit_test(expert_shards_add_up_over_ep_and_etp),
@@ -284,8 +430,12 @@ int main(void)
         cmocka_unit_test(operators_add_up_to_the_forward_flops_of_the_model),
         cmocka_unit_test(forward_flops_of_a_small_gpt_by_hand),
         cmocka_unit_test(ranks_share_the_flops_of_a_dense_layer_evenly),
+        cmocka_unit_test(context_parallel_ranks_share_work_and_activations_evenly),
         cmocka_unit_test(gpt_layers_keep_what_korthikanti_et_al_state),
         cmocka_unit_test(llama_layers_keep_12_h_4_gd_6_f_and_4_a),
+        cmocka_unit_test(modules_of_a_gpt_layer_by_hand),
+        cmocka_unit_test(modules_of_a_llama_layer_by_hand),
+        cmocka_unit_test(what_a_module_drops_its_operators_make_again),
         cmocka_unit_test(the_input_of_a_layer_is_two_bytes_a_token_and_channel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,7 +15,7 @@
 
 #define EXACT 1e-14
 
-static const sp_sharding alone = {.tp = 1, .ep = 1, .etp = 1, .sp = false};
+static const sp_sharding alone = {.tp = 1, .cp = 1, .ep = 1, .etp = 1, .sp = false};
 
 /* Norm 2 s b h, input of the projections 2, query, key and value 6, input of the output projection
  * 2, dropout mask 1: with the norm 13 s b h. Scores: probabilities 2, mask 1, dropped ones 2. */
@@ -27,7 +27,7 @@ static void gpt_keeps_13_sbh_and_5_as2b(void **state)
     const double b = 3, s = 1024, h = 512, a = 8;
     const sp_layer_work work = expand_layer(&gpt.model, 0, b, s, &alone, false);
     assert_close(attention_kept(&work), 13 * s * b * h + 5 * a * s * s * b, EXACT);
-    assert_close(layer_core(&work), 5 * a * s * s * b, EXACT);
+    assert_close(layer_dropped(&work, SP_MODULE_CORE), 5 * a * s * s * b, EXACT);
 }
 
 /* Of the 13 s b h the norm, the input of the projections and the dropout mask, 5, lie outside of
@@ -38,7 +38,7 @@ static void tensor_parallelism_cuts_8_of_the_13_sbh(void **state)
     made_model gpt;
     make_gpt(&gpt, 512, 8, 2);
     const double b = 3, s = 1024, h = 512, a = 8, t = 4;
-    sp_sharding sharding = {.tp = 4, .ep = 1, .etp = 1, .sp = false};
+    sp_sharding sharding = {.tp = 4, .cp = 1, .ep = 1, .etp = 1, .sp = false};
     sp_layer_work work = expand_layer(&gpt.model, 0, b, s, &sharding, false);
     assert_close(attention_kept(&work), s * b * h * (5 + 8 / t) + 5 * a * s * s * b / t, EXACT);
     sharding.sp = true;
@@ -55,7 +55,7 @@ static void flash_attention_keeps_4_bytes_a_token_and_head(void **state)
     const double b = 3, s = 1024, h = 512, a = 8;
     const sp_layer_work work = expand_layer(&gpt.model, 0, b, s, &alone, true);
     assert_close(attention_kept(&work), 13 * s * b * h + 4 * a * s * b, EXACT);
-    assert_close(layer_core(&work), 4 * a * s * b, EXACT);
+    assert_close(layer_dropped(&work, SP_MODULE_CORE), 4 * a * s * b, EXACT);
 }
 
 /* Norm 2 h, input 2 h, query 2 h, output 2 h, key and value 2 g d each, no dropout. */
@@ -129,7 +129,7 @@ static void key_value_heads_fewer_than_ranks_are_replicated(void **state)
     (void)state;
     made_model llama;
     make_llama(&llama, 1024, 8, 2, 0, 1);
-    const sp_sharding eight = {.tp = 8, .ep = 1, .etp = 1, .sp = true};
+    const sp_sharding eight = {.tp = 8, .cp = 1, .ep = 1, .etp = 1, .sp = true};
     const sp_layer_params p = sp_graph_layer_params(&llama.model, &llama.model.kinds[0], &eight);
     assert_true(p.dense == 1024.0 * 128 + 2.0 * 1024 * 128 + 128.0 * 1024 + 2 * 1024);
     const sp_layer_work work = expand_layer(&llama.model, 0, 1, 2048, &eight, true);
@@ -146,6 +146,68 @@ static void query_and_key_norms_do_not_touch_the_values(void **state)
     const sp_layer_work work = expand_layer(&llama.model, 0, 1, 2048, &alone, true);
     assert_true(find_op(&work, "qk_norm")->bytes == 4.0 * (8 + 2) * 128 * 2048);
     assert_true(find_op(&work, "rotary")->bytes == 4.0 * (8 + 2) * 128 * 2048);
+}
+
+/* Beside queries, keys and values, 2 (8 + 2 + 2) d, the inputs of the norms are kept, 2 (8 + 2) d.
+ * Recomputing element-wise operators drops what they make, and not the values. */
+static void query_and_key_norms_keep_their_inputs(void **state)
+{
+    (void)state;
+    made_model llama;
+    make_llama(&llama, 1024, 8, 2, 2816, 1);
+    const sp_layer_work without = expand_layer(&llama.model, 0, 1, 2048, &alone, true);
+    llama.model.kinds[0].attention.qk_norm = true;
+    const sp_layer_work with = expand_layer(&llama.model, 0, 1, 2048, &alone, true);
+    const double qk = 2.0 * (8 + 2) * 128 * 2048;
+    assert_close(attention_kept(&with) - attention_kept(&without), qk, EXACT);
+    assert_close(layer_dropped(&with, SP_MODULE_STREAMS) -
+                     layer_dropped(&without, SP_MODULE_STREAMS),
+                 qk, EXACT);
+    assert_close(layer_dropped(&with, SP_MODULE_NORM), layer_dropped(&without, SP_MODULE_NORM),
+                 EXACT);
+}
+
+/* Queries and keys of 192, values of 128, 8 heads and 2 key/value heads: projections
+ * h (8 * 192 + 2 * (192 + 128)) and 8 * 128 h, core 2 (s / 2) 8 (192 + 128). */
+static void values_may_be_narrower_than_keys(void **state)
+{
+    (void)state;
+    made_model llama;
+    make_llama(&llama, 1024, 8, 2, 0, 1);
+    llama.model.kinds[0].attention.head_dim = 192;
+    llama.model.kinds[0].attention.v_dim = 128;
+    const double s = 2048, matrices = 1024.0 * (8 * 192 + 2 * (192 + 128)) + 8 * 128 * 1024.0;
+    const sp_layer_work work = expand_layer(&llama.model, 0, 1, s, &alone, true);
+    assert_close(attention_flops(&work), s * (2 * matrices + 2 * (s / 2) * 8 * (192 + 128)), EXACT);
+    assert_true(sp_graph_layer_params(&llama.model, &llama.model.kinds[0], &alone).dense ==
+                matrices + 2 * 1024);
+    /* Norm 2 h and its output 2 h, queries, keys and values, core's output, log-sum-exp. */
+    const double heads = 2.0 * (8 * 192 + 2 * (192 + 128)) + 2.0 * 8 * 128;
+    assert_close(attention_kept(&work), s * (4 * 1024 + heads + 4 * 8), EXACT);
+}
+
+/* gpt-oss-20b: h = 2880, 64 heads and 8 key/value heads of 64, window 128, s = 4096. A token sees
+ * 128 - 128^2 / (2 * 4096) = 126 on average in a layer with the window, 2048 in one without. */
+static void a_sliding_window_layer_of_gpt_oss_by_hand(void **state)
+{
+    (void)state;
+    made_model made;
+    make_gpt_oss_20b(&made);
+    const double tokens = 2.0 * 4096, matrices = 2880.0 * (64 + 2 * 8) * 64 + 64 * 64 * 2880.0;
+    const sp_layer_work window = expand_layer(&made.model, 0, 2, 4096, &alone, true);
+    const sp_layer_work full = expand_layer(&made.model, 1, 2, 4096, &alone, true);
+    assert_close(attention_flops(&window), tokens * (2 * matrices + 4 * 126 * 4096.0), EXACT);
+    assert_close(attention_flops(&full), tokens * (2 * matrices + 4 * 2048 * 4096.0), EXACT);
+    /* 2 h, 2 h, 2 (64 + 16) d, 2 * 64 d and 4 bytes a head: 30,208 a token, window or not. */
+    assert_close(attention_kept(&window), tokens * (4 * 2880 + 160 * 64 + 128 * 64 + 4 * 64),
+                 EXACT);
+    assert_close(attention_kept(&full), attention_kept(&window), EXACT);
+    /* A rank of 8 has 8 of the 64 sinks and query biases, one key/value head, the whole output
+     * bias. */
+    made.model.kinds[0].ffn = (sp_ffn){0};
+    const sp_sharding eight = {.tp = 8, .cp = 1, .ep = 1, .etp = 1, .sp = true};
+    assert_true(sp_graph_layer_params(&made.model, &made.model.kinds[0], &eight).dense ==
+                matrices / 8 + (8 + 2) * 64 + 2880 + 8 + 2 * 2880);
 }
 
 static void learned_positions_rotate_nothing(void **state)
@@ -166,7 +228,7 @@ static void the_block_exchanges_activations_over_tp_alone(void **state)
     made_model llama;
     make_llama(&llama, 1024, 8, 2, 2816, 1);
     for (uint32_t tp = 1; tp <= 8; tp *= 2) {
-        const sp_sharding sharding = {.tp = tp, .ep = 1, .etp = 1, .sp = tp > 1};
+        const sp_sharding sharding = {.tp = tp, .cp = 1, .ep = 1, .etp = 1, .sp = tp > 1};
         const sp_layer_work work = expand_layer(&llama.model, 0, 2, 2048, &sharding, true);
         assert_true(work.attention.tp_exchange);
         assert_true(work.attention.ep_bytes == 0.0 && work.attention.etp_bytes == 0.0);
@@ -186,6 +248,9 @@ int main(void)
         cmocka_unit_test(parameters_with_biases_by_hand),
         cmocka_unit_test(key_value_heads_fewer_than_ranks_are_replicated),
         cmocka_unit_test(query_and_key_norms_do_not_touch_the_values),
+        cmocka_unit_test(query_and_key_norms_keep_their_inputs),
+        cmocka_unit_test(values_may_be_narrower_than_keys),
+        cmocka_unit_test(a_sliding_window_layer_of_gpt_oss_by_hand),
         cmocka_unit_test(learned_positions_rotate_nothing),
         cmocka_unit_test(the_block_exchanges_activations_over_tp_alone),
     };

@@ -13,7 +13,7 @@
 
 #define EXACT 1e-14
 
-static const sp_sharding alone = {.tp = 1, .ep = 1, .etp = 1, .sp = false};
+static const sp_sharding alone = {.tp = 1, .cp = 1, .ep = 1, .etp = 1, .sp = false};
 
 /* Norm 2, input 2, input of GeLU 8, of the second matrix 8, dropout mask 1: 21 s b h with the norm;
  * the 16 in the middle are cut by t. */
@@ -23,7 +23,7 @@ static void gpt_keeps_21_sbh(void **state)
     made_model gpt;
     make_gpt(&gpt, 512, 8, 2);
     const double b = 3, s = 1024, h = 512, t = 4;
-    sp_sharding sharding = {.tp = 4, .ep = 1, .etp = 1, .sp = false};
+    sp_sharding sharding = {.tp = 4, .cp = 1, .ep = 1, .etp = 1, .sp = false};
     const sp_layer_work whole = expand_layer(&gpt.model, 0, b, s, &alone, true);
     assert_close(ffn_kept(&whole), 21 * s * b * h, EXACT);
     const sp_layer_work cut = expand_layer(&gpt.model, 0, b, s, &sharding, true);
@@ -79,7 +79,7 @@ static void a_rank_holds_its_columns_and_the_whole_norm(void **state)
     made_model gpt;
     make_gpt(&gpt, 512, 8, 1);
     gpt.model.kinds[0].attention = (sp_attention){0};
-    const sp_sharding four = {.tp = 4, .ep = 1, .etp = 1, .sp = true};
+    const sp_sharding four = {.tp = 4, .cp = 1, .ep = 1, .etp = 1, .sp = true};
     assert_true(sp_graph_layer_params(&gpt.model, &gpt.model.kinds[0], &four).dense ==
                 2.0 * 512 * 512 + 512 + 512 + 1024);
 }
@@ -89,7 +89,7 @@ static void the_block_exchanges_activations_over_tp_alone(void **state)
     (void)state;
     made_model llama;
     make_llama(&llama, 1024, 8, 2, 2816, 1);
-    const sp_sharding four = {.tp = 4, .ep = 1, .etp = 1, .sp = true};
+    const sp_sharding four = {.tp = 4, .cp = 1, .ep = 1, .etp = 1, .sp = true};
     const sp_layer_work work = expand_layer(&llama.model, 0, 2, 2048, &four, true);
     assert_true(work.ffn.tp_exchange);
     assert_true(work.ffn.ep_bytes == 0.0);

@@ -13,7 +13,7 @@
 
 #define EXACT 1e-14
 
-static const sp_sharding alone = {.tp = 1, .ep = 1, .etp = 1, .sp = false};
+static const sp_sharding alone = {.tp = 1, .cp = 1, .ep = 1, .etp = 1, .sp = false};
 
 /* h = 1024, f = 512, E = 16, k = 2, b s = 2 * 2048 tokens. */
 static void make_example(made_model *moe)
@@ -41,7 +41,7 @@ static void expert_parallelism_moves_tokens_and_not_work(void **state)
     make_example(&moe);
     const sp_layer_work one = expand_layer(&moe.model, 0, 2, 2048, &alone, true);
     for (uint32_t ep = 2; ep <= 16; ep *= 2) {
-        const sp_sharding spread = {.tp = 1, .ep = ep, .etp = 1, .sp = false};
+        const sp_sharding spread = {.tp = 1, .cp = 1, .ep = ep, .etp = 1, .sp = false};
         const sp_layer_work work = expand_layer(&moe.model, 0, 2, 2048, &spread, true);
         const sp_op *up = find_op(&work, "expert_up");
         assert_int_equal(up->class, SP_OP_GROUPED);
@@ -59,7 +59,7 @@ static void tensor_parallel_ranks_share_the_work(void **state)
     (void)state;
     made_model moe;
     make_example(&moe);
-    const sp_sharding four = {.tp = 4, .ep = 8, .etp = 4, .sp = true};
+    const sp_sharding four = {.tp = 4, .cp = 1, .ep = 8, .etp = 4, .sp = true};
     const sp_layer_work one = expand_layer(&moe.model, 0, 2, 2048, &alone, true);
     const sp_layer_work cut = expand_layer(&moe.model, 0, 2, 2048, &four, true);
     assert_close(4 * ffn_flops(&cut), ffn_flops(&one), EXACT);
@@ -85,7 +85,7 @@ static void cut_experts_keep_gathered_inputs_whole(void **state)
     (void)state;
     made_model moe;
     make_example(&moe);
-    const sp_sharding four = {.tp = 4, .ep = 8, .etp = 4, .sp = true};
+    const sp_sharding four = {.tp = 4, .cp = 1, .ep = 8, .etp = 4, .sp = true};
     const double tokens = 2.0 * 2048, copies = 2 * tokens;
     const sp_layer_work work = expand_layer(&moe.model, 0, 2, 2048, &four, true);
     assert_close(ffn_kept(&work),
@@ -98,7 +98,7 @@ static void a_rank_sends_its_tokens_once_an_expert_met(void **state)
     (void)state;
     made_model moe;
     make_example(&moe);
-    const sp_sharding four = {.tp = 4, .ep = 8, .etp = 4, .sp = true};
+    const sp_sharding four = {.tp = 4, .cp = 1, .ep = 8, .etp = 4, .sp = true};
     const sp_layer_work work = expand_layer(&moe.model, 0, 2, 2048, &four, true);
     assert_true(work.ffn.ep_bytes == 2.0 * 1024 * (4096 / 4.0) * 2);
     assert_true(work.ffn.etp_bytes == 4 * work.ffn.ep_bytes);
@@ -115,7 +115,7 @@ static void parameters_by_hand(void **state)
     const sp_layer_params whole = sp_graph_layer_params(&moe.model, &moe.model.kinds[0], &alone);
     assert_true(whole.dense == 1024.0 * 16 + 1024);
     assert_true(whole.expert == 16 * 3.0 * 1024 * 512);
-    const sp_sharding spread = {.tp = 2, .ep = 8, .etp = 2, .sp = true};
+    const sp_sharding spread = {.tp = 2, .cp = 1, .ep = 8, .etp = 2, .sp = true};
     const sp_layer_params rank = sp_graph_layer_params(&moe.model, &moe.model.kinds[0], &spread);
     assert_true(rank.dense == whole.dense); /* router and norm are whole everywhere */
     assert_true(rank.expert == 2 * 3.0 * 1024 * 512 / 2);
@@ -131,7 +131,7 @@ static void a_shared_expert_is_a_dense_block_without_norm(void **state)
     make_example(&with);
     with.model.kinds[0].ffn.shared_ffn = 768;
     const double tokens = 2.0 * 2048;
-    const sp_sharding two = {.tp = 2, .ep = 8, .etp = 2, .sp = true};
+    const sp_sharding two = {.tp = 2, .cp = 1, .ep = 8, .etp = 2, .sp = true};
     const sp_layer_work a = expand_layer(&moe.model, 0, 2, 2048, &two, true);
     const sp_layer_work b = expand_layer(&with.model, 0, 2, 2048, &two, true);
     assert_close(ffn_flops(&b) - ffn_flops(&a), tokens * 6 * 1024 * 768 / 2, 1e-12);
@@ -140,6 +140,40 @@ static void a_shared_expert_is_a_dense_block_without_norm(void **state)
     assert_true(sp_graph_layer_params(&with.model, &with.model.kinds[0], &two).dense -
                     sp_graph_layer_params(&moe.model, &moe.model.kinds[0], &two).dense ==
                 3.0 * 1024 * 768 / 2);
+}
+
+/* Outputs of both norms 2 x 2 h a token; output of SwiGLU 2 f a copy, 2 f_s a token of the shared
+ * expert. There is no dense block. Inputs of products: of the projections 2 h and 2 h, of the
+ * experts 2 h and 2 f a copy, of the shared down matrix 2 f_s; the router is none of them. */
+static void modules_by_hand(void **state)
+{
+    (void)state;
+    made_model moe;
+    make_example(&moe);
+    moe.model.kinds[0].ffn.shared_ffn = 768;
+    const double tokens = 2.0 * 2048, copies = 2 * tokens, h = 1024, f = 512, shared = 768;
+    const sp_layer_work work = expand_layer(&moe.model, 0, 2, 2048, &alone, true);
+    const double activations = copies * 2 * f + tokens * 2 * shared;
+    assert_close(layer_dropped(&work, SP_MODULE_NORM), tokens * 4 * h, EXACT);
+    assert_close(layer_dropped(&work, SP_MODULE_ACTIVATION), activations, EXACT);
+    assert_close(layer_dropped(&work, SP_MODULE_STREAMS), tokens * 4 * h + activations, EXACT);
+    assert_true(layer_dropped(&work, SP_MODULE_FFN) == 0.0);
+    assert_close(product_inputs(&work), tokens * (4 * h + 2 * shared) + copies * (2 * h + 2 * f),
+                 EXACT);
+}
+
+/* Biases: 16 on the router; each expert 2 * 512 inside, cut by etp, and 1024 outside, whole. */
+static void biases_of_router_and_experts_by_hand(void **state)
+{
+    (void)state;
+    made_model moe;
+    make_example(&moe);
+    moe.model.kinds[0].attention = (sp_attention){0};
+    moe.model.kinds[0].ffn.router_bias = moe.model.kinds[0].ffn.expert_bias = true;
+    const sp_sharding spread = {.tp = 2, .cp = 1, .ep = 8, .etp = 2, .sp = true};
+    const sp_layer_params rank = sp_graph_layer_params(&moe.model, &moe.model.kinds[0], &spread);
+    assert_true(rank.dense == 1024.0 * 16 + 16 + 1024);
+    assert_true(rank.expert == 2 * (3.0 * 1024 * 512 / 2 + 512 + 1024));
 }
 
 int main(void)
@@ -152,6 +186,8 @@ int main(void)
         cmocka_unit_test(cut_experts_keep_gathered_inputs_whole),
         cmocka_unit_test(a_rank_sends_its_tokens_once_an_expert_met),
         cmocka_unit_test(parameters_by_hand),
+        cmocka_unit_test(modules_by_hand),
+        cmocka_unit_test(biases_of_router_and_experts_by_hand),
         cmocka_unit_test(a_shared_expert_is_a_dense_block_without_norm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
