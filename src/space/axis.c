@@ -153,7 +153,7 @@ static void add_vpp(const sp_problem *problem, list *l)
     const uint32_t n_layers = problem->model->n_layers;
     const uint32_t most = n_layers > 1 ? n_layers / 2 : 1;
     add_divisors(l, n_layers, 1, most);
-    add_divisors(l, n_layers + 2, 1, most); /* embedding and head in a layer's place */
+    add_divisors(l, sp_layers_with_ends(problem->model), 1, most);
 }
 
 static void add_range(list *l, uint32_t n)

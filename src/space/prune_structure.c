@@ -123,12 +123,18 @@ bool sp_prune_interleaved_chunks(const sp_problem *problem, const sp_plan *plan)
     return plan->schedule != SP_SCHEDULE_INTERLEAVED || plan->vpp >= 2;
 }
 
-/* Embedding and head take a layer's place in their chunks where that makes them even. */
+/* Embedding, head and prediction modules take a layer's place in their chunks where that makes them
+ * even. */
+uint32_t sp_layers_with_ends(const sp_model *model)
+{
+    return model->n_layers + 2 + model->mtp_layers;
+}
+
 bool sp_prune_interleaved_layers(const sp_problem *problem, const sp_plan *plan)
 {
-    const uint32_t n_chunks = (uint32_t)plan->pp * plan->vpp, n_layers = problem->model->n_layers;
-    return plan->schedule != SP_SCHEDULE_INTERLEAVED || n_layers % n_chunks == 0 ||
-           (n_layers + 2) % n_chunks == 0;
+    const uint32_t n_chunks = (uint32_t)plan->pp * plan->vpp;
+    return plan->schedule != SP_SCHEDULE_INTERLEAVED || problem->model->n_layers % n_chunks == 0 ||
+           sp_layers_with_ends(problem->model) % n_chunks == 0;
 }
 
 static uint32_t layers_of(const sp_stage_class *stage)
@@ -140,11 +146,13 @@ static uint32_t layers_of(const sp_stage_class *stage)
     return sum;
 }
 
-static bool cuts_stages(const sp_stage_split *split, uint32_t vpp, bool ends_count)
+/* head: layers that the head counts as. */
+static bool cuts_stages(const sp_stage_split *split, uint32_t vpp, uint32_t embedding,
+                        uint32_t head)
 {
     for (uint32_t i = 0; i < split->n_classes; i++) {
         const sp_stage_class *stage = &split->classes[i];
-        const uint32_t ends = ends_count ? (uint32_t)stage->embedding + stage->head : 0;
+        const uint32_t ends = (stage->embedding ? embedding : 0) + (stage->head ? head : 0);
         if ((layers_of(stage) + ends) % vpp != 0) return false;
     }
     return true;
@@ -155,7 +163,8 @@ bool sp_prune_interleaved_stages(const sp_problem *problem, const sp_plan *plan)
     if (plan->schedule != SP_SCHEDULE_INTERLEAVED) return true;
     const sp_stage_split *split =
         sp_problem_split(problem, plan->pp, (sp_stage_layers)plan->stage_layers);
-    return cuts_stages(split, plan->vpp, false) || cuts_stages(split, plan->vpp, true);
+    return cuts_stages(split, plan->vpp, 0, 0) ||
+           cuts_stages(split, plan->vpp, 1, 1 + problem->model->mtp_layers);
 }
 
 bool sp_prune_gpu_precision(const sp_problem *problem, const sp_plan *plan)
