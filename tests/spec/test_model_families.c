@@ -261,6 +261,23 @@ static void an_mpt_has_neither_biases_nor_a_position_table(void **state)
     sp_arena_fini(&arena);
 }
 
+static void the_sizes_of_a_dbrx_stand_in_its_inner_objects(void **state)
+{
+    (void)state;
+    sp_arena arena = {0};
+    const sp_model *m = load(
+        &arena, "{\"model_type\": \"dbrx\", \"vocab_size\": 100, \"d_model\": 64, \"n_layers\": 4, "
+                "\"n_heads\": 8, \"attn_config\": {\"kv_n_heads\": 2}, \"ffn_config\": "
+                "{\"ffn_hidden_size\": 96, \"moe_num_experts\": 6, \"moe_top_k\": 3}}");
+    const sp_layer_kind *kind = sp_model_layer(m, 0);
+    assert_int_equal(kind->attention.kv_heads, 2);
+    assert_int_equal(kind->ffn.n_experts, 6);
+    assert_int_equal(kind->ffn.top_k, 3);
+    assert_int_equal(kind->ffn.expert_ffn, 96);
+    assert_false(m->layer_norm || m->tied_embeddings);
+    sp_arena_fini(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +298,7 @@ int main(void)
         cmocka_unit_test(a_nemotron_has_two_matrices_and_no_biases_but_in_its_norms),
         cmocka_unit_test(the_position_table_of_an_opt_has_two_more_rows),
         cmocka_unit_test(an_mpt_has_neither_biases_nor_a_position_table),
+        cmocka_unit_test(the_sizes_of_a_dbrx_stand_in_its_inner_objects),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
