@@ -27,7 +27,7 @@ check_includes() {
             }
             function owner(header) {
                 if (header == "status.h") return "base"
-                if (header ~ /^(model|cluster|plan|engine|recipe)\.h$|^axes\.def$/) return "spec"
+                if (header ~ /^(model|cluster|discover|plan|engine|recipe)\.h$|^axes\.def$/) return "spec"
                 if (header ~ /^(problem|estimate)\.h$/) return "step"
                 if (header == "evidence.h") return "report"
                 if (header ~ /^(space|front|search|report)\.h$/) return substr(header, 1, length(header) - 2)
@@ -99,6 +99,7 @@ check_finished() {
 complaints=$(
     check_includes
     check_alone 'mpi\.h'
+    check_alone 'hwloc\.h'
     check_alone 'omp\.h'
     check_jansson
     check_licence

@@ -12,6 +12,7 @@
  *     if (sp_problem_build(&q, &problem, &err) == SP_OK) { ...; sp_problem_free(problem); }
  */
 #include "shardplan/cluster.h"
+#include "shardplan/discover.h"
 #include "shardplan/engine.h"
 #include "shardplan/estimate.h"
 #include "shardplan/model.h"
@@ -25,6 +26,8 @@ typedef struct sp_question {
     const char *home;           /* folder that holds configs/ and hardware/                       */
     const char *model;          /* --model                                                        */
     const char *cluster;        /* --cluster                                                      */
+    sp_discover_files from;     /* --from-nvidia-smi, --from-hwloc, --from-sinfo; its cluster is
+                                 * the one above, which may then be NULL                          */
     const char *gpus;           /* --gpus: "64", "8..64", "8,16,48"                               */
     const char *engine;         /* --engine: "any", "megatron", "megatron@0.12"                   */
     const char *objectives;     /* --objectives: "tokens_per_s,memory_peak"; NULL = default       */

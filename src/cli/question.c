@@ -205,6 +205,9 @@ static sp_status read_question(sp_settings *s, const char *home, sp_question *q,
     q->home = home;
     q->model = sp_settings_text(s, SP_FLAG_model);
     q->cluster = sp_settings_text(s, SP_FLAG_cluster);
+    q->from.sinfo = sp_settings_text(s, SP_FLAG_from_sinfo);
+    q->from.nvidia_smi = sp_settings_text(s, SP_FLAG_from_nvidia_smi);
+    q->from.hwloc = sp_settings_text(s, SP_FLAG_from_hwloc);
     q->gpus = sp_settings_text(s, SP_FLAG_gpus);
     q->engine = sp_settings_text(s, SP_FLAG_engine);
     q->objectives = sp_settings_text(s, SP_FLAG_objectives);
@@ -251,6 +254,17 @@ static sp_status settle_batch(sp_settings *s, sp_question *q, const sp_batch *ba
     return sp_problem_build(q, problem, err);
 }
 
+/* What was read from the files of a cluster, and what was assumed. */
+static sp_status note_discovery(sp_settings *s, const sp_question *q, const sp_problem *problem,
+                                const char **note, sp_error *err)
+{
+    if (!sp_discover_any(&q->from)) return SP_OK;
+    const char *source = sp_problem_cluster(problem)->source;
+    *note = *note == NULL ? sp_arena_strdup(&s->arena, source)
+                          : sp_arena_printf(&s->arena, "%s; %s", *note, source);
+    return *note != NULL ? SP_OK : sp_fail(err, SP_E_MEMORY, "no memory for the question");
+}
+
 sp_status sp_question_build(sp_settings *s, const char *home, sp_problem **problem,
                             sp_space **space, const char **note, sp_error *err)
 {
@@ -262,6 +276,7 @@ sp_status sp_question_build(sp_settings *s, const char *home, sp_problem **probl
     sp_status status = read_question(s, home, &q, &batch, err);
     if (status == SP_OK) status = sp_problem_build(&q, problem, err);
     if (status == SP_OK) status = settle_batch(s, &q, &batch, problem, note, err);
+    if (status == SP_OK) status = note_discovery(s, &q, *problem, note, err);
     if (status == SP_OK) status = sp_space_build(*problem, space, err);
     if (status != SP_OK) blame(s, err);
     return status;

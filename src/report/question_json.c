@@ -15,6 +15,14 @@ void sp_json_put_version(sp_json_writer *w)
     sp_jw_close_object(w);
 }
 
+static void put_cluster(sp_json_writer *w, const sp_question *q)
+{
+    if (q->cluster != NULL) sp_jw_string(w, "cluster", q->cluster);
+    if (q->from.nvidia_smi != NULL) sp_jw_string(w, "from_nvidia_smi", q->from.nvidia_smi);
+    if (q->from.hwloc != NULL) sp_jw_string(w, "from_hwloc", q->from.hwloc);
+    if (q->from.sinfo != NULL) sp_jw_string(w, "from_sinfo", q->from.sinfo);
+}
+
 static void put_workload(sp_json_writer *w, const sp_question *q)
 {
     sp_jw_open_object(w, "workload");
@@ -90,7 +98,7 @@ void sp_json_put_question(sp_json_writer *w, const char *key, const sp_problem *
     sp_jw_string(w, "schema", "shardplan/job/1");
     sp_jw_string(w, "command", "train");
     sp_jw_string(w, "model", q->model);
-    sp_jw_string(w, "cluster", q->cluster);
+    put_cluster(w, q);
     sp_jw_string(w, "gpus", q->gpus);
     sp_jw_string(w, "engine", q->engine);
     put_workload(w, q);

@@ -127,6 +127,90 @@ sp_status sp_topology_build(struct sp_arena *arena, const char *home, const char
 /* The last level holds every GPU; the count it stated becomes max_gpus. */
 void sp_cluster_close(sp_cluster *cluster);
 
+/* ---- a cluster from saved output: discover*.c --------------------------------------------------- */
+/* What a file says about a machine, or two files together; "" and 0 where they are silent. */
+typedef struct sp_machine {
+    const char *gpu;          /* as the file names it                                              */
+    uint32_t node_gpus;       /* GPUs in one node                                                  */
+    uint32_t nvlink_gpus;     /* GPUs that NVLink is sure to join; 1 = it joins none               */
+    uint32_t switch_gpus;     /* ... NVLink or PCIe switches                                       */
+    uint32_t network_ports;   /* of one node                                                       */
+    uint32_t nodes;           /* usable ones                                                       */
+    double host_memory_bytes; /* of one node                                                       */
+} sp_machine;
+
+/* Sentences for the reader, joined by "; ". */
+typedef struct sp_notes {
+    struct sp_arena *arena;
+    const char *text; /* NULL when memory ran out */
+} sp_notes;
+void sp_notes_add(sp_notes *notes, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define SP_DOMAIN_MAX 256 /* GPUs of one node whose links are looked at */
+/* Joins of pairs of GPUs: a domain is what can reach each other. */
+typedef struct sp_domains {
+    uint32_t n;
+    uint16_t root[SP_DOMAIN_MAX];
+} sp_domains;
+sp_domains sp_domains_of(uint32_t n);
+void sp_domains_join(sp_domains *domains, uint32_t a, uint32_t b);
+/* The largest size into which every domain can be cut; says so when they differ, unless notes is
+ * NULL. */
+uint32_t sp_domains_common(const sp_domains *domains, const char *what, sp_notes *notes);
+
+/* Each reads one kind of file. */
+sp_status sp_machine_read_smi(struct sp_arena *arena, const char *file, sp_machine *machine,
+                              sp_notes *notes, sp_error *err);
+sp_status sp_machine_read_hwloc(struct sp_arena *arena, const char *file, sp_machine *machine,
+                                sp_notes *notes, sp_error *err);
+/* `gpu` says which kind is meant where nodes have several; NULL = there must be one. */
+sp_status sp_machine_read_sinfo(struct sp_arena *arena, const char *file, const char *home,
+                                const sp_gpu *gpu, sp_machine *machine, sp_notes *notes,
+                                sp_error *err);
+/* GPUs of one kind in one node, as a row of sinfo has them. */
+typedef struct sp_node_record {
+    const char *host;
+    uint32_t kind, gpus;
+    bool usable;
+} sp_node_record;
+
+#define SP_NODE_MAX_KINDS 16
+#define SP_NODE_MAX_HOSTS 131072 /* in one row */
+/* A table of sinfo while it is read. */
+typedef struct sp_node_table {
+    struct sp_arena *arena;
+    const char *file;
+    int line;
+    size_t n_columns, host_column, state_column, gres_column; /* n_columns = no such column      */
+    const char *kinds[SP_NODE_MAX_KINDS];                     /* "" = GRES names none            */
+    uint32_t n_kinds;
+    sp_node_record *records;
+    size_t n_records;
+    const char **hosts; /* of one row */
+    sp_error *err;
+} sp_node_table;
+/* Fills the records with those of the text, which it takes apart. */
+sp_status sp_node_table_read(sp_node_table *table, char *text);
+
+/* Appends the hosts of "gpu[01-03,7],login1" to *hosts. */
+sp_status sp_hosts_expand(struct sp_arena *arena, const char *text, const char **hosts,
+                          size_t capacity, size_t *n, sp_error *err);
+
+/* All that is known of a cluster while it is put together. */
+typedef struct sp_findings {
+    struct sp_arena *arena;
+    const char *home;
+    const char *matrix_file; /* of nvidia-smi; NULL = not given          */
+    const sp_cluster *base;  /* as named; NULL = not given               */
+    const sp_gpu *gpu;
+    const sp_node *node;     /* the usual one of the GPU; NULL = there is none */
+    sp_machine machine;      /* of all files                             */
+    sp_notes notes;
+    sp_error *err;
+} sp_findings;
+/* Adds the levels and the host; gpu and node_gpus of the cluster are set. */
+sp_status sp_findings_fill(sp_findings *findings, sp_cluster *cluster);
+
 /* ---- models: model*.c, parameters.c ------------------------------------------------------------ */
 /* Upper ends of what a file may state: far above any model, so that a slip of the keyboard is named
  * where it stands. */

@@ -27,8 +27,10 @@ static sp_status copy_question(sp_problem *problem, const sp_question *question,
 {
     sp_question *q = &problem->question;
     *q = *question;
-    const char **texts[] = {&q->home,   &q->model, &q->cluster,   &q->gpus,
-                            &q->engine, &q->space, &q->optimizer, &q->objectives};
+    const char **texts[] = {&q->home,       &q->model,      &q->cluster,
+                            &q->gpus,       &q->engine,     &q->space,
+                            &q->optimizer,  &q->objectives, &q->from.nvidia_smi,
+                            &q->from.hwloc, &q->from.sinfo};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         SP_TRY(copy_text(problem, texts[i], err));
     }
@@ -65,7 +67,9 @@ static sp_status check_ratio(double value, const char *flag, double below, sp_er
 static sp_status check_question(const sp_question *q, sp_error *err)
 {
     SP_TRY(need(q->model, "--model", "llama-3.1-70b", err));
-    SP_TRY(need(q->cluster, "--cluster", "dgx-h100", err));
+    if (!sp_discover_any(&q->from)) {
+        SP_TRY(need(q->cluster, "--cluster", "dgx-h100", err));
+    }
     SP_TRY(need(q->gpus, "--gpus", "64", err));
     if (q->seq_len == 0) {
         return need(NULL, "--seq-len", "8k", err);
@@ -220,13 +224,23 @@ static sp_status check_objectives(sp_problem *problem, sp_error *err)
     return SP_OK;
 }
 
+static sp_status load_cluster(sp_problem *problem, sp_error *err)
+{
+    sp_question *q = &problem->question;
+    if (!sp_discover_any(&q->from)) {
+        return sp_cluster_find(&problem->arena, q->home, q->cluster, &problem->cluster, err);
+    }
+    q->from.cluster = q->cluster;
+    return sp_cluster_from_files(&problem->arena, q->home, &q->from, &problem->cluster, err);
+}
+
 static sp_status load(sp_problem *problem, sp_error *err)
 {
     sp_question *q = &problem->question;
     sp_arena *arena = &problem->arena;
     SP_TRY(check_question(q, err));
     SP_TRY(sp_model_find(arena, q->home, q->model, &problem->model, err));
-    SP_TRY(sp_cluster_find(arena, q->home, q->cluster, &problem->cluster, err));
+    SP_TRY(load_cluster(problem, err));
     SP_TRY(check_positions(problem, err));
     problem->parameters = sp_model_parameters(problem->model);
     SP_TRY(sp_gpus_parse(arena, q->gpus, problem->cluster->node_gpus, &problem->gpus_values,

@@ -92,25 +92,25 @@ typedef struct bad_file {
 } bad_file;
 
 static const bad_file bad_files[] = {
-    {"\"unit\": \"GiB\"", "\"unit\": \"Gib\"", SP_E_UNKNOWN_NAME, "/memory/unit"},
-    {"\"unit\": \"GiB\"", "\"unit\": \"GB/s\"", SP_E_UNKNOWN_NAME, "/memory/unit"},
-    {"\"unit\": \"GiB\", ", "", SP_E_MISSING_KEY, "/memory"},
-    {"\"value\": 2,", "\"value\": 0,", SP_E_RANGE, "/memory/value"},
-    {"\"value\": 2,", "\"value\": \"2\",", SP_E_TYPE, "/memory/value"},
-    {"\"memory\": " FIGURE("2", "GiB"), "\"memory\": 2e9", SP_E_TYPE, "/memory"},
-    {"\"made up\"", "\"\"", SP_E_RANGE, "/memory/source"},
-    {"\"2026-01-31\"", "\"2026-13-31\"", SP_E_RANGE, "/memory/date"},
-    {"\"2026-01-31\"", "\"31 Jan 2026\"", SP_E_RANGE, "/memory/date"},
-    {"\"made up\",", "\"made up\", \"p90_ape_ratio\": 0.1,", SP_E_MISSING_KEY, "/memory"},
-    {"\"made up\",", "\"made up\", \"sample\": 3,", SP_E_UNKNOWN_KEY, "/memory/sample"},
-    {"\"power\"", "\"watts\"", SP_E_UNKNOWN_KEY, "/watts"},
-    {"\"name\": \"tiny\"", "\"name\": \"Tiny\"", SP_E_INCONSISTENT, "/name"},
-    {"gpu/1", "gpu/2", SP_E_UNKNOWN_NAME, "/schema"},
-    {"\"k_half\": 3", "\"k_half\": -3", SP_E_RANGE, "/gemm/bf16/value/k_half"},
-    {", \"k_half\": 3", "", SP_E_MISSING_KEY, "/gemm/bf16/value"},
-    {"\"gemm\": {\"bf16\"", "\"gemm\": {\"fp8\"", SP_E_INCONSISTENT, "/gemm/fp8"},
-    {"\"gemm\": {\"bf16\"", "\"gemm\": {\"fp4\"", SP_E_UNKNOWN_KEY, "/gemm/fp4"},
-    {"[\"wire2\"]", "[]", SP_E_RANGE, "/links"},
+    {"\"unit\": \"GiB\"",       "\"unit\": \"Gib\"",  SP_E_UNKNOWN_NAME,               "/memory/unit"                                 },
+    {"\"unit\": \"GiB\"",       "\"unit\": \"GB/s\"", SP_E_UNKNOWN_NAME,               "/memory/unit"                                 },
+    {"\"unit\": \"GiB\", ",     "",                   SP_E_MISSING_KEY,                "/memory"                                      },
+    {"\"value\": 2,",           "\"value\": 0,",      SP_E_RANGE,                      "/memory/value"                                },
+    {"\"value\": 2,",           "\"value\": \"2\",",  SP_E_TYPE,                       "/memory/value"                                },
+    {"\"memory\": " FIGURE("2", "GiB"),               "\"memory\": 2e9",               SP_E_TYPE,                                       "/memory"},
+    {"\"made up\"",                         "\"\"",                                 SP_E_RANGE,                                  "/memory/source"                                      },
+    {"\"2026-01-31\"",                         "\"2026-13-31\"",                              SP_E_RANGE,                     "/memory/date"},
+    {"\"2026-01-31\"",                         "\"31 Jan 2026\"",                              SP_E_RANGE,                    "/memory/date"                                     },
+    {"\"made up\",",                         "\"made up\", \"p90_ape_ratio\": 0.1,",                                SP_E_MISSING_KEY, "/memory"},
+    {"\"made up\",",                         "\"made up\", \"sample\": 3,",                                SP_E_UNKNOWN_KEY,          "/memory/sample"                                              },
+    {"\"power\"",                         "\"watts\"",                                   SP_E_UNKNOWN_KEY,                               "/watts"},
+    {"\"name\": \"tiny\"",                         "\"name\": \"Tiny\"",                          SP_E_INCONSISTENT,             "/name"                                    },
+    {"gpu/1",                         "gpu/2",                                       SP_E_UNKNOWN_NAME,                                       "/schema"},
+    {"\"k_half\": 3",                         "\"k_half\": -3",                               SP_E_RANGE,                      "/gemm/bf16/value/k_half"                                  },
+    {", \"k_half\": 3",                         "",                             SP_E_MISSING_KEY,                                  "/gemm/bf16/value"  },
+    {"\"gemm\": {\"bf16\"",                         "\"gemm\": {\"fp8\"",                         SP_E_INCONSISTENT,            "/gemm/fp8"               },
+    {"\"gemm\": {\"bf16\"",                         "\"gemm\": {\"fp4\"",                         SP_E_UNKNOWN_KEY,            "/gemm/fp4"   },
+    {"[\"wire2\"]",                         "[]",                                 SP_E_RANGE,                                    "/links"                                     },
 };
 
 static void a_bad_file_is_refused_with_the_place(void **state)
@@ -158,6 +158,10 @@ static void dtypes_have_names_and_sizes(void **state)
     assert_string_equal(sp_dtype_name(SP_FP8), "fp8");
     assert_true(sp_dtype_bytes(SP_FP16) == 2.0 && sp_dtype_bytes(SP_FP8) == 1.0);
     assert_true(sp_dtype_bytes(SP_FP32) == 4.0);
+    /* 32 numbers and a scale of one byte in 33 bytes; 16 of half a byte and a scale in 9. */
+    assert_string_equal(sp_dtype_name(SP_MXFP8), "mxfp8");
+    assert_string_equal(sp_dtype_name(SP_NVFP4), "nvfp4");
+    assert_true(sp_dtype_bytes(SP_MXFP8) * 32.0 == 33.0 && sp_dtype_bytes(SP_NVFP4) * 16.0 == 9.0);
 }
 
 #define WITH_HOME(test) cmocka_unit_test_setup_teardown(test, tiny_setup, tiny_teardown)

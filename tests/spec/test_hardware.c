@@ -108,6 +108,45 @@ static void every_dtype_with_a_peak_has_surfaces_below_it(void **state)
     for_each("gpus", check_surfaces);
 }
 
+/* A part without tables of its own says whose it uses, and that part measured them itself. */
+static void check_donor(sp_arena *arena, const char *name)
+{
+    const sp_gpu *gpu = load_gpu(arena, name);
+    const sp_gpu *donor = load_gpu(arena, gpu->calibrated_from);
+    assert_string_equal(donor->name, gpu->calibrated_from);
+    assert_string_equal(donor->calibrated_from, donor->name);
+}
+
+static void surfaces_are_lent_by_parts_that_were_measured(void **state)
+{
+    (void)state;
+    for_each("gpus", check_donor);
+}
+
+/* Blackwell: each narrower number is faster in a large product, launches and padding included. */
+static void narrower_numbers_are_faster_in_large_products(void **state)
+{
+    static const char *const parts[] = {"b200-sxm", "b300-sxm", "gb200", "gb300"};
+    static const sp_dtype dtypes[] = {SP_BF16, SP_FP8, SP_NVFP4};
+    sp_arena arena = {0};
+    (void)state;
+    for (size_t p = 0; p < sizeof parts / sizeof parts[0]; p++) {
+        const sp_gpu *gpu = load_gpu(&arena, parts[p]);
+        double last_s = 1e300;
+        for (size_t d = 0; d < sizeof dtypes / sizeof dtypes[0]; d++) {
+            const sp_gemm_surface *s = &gpu->gemm[dtypes[d]];
+            const double m = 16384.0;
+            const double work = 2.0 * (m + s->m_half) * (m + s->n_half) * (m + s->k_half);
+            const double t =
+                s->launch_s + work / (gpu->peak_flops_per_s[dtypes[d]] * s->efficiency_ratio);
+            assert_true(t < last_s);
+            last_s = t;
+        }
+        assert_true(gpu->gemm[SP_MXFP8].efficiency_ratio == gpu->gemm[SP_FP8].efficiency_ratio);
+    }
+    sp_arena_fini(&arena);
+}
+
 static void newer_generations_are_faster(void **state)
 {
     static const char *const generations[] = {"A100", "H100", "B200", "GB200"};
@@ -257,6 +296,12 @@ static void the_spellings_of_published_tables_are_known(void **state)
         {"MI300X-192GB",          "mi300x"       },
         {"MI325X-256GB",          "mi325x"       },
         {"H100-96GB-HBM2e-500W",  "h100-96g-sxm" },
+        {"H100-SXM-80GB",         "h100-sxm"     },
+        {"a100-80gb",             "a100-sxm-80g" },
+        {"h100-80gb",             "h100-sxm"     },
+        {"h100-80gb-pcap",        "h100-sxm-350w"},
+        {"RTXPRO6000",            "rtx-pro-6000" },
+        {"gb300",                 "gb300"        },
         {"RTX4090",               "rtx4090"      },
     };
     sp_arena arena = {0};
@@ -319,6 +364,8 @@ int main(void)
         cmocka_unit_test(every_gpu_has_figures_of_a_real_part),
         cmocka_unit_test(narrower_numbers_never_have_the_lower_peak),
         cmocka_unit_test(every_dtype_with_a_peak_has_surfaces_below_it),
+        cmocka_unit_test(surfaces_are_lent_by_parts_that_were_measured),
+        cmocka_unit_test(narrower_numbers_are_faster_in_large_products),
         cmocka_unit_test(newer_generations_are_faster),
         cmocka_unit_test(the_links_of_a_gpu_exist_and_the_fastest_is_first),
         cmocka_unit_test(every_link_has_figures_of_a_real_network),
