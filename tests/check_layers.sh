@@ -27,9 +27,10 @@ check_includes() {
             }
             function owner(header) {
                 if (header == "status.h") return "base"
-                if (header ~ /^(model|cluster|discover|plan|engine)\.h$|^axes\.def$/) return "spec"
+                if (header ~ /^(model|cluster|discover|plan|engine|recipe)\.h$|^axes\.def$/) return "spec"
                 if (header ~ /^(problem|estimate)\.h$/) return "step"
                 if (header ~ /^(space|front|search|report|fidelity)\.h$/) return substr(header, 1, length(header) - 2)
+                if (header == "evidence.h") return "report"
                 return "none"
             }
             BEGIN {

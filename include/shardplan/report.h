@@ -14,6 +14,7 @@
  *     sp_report_train_table(space, &result, &(sp_report_options){.by_layout = true}, &text);
  *     fwrite(text.data, 1, text.length, stdout);
  */
+#include "shardplan/evidence.h"
 #include "shardplan/search.h"
 #include "shardplan/space.h"
 
@@ -42,13 +43,14 @@ typedef struct sp_baseline {
     double measured_step_s; /* 0 = not measured                                       */
 } sp_baseline;
 
-/* How tables look; {0} is plain text of 100 columns with one row a plan. */
+/* How answers look; {0} is plain text of 100 columns with one row a plan. */
 typedef struct sp_report_options {
     bool color;     /* terminal colours */
     bool verbose;   /* the whole front, every rule */
     bool by_layout; /* one row a layout with its best plan; otherwise one row a plan */
     uint32_t width; /* columns of a line; 0 = 100 */
     const sp_baseline *baseline; /* shown beside every plan; NULL = none */
+    sp_evidence_base *evidence;  /* published runs to stand beside plans; NULL = none */
 } sp_report_options;
 
 /* ---- the answer of a search --------------------------------------------------------------------
@@ -63,7 +65,7 @@ void sp_report_train_csv(const sp_space *space, const sp_search_result *result,
                          const sp_baseline *baseline, struct sp_text *out);
 /* "shardplan/result/1" */
 void sp_report_train_json(const sp_space *space, const sp_search_result *result,
-                          const sp_baseline *baseline, struct sp_text *out);
+                          const sp_report_options *options, struct sp_text *out);
 
 /* Sentences for a search that found no plan: the tightest limit, by how much the nearest plan
  * misses it, and what would help. Looks at a part of the space again, which may take seconds. */
@@ -76,9 +78,9 @@ void sp_report_estimate_page(const sp_space *space, const sp_priced *priced,
                              const sp_report_options *options, struct sp_text *out);
 /* "shardplan/estimate/1": one plan, or {"plans": [...]}. */
 void sp_report_estimate_json(const sp_space *space, const sp_priced *priced,
-                             const sp_baseline *baseline, struct sp_text *out);
+                             const sp_report_options *options, struct sp_text *out);
 void sp_report_estimates_json(const sp_space *space, const sp_priced *priced, size_t n,
-                              const sp_baseline *baseline, struct sp_text *out);
+                              const sp_report_options *options, struct sp_text *out);
 /* Plans that cannot be built have empty figures. */
 void sp_report_estimates_csv(const sp_space *space, const sp_priced *priced, size_t n,
                              const sp_baseline *baseline, struct sp_text *out);
@@ -107,6 +109,7 @@ typedef enum sp_list_kind {
     SP_LIST_RULES,
     SP_LIST_AXES,
     SP_LIST_OBJECTIVES,
+    SP_LIST_RECIPES,
     SP_N_LISTS
 } sp_list_kind;
 

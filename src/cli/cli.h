@@ -173,6 +173,7 @@ typedef struct sp_context {
     sp_run run;
     bool speaks;                 /* rank 0 */
     const sp_baseline *baseline; /* NULL = none */
+    sp_evidence_base *evidence;  /* published runs, once an answer needs them */
 } sp_context;
 
 /* Prints "shardplan: ..." and returns the exit code of the error. */

@@ -13,7 +13,7 @@ static sp_exit show_plan(const sp_context *context, const sp_space *space, const
     sp_text text = {0};
     switch (context->run.format) {
     case SP_FORMAT_JSON:
-        sp_report_estimate_json(space, priced, context->baseline, &text);
+        sp_report_estimate_json(space, priced, &options, &text);
         break;
     case SP_FORMAT_CSV:
         sp_report_estimates_csv(space, priced, 1, context->baseline, &text);
@@ -65,7 +65,7 @@ static sp_exit show_list(const sp_context *context, const sp_space *space, const
     } else if (asked && context->run.format != SP_FORMAT_JSON) {
         sp_report_estimates_table(space, list->plans, list->n, &options, &text);
     } else {
-        sp_report_estimates_json(space, list->plans, list->n, context->baseline, &text);
+        sp_report_estimates_json(space, list->plans, list->n, &options, &text);
     }
     return sp_cli_write(context, &text, SP_EXIT_FOUND);
 }
@@ -122,16 +122,18 @@ static sp_status check_words(const sp_settings *settings, const char *ids, sp_er
     return SP_OK;
 }
 
-static sp_exit answer(const sp_context *context, const char *plan, const char *ids)
+static sp_exit answer(sp_context *context, const char *plan, const char *ids)
 {
     sp_problem *problem = NULL;
     sp_space *space = NULL;
     const char *note = NULL;
     sp_error err = {0};
-    const sp_status status =
+    sp_status status =
         sp_question_build(context->settings, context->home, &problem, &space, &note, &err);
+    if (status == SP_OK) status = sp_evidence_base_load(context->home, &context->evidence, &err);
     const sp_exit code =
         status == SP_OK ? with_space(context, space, plan, ids) : sp_cli_fail(context, &err);
+    sp_evidence_base_free(context->evidence);
     sp_space_free(space);
     sp_problem_free(problem);
     return code;

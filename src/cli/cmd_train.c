@@ -51,7 +51,7 @@ static void report(const sp_context *context, const sp_space *space, const sp_se
     const sp_report_options options = sp_cli_options(context);
     switch (context->run.format) {
     case SP_FORMAT_JSON:
-        sp_report_train_json(space, result, context->baseline, text);
+        sp_report_train_json(space, result, &options, text);
         return;
     case SP_FORMAT_CSV:
         sp_report_train_csv(space, result, context->baseline, text);
@@ -148,21 +148,31 @@ static sp_exit with_space(const sp_context *outer, const sp_space *space)
     return context.speaks ? dry_run(&context, space) : SP_EXIT_FOUND;
 }
 
-static sp_exit answer(const sp_context *context)
+/* Before the search and on every rank: a slip in a recipe ends them all before they work. */
+static sp_status load_evidence(sp_context *context, sp_error *err)
+{
+    if (context->run.format != SP_FORMAT_JSON) return SP_OK;
+    return sp_evidence_base_load(context->home, &context->evidence, err);
+}
+
+static sp_exit answer(sp_context *context)
 {
     sp_problem *problem = NULL;
     sp_space *space = NULL;
     const char *note = NULL;
     sp_error err = {0};
     sp_exit code = SP_EXIT_FAILED;
-    if (sp_question_build(context->settings, context->home, &problem, &space, &note, &err) !=
-        SP_OK) {
+    sp_status status =
+        sp_question_build(context->settings, context->home, &problem, &space, &note, &err);
+    if (status == SP_OK) status = load_evidence(context, &err);
+    if (status != SP_OK) {
         code = sp_cli_fail(context, &err);
     } else {
         if (note != NULL) sp_cli_warn(context, note);
         warn_of_change(context, problem);
         code = with_space(context, space);
     }
+    sp_evidence_base_free(context->evidence);
     sp_space_free(space);
     sp_problem_free(problem);
     return code;

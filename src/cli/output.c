@@ -96,5 +96,6 @@ sp_report_options sp_cli_options(const sp_context *context)
                                .verbose = context->run.verbose,
                                .by_layout = context->run.by_layout,
                                .width = 100,
-                               .baseline = context->baseline};
+                               .baseline = context->baseline,
+                               .evidence = context->evidence};
 }

@@ -240,4 +240,5 @@ void sp_report_estimate_page(const sp_space *space, const sp_priced *priced,
     add_throughput(e, options, out);
     add_money(problem, e, options, out);
     add_against(space, priced, options, out);
+    sp_page_put_evidence(options, space, &priced->plan, out);
 }

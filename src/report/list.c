@@ -10,6 +10,7 @@ static const char *const list_names[SP_N_LISTS] = {
     [SP_LIST_MODELS] = "models",   [SP_LIST_HARDWARE] = "hardware",
     [SP_LIST_ENGINES] = "engines", [SP_LIST_RULES] = "rules",
     [SP_LIST_AXES] = "axes",       [SP_LIST_OBJECTIVES] = "objectives",
+    [SP_LIST_RECIPES] = "recipes",
 };
 
 const char *sp_list_name(sp_list_kind kind)
@@ -92,6 +93,8 @@ static sp_status fill(sp_listing *l, sp_list_kind kind, sp_error *err)
         return list_axes(l, err);
     case SP_LIST_OBJECTIVES:
         return list_objectives(l, err);
+    case SP_LIST_RECIPES:
+        return sp_list_recipes(l, err);
     case SP_N_LISTS:
         break;
     }

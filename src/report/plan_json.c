@@ -127,27 +127,34 @@ static void begin(sp_json_writer *w, const sp_space *space, const sp_baseline *b
     sp_json_put_model(w, sp_space_problem(space));
 }
 
+/* A plan that cannot be built has nothing to stand beside. */
+static void put_plan(sp_json_writer *w, const sp_space *space, const sp_priced *priced,
+                     const sp_report_options *options)
+{
+    sp_json_put_plan(w, space, priced);
+    sp_json_put_against(w, sp_space_problem(space), options->baseline, priced);
+    if (priced->priced) sp_json_put_evidence(w, options, space, &priced->plan);
+}
+
 void sp_report_estimate_json(const sp_space *space, const sp_priced *priced,
-                             const sp_baseline *baseline, struct sp_text *out)
+                             const sp_report_options *options, struct sp_text *out)
 {
     sp_json_writer w;
-    begin(&w, space, baseline, out);
-    sp_json_put_plan(&w, space, priced);
-    sp_json_put_against(&w, sp_space_problem(space), baseline, priced);
+    begin(&w, space, options->baseline, out);
+    put_plan(&w, space, priced, options);
     sp_jw_close_object(&w);
     sp_text_add(out, "\n");
 }
 
 void sp_report_estimates_json(const sp_space *space, const sp_priced *priced, size_t n,
-                              const sp_baseline *baseline, struct sp_text *out)
+                              const sp_report_options *options, struct sp_text *out)
 {
     sp_json_writer w;
-    begin(&w, space, baseline, out);
+    begin(&w, space, options->baseline, out);
     sp_jw_open_array(&w, "plans");
     for (size_t i = 0; i < n; i++) {
         sp_jw_open_object(&w, NULL);
-        sp_json_put_plan(&w, space, &priced[i]);
-        sp_json_put_against(&w, sp_space_problem(space), baseline, &priced[i]);
+        put_plan(&w, space, &priced[i], options);
         sp_jw_close_object(&w);
     }
     sp_jw_close_array(&w);

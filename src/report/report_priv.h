@@ -104,6 +104,14 @@ void sp_json_put_setting(sp_json_writer *w, const char *key, sp_axis_id axis, ui
 /* The members of a plan, into an object that is open. */
 void sp_json_put_plan(sp_json_writer *w, const sp_space *space, const sp_priced *priced);
 
+/* ---- evidence_words.c ------------------------------------------------------------------------ */
+/* "evidence": {...} into the open object of a plan; nothing where the options bring no recipes. */
+void sp_json_put_evidence(sp_json_writer *w, const sp_report_options *options,
+                          const sp_space *space, const sp_plan *plan);
+/* The line of the estimate page. */
+void sp_page_put_evidence(const sp_report_options *options, const sp_space *space,
+                          const sp_plan *plan, struct sp_text *out);
+
 /* ---- changes.c: which settings two plans differ in ------------------------------------------- */
 /* "tp 4 -> 8, recompute full -> none"; nothing where they are the same. */
 void sp_plan_changes(const sp_plan *from, const sp_plan *to, struct sp_text *out);
@@ -226,3 +234,6 @@ sp_status sp_list_models(sp_listing *l, sp_error *err);
 sp_status sp_list_hardware(sp_listing *l, sp_error *err);
 sp_status sp_list_engines(sp_listing *l, sp_error *err);
 sp_status sp_list_rules(sp_listing *l, sp_error *err);
+
+/* ---- list_recipes.c -------------------------------------------------------------------------- */
+sp_status sp_list_recipes(sp_listing *l, sp_error *err);

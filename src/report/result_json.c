@@ -48,18 +48,19 @@ static void put_search(sp_json_writer *w, const sp_space *space, const sp_search
     sp_jw_close_object(w);
 }
 
-/* The plans of one answer: all are written beside the same baseline. */
+/* The plans of one answer: all are written beside the same baseline and published runs. */
 typedef struct writing {
     sp_json_writer w;
     const sp_space *space;
-    const sp_baseline *baseline;
+    const sp_report_options *options;
 } writing;
 
 static void put_members(writing *to, const sp_point *point)
 {
     const sp_priced priced = sp_price_point(to->space, point);
     sp_json_put_plan(&to->w, to->space, &priced);
-    sp_json_put_against(&to->w, sp_space_problem(to->space), to->baseline, &priced);
+    sp_json_put_against(&to->w, sp_space_problem(to->space), to->options->baseline, &priced);
+    sp_json_put_evidence(&to->w, to->options, to->space, &priced.plan);
 }
 
 static void put_point(writing *to, const sp_point *point)
@@ -134,16 +135,16 @@ static void put_ranked(writing *to, const sp_best *best)
 }
 
 void sp_report_train_json(const sp_space *space, const sp_search_result *result,
-                          const sp_baseline *baseline, struct sp_text *out)
+                          const sp_report_options *options, struct sp_text *out)
 {
     const sp_problem *problem = sp_space_problem(space);
-    writing to = {.space = space, .baseline = baseline};
+    writing to = {.space = space, .options = options};
     sp_json_writer *w = &to.w;
     sp_jw_init(w, out);
     sp_jw_open_object(w, NULL);
     sp_jw_string(w, "schema", "shardplan/result/1");
     sp_json_put_version(w);
-    sp_json_put_question(w, "question", problem, baseline);
+    sp_json_put_question(w, "question", problem, options->baseline);
     sp_json_put_model(w, problem);
     put_search(w, space, result);
     put_front(&to, &result->front);

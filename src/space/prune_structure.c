@@ -135,10 +135,16 @@ bool sp_prune_interleaved_chunks(const sp_problem *problem, const sp_plan *plan)
     return plan->schedule != SP_SCHEDULE_INTERLEAVED || plan->vpp >= 2;
 }
 
+/* Embedding, head and prediction modules can fill a chunk of their own. */
+uint32_t sp_layers_with_ends(const sp_model *model)
+{
+    return model->n_layers + 2 + model->mtp_layers;
+}
+
 bool sp_prune_interleaved_layers(const sp_problem *problem, const sp_plan *plan)
 {
     return plan->schedule != SP_SCHEDULE_INTERLEAVED ||
-           (uint32_t)plan->pp * plan->vpp <= problem->model->n_layers + 2;
+           (uint32_t)plan->pp * plan->vpp <= sp_layers_with_ends(problem->model);
 }
 
 /* The longest stage under either way of dealing layers. */

@@ -21,6 +21,8 @@ typedef struct sp_prune {
 uint32_t sp_axis_first_value(const sp_problem *problem, sp_axis_id axis);
 /* True when every dimension of the model that tp cuts can be cut so. */
 bool sp_tp_cuts_model(const sp_model *model, uint32_t tp);
+/* Its layers, with embedding, head and prediction modules as one each. */
+uint32_t sp_layers_with_ends(const sp_model *model);
 /* Experts cut evenly into etp pieces. */
 bool sp_etp_cuts_experts(const sp_model *model, uint32_t etp);
 

@@ -67,8 +67,7 @@ static sp_status read_unit(const sp_json *figure, sp_quantity quantity, double *
     return unit_fail(&written, name, quantity, err);
 }
 
-/* YYYY-MM-DD with a month and a day that exist somewhere. */
-static bool is_date(const char *text)
+bool sp_is_date(const char *text)
 {
     if (strlen(text) != 10 || text[4] != '-' || text[7] != '-') {
         return false;
@@ -109,7 +108,7 @@ sp_status sp_provenance_check(const sp_json *figure, sp_error *err)
         const sp_json written = sp_json_get(figure, "source");
         return sp_json_fail(&written, err, SP_E_RANGE, "must say where the figure comes from");
     }
-    if (!is_date(date)) {
+    if (!sp_is_date(date)) {
         const sp_json written = sp_json_get(figure, "date");
         return sp_json_fail(&written, err, SP_E_RANGE, "must be a date such as 2026-01-31");
     }

@@ -6,6 +6,7 @@
 #include "shardplan/engine.h"
 #include "shardplan/model.h"
 #include "shardplan/plan.h"
+#include "shardplan/recipe.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,6 +45,9 @@ sp_status sp_figure_set_read(const sp_json *object, const char *key, const sp_fi
 
 /* Requires "source" and "date" of a figure, and a number of samples where it states residuals. */
 sp_status sp_provenance_check(const sp_json *figure, sp_error *err);
+
+/* YYYY-MM-DD with a month and a day that exist somewhere. */
+bool sp_is_date(const char *text);
 
 /* Reads object["price"] and where it comes from. */
 sp_status sp_gpu_price_read(struct sp_arena *arena, const sp_json *object, sp_gpu *gpu,
@@ -336,6 +340,10 @@ sp_status sp_hf_read_sparse_step(sp_model_build *build, const sp_json *root, uin
 /* first_k_dense_replace; moe_layer_freq must be 1. */
 sp_status sp_hf_read_first_dense(sp_model_build *build, const sp_json *root, uint32_t fallback,
                                  uint8_t *kinds, sp_error *err);
+
+/* ---- recipes: recipe.c, recipe_measured.c ----------------------------------------------------- */
+/* Reads root["measured"]. */
+sp_status sp_recipe_measured_read(const sp_json *root, sp_measured *out, sp_error *err);
 
 /* ---- engines: engine.c, engine_profile.c, engine_rules.c, engine_version.c --------------------- */
 typedef enum sp_version_match {

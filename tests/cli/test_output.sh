@@ -63,7 +63,7 @@ done
 expect_code 0 train $small --distinct none --top 3 --format csv
 n_expected=$((n_expected + 1))
 [ "$(awk -F, '$2 == 1' "$work/out" | wc -l)" -eq 3 ] || fail '--top 3 does not keep three plans'
-for list in models hardware engines rules axes objectives; do
+for list in models hardware engines rules axes objectives recipes; do
     expect_code 0 list $list
     expect_code 0 list $list --json
     says out '"schema": "shardplan/list/1"'

@@ -29,6 +29,16 @@ expect_code 0 estimate "$id" --result "$work/result.json" --json
 says out "\"id\": \"$id\""
 says out "\"step\": $step"
 cp "$work/out" "$work/one.json"
+
+# A plan stands beside the published run that is nearest to it.
+says one.json '"nearest_published": {'
+says one.json '"extrapolated": ['
+says result.json '"nearest_published": {'
+figure() { sed -n "s/.*\"$1\": \([0-9.e-]*\).*/\1/p" "$work/one.json" | head -n 1; }
+n_expected=$((n_expected + 1))
+awk -v m="$(figure measured)" -v p="$(figure predicted)" -v e="$(figure error_ratio)" \
+    'BEGIN { d = p / m - 1 - e; exit !(m > 0 && d < 1e-9 && d > -1e-9) }' ||
+    fail 'the error of the published run is not predicted / measured - 1'
 expect_code 0 estimate tp=1 --result "$work/result.json"
 
 # Many at once, refused ones with their rule.
@@ -62,4 +72,6 @@ follows params.json "$work/params.json"
 follows score.json "$work/score.json"
 follows training-points.json configs/validation/training-points.json
 follows job.json jobs/*.json
+follows recipe.json configs/recipes/*.json
+follows evidence.json configs/evidence.json
 finish

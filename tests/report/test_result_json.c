@@ -44,7 +44,7 @@ static int set_up(void **state)
     if (sp_problem_build(&q, &f.problem, &err) != SP_OK) explain(&err);
     if (sp_space_build(f.problem, &f.space, &err) != SP_OK) explain(&err);
     if (sp_search_run(f.space, &options, &f.result, &err) != SP_OK) explain(&err);
-    sp_report_train_json(f.space, &f.result, NULL, &f.text);
+    sp_report_train_json(f.space, &f.result, &(sp_report_options){0}, &f.text);
     assert_false(f.text.failed);
     if (sp_json_load_text(f.text.data, f.text.length, "answer", &f.doc, &err) != SP_OK)
         explain(&err);

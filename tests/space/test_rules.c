@@ -53,6 +53,33 @@ static void structure_rules_refuse_what_leaves_a_remainder(void **state)
     drop(&a);
 }
 
+/* 126 layers, embedding and head on 16 stages of 8; 61 layers, embedding, head and one prediction
+ * module on 8 stages of 8, where the last stage holds 6 layers beside its ends. */
+static void ends_take_the_place_of_layers_in_chunks(void **state)
+{
+    (void)state;
+    sp_question q = ask_dense();
+    q.model = "llama-3.1-405b";
+    q.gpus = "1024";
+    q.global_batch = 2048;
+    q.headroom_ratio = 0.0;
+    asked a = build(&q);
+    assert_string_equal(refusal(&a, "tp=8,pp=16,sp=on,schedule=interleaved,vpp=8,recompute=full"),
+                        "");
+    assert_string_equal(refusal(&a, "tp=8,pp=16,sp=on,schedule=interleaved,vpp=5,recompute=full"),
+                        "interleaved_layers");
+    drop(&a);
+    q.model = "deepseek-v3";
+    a = build(&q);
+    assert_string_equal(refusal(&a, "tp=2,pp=8,ep=64,sp=on,schedule=interleaved,vpp=4,"
+                                    "stage_layers=weighted,recompute=full"),
+                        "");
+    assert_string_equal(
+        refusal(&a, "tp=2,pp=8,ep=64,sp=on,schedule=interleaved,vpp=4,recompute=full"),
+        "interleaved_stages");
+    drop(&a);
+}
+
 static void experts_need_ranks_to_live_on(void **state)
 {
     (void)state;
@@ -132,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(canonical_rules_leave_one_id_a_plan),
         cmocka_unit_test(structure_rules_refuse_what_leaves_a_remainder),
+        cmocka_unit_test(ends_take_the_place_of_layers_in_chunks),
         cmocka_unit_test(experts_need_ranks_to_live_on),
         cmocka_unit_test(an_engine_is_enough),
         cmocka_unit_test(the_users_conditions_have_their_own_names),
