@@ -61,11 +61,16 @@ typedef struct sp_fabric_level {
 } sp_fabric_level;
 
 typedef struct sp_fabric {
+    uint32_t node_gpus; /* of one server: a domain of several servers is filled with whole ones */
     uint32_t n_levels;
     sp_fabric_level level[SP_CLUSTER_MAX_LEVELS];
 } sp_fabric;
 
 void sp_fabric_build(const sp_cluster *cluster, sp_fabric *fabric);
+/* As a plan of so many GPUs finds it: where they fill no whole number of domains of several servers
+ * (256 GPUs on domains of 72), it takes equally many whole servers of each (4 x 64), so that groups
+ * of ranks do not straddle their borders. */
+sp_fabric sp_fabric_fit(const sp_fabric *fabric, uint32_t gpus);
 
 /* n ranks whose numbers lie `stride` apart, as the levels of the network see them. */
 typedef struct sp_group {

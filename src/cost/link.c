@@ -16,7 +16,7 @@ static bool alike(const sp_fabric_level *a, const sp_fabric_level *b)
 /* Levels of one speed are one: an NVLink domain of several servers is no slower between them. */
 void sp_fabric_build(const sp_cluster *cluster, sp_fabric *fabric)
 {
-    fabric->n_levels = 0;
+    *fabric = (sp_fabric){.node_gpus = cluster->node_gpus};
     for (uint32_t i = 0; i < cluster->n_levels; i++) {
         const sp_level *l = &cluster->levels[i];
         const sp_fabric_level level = {.n_gpus = l->n_gpus,
@@ -30,6 +30,22 @@ void sp_fabric_build(const sp_cluster *cluster, sp_fabric *fabric)
         fabric->n_levels += merge ? 0 : 1;
         fabric->level[fabric->n_levels - 1] = level;
     }
+}
+
+sp_fabric sp_fabric_fit(const sp_fabric *fabric, uint32_t gpus)
+{
+    sp_fabric fit = *fabric;
+    for (uint32_t i = 0; i + 1 < fit.n_levels; i++) {
+        const uint32_t domain = fit.level[i].n_gpus;
+        if (domain <= fit.node_gpus || gpus <= domain || gpus % domain == 0) {
+            continue;
+        }
+        const uint32_t n_domains = (gpus + domain - 1) / domain, share = gpus / n_domains;
+        if (gpus % n_domains == 0 && share % fit.node_gpus == 0) {
+            fit.level[i].n_gpus = share;
+        }
+    }
+    return fit;
 }
 
 static uint32_t gcd(uint32_t a, uint32_t b)

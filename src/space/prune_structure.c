@@ -184,14 +184,16 @@ static bool whole_heads(const sp_model *model, uint32_t ranks)
 /* DeepSpeed-Ulysses, arXiv:2309.14509: every rank attends with whole heads. */
 bool sp_prune_cp_exchanges_heads(const sp_problem *problem, const sp_plan *plan)
 {
-    const uint32_t inner = sp_plan_ulysses_ranks(&problem->fabric, plan);
+    const sp_fabric fit = sp_fabric_fit(&problem->fabric, plan->gpus);
+    const uint32_t inner = sp_plan_ulysses_ranks(&fit, plan);
     return inner == 1 || whole_heads(problem->model, plan->tp * inner);
 }
 
 bool sp_prune_hybrid_has_two_parts(const sp_problem *problem, const sp_plan *plan)
 {
     if (plan->cp == 1 || plan->cp_kind != SP_CP_HYBRID) return true;
-    const uint32_t inner = sp_plan_ulysses_ranks(&problem->fabric, plan);
+    const sp_fabric fit = sp_fabric_fit(&problem->fabric, plan->gpus);
+    const uint32_t inner = sp_plan_ulysses_ranks(&fit, plan);
     return inner > 1 && inner < plan->cp;
 }
 
@@ -215,5 +217,5 @@ bool sp_prune_tp_overlap_needs_sp(const sp_problem *problem, const sp_plan *plan
 bool sp_prune_tp_overlap_in_domain(const sp_problem *problem, const sp_plan *plan)
 {
     if (plan->tp == 1 || plan->tp_overlap == SP_OFF) return true;
-    return sp_group_build(&problem->fabric, plan->tp, 1).inside[0] == plan->tp;
+    return sp_plan_tp_in_domain(problem, plan);
 }

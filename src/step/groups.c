@@ -19,12 +19,18 @@ uint32_t sp_plan_expert_copies(const sp_plan *plan)
     return sp_plan_stage_ranks(plan) / ((uint32_t)plan->ep * plan->etp);
 }
 
-uint32_t sp_plan_ulysses_ranks(const sp_fabric *fabric, const sp_plan *plan)
+uint32_t sp_plan_ulysses_ranks(const sp_fabric *fit, const sp_plan *plan)
 {
     if (plan->cp_kind == SP_CP_ULYSSES) {
         return plan->cp;
     }
-    return plan->cp_kind == SP_CP_HYBRID ? sp_group_build(fabric, plan->cp, plan->tp).inside[0] : 1;
+    return plan->cp_kind == SP_CP_HYBRID ? sp_group_build(fit, plan->cp, plan->tp).inside[0] : 1;
+}
+
+bool sp_plan_tp_in_domain(const sp_problem *problem, const sp_plan *plan)
+{
+    const sp_fabric fit = sp_fabric_fit(&problem->fabric, plan->gpus);
+    return sp_group_build(&fit, plan->tp, 1).inside[0] == plan->tp;
 }
 
 uint32_t sp_plan_replicas(const sp_plan *plan)
@@ -94,8 +100,10 @@ static void build_experts(const sp_fabric *fabric, const sp_plan *plan, uint32_t
     groups->expert.replica = sp_group_build(fabric, replicas, stride * ep * shards);
 }
 
-void sp_groups_build(const sp_fabric *fabric, const sp_plan *plan, bool moe, sp_groups *groups)
+void sp_groups_build(const sp_fabric *whole, const sp_plan *plan, bool moe, sp_groups *groups)
 {
+    groups->fabric = sp_fabric_fit(whole, plan->gpus);
+    const sp_fabric *fabric = &groups->fabric;
     const uint32_t tp = plan->tp, cp = plan->cp, pp = plan->pp;
     const bool pp_last = plan->placement == SP_PLACEMENT_PP_LAST;
     const uint32_t dp_stride = pp_last ? tp * cp : tp * cp * pp;

@@ -106,6 +106,7 @@ typedef struct sp_copies {
 
 /* The groups of ranks of a plan. */
 typedef struct sp_groups {
+    sp_fabric fabric; /* the network as this plan finds it; the groups point to it */
     sp_group tp, pp, ep, etp;
     sp_group cp_heads, cp_ring; /* exchange heads for sequence, pass keys and values on */
     sp_copies dense, expert;
@@ -120,10 +121,12 @@ uint32_t sp_plan_expert_copies(const sp_plan *plan);
 uint32_t sp_plan_replicas(const sp_plan *plan);
 /* Ranks over which context parallelism exchanges heads: cp under ulysses, its part in the fastest
  * domain under hybrid, else 1. */
-uint32_t sp_plan_ulysses_ranks(const sp_fabric *fabric, const sp_plan *plan);
+uint32_t sp_plan_ulysses_ranks(const sp_fabric *fit, const sp_plan *plan);
+/* tp ranks all lie in one domain of the fastest link. */
+bool sp_plan_tp_in_domain(const sp_problem *problem, const sp_plan *plan);
 /* Tokens of a sequence, or of the documents packed into it. */
 double sp_problem_attended(const sp_problem *problem);
-void sp_groups_build(const sp_fabric *fabric, const sp_plan *plan, bool moe, sp_groups *groups);
+void sp_groups_build(const sp_fabric *whole, const sp_plan *plan, bool moe, sp_groups *groups);
 sp_sharding sp_plan_sharding(const sp_plan *plan, bool moe);
 sp_shape sp_plan_shape(const sp_problem *problem, const sp_plan *plan);
 
