@@ -18,6 +18,7 @@ struct sp_expr;
 typedef struct sp_engine_profile {
     const char *versions;        /* ">=0.5"                                                       */
     bool flash_attention;        /* fused attention core; otherwise scores are written to memory  */
+    bool merges_expert_copies;   /* a token crosses to a node once, however many experts it meets there */
     double gemm_ratio;           /* matrix products in a running step over isolated ones, >= 1    */
     double attention_ratio;      /* likewise for the attention core                               */
     double element_bytes_ratio;  /* bytes of element-wise kernels over those of fused ones        */

@@ -27,6 +27,8 @@ typedef struct sp_ffn {
     uint32_t n_experts;  /* routed experts, 0 = dense layer                                       */
     uint32_t top_k;      /* experts a token is sent to                                            */
     uint32_t expert_ffn; /* width of one routed expert                                            */
+    uint32_t expert_groups; /* groups of experts, of which a token reaches top_groups; 0 = no such */
+    uint32_t top_groups;    /* limit (DeepSeek-V3, arXiv:2412.19437, section 2.1.2)                */
     uint32_t shared_ffn; /* summed width of the shared experts, 0 = none                          */
     bool shared_gate;    /* a sigmoid gate (hidden x 1) on the shared expert                      */
     bool router_bias;    /* a learned bias vector (n_experts) on the router                       */

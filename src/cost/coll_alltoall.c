@@ -21,6 +21,39 @@ double sp_coll_alltoall_s(const sp_group *group, double bytes)
     return group->base_s + latency + slowest;
 }
 
+/* Chance that a token with so many choices among all ranks goes to a given domain of `inside` of
+ * them: 1 - (1 - inside/n)^copies. */
+static double hit_ratio(double inside, double n, double copies, double reach)
+{
+    double missed = 1.0;
+    for (double c = 0.0; c < copies; c += 1.0) {
+        missed *= 1.0 - inside / n;
+    }
+    return inside > 1.0 && 1.0 - missed > reach ? reach : 1.0 - missed;
+}
+
+/* Through every level a token goes once for each inner domain that it reaches there: its own copies
+ * and those that the rank forwards for others are alike on average.
+ * Source: DeepSeek-V3, arXiv:2412.19437, section 3.2.2; DeepEP, 2025. */
+double sp_coll_dispatch_s(const sp_group *group, double bytes, double copies, double reach)
+{
+    const double n = group->n;
+    double latency = 0.0, slowest = 0.0, nearer = 1.0;
+    for (uint32_t i = 0; i < group->n_levels; i++) {
+        const sp_fabric_level *level = &group->fabric->level[i];
+        const double inside = group->inside[i];
+        if (inside > nearer) {
+            const double domains = n / nearer * hit_ratio(nearer, n, copies, reach);
+            const double sent = bytes / copies * domains * (inside - nearer) / inside;
+            const double t = sp_link_transfer_s(level, sent);
+            slowest = t > slowest ? t : slowest;
+            latency += (inside - nearer) * level->latency_s;
+        }
+        nearer = inside;
+    }
+    return group->base_s + latency + slowest;
+}
+
 /* One message to a neighbour in the group: latency + bytes / bandwidth of the outermost level that
  * the group spans, since some pair of neighbours is that far apart and the others wait for it. */
 double sp_coll_p2p_s(const sp_group *group, double bytes)

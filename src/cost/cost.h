@@ -97,6 +97,10 @@ double sp_coll_allgather_s(const sp_group *group, double bytes); /* reduce-scatt
 double sp_coll_allreduce_s(const sp_group *group, double bytes);
 /* bytes: held by each rank before the exchange, its own share included. */
 double sp_coll_alltoall_s(const sp_group *group, double bytes);
+/* The same for tokens that go to experts: bytes holds a copy of each token for every choice of it;
+ * copies for ranks of one domain cross to it once and are forwarded there. reach: largest share of
+ * the domains that a token can go to. */
+double sp_coll_dispatch_s(const sp_group *group, double bytes, double copies, double reach);
 /* Between neighbours of the group, over the slowest link between any two. */
 double sp_coll_p2p_s(const sp_group *group, double bytes);
 

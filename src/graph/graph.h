@@ -72,7 +72,9 @@ typedef struct sp_block_comm {
     double kv_bytes;  /* keys and values of the rank's tokens, 2-byte: what cp moves          */
     double q_bytes;   /* queries of the rank's tokens                                         */
     double o_bytes;   /* output of the core for them                                          */
-    double ep_bytes;  /* sent by one rank to its expert group, each way                       */
+    double ep_bytes;  /* sent by one rank to its expert group, each way: a copy a choice      */
+    double ep_copies; /* choices of a token: so many copies are sent where none are merged    */
+    double ep_reach;  /* largest share of the experts' ranks that a token can reach           */
     double etp_bytes; /* gathered over the expert-tensor group after dispatch                 */
 } sp_block_comm;
 

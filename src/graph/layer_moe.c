@@ -72,6 +72,9 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
 
     const double sent = 2.0 * h * s->tokens / shard->tp * ffn->top_k;
     work->ffn.ep_bytes = sent;
+    work->ffn.ep_copies = ffn->top_k;
+    work->ffn.ep_reach =
+        ffn->top_groups > 0 ? (double)ffn->top_groups / ffn->expert_groups : 1.0;
     work->ffn.etp_bytes = sent * shard->etp;
 }
 

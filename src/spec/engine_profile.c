@@ -46,27 +46,42 @@ static const sp_figure_field constants[] = {
     CONSTANT(memory_error_ratio, SP_Q_RATIO, 0.0, 10.0),
 };
 
+typedef struct switch_field {
+    const char *key;
+    size_t offset;
+} switch_field;
+
+static const switch_field switches[] = {
+    {"flash_attention",      offsetof(sp_engine_profile, flash_attention)     },
+    {"merges_expert_copies", offsetof(sp_engine_profile, merges_expert_copies)},
+};
+
 /* {"value": true, "source": ..., "date": ...} */
-static sp_status read_flash_attention(const sp_json *value, bool *out, sp_error *err)
+static sp_status read_switch(const sp_json *value, const switch_field *field,
+                             sp_engine_profile *profile, sp_error *err)
 {
     static const char *const keys[] = {"value", "source", "date"};
     sp_json figure;
-    SP_TRY(sp_json_object(value, "flash_attention", &figure, err));
+    SP_TRY(sp_json_object(value, field->key, &figure, err));
     SP_TRY(sp_json_only(&figure, keys, COUNT(keys), err));
-    SP_TRY(sp_json_bool(&figure, "value", out, err));
+    SP_TRY(sp_json_bool(&figure, "value", (bool *)((char *)profile + field->offset), err));
     return sp_provenance_check(&figure, err);
 }
 
 static sp_status read_constants(const sp_json *value, bool complete, sp_engine_profile *profile,
                                 sp_error *err)
 {
-    const char *keys[COUNT(constants) + 2] = {"versions", "flash_attention"};
+    const char *keys[COUNT(constants) + COUNT(switches) + 1] = {"versions"};
+    for (size_t i = 0; i < COUNT(switches); i++) {
+        keys[i + 1] = switches[i].key;
+    }
     for (size_t i = 0; i < COUNT(constants); i++) {
-        keys[i + 2] = constants[i].key;
+        keys[i + 1 + COUNT(switches)] = constants[i].key;
     }
     SP_TRY(sp_json_only(value, keys, COUNT(keys), err));
-    if (complete || sp_json_has(value, "flash_attention")) {
-        SP_TRY(read_flash_attention(value, &profile->flash_attention, err));
+    for (size_t i = 0; i < COUNT(switches); i++) {
+        if (!complete && !sp_json_has(value, switches[i].key)) continue;
+        SP_TRY(read_switch(value, &switches[i], profile, err));
     }
     for (size_t i = 0; i < COUNT(constants); i++) {
         if (!complete && !sp_json_has(value, constants[i].key)) continue;

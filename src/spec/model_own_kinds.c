@@ -61,6 +61,8 @@ static sp_status read_experts(const sp_json *g, sp_ffn *f, sp_error *err)
     SP_TRY(sp_json_u32(g, "top_k", 1, f->n_experts, &f->top_k, err));
     SP_TRY(sp_json_u32(g, "expert_ffn", 1, SP_MODEL_MAX_WIDTH, &f->expert_ffn, err));
     SP_TRY(sp_json_u32_or(g, "shared_ffn", 0, SP_MODEL_MAX_WIDTH, 0, &f->shared_ffn, err));
+    SP_TRY(sp_json_u32_or(g, "expert_groups", 0, f->n_experts, 0, &f->expert_groups, err));
+    SP_TRY(sp_json_u32_or(g, "top_groups", 0, f->expert_groups, 0, &f->top_groups, err));
     SP_TRY(sp_json_bool_or(g, "shared_gate", false, &f->shared_gate, err));
     SP_TRY(sp_json_bool_or(g, "router_bias", false, &f->router_bias, err));
     return sp_json_bool_or(g, "expert_bias", false, &f->expert_bias, err);
@@ -70,8 +72,8 @@ static sp_status read_ffn(const sp_json *kind, sp_ffn *f, sp_error *err)
 {
     static const char *const dense_keys[] = {"ffn", "gated", "bias"};
     static const char *const expert_keys[] = {
-        "ffn",        "gated",      "bias",        "n_experts",   "top_k",
-        "expert_ffn", "shared_ffn", "shared_gate", "router_bias", "expert_bias"};
+        "ffn",        "gated",       "bias",        "n_experts",   "top_k",         "expert_ffn",
+        "shared_ffn", "shared_gate", "router_bias", "expert_bias", "expert_groups", "top_groups"};
     sp_json g;
     SP_TRY(sp_json_object(kind, "ffn", &g, err));
     const bool sparse =

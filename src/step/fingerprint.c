@@ -27,8 +27,9 @@ static void add_model(sp_text *t, const sp_model *m)
                        a->kv_heads, a->head_dim, a->qkv_bias, a->out_bias, a->qk_norm, a->window,
                        f->ffn, f->gated, f->bias, f->n_experts, f->top_k, f->expert_ffn,
                        f->shared_ffn, f->shared_gate);
-        sp_text_printf(t, "latent %u %u %u %u %d | %d %d\n", a->v_dim, a->q_lora, a->kv_lora,
-                       a->rope_dim, a->sinks, f->router_bias, f->expert_bias);
+        sp_text_printf(t, "latent %u %u %u %u %d | %d %d %u %u\n", a->v_dim, a->q_lora, a->kv_lora,
+                       a->rope_dim, a->sinks, f->router_bias, f->expert_bias,
+                       f->expert_groups, f->top_groups);
     }
     for (uint32_t r = 0; r < m->n_runs; r++) {
         sp_text_printf(t, "run %u %u\n", m->runs[r].kind, m->runs[r].count);
@@ -90,7 +91,9 @@ static void add_machine(sp_text *t, const sp_problem *problem)
 static void add_engines(sp_text *t, const sp_problem *problem)
 {
     const sp_engine_profile *f = problem->profile;
-    const double values[] = {f->kernel_host_s,
+    const double values[] = {(double)f->merges_expert_copies,
+                             f->quantised_weight_bytes,
+                             f->kernel_host_s,
                              f->layer_kernels,
                              f->layer_kernels_tp,
                              f->micro_batch_s,

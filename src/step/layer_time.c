@@ -134,8 +134,11 @@ static void price_ep(const sp_problem *problem, const sp_plan *plan, const sp_gr
     }
     const double load = problem->question.moe_imbalance_ratio;
     const double ep_bytes = load * comm->ep_bytes, etp_bytes = load * comm->etp_bytes;
-    const double way_s =
-        sp_coll_alltoall_s(&groups->ep, ep_bytes) + sp_coll_allgather_s(&groups->etp, etp_bytes);
+    const double exchange_s =
+        problem->profile->merges_expert_copies
+            ? sp_coll_dispatch_s(&groups->ep, ep_bytes, comm->ep_copies, comm->ep_reach)
+            : sp_coll_alltoall_s(&groups->ep, ep_bytes);
+    const double way_s = exchange_s + sp_coll_allgather_s(&groups->etp, etp_bytes);
     const double share = plan->ep_overlap == SP_ON ? problem->profile->ep_overlap_ratio : 0.0;
     cost->ep_forward_s += sp_overlap_exposed_s(cost->forward_s, share, 2.0 * way_s);
     cost->ep_backward_s += sp_overlap_exposed_s(cost->backward_s, share, 2.0 * way_s);

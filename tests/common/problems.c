@@ -54,6 +54,7 @@ static const sp_level machine_levels[2] = {
 };
 
 static const sp_engine_profile machine_profile = {.flash_attention = true,
+                                                  .merges_expert_copies = true,
                                                   .gemm_ratio = 1.1,
                                                   .attention_ratio = 1.1,
                                                   .element_bytes_ratio = 1.2,
