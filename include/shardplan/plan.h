@@ -49,6 +49,14 @@ typedef enum sp_precision { SP_ENUM_PRECISION(SP_ENUMERATOR) SP_N_PRECISIONS } s
 typedef enum sp_placement { SP_ENUM_PLACEMENT(SP_ENUMERATOR) SP_N_PLACEMENTS } sp_placement;
 typedef enum sp_offload_target { SP_ENUM_OFFLOAD_TARGET(SP_ENUMERATOR) SP_N_OFFLOAD_TARGETS } sp_offload_target;
 typedef enum sp_cp_kind { SP_ENUM_CP_KIND(SP_ENUMERATOR) SP_N_CP_KINDS } sp_cp_kind;
+/* What is trained. sft costs what pretraining does; under lora the model's weights are frozen and
+ * pairs of thin matrices beside every product of a layer are trained (Hu et al., arXiv:2106.09685);
+ * qlora holds the frozen weights in 4 bits (Dettmers et al., arXiv:2305.14314). */
+#define SP_ENUM_TASK(X)                                                                            \
+    X(SP_TASK_PRETRAIN, "pretrain") X(SP_TASK_SFT, "sft") X(SP_TASK_LORA, "lora")                  \
+    X(SP_TASK_QLORA, "qlora")
+typedef enum sp_task { SP_ENUM_TASK(SP_ENUMERATOR) SP_N_TASKS } sp_task;
+const char *sp_task_name(sp_task task); /* "pretrain" */
 #undef SP_ENUMERATOR
 
 typedef struct sp_plan {

@@ -21,12 +21,6 @@
 #define SP_MAX_SETS 64
 #define SP_MAX_WHERES 32
 
-/* What is trained. sft costs what pretraining does; under lora the model's weights are frozen and
- * pairs of thin matrices beside every product of a layer are trained (Hu et al., arXiv:2106.09685);
- * qlora holds the frozen weights in 4 bits (Dettmers et al., arXiv:2305.14314). */
-typedef enum sp_task { SP_TASK_PRETRAIN, SP_TASK_SFT, SP_TASK_LORA, SP_TASK_QLORA, SP_N_TASKS } sp_task;
-const char *sp_task_name(sp_task task); /* "pretrain" */
-
 /* As the user put it; strings are borrowed until sp_problem_build returns. */
 typedef struct sp_question {
     const char *home;           /* folder that holds configs/ and hardware/                       */

@@ -51,8 +51,8 @@ typedef struct sp_training_recipe {
     const char *name, *about;
     const char *model, *cluster; /* names, as --model and --cluster take them                     */
     const char *engine;          /* "megatron", "torchtitan@0.3"                                  */
-    const char *task;            /* "pretrain", "sft", "lora", "qlora"                            */
-    uint32_t lora_rank;          /* 0 = not stated                                                */
+    sp_task task;
+    uint32_t lora_rank;          /* 0 unless the task trains adapters                             */
     uint32_t gpus;
     const char *gpus_text;     /* the same as --gpus takes it                                     */
     const char *precision_set; /* "precision=fp8", as --set takes it: formats are named           */

@@ -60,6 +60,10 @@ sp_question sp_recipe_question(const char *home, const sp_training_recipe *recip
     q.seq_len = recipe->seq_len;
     q.global_batch = recipe->global_batch;
     q.sets[q.n_sets++] = recipe->precision_set;
+    q.space = "all";
+    q.headroom_ratio = 0.0; /* it ran: whatever it left free */
+    q.task = recipe->task;
+    q.lora_rank = recipe->lora_rank;
     return q;
 }
 

@@ -17,6 +17,7 @@ static const char *const precision_names[] = {SP_ENUM_PRECISION(NAME)};
 static const char *const placement_names[] = {SP_ENUM_PLACEMENT(NAME)};
 static const char *const offload_target_names[] = {SP_ENUM_OFFLOAD_TARGET(NAME)};
 static const char *const cp_kind_names[] = {SP_ENUM_CP_KIND(NAME)};
+static const char *const task_names[] = {SP_ENUM_TASK(NAME)};
 #undef NAME
 
 #define N_NAMES(names)      (sizeof(names) / sizeof((names)[0]))
@@ -87,6 +88,12 @@ void sp_plan_set(sp_plan *plan, sp_axis_id axis, uint32_t value)
         break;
     }
     assert(!"an axis");
+}
+
+const char *sp_task_name(sp_task task)
+{
+    assert(task < SP_N_TASKS);
+    return task_names[task];
 }
 
 sp_plan sp_plan_default(void)

@@ -12,7 +12,9 @@
 #define MAX_LENGTH    (UINT64_C(1) << 30)
 #define MAX_LORA_RANK 65536u
 
-static const char *const tasks[] = {"pretrain", "sft", "lora", "qlora"};
+#define NAME(id, name) name,
+static const char *const tasks[] = {SP_ENUM_TASK(NAME)};
+#undef NAME
 
 static sp_status keep_string(sp_arena *arena, const sp_json *object, const char *key,
                              const char **out, sp_error *err)
@@ -127,7 +129,7 @@ static sp_status read_question(sp_arena *arena, const sp_json *root, sp_training
     SP_TRY(sp_json_u32_or(root, "lora_rank", 1, MAX_LORA_RANK, 0, &out->lora_rank, err));
     if (sp_json_has(root, "task"))
         SP_TRY(sp_json_enum(root, "task", tasks, COUNT(tasks), &task, err));
-    out->task = tasks[task];
+    out->task = (sp_task)task;
     return read_plan(arena, root, out, err);
 }
 

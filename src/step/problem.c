@@ -16,13 +16,6 @@ sp_question sp_question_default(void)
                          .headroom_ratio = 0.06};
 }
 
-const char *sp_task_name(sp_task task)
-{
-    static const char *const names[SP_N_TASKS] = {"pretrain", "sft", "lora", "qlora"};
-    assert(task < SP_N_TASKS);
-    return names[task];
-}
-
 double sp_problem_attended(const sp_problem *problem)
 {
     const sp_question *q = &problem->question;
