@@ -118,7 +118,7 @@ void sp_plan_derive(sp_plan *plan, uint64_t global_batch);
 sp_status sp_plan_parse(const char *text, sp_plan *plan, sp_error *err);
 /* Every axis that is not at its default, always with tp and pp: "tp=4,pp=8,vpp=5". Returns the
  * length; at most SP_PLAN_TEXT_BYTES with the final zero. */
-#define SP_PLAN_TEXT_BYTES 384
+#define SP_PLAN_TEXT_BYTES 512
 size_t sp_plan_format(const sp_plan *plan, char *text, size_t capacity);
 
 /* ---- plans in expressions ---------------------------------------------------------------------- */

@@ -116,7 +116,7 @@ double sp_graph_forward_flops(const sp_model *model, double length, double token
 /* ---- mtp.c: multi-token prediction --------------------------------------------------------------
  * Behind the last layer, on the last stage, stand mtp_layers modules: norms of the hidden state and
  * of the next token's embedding, a projection of both (2 hidden) to hidden, a layer like the last
- * one, and the shared head. Source: DeepSeek-V3, arXiv:2412.19437, section 2.2. */
+ * one, and a norm of its own before the shared head. Source: DeepSeek-V3, arXiv:2412.19437, section 2.2. */
 /* Of all modules; the projection's columns are cut by tp, the norms are not. */
 sp_layer_params sp_graph_mtp_params(const sp_model *model, const sp_sharding *sharding);
 /* Of one module: [tokens, hidden / tp, 2 hidden] */

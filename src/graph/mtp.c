@@ -16,7 +16,7 @@ sp_layer_params sp_graph_mtp_params(const sp_model *model, const sp_sharding *sh
     }
     const double h = model->hidden, norm = model->layer_norm ? 2.0 * h : h;
     const sp_layer_params layer = sp_graph_layer_params(model, last_kind(model), sharding);
-    const double dense = layer.dense + 2.0 * h * h / sharding->tp + 2.0 * norm;
+    const double dense = layer.dense + 2.0 * h * h / sharding->tp + 3.0 * norm;
     return (sp_layer_params){.dense = model->mtp_layers * dense,
                              .expert = model->mtp_layers * layer.expert};
 }

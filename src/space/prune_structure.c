@@ -154,12 +154,13 @@ bool sp_prune_recompute_layers_in_stage(const sp_problem *problem, const sp_plan
     return plan->recompute_layers == 0 || plan->recompute_layers * (uint32_t)plan->pp < n_layers;
 }
 
+/* Groups take whole runs of cp neighbours, or share one run evenly. */
 bool sp_prune_shard_group_divides_copies(const sp_problem *problem, const sp_plan *plan)
 {
-    if (plan->shard_group == 0) return true;
-    const uint32_t copies = sp_plan_copies(plan);
-    if (copies % plan->shard_group != 0) return false;
-    return !problem->has_experts || sp_plan_expert_copies(plan) % (copies / plan->shard_group) == 0;
+    const uint32_t group = plan->shard_group, copies = sp_plan_copies(plan);
+    if (group == 0) return true;
+    if (copies % group != 0 || (group % plan->cp != 0 && plan->cp % group != 0)) return false;
+    return !problem->has_experts || sp_plan_expert_copies(plan) % (copies / group) == 0;
 }
 
 bool sp_prune_offload_params_needs_zero_3(const sp_problem *problem, const sp_plan *plan)
@@ -194,7 +195,7 @@ bool sp_prune_hybrid_has_two_parts(const sp_problem *problem, const sp_plan *pla
     if (plan->cp == 1 || plan->cp_kind != SP_CP_HYBRID) return true;
     const sp_fabric fit = sp_fabric_fit(&problem->fabric, plan->gpus);
     const uint32_t inner = sp_plan_ulysses_ranks(&fit, plan);
-    return inner > 1 && inner < plan->cp;
+    return inner > 1 && inner < plan->cp && plan->cp % inner == 0;
 }
 
 bool sp_prune_gpu_precision(const sp_problem *problem, const sp_plan *plan)

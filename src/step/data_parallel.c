@@ -123,7 +123,8 @@ static double update_s(const sp_inputs *in, const sp_stage_params *params)
  * micro-batch; 3 does that and gathers weights for every forward and backward pass. Reductions hide
  * beside the backward pass, two thirds of a micro-batch (three quarters when it computes the
  * forward pass again), gathering for the forward pass beside that; neither beside expert traffic,
- * which holds the same ports. Completes *cost, of which sum, gpu_s and host_s are known. */
+ * hidden or not, which holds the same ports. Completes *cost, of which sum, gpu_s and host_s are
+ * known. */
 void sp_data_parallel_price(const sp_inputs *in, const sp_stage_class *class,
                             const sp_stage_params *params, sp_stage_cost *cost)
 {
@@ -132,7 +133,7 @@ void sp_data_parallel_price(const sp_inputs *in, const sp_stage_class *class,
     const sp_sync sync = sync_stage(in, params);
     const double back = in->redo.full ? 3.0 / 4.0 : 2.0 / 3.0;
     const double busy_s = cost->gpu_s + cost->host_s;
-    const double room_s = busy_s - cost->sum.ep_forward_s - cost->sum.ep_backward_s;
+    const double room_s = busy_s - cost->sum.ep_traffic_s;
     const double back_s =
         beside_s(in, back * room_s, sync.reduce_s + (zero >= 3 ? sync.gather_s : 0.0));
     const double front_s = beside_s(in, (1.0 - back) * room_s, sync.gather_s);

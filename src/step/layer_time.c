@@ -125,7 +125,7 @@ static void price_tp(const sp_problem *problem, const sp_plan *plan, const sp_tp
 
 /* Dispatch and combine, forward and backward, each an all-to-all over the expert group and, when an
  * expert's matrices are cut, a gather (or scatter) over its pieces. ep_overlap hides them beside
- * the work of another micro-batch in the same layer. */
+ * another micro-batch in the same layer: its work, and what it waits for other traffic. */
 static void price_ep(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
                      const sp_block_comm *comm, sp_layer_cost *cost)
 {
@@ -140,8 +140,11 @@ static void price_ep(const sp_problem *problem, const sp_plan *plan, const sp_gr
             : sp_coll_alltoall_s(&groups->ep, ep_bytes);
     const double way_s = exchange_s + sp_coll_allgather_s(&groups->etp, etp_bytes);
     const double share = plan->ep_overlap == SP_ON ? problem->profile->ep_overlap_ratio : 0.0;
-    cost->ep_forward_s += sp_overlap_exposed_s(cost->forward_s, share, 2.0 * way_s);
-    cost->ep_backward_s += sp_overlap_exposed_s(cost->backward_s, share, 2.0 * way_s);
+    const double forward_s = cost->forward_s + cost->tp_forward_s + cost->cp_forward_s;
+    const double backward_s = cost->backward_s + cost->tp_backward_s + cost->cp_backward_s;
+    cost->ep_forward_s += sp_overlap_exposed_s(forward_s, share, 2.0 * way_s);
+    cost->ep_backward_s += sp_overlap_exposed_s(backward_s, share, 2.0 * way_s);
+    cost->ep_traffic_s += 4.0 * way_s;
     cost->ep_sent_bytes += 4.0 * (ep_bytes * (groups->ep.n - 1.0) / groups->ep.n +
                                   etp_bytes * (groups->etp.n - 1.0) / groups->etp.n);
 }
@@ -149,18 +152,20 @@ static void price_ep(const sp_problem *problem, const sp_plan *plan, const sp_gr
 /* What a pass that is done again sends again: two shares a tensor-parallel block, what context
  * parallelism sends forward, and half of all that experts exchange. */
 static void send_again(const sp_plan *plan, const sp_redo *redo, const sp_layer_work *work,
-                       const sp_tp_traffic *traffic, double ffn_tp_s, sp_layer_cost *cost)
+                       const sp_tp_traffic *traffic, double ffn_tp_s, double cp_sent_bytes,
+                       sp_layer_cost *cost)
 {
     const double once = 2.0 * traffic->bytes * (plan->tp - 1.0) / plan->tp;
     if (redo->full || (redo->modules & SP_MODULE_CORE) != 0) {
         cost->cp_backward_s += cost->cp_forward_s;
-        cost->cp_sent_bytes *= 4.0 / 3.0;
+        cost->cp_sent_bytes += cp_sent_bytes;
     }
     if (redo->full) {
         cost->tp_backward_s += cost->tp_forward_s;
         cost->ep_backward_s += cost->ep_forward_s;
         cost->tp_sent_bytes += ((double)work->attention.tp_exchange + work->ffn.tp_exchange) * once;
         cost->ep_sent_bytes *= 1.5;
+        cost->ep_traffic_s *= 1.5;
     } else if ((redo->modules & SP_MODULE_FFN) != 0 && work->ffn.ep_bytes <= 0.0) {
         cost->tp_backward_s += ffn_tp_s;
         cost->tp_sent_bytes += work->ffn.tp_exchange ? once : 0.0;
@@ -182,14 +187,17 @@ void sp_layer_price(const sp_problem *problem, const sp_plan *plan, const sp_red
     if (plan->tp > 1 && work->ffn.tp_exchange) {
         price_tp(problem, plan, traffic, &ffn, cost);
     }
+    double cp_sent_bytes = 0.0;
     if (plan->cp > 1) {
-        sp_context_price(problem, plan, groups, &work->attention, &attention.core, cost);
+        cp_sent_bytes =
+            sp_context_price(problem, plan, groups, &work->attention, &attention.core, cost);
     }
     price_ep(problem, plan, groups, &work->ffn, cost);
-    send_again(plan, redo, work, traffic, cost->tp_forward_s - attention_tp_s, cost);
+    send_again(plan, redo, work, traffic, cost->tp_forward_s - attention_tp_s, cp_sent_bytes, cost);
 }
 
-/* Two norms, whose output is joined, and the product that brings it back to the hidden width. */
+/* The product that brings two joined states back to the hidden width; the norms before it are small
+ * beside it, and that of the head is the head's. */
 void sp_mtp_price(const sp_problem *problem, const sp_plan *plan, sp_layer_cost *cost)
 {
     const sp_shape shape = sp_plan_shape(problem, plan);

@@ -28,12 +28,15 @@ static void add_state(sp_stage_state *state, const sp_recipe *recipe, double par
     state->device.gathered += part.gathered;
 }
 
-/* Under ZeRO 2 and 3 the gradients of what the host updates go there as they arise. */
-static void move_away(const sp_plan *plan, sp_stage_state *state)
+/* The host holds the gradients of what it updates; under ZeRO 2 and 3 they go there as they arise.
+ */
+static void move_away(const sp_problem *problem, const sp_plan *plan, sp_stage_state *state)
 {
     sp_state_bytes *d = &state->device;
     const double updated = plan->offload_optimizer / 100.0, held = plan->offload_params / 100.0;
-    state->away_bytes = updated * (d->optimizer + d->gradients) + held * d->weights;
+    const sp_recipe *r = &problem->adapter_recipe; /* of all that is trained */
+    const double gradients = r->gradient_bytes / (r->master_bytes + r->moments_bytes);
+    state->away_bytes = updated * d->optimizer * (1.0 + gradients) + held * d->weights;
     d->optimizer *= 1.0 - updated;
     d->gradients *= plan->zero >= 2 ? 1.0 - updated : 1.0;
     d->weights *= 1.0 - held;
@@ -60,9 +63,12 @@ static sp_stage_state stage_state(const sp_inputs *in, const sp_stage_class *sta
             expert_units.layer_params = larger(expert_units.layer_params, in->params[k].expert);
         }
     }
-    if (stage->head) {
+    if (stage->head && problem->model->mtp_layers > 0) {
+        const uint32_t last = sp_model_last_kind(problem->model);
         dense += in->mtp_params.dense;
         expert += in->mtp_params.expert;
+        adapter.dense += problem->model->mtp_layers * in->adapters[last].dense;
+        adapter.expert += problem->model->mtp_layers * in->adapters[last].expert;
     }
     units.largest_params = larger(units.layer_params, larger(embedding, head));
     expert_units.largest_params = expert_units.layer_params;
@@ -73,7 +79,7 @@ static sp_stage_state stage_state(const sp_inputs *in, const sp_stage_class *sta
     add_state(&state, recipe, expert, &expert_units, plan->zero, expert_shards);
     add_state(&state, own, adapter.dense, &none, plan->zero, shards);
     add_state(&state, own, adapter.expert, &none, plan->zero, expert_shards);
-    move_away(plan, &state);
+    move_away(problem, plan, &state);
     return state;
 }
 
@@ -82,34 +88,69 @@ typedef struct sp_stage_activations {
     double device_bytes, away_bytes;
 } sp_stage_activations;
 
+/* Layers of a kind on a stage, those of prediction modules included. */
+static double layers_of(const sp_inputs *in, const sp_stage_class *stage, uint32_t kind)
+{
+    const sp_model *model = in->problem->model;
+    const bool predicts = stage->head && kind == sp_model_last_kind(model);
+    return stage->layers[kind] + (predicts ? model->mtp_layers : 0.0);
+}
+
+/* Kept by such a layer, mean over those that are computed again and those that are not. */
+static double layer_kept_bytes(const sp_inputs *in, const sp_stage_class *stage, uint32_t kind)
+{
+    const double share = sp_stage_redo_share(in->plan, stage);
+    const double rest = share < 1.0 ? (1.0 - share) * in->bytes_kept[kind].kept : 0.0;
+    return share * in->bytes[kind].kept + rest;
+}
+
+double sp_stage_kept_bytes(const sp_inputs *in, const sp_stage_class *stage)
+{
+    double kept = 0.0;
+    for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
+        const double n = layers_of(in, stage, k);
+        kept += n > 0.0 ? n * layer_kept_bytes(in, stage, k) : 0.0;
+    }
+    return kept;
+}
+
+/* Micro-batches whose activations a stage holds at its peak: never more than there are. */
+static double held_batches(const sp_plan *plan, const sp_stage_class *stage)
+{
+    const sp_schedule_kind *schedule = sp_schedule_describe((sp_schedule)plan->schedule);
+    const double m = plan->accumulation;
+    const double held =
+        schedule->in_flight(plan->pp, plan->vpp, plan->accumulation, stage->first_stage) +
+        (plan->ep_overlap == SP_ON ? 1.0 : 0.0);
+    return held < m ? held : m;
+}
+
+/* Micro-batches whose passes through the head wait for their way back. */
+static double held_heads(const sp_plan *plan)
+{
+    const sp_schedule_kind *schedule = sp_schedule_describe((sp_schedule)plan->schedule);
+    return schedule->forward_first ? plan->accumulation : 1.0;
+}
+
 /* What is offloaded passes through the room of two layers. */
 static sp_stage_activations stage_activations(const sp_inputs *in, const sp_stage_class *stage)
 {
     const sp_plan *plan = in->plan;
-    const sp_model *model = in->problem->model;
-    const double share = sp_stage_redo_share(plan, stage);
-    const uint32_t last = sp_model_last_kind(model);
-    double kept = 0.0, working = 0.0, largest = 0.0;
-    for (uint32_t k = 0; k < model->n_kinds; k++) {
-        const double n = stage->layers[k] + (stage->head && k == last ? model->mtp_layers : 0.0);
-        if (n <= 0.0) continue;
-        const double rest = share < 1.0 ? (1.0 - share) * in->bytes_kept[k].kept : 0.0;
-        const double layer = share * in->bytes[k].kept + rest;
-        kept += n * layer;
-        largest = larger(largest, layer);
-        working = larger(working, in->bytes[k].working);
+    double working = 0.0, largest = 0.0;
+    for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
+        if (layers_of(in, stage, k) > 0.0) {
+            largest = larger(largest, layer_kept_bytes(in, stage, k));
+            working = larger(working, in->bytes[k].working);
+        }
     }
-    const sp_schedule_kind *schedule = sp_schedule_describe((sp_schedule)plan->schedule);
-    const double in_flight =
-        schedule->in_flight(plan->pp, plan->vpp, plan->accumulation, stage->first_stage) +
-        (plan->ep_overlap == SP_ON ? 1.0 : 0.0);
+    const double kept = sp_stage_kept_bytes(in, stage), held = held_batches(plan, stage);
     const double away = plan->offload_activations / 100.0;
-    const double embedding = stage->embedding ? in_flight * in->embedding_kept : 0.0;
-    const double passing = larger(2.0 * largest < kept ? 2.0 * largest : kept, 0.0);
-    return (sp_stage_activations){.device_bytes = in_flight * kept * (1.0 - away) + away * passing +
-                                                  embedding + working +
-                                                  (stage->head ? in->head_kept : 0.0),
-                                  .away_bytes = in_flight * kept * away};
+    const double passing = 2.0 * largest < kept ? 2.0 * largest : kept;
+    const double embedding = stage->embedding ? held * in->embedding_kept : 0.0;
+    const double head = stage->head ? held_heads(plan) * in->head_kept : 0.0;
+    return (sp_stage_activations){.device_bytes = held * kept * (1.0 - away) + away * passing +
+                                                  embedding + head + working,
+                                  .away_bytes = held * kept * away};
 }
 
 /* Parameters have copies on other ranks, whose gradients are added up. */
@@ -140,7 +181,7 @@ static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_mem
                      .gradients_bytes = state.device.gradients,
                      .optimizer_bytes = state.device.optimizer,
                      .activations_bytes = activations.device_bytes,
-                     .logits_bytes = stage->head ? in->logits : 0.0,
+                     .logits_bytes = stage->head ? held_heads(in->plan) * in->logits : 0.0,
                      .communication_bytes = communication_bytes(in, state.device.gathered),
                      .host_bytes = activations.away_bytes + (nvme ? 0.0 : state.away_bytes),
                      .nvme_bytes = nvme ? state.away_bytes : 0.0,

@@ -10,6 +10,11 @@ bool sp_plan_offloads(const sp_plan *plan)
     return plan->offload_optimizer > 0 || plan->offload_params > 0 || plan->offload_activations > 0;
 }
 
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
 /* Parameters that one rank updates, and those of the model whose shard it holds under ZeRO-3. */
 typedef struct sp_owned {
     double trained, held;
@@ -35,46 +40,48 @@ static double host_update_s(const sp_problem *problem, const sp_recipe *recipe, 
     const double memory_s = params * recipe->step_bytes * host->update_s_per_byte;
     const double state = 2.0 * (recipe->master_bytes + recipe->moments_bytes);
     const double storage_s = nvme ? params * state * host->nvme_s_per_byte : 0.0;
-    const double slower = down_s > memory_s ? down_s : memory_s;
-    return slower > storage_s ? slower : storage_s;
+    return larger(larger(down_s, memory_s), storage_s);
 }
 
-static double stage_kept_bytes(const sp_inputs *in, const sp_stage_class *stage)
+/* Exposed seconds of transfers beside one micro-batch, its passes in their usual proportion:
+ * forward, activations go out while weights come in; backward both come in. */
+static double transfers_s(const sp_inputs *in, double busy_s, double kept_s, double fetch_s)
 {
-    const double share = sp_stage_redo_share(in->plan, stage);
-    double kept = 0.0;
-    for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
-        const double rest = share < 1.0 ? (1.0 - share) * in->bytes_kept[k].kept : 0.0;
-        kept += stage->layers[k] * (share * in->bytes[k].kept + rest);
-    }
-    return kept;
+    const double share = in->problem->profile->offload_overlap_ratio;
+    const double back = in->redo.full ? 3.0 / 4.0 : 2.0 / 3.0;
+    const double out_s = larger(kept_s, fetch_s);
+    return sp_overlap_exposed_s((1.0 - back) * busy_s, share, out_s) +
+           sp_overlap_exposed_s(back * busy_s, share, kept_s + fetch_s);
+}
+
+/* Host and network work beside each other, so that the longer wait of the two counts, once. */
+static void share_waits(double wait_s, sp_stage_cost *cost)
+{
+    const double each_s = larger(wait_s, cost->dp_each_s);
+    cost->offload_each_s = each_s - cost->dp_each_s;
+    cost->dp_once_s = larger(wait_s, cost->dp_each_s + cost->dp_once_s) - each_s;
 }
 
 void sp_offload_price(const sp_inputs *in, const sp_stage_class *stage,
-                      const sp_stage_params *params, double forward_s, double backward_s,
-                      sp_stage_cost *cost)
+                      const sp_stage_params *params, sp_stage_cost *cost)
 {
     const sp_problem *problem = in->problem;
     const sp_plan *plan = in->plan;
     const bool nvme = plan->offload_target == SP_OFFLOAD_NVME;
     const sp_owned owned = owned_params(in, params);
-    const double kept = plan->offload_activations / 100.0 * stage_kept_bytes(in, stage);
+    const double kept = plan->offload_activations / 100.0 * sp_stage_kept_bytes(in, stage);
     const double held = plan->offload_params / 100.0 * problem->recipe.weight_bytes * owned.held;
     const double link = problem->host.link_s_per_byte;
     const double storage = nvme ? problem->host.nvme_s_per_byte : 0.0;
-    const double fetch_s = held * (storage > link ? storage : link), kept_s = kept * link;
-    const double share = problem->profile->offload_overlap_ratio;
-    /* Forward, activations go out while weights come in; backward both come in. */
-    const double out_s = kept_s > fetch_s ? kept_s : fetch_s;
-    cost->offload_each_s = sp_overlap_exposed_s(forward_s, share, out_s) +
-                           sp_overlap_exposed_s(backward_s, share, kept_s + fetch_s);
+    const double fetch_s = held * larger(storage, link), kept_s = kept * link;
+    share_waits(transfers_s(in, cost->gpu_s + cost->host_s, kept_s, fetch_s), cost);
 
     const double ratio = plan->offload_optimizer / 100.0;
     const sp_recipe *recipe = problem->has_adapters ? &problem->adapter_recipe : &problem->recipe;
     const double there = ratio * owned.trained;
     const double host_s = host_update_s(problem, recipe, there, nvme);
     cost->optimizer_s *= 1.0 - ratio;
-    cost->offload_once_s = host_s > cost->optimizer_s ? host_s - cost->optimizer_s : 0.0;
+    cost->offload_once_s = larger(host_s - cost->optimizer_s, 0.0);
     cost->host_sent_bytes = plan->accumulation * 2.0 * (kept + held) +
                             there * (recipe->gradient_bytes + recipe->weight_bytes);
 }

@@ -20,4 +20,4 @@ static double fill_ratio(uint32_t v)
 }
 
 const sp_schedule_kind sp_schedule_gpipe = {
-    .name = "gpipe", .in_flight = in_flight, .fill_ratio = fill_ratio, .overlaps_p2p = false};
+    .name = "gpipe", .in_flight = in_flight, .fill_ratio = fill_ratio, .forward_first = true};

@@ -23,6 +23,7 @@ static void add_scaled(sp_layer_cost *sum, const sp_layer_cost *c, double n)
     sum->cp_backward_s += n * c->cp_backward_s;
     sum->ep_forward_s += n * c->ep_forward_s;
     sum->ep_backward_s += n * c->ep_backward_s;
+    sum->ep_traffic_s += n * c->ep_traffic_s;
     sum->tp_sent_bytes += n * c->tp_sent_bytes;
     sum->cp_sent_bytes += n * c->cp_sent_bytes;
     sum->ep_sent_bytes += n * c->ep_sent_bytes;
@@ -30,14 +31,10 @@ static void add_scaled(sp_layer_cost *sum, const sp_layer_cost *c, double n)
     sum->recompute_flops += n * c->recompute_flops;
 }
 
-static double forward_all_s(const sp_layer_cost *c)
+static double all_s(const sp_layer_cost *c)
 {
-    return c->forward_s + c->tp_forward_s + c->cp_forward_s + c->ep_forward_s;
-}
-
-static double backward_all_s(const sp_layer_cost *c)
-{
-    return c->backward_s + c->recompute_s + c->tp_backward_s + c->cp_backward_s + c->ep_backward_s;
+    return c->forward_s + c->tp_forward_s + c->cp_forward_s + c->ep_forward_s + c->backward_s +
+           c->recompute_s + c->tp_backward_s + c->cp_backward_s + c->ep_backward_s;
 }
 
 double sp_stage_redo_share(const sp_plan *plan, const sp_stage_class *stage)
@@ -105,13 +102,11 @@ void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_c
     }
     params.n_units = params.n_layers + stage->embedding + stage->head;
     const double launch_s = params.n_layers * layer_kernels(in) * problem->profile->kernel_host_s;
-    const double forward_s = forward_all_s(&out->sum), backward_s = backward_all_s(&out->sum);
-    out->gpu_s = forward_s + backward_s;
+    out->gpu_s = all_s(&out->sum);
     out->host_s = sp_roof_either_s(out->gpu_s, launch_s) - out->gpu_s;
     sp_data_parallel_price(in, stage, &params, out);
-    out->total_s = out->gpu_s + out->host_s + out->dp_each_s;
     if (sp_plan_offloads(in->plan)) {
-        sp_offload_price(in, stage, &params, forward_s, backward_s, out);
-        out->total_s += out->offload_each_s;
+        sp_offload_price(in, stage, &params, out);
     }
+    out->total_s = out->gpu_s + out->host_s + out->dp_each_s + out->offload_each_s;
 }

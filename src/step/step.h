@@ -93,7 +93,8 @@ typedef struct sp_schedule_kind {
     /* A step takes m times the slowest stage, plus this share of the time that one micro-batch
      * spends in the other stages. */
     double (*fill_ratio)(uint32_t v);
-    bool overlaps_p2p; /* stages send while they compute the next chunk */
+    bool overlaps_p2p;  /* stages send while they compute the next chunk */
+    bool forward_first; /* all forward passes come before the first backward one */
 } sp_schedule_kind;
 
 const sp_schedule_kind *sp_schedule_describe(sp_schedule schedule);
@@ -138,6 +139,7 @@ typedef struct sp_layer_cost {
     double tp_forward_s, tp_backward_s;        /* exposed; recomputation's share is in backward   */
     double cp_forward_s, cp_backward_s;
     double ep_forward_s, ep_backward_s;
+    double ep_traffic_s;                       /* forward and backward, hidden or not             */
     double tp_sent_bytes, cp_sent_bytes, ep_sent_bytes; /* by one GPU, forward and backward        */
     double flops, recompute_flops;       /* forward, of this rank                           */
 } sp_layer_cost;
@@ -161,8 +163,9 @@ void sp_layer_price(const sp_problem *problem, const sp_plan *plan, const sp_red
                     const sp_layer_work *work, sp_layer_cost *cost);
 /* The part of one multi-token prediction module beside its layer and the head. */
 void sp_mtp_price(const sp_problem *problem, const sp_plan *plan, sp_layer_cost *cost);
-/* Adds what context parallelism exchanges around the attention core of one layer. */
-void sp_context_price(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
+/* Adds what context parallelism exchanges around the attention core of one layer; returns the bytes
+ * of the forward pass. */
+double sp_context_price(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
                       const sp_block_comm *comm, const sp_op_time *core, sp_layer_cost *cost);
 /* Bytes of keys and values that a rank holds beside its own while a layer runs. */
 double sp_context_bytes(const sp_plan *plan, const sp_block_comm *comm);
@@ -225,9 +228,11 @@ double sp_stage_redo_share(const sp_plan *plan, const sp_stage_class *stage);
 void sp_data_parallel_price(const sp_inputs *in, const sp_stage_class *stage,
                             const sp_stage_params *params, sp_stage_cost *cost);
 bool sp_plan_offloads(const sp_plan *plan);
+/* Adds what the host makes wait; the rest of *cost but for total_s is known. */
 void sp_offload_price(const sp_inputs *in, const sp_stage_class *stage,
-                      const sp_stage_params *params, double forward_s, double backward_s,
-                      sp_stage_cost *cost);
+                      const sp_stage_params *params, sp_stage_cost *cost);
+/* Bytes that the layers of a stage, prediction modules included, keep of one micro-batch. */
+double sp_stage_kept_bytes(const sp_inputs *in, const sp_stage_class *stage);
 /* The host has room for what its GPUs offload, and its rates are known. */
 bool sp_offload_has_room(const sp_problem *problem, const sp_plan *plan);
 uint32_t sp_model_last_kind(const sp_model *model);

@@ -117,11 +117,19 @@ void make_random(made_model *made, draw *d)
 {
     const uint32_t heads = 8 * draw_between(d, 1, 12), hidden = 128 * heads;
     const uint32_t layers = 4 * draw_between(d, 1, 24);
-    switch (draw_between(d, 0, 2)) {
+    switch (draw_between(d, 0, 7)) {
     case 0:
-        make_gpt(made, hidden, heads, layers);
+        make_deepseek_v3(made);
         return;
     case 1:
+        make_gpt_oss_20b(made);
+        return;
+    case 2:
+    case 3:
+        make_gpt(made, hidden, heads, layers);
+        return;
+    case 4:
+    case 5:
         make_llama(made, hidden, heads, draw_divisor(d, heads, heads),
                    128 * draw_between(d, 8, 200), layers);
         return;

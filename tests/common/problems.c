@@ -130,12 +130,31 @@ void make_calculator(made_problem *made)
                                         .gemm_ratio = 1,
                                         .attention_ratio = 1,
                                         .element_bytes_ratio = 1,
+                                        .low_precision_ratio = 1,
+                                        .host_update_ratio = 1,
+                                        .quantised_weight_bytes = 0.5,
                                         .grad_bytes = 4};
+    made->cluster.host_link_bytes_per_s = 1e30;
+    made->cluster.host_memory_bytes_per_s = 1e30;
+    made->cluster.nvme_bytes_per_s = 1e30;
 }
 
 static void scale(draw *d, double *value, double by)
 {
     *value *= draw_scale(d, 1.0 / by, by);
+}
+
+/* One in four trains adapters, one in four packs documents, one in two routes unevenly. */
+static void draw_question(draw *d, sp_question *q)
+{
+    q->seq_len = 512u << draw_between(d, 0, 3);
+    q->global_batch = 96u << draw_between(d, 0, 5);
+    if (draw_between(d, 0, 3) == 0) {
+        q->task = draw_coin(d) ? SP_TASK_LORA : SP_TASK_QLORA;
+        q->lora_rank = draw_between(d, 4, 64);
+    }
+    if (draw_between(d, 0, 3) == 0) q->doc_len = q->seq_len >> draw_between(d, 1, 3);
+    if (draw_coin(d)) q->moe_imbalance_ratio = draw_scale(d, 1.0, 3.0);
 }
 
 void make_random_problem(made_problem *made, draw *d)
@@ -157,8 +176,33 @@ void make_random_problem(made_problem *made, draw *d)
     scale(d, &made->profile.step_s, 10);
     made->profile.flash_attention = draw_coin(d);
     made->profile.grad_bytes = draw_coin(d) ? 2 : 4;
-    made->problem.question.seq_len = 512u << draw_between(d, 0, 3);
-    made->problem.question.global_batch = 96u << draw_between(d, 0, 5);
+    scale(d, &made->cluster.host_link_bytes_per_s, 10);
+    scale(d, &made->cluster.host_memory_bytes_per_s, 10);
+    scale(d, &made->cluster.nvme_bytes_per_s, 10);
+    draw_question(d, &made->problem.question);
+}
+
+static void derive_recipes(made_problem *made)
+{
+    sp_problem *p = &made->problem;
+    const sp_task task = p->question.task;
+    const sp_recipe adamw = sp_recipe_adamw(made->profile.grad_bytes);
+    p->has_adapters = task == SP_TASK_LORA || task == SP_TASK_QLORA;
+    p->adapter_recipe = p->recipe = adamw;
+    if (task == SP_TASK_LORA) p->recipe = sp_recipe_frozen(2.0);
+    if (task == SP_TASK_QLORA) p->recipe = sp_recipe_frozen(made->profile.quantised_weight_bytes);
+}
+
+/* An eighth of the node each. */
+static void derive_host(made_problem *made)
+{
+    const sp_cluster *c = &made->cluster;
+    const double update = c->host_memory_bytes_per_s * made->profile.host_update_ratio;
+    made->problem.host = (sp_host){.memory_bytes = c->host_memory_bytes / c->node_gpus,
+                                   .nvme_bytes = c->nvme_bytes / c->node_gpus,
+                                   .link_s_per_byte = 1.0 / c->host_link_bytes_per_s,
+                                   .update_s_per_byte = c->node_gpus / update,
+                                   .nvme_s_per_byte = c->node_gpus / c->nvme_bytes_per_s};
 }
 
 void derive_problem(made_problem *made)
@@ -180,13 +224,15 @@ void derive_problem(made_problem *made)
     p->ranks_by_money = true;
     sp_rates_build(&made->gpu, &made->profile, &p->rates);
     sp_fabric_build(&made->cluster, &p->fabric);
-    p->recipe = sp_recipe_adamw(made->profile.grad_bytes);
-    p->has_experts = false;
+    p->has_experts = p->has_latent_attention = false;
     for (uint32_t k = 0; k < p->model->n_kinds; k++) {
         p->has_experts |= p->model->kinds[k].ffn.n_experts > 0;
+        p->has_latent_attention |= p->model->kinds[k].attention.kv_lora > 0;
     }
-    p->forward_flops =
-        sp_graph_forward_flops(p->model, length, length * (double)p->question.global_batch);
+    derive_recipes(made);
+    derive_host(made);
+    p->forward_flops = sp_graph_forward_flops(p->model, sp_problem_attended(p),
+                                              length * (double)p->question.global_batch);
     p->usd_per_gpu_hour = made->gpu.usd_per_hour;
     p->allowed_bytes = made->gpu.memory_bytes * (1.0 - p->question.headroom_ratio);
     sp_arena_fini(&p->arena);
@@ -211,6 +257,14 @@ sp_plan make_plan(const made_problem *made, uint16_t tp, uint16_t pp, uint32_t d
     return plan;
 }
 
+void cut_sequences(const made_problem *made, uint16_t cp, sp_plan *plan)
+{
+    assert(plan->cp == 1 && made->problem.question.seq_len % (2u * cp) == 0);
+    plan->cp = cp;
+    plan->gpus *= cp;
+    sp_plan_derive(plan, made->problem.question.global_batch);
+}
+
 /* Ranks among which query heads divide, and key/value heads divide or are repeated evenly. */
 static uint16_t draw_tp(const sp_attention *a, draw *d)
 {
@@ -226,31 +280,97 @@ static uint32_t gcd(uint32_t a, uint32_t b)
     return b == 0 ? a : gcd(b, a % b);
 }
 
-static void draw_schedule(const sp_model *model, draw *d, sp_plan *plan)
+/* Pieces of an expert within a tensor-parallel group, and ranks that share the experts. Spread over
+ * tp and cp ranks they need those next to each other. */
+static void draw_experts(const made_problem *made, draw *d, sp_plan *plan)
 {
-    if (plan->pp == 1 || plan->accumulation % plan->pp != 0 || model->n_layers % plan->pp != 0) {
-        return;
+    const sp_ffn *ffn = &made->model.model.kinds[made->model.model.n_kinds - 1].ffn;
+    const bool cut = ffn->expert_ffn % plan->tp == 0;
+    if (plan->placement == SP_PLACEMENT_DP_LAST && cut && plan->cp == 1) {
+        plan->etp = plan->tp;
+    } else {
+        plan->placement = SP_PLACEMENT_PP_LAST;
+        plan->etp = (uint16_t)draw_divisor(d, gcd(plan->tp, ffn->expert_ffn), 16);
     }
-    const uint32_t vpp = draw_divisor(d, model->n_layers / plan->pp, 8);
-    if (vpp == 1) return;
-    plan->vpp = (uint16_t)vpp;
-    plan->schedule = SP_SCHEDULE_INTERLEAVED;
+    const uint32_t ranks = sp_plan_stage_ranks(plan) / plan->etp;
+    plan->ep = (uint16_t)draw_divisor(d, gcd(ranks, ffn->n_experts), 64);
+    plan->ep_overlap = (plan->ep > 1 || plan->etp > 1) && draw_coin(d);
 }
 
-static void draw_knobs(draw *d, sp_plan *plan)
+static void draw_schedule(const sp_model *model, draw *d, sp_plan *plan)
 {
-    plan->placement = (uint8_t)draw_between(d, 0, SP_N_PLACEMENTS - 1);
-    plan->recompute = (uint8_t)draw_between(d, 0, SP_N_RECOMPUTE - 1);
+    plan->stage_layers = (uint8_t)draw_between(d, 0, SP_N_STAGE_LAYERS - 1);
+    if (plan->pp == 1) return;
+    const uint32_t chunks = model->n_layers / plan->pp < 8 ? model->n_layers / plan->pp : 8;
+    if (draw_between(d, 0, 3) == 0) {
+        plan->schedule = SP_SCHEDULE_GPIPE;
+    } else if (plan->accumulation % plan->pp == 0 && chunks > 1 && draw_coin(d)) {
+        plan->schedule = SP_SCHEDULE_INTERLEAVED;
+        plan->vpp = (uint16_t)draw_between(d, 2, chunks);
+    }
+}
+
+static bool whole_heads(const sp_model *model, uint32_t ranks)
+{
+    for (uint32_t k = 0; k < model->n_kinds; k++) {
+        if (model->kinds[k].attention.kv_heads % ranks != 0) return false;
+    }
+    return true;
+}
+
+/* Heads are exchanged only where every rank gets whole ones, hybrid only across domains. */
+static void draw_cp_kind(const made_problem *made, draw *d, sp_plan *plan)
+{
+    plan->cp_kind = (uint8_t)draw_between(d, 0, SP_N_CP_KINDS - 1);
+    const uint32_t inner = sp_plan_ulysses_ranks(&made->problem.fabric, plan);
+    const bool two_parts = inner > 1 && inner < plan->cp && plan->cp % inner == 0;
+    if ((plan->cp_kind == SP_CP_HYBRID && !two_parts) ||
+        (inner > 1 && !whole_heads(&made->model.model, plan->tp * inner))) {
+        plan->cp_kind = SP_CP_RING;
+    }
+}
+
+/* Groups of whole runs of cp, or even parts of one, that the copies of experts divide into too. */
+static void draw_shard_group(const made_problem *made, draw *d, sp_plan *plan)
+{
+    const uint32_t copies = sp_plan_copies(plan), group = draw_divisor(d, copies, copies);
+    const bool whole = group % plan->cp == 0 || plan->cp % group == 0;
+    const bool experts =
+        !made->problem.has_experts || sp_plan_expert_copies(plan) % (copies / group) == 0;
+    if (plan->zero > 0 && group < copies && whole && experts) plan->shard_group = group;
+}
+
+static void draw_offload(draw *d, sp_plan *plan)
+{
+    plan->offload_optimizer = (uint8_t)(25 * draw_between(d, 0, 4));
+    plan->offload_params = plan->zero == 3 ? (uint8_t)(25 * draw_between(d, 0, 4)) : 0;
+    plan->offload_activations = (uint8_t)(25 * draw_between(d, 0, 4));
+    plan->offload_target = (uint8_t)draw_between(d, 0, SP_N_OFFLOAD_TARGETS - 1);
+}
+
+static void draw_recompute(const sp_model *model, draw *d, sp_plan *plan)
+{
+    plan->recompute = draw_between(d, 0, 3) == 0 ? SP_RECOMPUTE_FULL
+                                                 : (uint8_t)draw_between(d, 0, SP_N_RECOMPUTE - 1);
+    const uint32_t some = (model->n_layers - 1) / plan->pp;
+    if (plan->recompute == SP_RECOMPUTE_FULL && some > 0 && draw_coin(d)) {
+        plan->recompute_layers = (uint16_t)draw_between(d, 1, some);
+    }
+}
+
+static void draw_knobs(const made_problem *made, draw *d, sp_plan *plan)
+{
     plan->zero = (uint8_t)draw_between(d, 0, 3);
     plan->precision = (uint8_t)draw_between(d, 0, SP_N_PRECISIONS - 1);
     plan->dp_overlap = (uint8_t)draw_coin(d);
     if (plan->tp > 1) {
-        plan->sp = (uint8_t)draw_coin(d);
+        plan->sp = (uint8_t)(made->problem.has_experts || draw_coin(d));
         plan->tp_overlap = plan->sp == SP_ON && draw_coin(d);
     }
-    if (plan->schedule == SP_SCHEDULE_1F1B) {
-        plan->stage_layers = (uint8_t)draw_between(d, 0, SP_N_STAGE_LAYERS - 1);
-    }
+    draw_recompute(&made->model.model, d, plan);
+    if (draw_coin(d)) draw_shard_group(made, d, plan);
+    if (draw_between(d, 0, 3) == 0) draw_offload(d, plan);
+    if (plan->cp > 1) draw_cp_kind(made, d, plan);
 }
 
 sp_plan draw_plan(const made_problem *made, draw *d)
@@ -262,11 +382,10 @@ sp_plan draw_plan(const made_problem *made, draw *d)
     sp_plan plan =
         make_plan(made, draw_tp(&model->kinds[0].attention, d), (uint16_t)draw_between(d, 1, most),
                   dp, draw_divisor(d, batch / dp, 8));
-    if (made->problem.has_experts) {
-        const uint32_t n_experts = model->kinds[model->n_kinds - 1].ffn.n_experts;
-        plan.ep = (uint16_t)draw_divisor(d, gcd(dp, n_experts), 64);
-    }
+    if (draw_coin(d)) cut_sequences(made, (uint16_t)(1u << draw_between(d, 1, 4)), &plan);
+    plan.placement = (uint8_t)draw_between(d, 0, SP_N_PLACEMENTS - 1);
+    if (made->problem.has_experts) draw_experts(made, d, &plan);
     draw_schedule(model, d, &plan);
-    draw_knobs(d, &plan);
+    draw_knobs(made, d, &plan);
     return plan;
 }

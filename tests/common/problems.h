@@ -21,7 +21,7 @@ typedef struct made_problem {
  * caller's. */
 void make_machine(made_problem *made);
 /* The same nodes of a machine whose only cost is arithmetic: 1 PFLOP/s at all sizes, no launches,
- * no memory traffic, no network, no host. */
+ * no memory traffic, no network, no host (all at 10^30 bytes/s). */
 void make_calculator(made_problem *made);
 /* A machine, a profile and a model with random figures. */
 void make_random_problem(made_problem *made, draw *d);
@@ -32,5 +32,8 @@ void free_problem(made_problem *made);
 /* All axes at their defaults but these. */
 sp_plan make_plan(const made_problem *made, uint16_t tp, uint16_t pp, uint32_t dp,
                   uint32_t micro_batch);
-/* A plan that can be built: every division without remainder, interleaved only where it may be. */
+/* Gives every sequence to cp ranks, so that the plan takes cp times the GPUs; dp stays. */
+void cut_sequences(const made_problem *made, uint16_t cp, sp_plan *plan);
+/* A plan that can be built, on all axes: every division without remainder, and nothing where the
+ * rules of a space refuse it. */
 sp_plan draw_plan(const made_problem *made, draw *d);

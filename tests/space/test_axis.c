@@ -31,9 +31,44 @@ static void a_dense_model_is_cut_along_its_heads_and_layers(void **state)
     assert_values(&a, SP_AXIS_pp, "1 2 4 8 16 32 64"); /* divisors of 64, to 80 layers      */
     assert_values(&a, SP_AXIS_ep, "1");
     assert_values(&a, SP_AXIS_micro_batch, "1 2 4 8 16 32 64 128");
-    assert_values(&a, SP_AXIS_vpp, "1 2 4 5 8 10 16 20 40");
+    assert_values(&a, SP_AXIS_cp, "1 2 4 8"); /* pieces of 1024 of the 8192 tokens or more */
+    /* Divisors of 80 layers that leave two stages, and all up to 12. */
+    assert_values(&a, SP_AXIS_vpp, "1 2 3 4 5 6 7 8 9 10 11 12 16 20 40");
     assert_values(&a, SP_AXIS_zero, "0 1 2 3");
     assert_values(&a, SP_AXIS_precision, "0");
+    drop(&a);
+}
+
+/* What changes numerics, or trades time for memory beyond the usual, waits for --space all. */
+static void the_usual_space_leaves_unusual_axes_at_rest(void **state)
+{
+    (void)state;
+    const sp_question q = ask_dense();
+    asked a = build(&q);
+    const sp_axis_id at_rest[] = {SP_AXIS_recompute_layers,  SP_AXIS_shard_group,
+                                  SP_AXIS_offload_optimizer, SP_AXIS_offload_params,
+                                  SP_AXIS_offload_target,    SP_AXIS_offload_activations};
+    for (size_t i = 0; i < sizeof at_rest / sizeof at_rest[0]; i++) {
+        assert_values(&a, at_rest[i], "0");
+    }
+    assert_values(&a, SP_AXIS_recompute, "0 1 9"); /* none, selective, full */
+    assert_values(&a, SP_AXIS_schedule, "0 2");    /* no gpipe */
+    assert_values(&a, SP_AXIS_cp_kind, "0 1 2 3");
+    drop(&a);
+}
+
+/* The modules that recent frameworks add for experts and for latent attention. */
+static void models_with_experts_also_recompute_norms_and_activations(void **state)
+{
+    (void)state;
+    const sp_question q = ask_experts();
+    asked a = build(&q);
+    assert_values(&a, SP_AXIS_recompute, "0 1 4 9");
+    drop(&a);
+    sp_question latent = ask_experts();
+    latent.model = "deepseek-v3";
+    a = build(&latent);
+    assert_values(&a, SP_AXIS_recompute, "0 1 4 5 9");
     drop(&a);
 }
 
@@ -47,7 +82,13 @@ static void experts_spread_over_their_divisors(void **state)
     assert_values(&a, SP_AXIS_gpus, "4 24");
     assert_values(&a, SP_AXIS_ep, "1 2 4 8");
     assert_values(&a, SP_AXIS_pp, "1 2 3 4 6 8 12 24");
-    assert_values(&a, SP_AXIS_precision, "0 1");
+    assert_values(&a, SP_AXIS_cp, "1 2 4"); /* 3 leaves a remainder of the 4096 tokens */
+    assert_values(&a, SP_AXIS_precision, "0 1 2 3 4");
+    assert_values(&a, SP_AXIS_recompute, "0 1 2 3 4 5 6 7 8 9");
+    assert_values(&a, SP_AXIS_shard_group, "0 2 3 4 6 8 12"); /* to half of 24 */
+    assert_values(&a, SP_AXIS_offload_optimizer, "0 50 100");
+    assert_values(&a, SP_AXIS_schedule, "0 1 2");
+    assert_int_equal(sp_space_axis(a.space, SP_AXIS_recompute_layers)->n_values, 32);
     drop(&a);
 }
 
@@ -124,6 +165,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_dense_model_is_cut_along_its_heads_and_layers),
+        cmocka_unit_test(the_usual_space_leaves_unusual_axes_at_rest),
+        cmocka_unit_test(models_with_experts_also_recompute_norms_and_activations),
         cmocka_unit_test(experts_spread_over_their_divisors),
         cmocka_unit_test(plans_may_leave_whole_nodes_idle),
         cmocka_unit_test(a_list_stands_for_the_values_as_given),

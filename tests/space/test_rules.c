@@ -27,6 +27,29 @@ static void canonical_rules_leave_one_id_a_plan(void **state)
     drop(&a);
 }
 
+static void canonical_rules_know_the_axes_of_memory_and_sequence(void **state)
+{
+    (void)state;
+    const sp_question q = ask_dense();
+    asked a = build(&q);
+    assert_string_equal(refusal(&a, "tp=8,pp=2,recompute=mla_up"), "recompute_without_effect");
+    assert_string_equal(refusal(&a, "tp=8,pp=2,recompute_layers=4"),
+                        "recompute_layers_without_full");
+    assert_string_equal(refusal(&a, "tp=8,pp=2,zero=0,shard_group=2"), "shard_group_without_zero");
+    assert_string_equal(refusal(&a, "tp=8,pp=2,shard_group=4"), "shard_group_without_zero");
+    assert_string_equal(refusal(&a, "tp=8,pp=2,offload_target=nvme"),
+                        "offload_target_without_offload");
+    assert_string_equal(refusal(&a, "tp=8,pp=2,cp_kind=ulysses"), "cp_kind_without_cp");
+    assert_string_equal(refusal(&a, "tp=8,pp=2,ep_overlap=on"), "ep_overlap_without_ep");
+    /* dp = 4 ranks share 128 sequences, 2 micro-batches of 16 each: gpipe holds no more than 1f1b
+     */
+    assert_string_equal(refusal(&a, "tp=8,pp=2,micro_batch=16,schedule=gpipe"),
+                        "schedule_without_pp");
+    /* Ranks of a sequence hold copies of the weights, without dp too. */
+    assert_string_not_equal(refusal(&a, "tp=8,cp=2,pp=4,zero=1"), "zero_without_copies");
+    drop(&a);
+}
+
 static void structure_rules_refuse_what_leaves_a_remainder(void **state)
 {
     (void)state;
@@ -41,9 +64,10 @@ static void structure_rules_refuse_what_leaves_a_remainder(void **state)
     assert_string_equal(refusal(&a, "tp=8,pp=8,micro_batch=32,zero=0,schedule=interleaved,vpp=2"),
                         "interleaved_batches");
     assert_string_equal(refusal(&a, "tp=8,pp=2,schedule=interleaved"), "interleaved_chunks");
-    assert_string_equal(refusal(&a, "tp=8,pp=4,schedule=interleaved,vpp=8"), "interleaved_layers");
-    assert_string_equal(refusal(&a, "tp=4,pp=4,schedule=interleaved,vpp=5,stage_layers=weighted"),
-                        "interleaved_stages");
+    /* Chunks need not be equal, but none is empty: 4 x 20 of 80 layers, not 4 x 40. */
+    assert_string_equal(refusal(&a, "tp=8,pp=4,schedule=interleaved,vpp=40"), "interleaved_layers");
+    assert_string_not_equal(refusal(&a, "tp=8,pp=4,schedule=interleaved,vpp=20"),
+                            "interleaved_layers");
     assert_string_equal(refusal(&a, "tp=8,pp=2,tp_overlap=on"), "tp_overlap_needs_sp");
     drop(&a);
     sp_question odd = ask_dense();
@@ -53,8 +77,7 @@ static void structure_rules_refuse_what_leaves_a_remainder(void **state)
     drop(&a);
 }
 
-/* 126 layers, embedding and head on 16 stages of 8; 61 layers, embedding, head and one prediction
- * module on 8 stages of 8, where the last stage holds 6 layers beside its ends. */
+/* 126 layers, embedding and head fill 128 chunks, 16 stages of 8. */
 static void ends_take_the_place_of_layers_in_chunks(void **state)
 {
     (void)state;
@@ -66,17 +89,57 @@ static void ends_take_the_place_of_layers_in_chunks(void **state)
     asked a = build(&q);
     assert_string_equal(refusal(&a, "tp=8,pp=16,sp=on,schedule=interleaved,vpp=8,recompute=full"),
                         "");
-    assert_string_equal(refusal(&a, "tp=8,pp=16,sp=on,schedule=interleaved,vpp=5,recompute=full"),
+    assert_string_equal(refusal(&a, "tp=8,pp=16,sp=on,schedule=interleaved,vpp=9,recompute=full"),
                         "interleaved_layers");
     drop(&a);
-    q.model = "deepseek-v3";
-    a = build(&q);
-    assert_string_equal(refusal(&a, "tp=2,pp=8,ep=64,sp=on,schedule=interleaved,vpp=4,"
-                                    "stage_layers=weighted,recompute=full"),
-                        "");
-    assert_string_equal(
-        refusal(&a, "tp=2,pp=8,ep=64,sp=on,schedule=interleaved,vpp=4,recompute=full"),
-        "interleaved_stages");
+}
+
+/* Llama-3.1-70B has 8 key and value heads, an H100 no 4-bit products. */
+static void structure_rules_refuse_what_cannot_be_shared_out(void **state)
+{
+    (void)state;
+    const sp_question q = ask_dense();
+    asked a = build(&q);
+    assert_string_equal(refusal(&a, "tp=8,cp=16"), "cp_divides_gpus");
+    assert_string_equal(refusal(&a, "tp=4,cp=4,pp=2,cp_kind=ulysses"), "cp_exchanges_heads");
+    assert_string_not_equal(refusal(&a, "tp=2,cp=4,pp=2,cp_kind=ulysses"), "cp_exchanges_heads");
+    assert_string_equal(refusal(&a, "tp=1,cp=8,cp_kind=hybrid"), "hybrid_has_two_parts");
+    assert_string_equal(refusal(&a, "tp=8,cp=4,cp_kind=hybrid"), "hybrid_has_two_parts");
+    assert_string_not_equal(refusal(&a, "tp=4,cp=4,cp_kind=hybrid"), "hybrid_has_two_parts");
+    assert_string_equal(refusal(&a, "tp=8,pp=8,zero=0,recompute=full,recompute_layers=10"),
+                        "recompute_layers_in_stage");
+    assert_string_equal(refusal(&a, "tp=8,pp=2,shard_group=3"), "shard_group_divides_copies");
+    assert_string_equal(refusal(&a, "tp=8,pp=2,precision=nvfp4"), "gpu_precision");
+    assert_string_equal(refusal(&a, "tp=8,pp=2,offload_params=0.5"), "offload_params_needs_zero_3");
+    /* 12 bytes of 70.6 billion parameters on every GPU of 8 of a node with 2 TB */
+    assert_string_equal(refusal(&a, "zero=0,offload_optimizer=1"), "offload_has_room");
+    assert_string_not_equal(refusal(&a, "tp=8,pp=2,offload_optimizer=1"), "offload_has_room");
+    assert_string_equal(refusal(&a, "tp=16,pp=2,sp=on,tp_overlap=on"), "tp_overlap_in_domain");
+    drop(&a);
+}
+
+static void a_sequence_is_dealt_in_pairs_of_chunks(void **state)
+{
+    (void)state;
+    sp_question q = ask_dense();
+    q.seq_len = 8190;
+    asked a = build(&q);
+    assert_string_equal(refusal(&a, "tp=8,cp=2,pp=2"), "cp_divides_sequence");
+    assert_string_not_equal(refusal(&a, "tp=8,cp=1,pp=2"), "cp_divides_sequence");
+    drop(&a);
+}
+
+/* 4 ranks to a sequence, 3 copies of those: groups of 6 would be one and a half of them. */
+static void shard_groups_are_whole_runs_of_neighbours(void **state)
+{
+    (void)state;
+    sp_question q = ask_dense();
+    q.gpus = "96";
+    q.global_batch = 96;
+    asked a = build(&q);
+    assert_string_equal(refusal(&a, "tp=8,cp=4,shard_group=6"), "shard_group_divides_copies");
+    assert_string_not_equal(refusal(&a, "tp=8,cp=4,shard_group=4"), "shard_group_divides_copies");
+    assert_string_not_equal(refusal(&a, "tp=8,cp=4,shard_group=2"), "shard_group_divides_copies");
     drop(&a);
 }
 
@@ -89,6 +152,13 @@ static void experts_need_ranks_to_live_on(void **state)
     assert_string_equal(refusal(&a, "tp=1,pp=1,ep=16"), "ep_divides_experts");
     assert_string_equal(refusal(&a, "tp=4,pp=1,ep=8,etp=8,sp=on"), "etp_divides_ranks");
     assert_string_equal(refusal(&a, "tp=4,pp=1,ep=8,etp=4"), "experts_need_sp");
+    /* ep lives on tp x cp x dp ranks: 4 x 2 = 8 of them here */
+    assert_string_equal(refusal(&a, "tp=4,cp=2,pp=8,ep=8,sp=on,placement=tp_pp_dp"),
+                        "folded_experts_near");
+    assert_string_not_equal(refusal(&a, "tp=4,cp=2,pp=8,ep=8,sp=on"), "ep_divides_ranks");
+    /* 32 copies of an expert in 64 copies of the rest: 32 groups of 2, not 64 of 1 */
+    assert_string_equal(refusal(&a, "ep=2,shard_group=1"), "shard_group_divides_copies");
+    assert_string_not_equal(refusal(&a, "ep=2,shard_group=2"), "shard_group_divides_copies");
     drop(&a);
 }
 
@@ -160,6 +230,10 @@ int main(void)
         cmocka_unit_test(canonical_rules_leave_one_id_a_plan),
         cmocka_unit_test(structure_rules_refuse_what_leaves_a_remainder),
         cmocka_unit_test(ends_take_the_place_of_layers_in_chunks),
+        cmocka_unit_test(canonical_rules_know_the_axes_of_memory_and_sequence),
+        cmocka_unit_test(structure_rules_refuse_what_cannot_be_shared_out),
+        cmocka_unit_test(a_sequence_is_dealt_in_pairs_of_chunks),
+        cmocka_unit_test(shard_groups_are_whole_runs_of_neighbours),
         cmocka_unit_test(experts_need_ranks_to_live_on),
         cmocka_unit_test(an_engine_is_enough),
         cmocka_unit_test(the_users_conditions_have_their_own_names),

@@ -10,25 +10,27 @@
 
 #include <cmocka.h>
 
-/* gpus 1 value, then tp 2, pp 3, ..., dp_overlap 2: the id is the mixed-radix number of the digits.
+/* gpus 1 value, then tp 2, cp 2, pp 3, ..., dp_overlap 2: the id is the mixed-radix number of the
+ * digits.
  */
 static void an_id_is_the_mixed_radix_number_of_its_digits(void **state)
 {
     (void)state;
     sp_question q = ask_dense();
-    const char *const sets[] = {"tp=4,8",        "pp=1,2,4",       "placement=tp_dp_pp",
-                                "micro_batch=1", "recompute=none", "zero=0,1",
-                                "schedule=1f1b", "vpp=1",          "stage_layers=even",
-                                "sp=on",         "tp_overlap=off", "etp=1"};
+    const char *const sets[] = {"tp=4,8",   "cp=1,2",         "pp=1,2,4",
+                                "etp=1",    "micro_batch=1",  "placement=tp_dp_pp",
+                                "zero=0,1", "recompute=none", "schedule=1f1b",
+                                "vpp=1",    "cp_kind=ring",   "stage_layers=even",
+                                "sp=on",    "tp_overlap=off", "ep_overlap=off"};
     for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
         q.sets[q.n_sets++] = sets[i];
     }
     asked a = build(&q);
-    assert_int_equal(sp_space_count(a.space), 2 * 3 * 2 * 2);
+    assert_int_equal(sp_space_count(a.space), 2 * 2 * 3 * 2 * 2);
     uint64_t id = 0;
-    const sp_plan plan = read_plan(&a, "tp=8,pp=2,zero=0,sp=on,dp_overlap=on");
+    const sp_plan plan = read_plan(&a, "tp=8,cp=2,pp=2,zero=0,sp=on,dp_overlap=on");
     assert_true(sp_space_rank(a.space, &plan, &id));
-    assert_int_equal(id, 1 * 12 + 1 * 4 + 0 * 2 + 1);
+    assert_int_equal(id, 1 * 24 + 1 * 12 + 1 * 4 + 0 * 2 + 1);
     const sp_plan back = sp_space_unrank(a.space, id);
     assert_memory_equal(&back, &plan, sizeof plan);
     const sp_plan outside = read_plan(&a, "tp=2,pp=2,zero=0,sp=on");

@@ -293,10 +293,14 @@ static void every_machine_reads_as_its_summary(void **state)
     const char *dir = sp_arena_printf(&arena, "%s/tests/machines", source_tree());
     (void)state;
     assert_int_equal(sp_dir_names(&arena, dir, "", &machines, &n_machines, &err), SP_OK);
-    assert_true(n_machines >= 8);
+    size_t n_checked = 0;
     for (size_t i = 0; i < n_machines; i++) {
-        check_machine(machines[i]);
+        if (sp_file_exists(sp_arena_printf(&arena, "%s/%s/summary.txt", dir, machines[i]))) {
+            check_machine(machines[i]);
+            n_checked++;
+        }
     }
+    assert_true(n_checked >= 13);
     sp_arena_fini(&arena);
 }
 

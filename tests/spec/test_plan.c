@@ -30,6 +30,10 @@ static void an_enumerator_goes_by_the_name_in_the_header(void **state)
     assert_int_equal(sp_axis_describe(SP_AXIS_stage_layers)->n_names, SP_N_STAGE_LAYERS);
     assert_int_equal(sp_axis_describe(SP_AXIS_precision)->n_names, SP_N_PRECISIONS);
     assert_int_equal(sp_axis_describe(SP_AXIS_placement)->n_names, SP_N_PLACEMENTS);
+    assert_string_equal(sp_axis_describe(SP_AXIS_cp_kind)->names[SP_CP_ULYSSES], "ulysses");
+    assert_int_equal(sp_axis_describe(SP_AXIS_cp_kind)->n_names, SP_N_CP_KINDS);
+    assert_int_equal(sp_axis_describe(SP_AXIS_offload_target)->n_names, SP_N_OFFLOAD_TARGETS);
+    assert_int_equal(sp_axis_describe(SP_AXIS_recompute)->n_names, SP_N_RECOMPUTE);
 }
 
 static void setting_one_axis_leaves_the_others_alone(void **state)
@@ -63,14 +67,17 @@ static void a_default_plan_is_one_gpu_with_a_sharded_optimizer(void **state)
     (void)state;
     const sp_plan plan = sp_plan_default();
     assert_int_equal(plan.gpus, 1);
-    assert_int_equal(plan.tp * plan.pp * plan.vpp * plan.ep * (int)plan.micro_batch, 1);
+    assert_int_equal(plan.tp * plan.cp * plan.pp * plan.vpp * plan.ep * (int)plan.micro_batch, 1);
     assert_int_equal(plan.zero, 1);
     assert_int_equal(plan.sp + plan.recompute + plan.schedule, 0);
+    assert_int_equal(plan.offload_optimizer + plan.offload_params + plan.offload_activations, 0);
+    assert_int_equal(plan.recompute_layers + (int)plan.shard_group, 0); /* all */
     assert_int_equal(plan.dp, 0);
     assert_int_equal(plan.accumulation, 0);
 }
 
-/* 64 GPUs in 4 x 2 leave dp = 8; 128 sequences over 8 ranks in micro-batches of 2 are 8 each. */
+/* 64 GPUs in 4 x 2 leave dp = 8; 128 sequences over 8 ranks in micro-batches of 2 are 8 each.
+ * Two ranks to a sequence leave half as many copies, with twice the micro-batches each. */
 static void dp_and_accumulation_are_exact_quotients(void **state)
 {
     (void)state;
@@ -82,6 +89,10 @@ static void dp_and_accumulation_are_exact_quotients(void **state)
     sp_plan_derive(&plan, 128);
     assert_int_equal(plan.dp, 8);
     assert_int_equal(plan.accumulation, 8);
+    plan.cp = 2;
+    sp_plan_derive(&plan, 128);
+    assert_int_equal(plan.dp, 4);
+    assert_int_equal(plan.accumulation, 16);
 }
 
 static void a_remainder_leaves_a_derived_value_at_zero(void **state)

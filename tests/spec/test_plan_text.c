@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 static sp_plan parse(const char *text)
@@ -46,6 +47,36 @@ static void a_plan_is_read_from_its_text(void **state)
     assert_int_equal(plan.zero, 1);
     assert_int_equal(plan.recompute, SP_RECOMPUTE_SELECTIVE);
     assert_int_equal(plan.placement, SP_PLACEMENT_DP_LAST);
+}
+
+/* Shares are held in hundredths, written either way; 0 stands for "all". */
+static void shares_and_all_are_read_as_people_write_them(void **state)
+{
+    (void)state;
+    const sp_plan plan = parse("cp=4,cp_kind=hybrid,offload_optimizer=0.5,offload_params=25%,"
+                               "offload_activations=1,offload_target=nvme,shard_group=8,"
+                               "recompute=full,recompute_layers=all,ep_overlap=on");
+    assert_int_equal(plan.cp, 4);
+    assert_int_equal(plan.cp_kind, SP_CP_HYBRID);
+    assert_int_equal(plan.offload_optimizer, 50);
+    assert_int_equal(plan.offload_params, 25);
+    assert_int_equal(plan.offload_activations, 100);
+    assert_int_equal(plan.offload_target, SP_OFFLOAD_NVME);
+    assert_int_equal(plan.shard_group, 8);
+    assert_int_equal(plan.recompute_layers, 0);
+    assert_int_equal(plan.ep_overlap, SP_ON);
+    assert_int_equal(parse("shard_group=all").shard_group, 0);
+}
+
+static void a_share_is_whole_hundredths_up_to_one(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"1.01", "-0.5", "0.125", "on", "50"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        char setting[64];
+        (void)snprintf(setting, sizeof setting, "offload_params=%s", texts[i]);
+        assert_string_equal(refuse(setting, SP_E_RANGE).value, texts[i]);
+    }
 }
 
 static void axes_not_named_keep_their_values(void **state)
@@ -87,8 +118,12 @@ static uint32_t random_value(sp_axis_id axis, uint64_t *random)
     const uint32_t n_names = sp_axis_describe(axis)->n_names;
     if (n_names > 0) return (uint32_t)random_below(random, n_names);
     if (axis == SP_AXIS_zero) return (uint32_t)random_below(random, 4);
-    const bool wide = axis == SP_AXIS_gpus || axis == SP_AXIS_micro_batch;
-    return 1 + (uint32_t)random_below(random, wide ? 1u << 24 : UINT16_MAX);
+    const sp_axis_kind kind = sp_axis_describe(axis)->kind;
+    if (kind == SP_AXIS_KIND_RATIO) return (uint32_t)random_below(random, 101);
+    const bool wide =
+        axis == SP_AXIS_gpus || axis == SP_AXIS_micro_batch || axis == SP_AXIS_shard_group;
+    const uint32_t least = kind == SP_AXIS_KIND_COUNT_OR_ALL ? 0 : 1;
+    return least + (uint32_t)random_below(random, wide ? 1u << 24 : UINT16_MAX);
 }
 
 /* parse(format(p)) = p */
@@ -113,11 +148,20 @@ static void reading_back_what_was_written_gives_the_plan(void **state)
 static void the_longest_text_fits(void **state)
 {
     (void)state;
-    sp_plan plan = parse("gpus=16777216,tp=65535,pp=65535,ep=65535,micro_batch=16777216,vpp=65535,"
-                         "zero=3,placement=tp_pp_dp,recompute=selective,schedule=interleaved,"
-                         "stage_layers=weighted,precision=fp16,sp=on,tp_overlap=on,dp_overlap=on");
+    sp_plan plan = parse(
+        "gpus=16777216,tp=65535,cp=65535,pp=65535,ep=65535,etp=65535,placement=tp_pp_dp,"
+        "micro_batch=16777216,recompute=layernorm_act,recompute_layers=65535,zero=3,"
+        "shard_group=16777216,schedule=interleaved,vpp=65535,stage_layers=weighted,"
+        "precision=nvfp4,offload_optimizer=0.99,offload_params=0.99,offload_activations=0.99,"
+        "offload_target=nvme,cp_kind=allgather,ep_overlap=on,sp=on,tp_overlap=on,dp_overlap=on");
     char text[SP_PLAN_TEXT_BYTES];
-    assert_true(sp_plan_format(&plan, text, sizeof text) < SP_PLAN_TEXT_BYTES);
+    const size_t length = sp_plan_format(&plan, text, sizeof text);
+    assert_true(length < SP_PLAN_TEXT_BYTES);
+    size_t n_settings = 1;
+    for (size_t i = 0; i < length; i++) {
+        n_settings += text[i] == ',';
+    }
+    assert_int_equal(n_settings, SP_N_AXES); /* so that none is missing here */
 }
 
 static void a_misspelt_axis_is_told_its_column_and_its_nearest(void **state)
@@ -133,11 +177,7 @@ static void an_axis_to_come_is_refused_as_not_yet(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "cp=2",           "cp_kind=ring",       "ep_overlap=on",
-        "shard_group=8",  "recompute_layers=4", "offload_optimizer=on",
-        "ep_overlap=on",  "offload_params=on",  "offload_activations=on",
-        "cluster=a",      "attn_dp=2",          "prefill.tp=2",
-        "decode.batch=8",
+        "cluster=a", "batch=8", "attn_dp=2", "kv_dtype=fp8", "prefill.tp=2", "decode.batch=8",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         refuse(texts[i], SP_E_NOT_YET);
@@ -147,7 +187,7 @@ static void an_axis_to_come_is_refused_as_not_yet(void **state)
 static void derived_values_are_refused_with_their_formula(void **state)
 {
     (void)state;
-    assert_non_null(strstr(refuse("dp=8", SP_E_UNKNOWN_NAME).message, "gpus / (tp pp)"));
+    assert_non_null(strstr(refuse("dp=8", SP_E_UNKNOWN_NAME).message, "gpus / (tp cp pp)"));
     assert_non_null(strstr(refuse("accumulation=8", SP_E_UNKNOWN_NAME).message, "global batch"));
 }
 
@@ -177,7 +217,7 @@ static void a_value_that_an_axis_lacks_is_told_those_it_has(void **state)
 {
     (void)state;
     const sp_error err = refuse("schedule=1f1", SP_E_UNKNOWN_NAME);
-    assert_string_equal(err.range, "1f1b, interleaved");
+    assert_string_equal(err.range, "1f1b, gpipe, interleaved");
     assert_string_equal(err.nearest, "1f1b");
     refuse("sp=yes", SP_E_UNKNOWN_NAME);
     refuse("recompute=1", SP_E_UNKNOWN_NAME);
@@ -207,6 +247,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plan_is_read_from_its_text),
+        cmocka_unit_test(shares_and_all_are_read_as_people_write_them),
+        cmocka_unit_test(a_share_is_whole_hundredths_up_to_one),
         cmocka_unit_test(axes_not_named_keep_their_values),
         cmocka_unit_test(a_switch_has_three_spellings_each_way),
         cmocka_unit_test(text_leaves_out_defaults_but_always_names_tp_and_pp),
