@@ -87,7 +87,7 @@ def balance(judged, n):
         for rule in sorted(by_rule):
             if by_rule[rule]:
                 refused.append(by_rule[rule].pop())
-    return accepted[:n], refused[:n]
+    return accepted[:n], refused[:3 * n]
 
 
 def line_for_client(engine, case):
@@ -183,7 +183,7 @@ def main():
     parser.add_argument("--record", metavar="FILE", help="write the verdicts for test_verdicts.c")
     asked = parser.parse_args()
     rng = random.Random("%s %d" % (asked.engine, asked.seed))
-    accepted, refused = balance(judge_all(rng, asked.shardplan, asked.engine, 20 * asked.n),
+    accepted, refused = balance(judge_all(rng, asked.shardplan, asked.engine, 40 * asked.n),
                                 asked.n)
     client = put(asked.python, asked.engine, accepted + refused)
     cases = take(accepted, refused, asked.n)

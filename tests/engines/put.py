@@ -43,6 +43,8 @@ def serve(version, check):
     print(json.dumps({"client": version}), file=out, flush=True)
     for line in sys.stdin:
         sys.stderr = log = io.StringIO()
-        verdict, reason = judge(check, json.loads(line), log)
-        sys.stderr = errors
+        try:
+            verdict, reason = judge(check, json.loads(line), log)
+        finally:
+            sys.stderr = errors
         print(json.dumps({"verdict": verdict, "reason": reason}), file=out, flush=True)
