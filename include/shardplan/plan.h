@@ -126,6 +126,8 @@ size_t sp_plan_format(const sp_plan *plan, char *text, size_t capacity);
 #define SP_VAR_DP           SP_N_AXES
 #define SP_VAR_ACCUMULATION (SP_N_AXES + 1)
 #define SP_N_PLAN_VARS      (SP_N_AXES + 2)
+/* A value as people compare it: ratios in 0..1, names by their number. */
+double sp_axis_number(sp_axis_id axis, uint32_t value);
 /* Fills values[0 .. SP_N_PLAN_VARS-1] from the plan. */
 void sp_plan_values(const sp_plan *plan, double *values);
 /* The depth (an axis) at which every variable that the expression reads is known; 0 for constants.

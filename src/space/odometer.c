@@ -9,7 +9,7 @@ static void set_value(sp_walk *w, sp_axis_id d)
 {
     const uint32_t value = w->space->axes[d].values[w->digit[d]];
     sp_plan_set(&w->plan, d, value);
-    w->values[d] = (double)value;
+    w->values[d] = sp_axis_number(d, value);
     if (d != SP_AXIS_pp && d != SP_AXIS_micro_batch) return;
     sp_plan_derive(&w->plan, w->space->problem->question.global_batch);
     w->values[SP_VAR_DP] = (double)w->plan.dp;

@@ -7,8 +7,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* A value as people compare it: ratios in 0..1. */
-static double number(sp_axis_id axis, uint32_t value)
+double sp_axis_number(sp_axis_id axis, uint32_t value)
 {
     return sp_axis_describe(axis)->kind == SP_AXIS_KIND_RATIO ? value / 100.0 : value;
 }
@@ -16,7 +15,7 @@ static double number(sp_axis_id axis, uint32_t value)
 void sp_plan_values(const sp_plan *plan, double *values)
 {
 #define SP_AXIS(field, name, kind, fallback, unit, meaning)                                        \
-    values[SP_AXIS_##field] = number(SP_AXIS_##field, plan->field);
+    values[SP_AXIS_##field] = sp_axis_number(SP_AXIS_##field, plan->field);
 #include "shardplan/axes.def"
 #undef SP_AXIS
     values[SP_VAR_DP] = (double)plan->dp;

@@ -225,6 +225,12 @@ static void compare_cells(const plain *p, const sp_search_result *result)
 
 static void compare_counts(const plain *p, const sp_search_counts *found)
 {
+    for (uint32_t rule = 0; rule < sp_space_rule_count(p->space); rule++) {
+        if (found->pruned[rule] == p->counts.pruned[rule]) continue;
+        print_message("%s: %llu found, %llu looked at\n", sp_space_rule(p->space, rule)->name,
+                      (unsigned long long)found->pruned[rule],
+                      (unsigned long long)p->counts.pruned[rule]);
+    }
     assert_int_equal(found->space, sp_space_count(p->space));
     assert_int_equal(found->admitted, p->counts.admitted);
     assert_int_equal(found->evaluated, p->counts.evaluated);
@@ -268,7 +274,7 @@ static void the_search_finds_what_looking_at_every_id_finds(void **state)
 {
     const uint32_t wanted = wanted_spaces();
     uint32_t n_feasible = 0;
-    drawn_question drawn;
+    static drawn_question drawn; /* outlives a failure, which tell_question describes */
     draw d = draw_begin("brute force");
     *state = &drawn.question;
     for (uint32_t n = 0; n < wanted;) {

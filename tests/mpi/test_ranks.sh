@@ -49,9 +49,13 @@ compare() {
     done
 }
 
-compare dense --model llama-3.1-70b --cluster dgx-h100 --gpus 8..64 --seq-len 4k --global-batch 240
+compare dense --model llama-3.1-70b --cluster dgx-h100 --gpus 8..64 --seq-len 4k --global-batch 240 \
+    --set vpp=1,2,4
 compare experts --model mixtral-8x7b --cluster dgx-a100-80g --gpus 16,64 --seq-len 4k \
-    --global-batch 96 --max-network-ratio 0.5 --where 'mfu>=0.1' --space all
+    --global-batch 96 --max-network-ratio 0.5 --where 'mfu>=0.1' --space all \
+    --set cp=1,2 --set vpp=1,2,4 --set recompute=none,mlp,full --set recompute_layers=all \
+    --set shard_group=all,8 --set precision=bf16 --set offload_optimizer=0,1 --set offload_params=0 \
+    --set offload_activations=0 --set offload_target=host --set ep_overlap=off --set cp_kind=ring
 
 # Rank 1 is asked about another batch.
 question="--model gpt2 --cluster dgx-h100 --gpus 8 --seq-len 1k"
