@@ -47,6 +47,7 @@ typedef struct sp_rule_info {
     const char *name;
     const char *meaning;
     sp_rule_class class;
+    sp_axis_id depth; /* of canonical and structure rules: the axis at which they decide */
 } sp_rule_info;
 
 /* Values of every axis from the question: all that real plans use (divisors, not powers of two

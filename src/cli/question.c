@@ -215,6 +215,11 @@ static sp_status read_question(sp_settings *s, const char *home, sp_question *q,
     q->optimizer = sp_settings_text(s, SP_FLAG_optimizer);
     SP_TRY(read_task(s, q, err));
     SP_TRY(read_length(s, SP_FLAG_seq_len, &q->seq_len, err));
+    if (q->seq_len == 0 && sp_settings_text(s, SP_FLAG_seq_len) != NULL) {
+        sp_fail(err, SP_E_RANGE, "a sequence has a token or more");
+        sp_fail_value(err, "%s", sp_settings_text(s, SP_FLAG_seq_len));
+        return of_flag(sp_fail_range(err, "1 .. %u", 1u << 30), SP_FLAG_seq_len, err);
+    }
     SP_TRY(read_amount(s, SP_FLAG_tokens, &q->tokens, err));
     SP_TRY(read_amount(s, SP_FLAG_usd_per_gpu_hour, &q->usd_per_gpu_hour, err));
     SP_TRY(read_limits(s, q, err));

@@ -31,6 +31,19 @@ static const sp_rule_info *strictest(const sp_space *space, const sp_search_coun
     return worst;
 }
 
+/* The structure rule that refused the last plans still standing: of those that refused any, the one
+ * that decides furthest in. */
+static const sp_rule_info *last_hurdle(const sp_space *space, const sp_search_counts *counts)
+{
+    const sp_rule_info *last = NULL;
+    for (uint32_t i = 0; i < sp_space_rule_count(space); i++) {
+        const sp_rule_info *rule = sp_space_rule(space, i);
+        if (rule->class != SP_RULE_STRUCTURE || counts->pruned[i] == 0) continue;
+        if (last == NULL || rule->depth > last->depth) last = rule;
+    }
+    return last;
+}
+
 static void add_plan(struct sp_text *out, const sp_plan *plan)
 {
     char text[SP_PLAN_TEXT_BYTES];
@@ -79,10 +92,9 @@ static void explain_structure(const sp_space *space, const sp_search_result *res
     sp_text_printf(out, "no plan can be built for %u GPUs and %llu sequences a step",
                    problem->gpus_values[problem->n_gpus_values - 1],
                    (unsigned long long)problem->question.global_batch);
-    const sp_rule_info *rule =
-        strictest(space, &result->counts, SP_RULE_STRUCTURE, SP_RULE_STRUCTURE);
+    const sp_rule_info *rule = last_hurdle(space, &result->counts);
     if (rule != NULL)
-        sp_text_printf(out, " (most are refused by %s: %s)", rule->name, rule->meaning);
+        sp_text_printf(out, " (the last are refused by %s: %s)", rule->name, rule->meaning);
     add_usable(problem, out);
 }
 

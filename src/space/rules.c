@@ -9,7 +9,8 @@
 /* clang-format off */
 static const sp_prune prunes[] = {
 #define SP_PRUNE(rule_class, rule_name, rule_depth, rule_meaning)                                  \
-    {.info = {.name = #rule_name, .meaning = rule_meaning, .class = SP_RULE_##rule_class},         \
+    {.info = {.name = #rule_name, .meaning = rule_meaning, .class = SP_RULE_##rule_class,          \
+              .depth = SP_AXIS_##rule_depth},                                                     \
      .depth = SP_AXIS_##rule_depth, .admits = sp_prune_##rule_name},
 #include "space/prunes.def"
 #undef SP_PRUNE

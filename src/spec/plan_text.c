@@ -104,7 +104,8 @@ static sp_status parse_count(sp_axis_id axis, const char *text, uint32_t *value,
     sp_fail(err, is_number ? SP_E_RANGE : SP_E_TYPE, "%s must be a whole number",
             sp_axis_describe(axis)->name);
     sp_fail_value(err, "%s", text);
-    return sp_fail_range(err, "%" PRIu32 " .. %" PRIu32, lo, hi);
+    const bool or_all = sp_axis_describe(axis)->kind == SP_AXIS_KIND_COUNT_OR_ALL;
+    return sp_fail_range(err, "%s%" PRIu32 " .. %" PRIu32, or_all ? "all, or " : "", lo, hi);
 }
 
 static sp_status parse_name(sp_axis_id axis, const char *text, uint32_t *value, sp_error *err)

@@ -97,7 +97,7 @@ static void what_a_file_says_arrives(void **state)
     const sp_training_recipe *run = &f->recipes->list[0];
     assert_string_equal(run->name, "run");
     assert_string_equal(run->engine, "megatron@0.12");
-    assert_string_equal(run->task, "pretrain");
+    assert_int_equal(run->task, SP_TASK_PRETRAIN);
     assert_string_equal(run->gpus_text, "8");
     assert_string_equal(run->precision_set, "precision=bf16");
     assert_int_equal(run->plan.gpus, 8);
