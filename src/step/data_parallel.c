@@ -131,7 +131,7 @@ void sp_data_parallel_price(const sp_inputs *in, const sp_stage_class *class,
     const uint32_t zero = in->plan->zero;
     const double m = in->plan->accumulation;
     const sp_sync sync = sync_stage(in, params);
-    const double back = in->redo.full ? 3.0 / 4.0 : 2.0 / 3.0;
+    const double back = sp_stage_back_share(in, class);
     const double busy_s = cost->gpu_s + cost->host_s;
     const double room_s = busy_s - cost->sum.ep_traffic_s;
     const double back_s =

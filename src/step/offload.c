@@ -45,10 +45,10 @@ static double host_update_s(const sp_problem *problem, const sp_recipe *recipe, 
 
 /* Exposed seconds of transfers beside one micro-batch, its passes in their usual proportion:
  * forward, activations go out while weights come in; backward both come in. */
-static double transfers_s(const sp_inputs *in, double busy_s, double kept_s, double fetch_s)
+static double transfers_s(const sp_inputs *in, double back, double busy_s, double kept_s,
+                          double fetch_s)
 {
     const double share = in->problem->profile->offload_overlap_ratio;
-    const double back = in->redo.full ? 3.0 / 4.0 : 2.0 / 3.0;
     const double out_s = larger(kept_s, fetch_s);
     return sp_overlap_exposed_s((1.0 - back) * busy_s, share, out_s) +
            sp_overlap_exposed_s(back * busy_s, share, kept_s + fetch_s);
@@ -74,7 +74,8 @@ void sp_offload_price(const sp_inputs *in, const sp_stage_class *stage,
     const double link = problem->host.link_s_per_byte;
     const double storage = nvme ? problem->host.nvme_s_per_byte : 0.0;
     const double fetch_s = held * larger(storage, link), kept_s = kept * link;
-    share_waits(transfers_s(in, cost->gpu_s + cost->host_s, kept_s, fetch_s), cost);
+    const double back = sp_stage_back_share(in, stage), busy_s = cost->gpu_s + cost->host_s;
+    share_waits(transfers_s(in, back, busy_s, kept_s, fetch_s), cost);
 
     const double ratio = plan->offload_optimizer / 100.0;
     const sp_recipe *recipe = problem->has_adapters ? &problem->adapter_recipe : &problem->recipe;

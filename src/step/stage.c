@@ -3,15 +3,6 @@
  * takes, then data-parallel traffic and transfers to the host. */
 #include "step/step.h"
 
-/* Kernels of one layer, forward and backward. Forward work done again launches its kernels again: a
- * third of a forward and backward pass. */
-static double layer_kernels(const sp_inputs *in)
-{
-    const sp_engine_profile *profile = in->problem->profile;
-    const double again = in->redo.full ? 4.0 / 3.0 : 1.0;
-    return again * (profile->layer_kernels + (in->plan->tp > 1 ? profile->layer_kernels_tp : 0.0));
-}
-
 static void add_scaled(sp_layer_cost *sum, const sp_layer_cost *c, double n)
 {
     sum->forward_s += n * c->forward_s;
@@ -45,6 +36,28 @@ double sp_stage_redo_share(const sp_plan *plan, const sp_stage_class *stage)
     }
     const bool some = plan->recompute_layers > 0 && plan->recompute_layers < n_layers;
     return some ? (double)plan->recompute_layers / n_layers : 1.0;
+}
+
+/* Forward passes in a micro-batch beyond the first. */
+static double passes_again(const sp_inputs *in, const sp_stage_class *stage)
+{
+    return in->redo.full ? sp_stage_redo_share(in->plan, stage) : 0.0;
+}
+
+double sp_stage_back_share(const sp_inputs *in, const sp_stage_class *stage)
+{
+    const double again = passes_again(in, stage);
+    return (2.0 + again) / (3.0 + again);
+}
+
+/* Kernels of one layer, forward and backward. Forward work done again launches its kernels again: a
+ * third of a forward and backward pass. */
+static double layer_kernels(const sp_inputs *in, const sp_stage_class *stage)
+{
+    const sp_engine_profile *profile = in->problem->profile;
+    const double kernels =
+        profile->layer_kernels + (in->plan->tp > 1 ? profile->layer_kernels_tp : 0.0);
+    return kernels * (3.0 + passes_again(in, stage)) / 3.0;
 }
 
 static void add_layers(const sp_inputs *in, uint32_t kind, double n, double share,
@@ -101,7 +114,8 @@ void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_c
         add_mtp(in, share, out, &params);
     }
     params.n_units = params.n_layers + stage->embedding + stage->head;
-    const double launch_s = params.n_layers * layer_kernels(in) * problem->profile->kernel_host_s;
+    const double launch_s =
+        params.n_layers * layer_kernels(in, stage) * problem->profile->kernel_host_s;
     out->gpu_s = all_s(&out->sum);
     out->host_s = sp_roof_either_s(out->gpu_s, launch_s) - out->gpu_s;
     sp_data_parallel_price(in, stage, &params, out);

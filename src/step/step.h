@@ -222,6 +222,9 @@ typedef struct sp_stage_cost {
 } sp_stage_cost;
 
 void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_cost *cost);
+/* Backward passes as a share of a micro-batch's time: two thirds, three quarters where the forward
+ * pass of all layers is computed again. */
+double sp_stage_back_share(const sp_inputs *in, const sp_stage_class *stage);
 /* Share of a stage's layers that full recomputation computes again. */
 double sp_stage_redo_share(const sp_plan *plan, const sp_stage_class *stage);
 /* Completes *cost but for total_s and offload; sum, gpu_s and host_s are known. */

@@ -156,6 +156,178 @@ static void outer_levels_hold_at_least_as_many_members(void **state)
     }
 }
 
+/* ---- runs of neighbours, far apart
+ * ---------------------------------------------------------------- */
+static sp_group pair(uint32_t n_near, uint32_t stride_near, uint32_t n_far, uint32_t stride_far)
+{
+    static sp_fabric fabric;
+    fabric = round_fabric();
+    return sp_group_pair(&fabric, n_near, stride_near, n_far, stride_far);
+}
+
+static void runs_that_fit_into_a_node_count_as_one_group_there(void **state)
+{
+    (void)state;
+    const sp_group near = pair(2, 2, 2, 4); /* 0 2 | 4 6 */
+    assert_true(near.n == 4 && near.n_levels == 1 && near.inside[0] == 4 && near.one_level);
+    const sp_group apart = pair(2, 2, 2, 8); /* 0 2 | 8 10 */
+    assert_true(apart.n == 4 && apart.n_levels == 2 && apart.inside[0] == 2);
+    assert_true(apart.inside[1] == 4 && !apart.one_level);
+    const sp_group four = pair(2, 1, 4, 4); /* 0 1 | 4 5 | 8 9 | 12 13 */
+    assert_true(four.n == 8 && four.inside[0] == 4);
+}
+
+/* 0 4 8 12 | 16 20 24 28: a run spans two nodes by itself. */
+static void runs_longer_than_a_node_share_it_with_no_other(void **state)
+{
+    (void)state;
+    const sp_group group = pair(4, 4, 2, 16);
+    assert_true(group.n == 8 && group.n_levels == 2 && group.inside[0] == 2);
+}
+
+static void one_run_and_runs_without_gaps_are_plain_groups(void **state)
+{
+    (void)state;
+    const sp_group one = pair(4, 2, 1, 1000), plain = pair(4, 2, 1, 8);
+    assert_true(one.n == 4 && one.n_levels == 1 && plain.inside[0] == one.inside[0]);
+    for (uint32_t near = 1; near <= 16; near *= 2) {
+        for (uint32_t far = 1; far <= 16; far *= 2) {
+            for (uint32_t stride = 1; stride <= 16; stride *= 2) {
+                const sp_group two = pair(near, stride, far, near * stride);
+                const sp_fabric fabric = round_fabric();
+                const sp_group whole = sp_group_build(&fabric, near * far, stride);
+                assert_int_equal(two.n, whole.n);
+                assert_int_equal(two.n_levels, whole.n_levels);
+                assert_int_equal(two.inside[0], whole.inside[0]);
+                assert_true(two.one_level == whole.one_level && two.base_s == whole.base_s);
+            }
+        }
+    }
+}
+
+/* A group: n_near ranks stride_near apart from a first one, and n_far such runs. */
+typedef struct run_group {
+    uint32_t n_near, stride_near, n_far, stride_far;
+} run_group;
+
+/* The fewest members of the group from `first` in a domain that it touches. */
+static uint32_t fewest_of(const run_group *g, uint32_t domain, uint32_t first)
+{
+    uint32_t in_domain[512] = {0}, fewest = g->n_near * g->n_far;
+    for (uint32_t j = 0; j < g->n_far; j++) {
+        for (uint32_t i = 0; i < g->n_near; i++) {
+            in_domain[(first + i * g->stride_near + j * g->stride_far) / domain]++;
+        }
+    }
+    for (uint32_t k = 0; k < 512; k++) {
+        if (in_domain[k] > 0 && in_domain[k] < fewest) fewest = in_domain[k];
+    }
+    return fewest;
+}
+
+static void check_runs(const run_group *g, uint32_t domain, uint32_t total)
+{
+    sp_fabric fabric = round_fabric();
+    fabric.level[0].n_gpus = domain;
+    const sp_group group =
+        sp_group_pair(&fabric, g->n_near, g->stride_near, g->n_far, g->stride_far);
+    const uint32_t span = g->n_near * g->stride_near, block = g->n_far * g->stride_far;
+    uint32_t fewest = g->n_near * g->n_far;
+    for (uint32_t rank = 0; rank < total; rank++) {
+        const bool first = rank % block < g->stride_far && rank % span < g->stride_near;
+        const uint32_t here = first ? fewest_of(g, domain, rank) : fewest;
+        fewest = here < fewest ? here : fewest;
+    }
+    const bool even = domain % g->stride_near == 0 && (domain % span == 0 || span % domain == 0) &&
+                      (domain % block == 0 || block % domain == 0) &&
+                      (domain % g->stride_far == 0 || g->stride_far % domain == 0);
+    if (group.inside[0] < 1 || group.inside[0] > fewest || (even && group.inside[0] != fewest)) {
+        fail_msg("%u ranks %u apart, %u times %u apart, domains of %u: %u together, counted %u",
+                 g->n_near, g->stride_near, g->n_far, g->stride_far, domain, group.inside[0],
+                 fewest);
+    }
+}
+
+/* Every pair of runs of a cluster of 96 or 64 GPUs against the count of all its groups: never more
+ * neighbours than the worst group has, exactly as many where domains hold whole runs or blocks. */
+static void no_pair_of_runs_has_fewer_neighbours_than_promised(void **state)
+{
+    (void)state;
+    for (uint32_t total = 64; total <= 96; total += 32) {
+        for (uint32_t near = 1; near <= 12; near++) {
+            for (uint32_t stride = 1; near * stride <= 24; stride++) {
+                for (uint32_t gap = 1; near * stride * gap <= total; gap++) {
+                    const uint32_t stride_far = near * stride * gap;
+                    for (uint32_t far = 2; far * stride_far <= total; far++) {
+                        if (total % (far * stride_far) != 0) continue;
+                        const run_group group = {near, stride, far, stride_far};
+                        for (uint32_t domain = 1; domain <= total; domain++) {
+                            check_runs(&group, domain, total);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* ---- levels of one speed
+ * ---------------------------------------------------------------------------- */
+static sp_level nvlink(uint32_t n_gpus)
+{
+    return (sp_level){.n_gpus = n_gpus,
+                      .bytes_per_s = 900e9,
+                      .efficiency_ratio = 0.8,
+                      .base_s = 5e-6,
+                      .latency_s = 1e-6,
+                      .half_bytes = 1e5,
+                      .oversubscription = 1};
+}
+
+static const sp_level ports = {
+    .n_gpus = UINT32_MAX, .bytes_per_s = 50e9, .efficiency_ratio = 0.8, .oversubscription = 1};
+
+/* NVL72: servers of 4 GPUs, 18 of them on one switch of the same links. */
+static void a_domain_of_several_servers_is_one_level(void **state)
+{
+    (void)state;
+    const sp_cluster cluster = {
+        .n_levels = 3, .node_gpus = 4, .levels = {nvlink(4), nvlink(72), ports}
+    };
+    sp_fabric fabric;
+    sp_fabric_build(&cluster, &fabric);
+    assert_int_equal(fabric.n_levels, 2);
+    assert_int_equal(fabric.level[0].n_gpus, 72);
+    assert_int_equal(fabric.level[1].n_gpus, UINT32_MAX);
+    const sp_group group = sp_group_build(&fabric, 8, 1);
+    assert_true(group.n_levels == 1 && group.one_level && group.inside[0] == 8);
+    assert_true(group.base_s == 5e-6);
+}
+
+/* Each figure alone tells two levels apart: a tapered, slower or more distant one is a level. */
+static void levels_that_differ_in_any_figure_stay_apart(void **state)
+{
+    (void)state;
+    sp_level other[5];
+    for (int i = 0; i < 5; i++) {
+        other[i] = nvlink(72);
+    }
+    other[0].oversubscription = 2;
+    other[1].bytes_per_s = 450e9;
+    other[2].latency_s = 2e-6;
+    other[3].base_s = 6e-6;
+    other[4].half_bytes = 2e5;
+    for (int i = 0; i < 5; i++) {
+        const sp_cluster cluster = {
+            .n_levels = 3, .levels = {nvlink(4), other[i], ports}
+        };
+        sp_fabric fabric;
+        sp_fabric_build(&cluster, &fabric);
+        assert_int_equal(fabric.n_levels, 3);
+        assert_int_equal(fabric.level[0].n_gpus, 4);
+    }
+}
+
 /* ---- bandwidth
  * ------------------------------------------------------------------------------------ */
 /* 400 GB/s at 80 %, oversubscribed twice: 160 GB/s. */
@@ -198,6 +370,12 @@ int main(void)
         cmocka_unit_test(a_stride_that_does_not_divide_the_node_counts_the_worst_node),
         cmocka_unit_test(no_group_has_fewer_neighbours_than_promised),
         cmocka_unit_test(outer_levels_hold_at_least_as_many_members),
+        cmocka_unit_test(runs_that_fit_into_a_node_count_as_one_group_there),
+        cmocka_unit_test(runs_longer_than_a_node_share_it_with_no_other),
+        cmocka_unit_test(one_run_and_runs_without_gaps_are_plain_groups),
+        cmocka_unit_test(no_pair_of_runs_has_fewer_neighbours_than_promised),
+        cmocka_unit_test(a_domain_of_several_servers_is_one_level),
+        cmocka_unit_test(levels_that_differ_in_any_figure_stay_apart),
         cmocka_unit_test(a_level_gives_its_efficient_share),
         cmocka_unit_test(a_message_of_half_bytes_reaches_half_of_the_bandwidth),
     };

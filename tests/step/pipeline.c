@@ -124,6 +124,12 @@ static uint32_t warm_interleaved(const pipeline *pipe, uint32_t stage)
     return smaller(pipe->m * pipe->v, 2 * (pipe->p - stage - 1) + (pipe->v - 1) * pipe->p);
 }
 
+static uint32_t warm_gpipe(const pipeline *pipe, uint32_t stage)
+{
+    (void)stage;
+    return pipe->m;
+}
+
 static pipeline_result run_with(const pipeline *pipe, warm_up warm)
 {
     assert_in_range(pipe->p, 1, PIPELINE_MAX_STAGES);
@@ -145,6 +151,12 @@ pipeline_result run_1f1b(const pipeline *pipe)
 {
     assert_int_equal(pipe->v, 1);
     return run_with(pipe, warm_1f1b);
+}
+
+pipeline_result run_gpipe(const pipeline *pipe)
+{
+    assert_int_equal(pipe->v, 1);
+    return run_with(pipe, warm_gpipe);
 }
 
 pipeline_result run_interleaved(const pipeline *pipe)

@@ -21,5 +21,7 @@ typedef struct pipeline_result {
 
 /* One forward, one backward; v = 1. */
 pipeline_result run_1f1b(const pipeline *pipe);
+/* All forward passes, then all backward passes; v = 1. */
+pipeline_result run_gpipe(const pipeline *pipe);
 /* Interleaved 1F1B in the order of Megatron-LM; m a multiple of p. */
 pipeline_result run_interleaved(const pipeline *pipe);

@@ -83,6 +83,33 @@ static void even_stages_take_m_and_p_less_1_times_a_stage(void **state)
     }
 }
 
+/* 4 stages of 1 s forward and 2 s backward, 8 micro-batches: 8 + 3 s forward, 16 + 6 s back. */
+static void gpipe_by_hand(void **state)
+{
+    (void)state;
+    const pipeline pipe = even_pipeline(4, 1, 8, 1, 2);
+    assert_true(run_gpipe(&pipe).step_s == 33.0);
+    assert_true(closed_form_s(&pipe, SP_SCHEDULE_GPIPE) == 33.0);
+}
+
+/* Both passes wait for the slowest stage, so that the form is exact for stages of any length whose
+ * passes stand in one proportion; 1F1B is no slower. */
+static void gpipe_takes_its_form_on_stages_of_any_length(void **state)
+{
+    (void)state;
+    draw d = draw_begin("gpipe_takes_its_form_on_stages_of_any_length");
+    for (int trial = 0; trial < 1000; trial++) {
+        pipeline pipe = random_pipeline(&d);
+        const double ratio = draw_scale(&d, 0.5, 4);
+        for (uint32_t i = 0; i < pipe.p; i++) {
+            pipe.backward_s[i] = ratio * pipe.forward_s[i];
+        }
+        const double step_s = run_gpipe(&pipe).step_s;
+        assert_close(closed_form_s(&pipe, SP_SCHEDULE_GPIPE), step_s, ROUNDING);
+        assert_at_most(run_1f1b(&pipe).step_s, step_s, ROUNDING);
+    }
+}
+
 /* Stage i works m t_i, after the first and before the last pass of the stages ahead of it. */
 static double least_s(const pipeline *pipe)
 {
@@ -177,6 +204,21 @@ static void stages_hold_as_many_micro_batches_as_stages_follow(void **state)
     }
 }
 
+static void gpipe_holds_every_micro_batch_on_every_stage(void **state)
+{
+    (void)state;
+    for (uint32_t p = 1; p <= 16; p++) {
+        for (uint32_t m = 1; m <= 24; m++) {
+            const pipeline pipe = even_pipeline(p, 1, m, 1, 2);
+            const pipeline_result result = run_gpipe(&pipe);
+            for (uint32_t i = 0; i < p; i++) {
+                const double form = sp_schedule_describe(SP_SCHEDULE_GPIPE)->in_flight(p, 1, m, i);
+                assert_true(form == result.chunks_held[i] && form == m);
+            }
+        }
+    }
+}
+
 /* Exact in the published order, for every stage; in units of a stage, which is v chunks. */
 static void interleaved_stages_hold_the_chunks_of_their_warm_up(void **state)
 {
@@ -216,7 +258,7 @@ static void later_stages_never_hold_more(void **state)
     for (int schedule = 0; schedule < SP_N_SCHEDULES; schedule++) {
         const sp_schedule_kind *kind = sp_schedule_describe((sp_schedule)schedule);
         for (uint32_t p = 2; p <= 32; p++) {
-            const uint32_t v = schedule == SP_SCHEDULE_1F1B ? 1 : 1 + p % 4;
+            const uint32_t v = schedule == SP_SCHEDULE_INTERLEAVED ? 1 + p % 4 : 1;
             for (uint32_t i = 1; i < p; i++) {
                 assert_true(kind->in_flight(p, v, 2 * p, i) <= kind->in_flight(p, v, 2 * p, i - 1));
             }
@@ -239,12 +281,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_forward_one_backward_by_hand),
         cmocka_unit_test(interleaving_by_hand),
+        cmocka_unit_test(gpipe_by_hand),
+        cmocka_unit_test(gpipe_takes_its_form_on_stages_of_any_length),
         cmocka_unit_test(even_stages_take_m_and_p_less_1_times_a_stage),
         cmocka_unit_test(uneven_stages_lie_between_the_longest_stage_and_the_form),
         cmocka_unit_test(any_stages_lie_below_the_longest_passes),
         cmocka_unit_test(a_slowest_last_stage_makes_the_form_exact),
         cmocka_unit_test(even_chunks_divide_the_bubble_by_their_number),
         cmocka_unit_test(stages_hold_as_many_micro_batches_as_stages_follow),
+        cmocka_unit_test(gpipe_holds_every_micro_batch_on_every_stage),
         cmocka_unit_test(interleaved_stages_hold_the_chunks_of_their_warm_up),
         cmocka_unit_test(the_first_stage_pays_the_published_factor),
         cmocka_unit_test(later_stages_never_hold_more),

@@ -3,6 +3,7 @@
  * machines and plans. */
 #include "common/close.h"
 #include "common/problems.h"
+#include "step/pipeline.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -96,6 +97,27 @@ static void interleaving_halves_the_bubble(void **state)
     plan.schedule = SP_SCHEDULE_INTERLEAVED;
     plan.vpp = 2;
     assert_close(estimate(&made, &plan).time.bubble_s, bubble_s / 2, 1e-12);
+    free_problem(&made);
+}
+
+/* The same pipeline run pass by pass: the last of 4 stages has the longest passes. GPipe takes as
+ * long as one forward, one backward. */
+static void a_step_takes_what_the_pipeline_takes_pass_by_pass(void **state)
+{
+    (void)state;
+    made_problem made;
+    make_example(&made);
+    sp_plan plan = make_plan(&made, 1, 4, 1, 4);
+    const double batch_s = 4 * 2048 / 1e15;
+    pipeline pipe = {.p = 4, .v = 1, .m = plan.accumulation};
+    for (uint32_t i = 0; i < 4; i++) {
+        const double head = i == 3 ? HEAD_FLOPS : 0.0;
+        pipe.forward_s[i] = batch_s * (2 * (LAYER_FLOPS + CORE_FLOPS) + head);
+        pipe.backward_s[i] = batch_s * (2 * (2 * LAYER_FLOPS + 2.5 * CORE_FLOPS) + 2 * head);
+    }
+    assert_close(estimate(&made, &plan).time.step_s, run_1f1b(&pipe).step_s, 1e-9);
+    plan.schedule = SP_SCHEDULE_GPIPE;
+    assert_close(estimate(&made, &plan).time.step_s, run_gpipe(&pipe).step_s, 1e-9);
     free_problem(&made);
 }
 
@@ -394,6 +416,40 @@ static void overlap_never_makes_a_step_slower(void **state)
     for_random_plans("overlap_never_makes_a_step_slower", try_overlap);
 }
 
+static void try_expert_overlap(const made_problem *made, const sp_plan *plan, draw *d)
+{
+    (void)d;
+    sp_plan waits = *plan, hides = *plan;
+    waits.ep_overlap = SP_OFF;
+    hides.ep_overlap = SP_ON;
+    const double waits_s = estimate(made, &waits).time.step_s;
+    const double hides_s = estimate(made, &hides).time.step_s;
+    if (hides_s <= waits_s * (1 + 1e-12)) return;
+    say_plan(made, plan);
+    fail_msg("%.9g s become %.9g s with ep_overlap", waits_s, hides_s);
+}
+
+/* What expert traffic hides beside is no longer free for gradients, but hiding wins. */
+static void overlapped_experts_never_make_a_step_slower(void **state)
+{
+    (void)state;
+    for_random_plans("overlapped_experts_never_make_a_step_slower", try_expert_overlap);
+}
+
+static void try_uneven_routing(const made_problem *made, const sp_plan *plan, draw *d)
+{
+    made_problem uneven = copy(made);
+    uneven.model.model.runs = uneven.model.runs;
+    uneven.problem.question.moe_imbalance_ratio *= draw_scale(d, 1.0, 3.0);
+    never_faster(made, &uneven, plan, "more uneven routing");
+}
+
+static void more_uneven_routing_never_makes_a_step_faster(void **state)
+{
+    (void)state;
+    for_random_plans("more_uneven_routing_never_makes_a_step_faster", try_uneven_routing);
+}
+
 /* ---- recomputation
  * ------------------------------------------------------------------------------------ */
 /* Whole layers are computed again: all forward FLOPs but the head's. */
@@ -413,6 +469,30 @@ static void full_recomputation_adds_the_layers_forward_flops(void **state)
         assert_close(s.hfu / s.mfu, (3 * all + LAYERS * CORE_FLOPS) / (3 * all), 1e-12);
     }
     free_problem(&made);
+}
+
+static void try_computing_again(const made_problem *made, const sp_plan *plan, draw *d)
+{
+    (void)d;
+    sp_plan keeps = *plan;
+    keeps.recompute = SP_RECOMPUTE_NONE;
+    keeps.recompute_layers = 0;
+    /* Kept activations take longer to offload; and hidden gradients find their room in fixed shares
+     * of a micro-batch, which more backward work moves. */
+    sp_plan again = *plan;
+    keeps.offload_activations = again.offload_activations = 0;
+    keeps.dp_overlap = again.dp_overlap = SP_OFF;
+    const double keeps_s = estimate(made, &keeps).time.step_s;
+    const double again_s = estimate(made, &again).time.step_s;
+    if (again_s >= keeps_s * (1 - 1e-12)) return;
+    say_plan(made, plan);
+    fail_msg("%.9g s become %.9g s by computing again", keeps_s, again_s);
+}
+
+static void computing_again_never_makes_a_step_faster(void **state)
+{
+    (void)state;
+    for_random_plans("computing_again_never_makes_a_step_faster", try_computing_again);
 }
 
 /* Forward passes that run again send again: of the four all-reduces of a layer two are forward. */
@@ -436,6 +516,7 @@ int main(void)
         cmocka_unit_test(ranks_that_only_calculate_share_the_work),
         cmocka_unit_test(a_pipeline_waits_for_the_other_stages_once),
         cmocka_unit_test(interleaving_halves_the_bubble),
+        cmocka_unit_test(a_step_takes_what_the_pipeline_takes_pass_by_pass),
         cmocka_unit_test(gradients_cross_the_network_once_a_step),
         cmocka_unit_test(zero_3_moves_weights_with_every_micro_batch),
         cmocka_unit_test(the_optimizer_streams_the_state_that_it_owns),
@@ -449,6 +530,9 @@ int main(void)
         cmocka_unit_test(a_higher_peak_never_makes_a_step_slower),
         cmocka_unit_test(faster_memory_never_makes_a_step_slower),
         cmocka_unit_test(overlap_never_makes_a_step_slower),
+        cmocka_unit_test(overlapped_experts_never_make_a_step_slower),
+        cmocka_unit_test(more_uneven_routing_never_makes_a_step_faster),
+        cmocka_unit_test(computing_again_never_makes_a_step_faster),
         cmocka_unit_test(full_recomputation_adds_the_layers_forward_flops),
         cmocka_unit_test(full_recomputation_sends_the_forward_traffic_again),
     };
