@@ -51,7 +51,7 @@ typedef struct sp_engine_profile {
 } sp_engine_profile;
 
 typedef struct sp_engine_rule {
-    const char *id;              /* "megatron-moe-tp-needs-sp"                                    */
+    const char *id;              /* "megatron-ep-overlap-needs-ep"                                */
     const struct sp_expr *when;  /* NULL = always                                                 */
     const struct sp_expr *require;
     const char *versions, *source;

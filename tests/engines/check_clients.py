@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 
-from draw import GPUS_OF_A_DOMAIN, MODELS, QUESTIONS, draw_plan, plan_text
+from draw import GPUS_OF_A_DOMAIN, QUESTIONS, draw_plan, models_of, plan_text
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 HOME = os.path.dirname(os.path.dirname(HERE))
@@ -52,7 +52,7 @@ def draw_questions(rng, engine, n):
     """n plans as (question, text), spread over models and questions."""
     drawn, seen = collections.defaultdict(list), set()
     for _ in range(n):
-        question = dict(rng.choice(QUESTIONS), model=rng.choice(MODELS))
+        question = dict(rng.choice(QUESTIONS), model=rng.choice(models_of(engine)))
         key = tuple(sorted(question.items()))
         text = plan_text(draw_plan(rng, engine, "moe" in question["model"]))
         if (key, text) not in seen:
@@ -106,8 +106,10 @@ def line_for_client(engine, case):
 def put(python, engine, cases):
     """Adds the client's verdict to each case; returns the client's name and version."""
     lines = "".join(line_for_client(engine, case) for case in cases)
-    done = subprocess.run([python, os.path.join(HERE, PUT[engine])], input=lines, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    with tempfile.TemporaryDirectory() as folder:  # some clients leave logs where they run
+        done = subprocess.run([python, os.path.join(HERE, PUT[engine])], input=lines, text=True,
+                              cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              check=False)
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     if done.returncode != 0 or len(answers) != len(cases) + 1:
         sys.exit("the client broke off:\n" + done.stderr[-3000:])
@@ -160,9 +162,11 @@ def take(accepted, refused, n):
 
 
 def record(path, client, engine, seed, cases):
+    """The plans that the client decided, as shardplan writes them."""
+    cases = [case for case in cases if case["client"] in ("accepts", "refuses")]
     questions = sorted({json.dumps(c["question"], sort_keys=True) for c in cases})
     rows = [{"question": questions.index(json.dumps(c["question"], sort_keys=True)),
-             "plan": c["text"], "rule": c["rule"], "client": c["client"],
+             "plan": c["plan"]["text"], "rule": c["rule"], "client": c["client"],
              "reason": c["reason"][:100]} for c in cases]
     with open(path, "w") as f:
         f.write('{\n"schema": "shardplan/client-verdicts/1",\n"engine": %s,\n"client": %s,\n'

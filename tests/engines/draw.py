@@ -2,9 +2,10 @@
 """Random plans for one engine: half of them from what the engine usually runs, half with one or two
 axes drawn from everything that there is, so that single rules are broken."""
 MODELS = ["dense", "dense-30", "moe", "latent-moe", "latent-moe-mtp"]
+TITAN_MODELS = ["titan-dense", "titan-moe", "titan-latent-moe", "titan-latent-moe-mtp"]
 QUESTIONS = [
     {"gpus": 8, "seq_len": 4096, "global_batch": 64, "cluster": "dgx-b200", "task": "pretrain"},
-    {"gpus": 16, "seq_len": 8192, "global_batch": 64, "cluster": "dgx-b200", "task": "pretrain"},
+    {"gpus": 16, "seq_len": 1024, "global_batch": 64, "cluster": "dgx-b200", "task": "pretrain"},
     {"gpus": 32, "seq_len": 4096, "global_batch": 96, "cluster": "dgx-h100", "task": "pretrain"},
     {"gpus": 64, "seq_len": 2048, "global_batch": 256, "cluster": "dgx-b200", "task": "pretrain"},
     {"gpus": 16, "seq_len": 2048, "global_batch": 128, "cluster": "dgx-b200", "task": "pretrain"},
@@ -45,10 +46,11 @@ USUAL = {
         "offload_target": ["host", "nvme"], "dp_overlap": ["off", "on"],
         "shard_group": ["all", "all", "2"]},
     "torchtitan": {
+        "etp": [1, 1, 2, 4],
         "tp": [1, 2, 4], "cp": [1, 1, 2], "pp": [1, 2, 4], "ep": [1, 2, 4],
         "micro_batch": [1, 2], "zero": [2, 3, 3], "recompute": ["none", "full", "ops", "selective"],
         "schedule": ["1f1b", "gpipe", "interleaved"], "vpp": [1, 2],
-        "shard_group": ["all", "2"], "precision": ["bf16", "fp8", "mxfp8"], "sp": ["on"],
+        "shard_group": ["all", "2"], "precision": ["bf16"], "sp": ["on"],
         "cp_kind": ["allgather"], "tp_overlap": ["off", "on"], "dp_overlap": ["on"],
         "stage_layers": ["even", "weighted"]},
     "fsdp": {
@@ -74,6 +76,11 @@ NEEDS = {
     "ep": lambda p: p["experts"], "etp": lambda p: p["experts"] and p["tp"] > 1,
     "ep_overlap": lambda p: p["experts"] and p.get("ep", 1) > 1,
 }
+
+
+def models_of(engine):
+    """torchtitan has models of its own, which ours must equal."""
+    return TITAN_MODELS if engine == "torchtitan" else MODELS
 
 
 def draw_plan(random, engine, experts):

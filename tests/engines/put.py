@@ -10,6 +10,10 @@ import traceback
 import warnings
 
 
+# What code meets that was called wrongly, or on a machine that it did not expect; no verdict.
+MISTAKES = (AttributeError, ArithmeticError, ImportError, LookupError, NameError, OSError, TypeError)
+
+
 class NoSetting(Exception):
     """The client has no setting that says this: it was not asked."""
 
@@ -29,8 +33,8 @@ def judge(check, plan, log):
         return "refuses", "its parser: " + " ".join(log.getvalue().split())[-200:]
     except Exception as e:  # pylint: disable=broad-except
         last = traceback.extract_tb(e.__traceback__)[-1].filename
-        if os.path.basename(last).startswith("put"):
-            raise  # our own mistake
+        if isinstance(e, MISTAKES) or os.path.basename(last).startswith("put"):
+            raise
         return "refuses", "%s: %s" % (type(e).__name__, " ".join(str(e).split())[:300])
     return "accepts", ""
 

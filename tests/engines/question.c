@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engines/question.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+void must(sp_status status, const sp_error *err)
+{
+    char text[SP_ERROR_TEXT_BYTES];
+    if (status == SP_OK) return;
+    sp_error_format(err, text, sizeof text);
+    fail_msg("%s", text);
+}
+
+static const char *source_home(void)
+{
+    const char *home = getenv("SHARDPLAN_HOME");
+    assert_non_null(home);
+    return home;
+}
+
+sp_json_doc *load(const char *name)
+{
+    char path[512];
+    sp_error err = {0};
+    sp_json_doc *doc = NULL;
+    snprintf(path, sizeof path, "%s/tests/engines/%s", source_home(), name);
+    must(sp_json_load_file(path, &doc, &err), &err);
+    return doc;
+}
+
+static sp_task task_named(const char *name)
+{
+    for (sp_task task = 0; task < SP_N_TASKS; task++) {
+        if (strcmp(sp_task_name(task), name) == 0) return task;
+    }
+    fail_msg("no task is called %s", name);
+    return SP_N_TASKS;
+}
+
+asked ask(const sp_json *question, const char *engine)
+{
+    asked a = {0};
+    char model_path[512];
+    const char *model = NULL, *task = NULL, *set = NULL;
+    uint64_t gpus = 0;
+    char gpus_text[24];
+    sp_error err = {0};
+    sp_question q = sp_question_default();
+    must(sp_json_string(question, "model", &model, &err), &err);
+    must(sp_json_string(question, "cluster", &q.cluster, &err), &err);
+    must(sp_json_string_or(question, "task", "pretrain", &task, &err), &err);
+    must(sp_json_string_or(question, "set", "", &set, &err), &err);
+    must(sp_json_u64(question, "gpus", 1, 1u << 20, &gpus, &err), &err);
+    must(sp_json_u64(question, "seq_len", 1, 1u << 30, &q.seq_len, &err), &err);
+    must(sp_json_u64(question, "global_batch", 1, 1u << 30, &q.global_batch, &err), &err);
+    snprintf(model_path, sizeof model_path, "%s/tests/engines/models/%s.json", source_home(),
+             model);
+    snprintf(gpus_text, sizeof gpus_text, "%u", (unsigned)gpus);
+    q.home = source_home();
+    q.model = model_path;
+    q.gpus = gpus_text;
+    q.engine = engine;
+    q.task = task_named(task);
+    q.lora_rank = 16;
+    q.n_sets = set[0] != '\0';
+    q.sets[0] = set;
+    q.headroom_ratio = 0;
+    must(sp_problem_build(&q, &a.problem, &err), &err);
+    must(sp_space_build(a.problem, &a.space, &err), &err);
+    return a;
+}
+
+void drop(asked *a)
+{
+    sp_space_free(a->space);
+    sp_problem_free(a->problem);
+    *a = (asked){0};
+}
+
+sp_plan read_plan(const asked *a, const char *text)
+{
+    sp_error err = {0};
+    sp_plan plan = sp_plan_default();
+    plan.gpus = a->problem->gpus_values[a->problem->n_gpus_values - 1];
+    must(sp_plan_parse(text, &plan, &err), &err);
+    sp_plan_derive(&plan, a->problem->question.global_batch);
+    return plan;
+}
+
+const sp_rule_info *refusal(const asked *a, const sp_plan *plan)
+{
+    const uint32_t rule = sp_space_refusal(a->space, plan);
+    return rule == UINT32_MAX ? NULL : sp_space_rule(a->space, rule);
+}
