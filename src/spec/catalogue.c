@@ -16,6 +16,7 @@ typedef struct lookup {
     const char *const *stems; /* names of the files, without .json            */
     const char **nearest;     /* per file, its name or alias nearest to ref   */
     size_t n_stems, found_idx;
+    bool want_nearest;
     sp_json_doc *found;
 } lookup;
 
@@ -88,6 +89,7 @@ static sp_status judge(lookup *look, size_t idx, sp_json_doc **doc, sp_error *er
     size_t n_names = 0;
     SP_TRY(read_names(look, idx, &root, &names, &n_names, err));
     if (!goes_by(names, n_names, look->ref)) {
+        if (!look->want_nearest) return SP_OK;
         const char *near = sp_name_nearest(look->ref, names, n_names);
         look->nearest[idx] = near == NULL ? "" : sp_arena_strdup(&look->scratch, near);
         return look->nearest[idx] != NULL ? SP_OK : sp_fail(err, SP_E_MEMORY, "out of memory");
@@ -138,13 +140,27 @@ static sp_status refuse(const lookup *look, sp_error *err)
     return err->status;
 }
 
+static sp_status look_at_all(lookup *look, sp_error *err)
+{
+    for (size_t i = 0; i < look->n_stems; i++) {
+        SP_TRY(look_at(look, i, err));
+    }
+    return SP_OK;
+}
+
+/* The file of that very name, else whichever goes by it; what comes near is worked out only for the
+ * refusal. */
 static sp_status find(lookup *look, const char *home, sp_error *err)
 {
     SP_TRY(list_files(look, home, err));
     for (size_t i = 0; i < look->n_stems; i++) {
-        SP_TRY(look_at(look, i, err));
+        if (strcmp(look->stems[i], look->ref) == 0) return look_at(look, i, err);
     }
-    return look->found != NULL ? SP_OK : refuse(look, err);
+    SP_TRY(look_at_all(look, err));
+    if (look->found != NULL) return SP_OK;
+    look->want_nearest = true;
+    SP_TRY(look_at_all(look, err));
+    return refuse(look, err);
 }
 
 sp_status sp_catalogue_load(const char *home, const sp_catalogue *catalogue, const char *ref,

@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 /* Beyond this a transcription is more likely wrong than the estimate. */
-#define LARGEST_ERROR_RATIO 0.6
+#define LARGEST_ERROR_RATIO 0.65
 
 static void explain(const sp_error *err)
 {

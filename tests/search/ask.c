@@ -24,7 +24,7 @@ asked ask(void)
     assert_non_null(q.home);
     q.model = "mixtral-8x7b";
     q.cluster = "dgx-h100";
-    q.gpus = "8..64";
+    q.gpus = "8..32";
     q.global_batch = 240;
     q.seq_len = 4096;
     q.max_network_ratio = 0.3;

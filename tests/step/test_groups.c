@@ -121,6 +121,25 @@ static void shard_groups_take_parts_of_a_sequences_ranks_or_whole_runs(void **st
     free_problem(&made);
 }
 
+/* cp 2, dp 4 in one node: groups of a run, 0 1, have copies 0 2 4 6; of two runs, 0 1 2 3, copies
+ * 0 4. */
+static void copies_of_shard_groups_may_share_a_node(void **state)
+{
+    (void)state;
+    made_problem made;
+    make_example(&made);
+    sp_plan plan = plan_of(1, 2, 1, 4);
+    plan.shard_group = 2;
+    sp_groups g = groups_of(&made, &plan, false);
+    assert_group(&g.dense.shard, 2, 2);
+    assert_group(&g.dense.replica, 4, 4);
+    plan.shard_group = 4;
+    g = groups_of(&made, &plan, false);
+    assert_group(&g.dense.shard, 4, 4);
+    assert_group(&g.dense.replica, 2, 2);
+    free_problem(&made);
+}
+
 /* tp 2, cp 2, pp 2, dp 8 with dp last: a group of 4 is 0 2 8 10, its copies 0 16 32 48. */
 static void shard_groups_step_over_the_stages_between_them(void **state)
 {
@@ -236,6 +255,7 @@ int main(void)
         cmocka_unit_test(the_placement_decides_who_is_far),
         cmocka_unit_test(shard_groups_are_near_and_their_copies_far),
         cmocka_unit_test(shard_groups_take_parts_of_a_sequences_ranks_or_whole_runs),
+        cmocka_unit_test(copies_of_shard_groups_may_share_a_node),
         cmocka_unit_test(shard_groups_step_over_the_stages_between_them),
         cmocka_unit_test(hybrid_exchanges_heads_near_and_rings_far),
         cmocka_unit_test(experts_use_all_ranks_of_a_stage),

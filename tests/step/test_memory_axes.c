@@ -333,6 +333,21 @@ static void prediction_modules_lie_on_the_last_stage(void **state)
     free_problem(&made);
 }
 
+/* Two modules on the only stage keep two layers, and each the inputs of its norm and head (4 h). */
+static void prediction_modules_keep_a_layer_each(void **state)
+{
+    (void)state;
+    made_problem made;
+    make_llama_of(&made, 8);
+    const sp_plan plan = make_plan(&made, 1, 1, 1, 1);
+    const double before = memory_of(&made, &plan).activations_bytes;
+    made.model.model.mtp_layers = 2;
+    derive_problem(&made);
+    assert_close(memory_of(&made, &plan).activations_bytes - before,
+                 2 * (LAYER_KEPT + 4 * HIDDEN) * TOKENS, EXACT);
+    free_problem(&made);
+}
+
 /* The module's layer has adapters like any other: those of the last stage are twice a layer's. */
 static void prediction_modules_have_adapters_too(void **state)
 {
@@ -377,6 +392,7 @@ int main(void)
         cmocka_unit_test(overlapped_experts_hold_another_micro_batch),
         cmocka_unit_test(frozen_models_hold_no_gradients_and_no_optimizer),
         cmocka_unit_test(prediction_modules_lie_on_the_last_stage),
+        cmocka_unit_test(prediction_modules_keep_a_layer_each),
         cmocka_unit_test(prediction_modules_have_adapters_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
