@@ -77,7 +77,7 @@ def judge_all(rng, binary, engine, n):
     return judged
 
 
-def balance(judged, n):
+def balance(judged):
     """Plans that are accepted and refused by turns, the refused ones by turns of their rules."""
     by_rule = collections.defaultdict(list)
     for case in judged:
@@ -87,7 +87,7 @@ def balance(judged, n):
         for rule in sorted(by_rule):
             if by_rule[rule]:
                 refused.append(by_rule[rule].pop())
-    return accepted[:n], refused[:3 * n]
+    return accepted, refused
 
 
 def line_for_client(engine, case):
@@ -103,19 +103,39 @@ def line_for_client(engine, case):
                        "model": config, "domain": GPUS_OF_A_DOMAIN}) + "\n"
 
 
-def put(python, engine, cases):
-    """Adds the client's verdict to each case; returns the client's name and version."""
-    lines = "".join(line_for_client(engine, case) for case in cases)
-    with tempfile.TemporaryDirectory() as folder:  # some clients leave logs where they run
-        done = subprocess.run([python, os.path.join(HERE, PUT[engine])], input=lines, text=True,
-                              cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              check=False)
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    if done.returncode != 0 or len(answers) != len(cases) + 1:
-        sys.exit("the client broke off:\n" + done.stderr[-3000:])
-    for case, answer in zip(cases, answers[1:]):
+class Client:
+    """A framework that answers one plan after another."""
+
+    def __init__(self, python, engine, folder):
+        self.engine = engine
+        self.process = subprocess.Popen(
+            [python, os.path.join(HERE, PUT[engine])], text=True, cwd=folder,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.name = self.read()["client"]
+
+    def read(self):
+        line = self.process.stdout.readline()
+        if line == "":
+            sys.exit("the client broke off; run %s by itself to see why" % PUT[self.engine])
+        return json.loads(line)
+
+    def put(self, case):
+        self.process.stdin.write(line_for_client(self.engine, case))
+        self.process.stdin.flush()
+        answer = self.read()
         case.update(client=answer["verdict"], reason=answer["reason"])
-    return answers[0]["client"]
+
+
+def take(client, pile, n):
+    """The first n plans that the client decides, and the undecided ones met on the way."""
+    taken = []
+    for case in pile:
+        if n == 0:
+            break
+        client.put(case)
+        taken.append(case)
+        n -= case["client"] in ("accepts", "refuses")
+    return taken
 
 
 def show(case, out):
@@ -148,19 +168,6 @@ def report(client, engine, cases):
         print("  %4d %-42s client: %s" % (count, rule, verdict))
 
 
-def take(accepted, refused, n):
-    """n/2 of each that the client decides, with the undecided ones met on the way."""
-    taken = []
-    for pile in (accepted, refused):
-        left = n // 2
-        for case in pile:
-            if left == 0:
-                break
-            taken.append(case)
-            left -= case["client"] in ("accepts", "refuses")
-    return taken
-
-
 def record(path, client, engine, seed, cases):
     """The plans that the client decided, as shardplan writes them."""
     cases = [case for case in cases if case["client"] in ("accepts", "refuses")]
@@ -187,17 +194,18 @@ def main():
     parser.add_argument("--record", metavar="FILE", help="write the verdicts for test_verdicts.c")
     asked = parser.parse_args()
     rng = random.Random("%s %d" % (asked.engine, asked.seed))
-    accepted, refused = balance(judge_all(rng, asked.shardplan, asked.engine, 40 * asked.n),
-                                asked.n)
-    client = put(asked.python, asked.engine, accepted + refused)
-    cases = take(accepted, refused, asked.n)
-    report(client, asked.engine, cases)
+    accepted, refused = balance(judge_all(rng, asked.shardplan, asked.engine, 40 * asked.n))
+    with tempfile.TemporaryDirectory() as folder:  # some clients leave logs where they run
+        client = Client(asked.python, asked.engine, folder)
+        cases = take(client, accepted, asked.n // 2) + take(client, refused, asked.n // 2)
+        client.process.kill()
+    report(client.name, asked.engine, cases)
     wrong = [case for case in cases if disagrees(case)]
     print("%d disagreements" % len(wrong))
     for case in wrong:
         show(case, sys.stdout)
     if asked.record:
-        record(asked.record, client, asked.engine, asked.seed, cases)
+        record(asked.record, client.name, asked.engine, asked.seed, cases)
     return 1 if wrong else 0
 
 

@@ -101,7 +101,10 @@ def say_what_has_no_setting(plan):
     for met, reason in silent:
         if met:
             raise NoSetting(reason)
-    if axes["precision"] not in ("bf16", "fp16"):
+
+
+def say_what_has_no_kernels(plan):
+    if plan["axes"]["precision"] not in ("bf16", "fp16"):
         raise NotCheckable("torchao is not installed")
 
 
@@ -142,6 +145,7 @@ def check(plan):
     import torch
     from torchtitan.config.manager import ConfigManager
     from torchtitan.trainer import Trainer
+    say_what_has_no_setting(plan)  # first, for a Trainer takes its time
     os.environ.update(NGPU=str(plan["axes"]["gpus"]), WORLD_SIZE=str(plan["axes"]["gpus"]))
     config = shrink(ConfigManager().parse_args(words_of(plan)), plan)
     try:
@@ -151,7 +155,7 @@ def check(plan):
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
-    say_what_has_no_setting(plan)
+    say_what_has_no_kernels(plan)
 
 
 def version():
