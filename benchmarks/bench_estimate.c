@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_REPEATS = 5, MAX_PLANS = 20000, N_CASES = 2 };
+enum { N_REPEATS = 5, MAX_PLANS = 20000, N_CASES = 3 };
 
 /* A question, some of its plans, and what was measured. */
 typedef struct bench {
@@ -150,12 +150,14 @@ int main(void)
 {
     const char *home = getenv("SHARDPLAN_HOME");
     bench cases[N_CASES] = {{.name = "dense: llama-3.1-405b, 512 to 1024 H100"},
-                            {.name = "experts: mixtral-8x22b, 128 H100"}};
+                            {.name = "experts: mixtral-8x22b, 128 H100"},
+                            {.name = "latent: deepseek-v3, 2048 H800, fp8"}};
     for (int i = 0; i < N_CASES; i++) {
         cases[i].question = sp_question_default();
         cases[i].question.cluster = "dgx-h100";
     }
     sp_question *dense = &cases[0].question, *experts = &cases[1].question;
+    sp_question *latent = &cases[2].question;
     dense->model = "llama-3.1-405b";
     dense->gpus = "512,1024";
     dense->seq_len = 8192;
@@ -164,6 +166,15 @@ int main(void)
     experts->gpus = "128";
     experts->seq_len = 4096;
     experts->global_batch = 256;
+    latent->model = "deepseek-v3";
+    latent->cluster = "hgx-h800";
+    latent->gpus = "2048";
+    latent->seq_len = 4096;
+    latent->global_batch = 15360;
+    latent->sets[latent->n_sets++] = "precision=fp8";
+    latent->sets[latent->n_sets++] = "cp=1,2";
+    latent->sets[latent->n_sets++] = "vpp=1,2,4";
+    latent->sets[latent->n_sets++] = "micro_batch=1,2,4";
     for (int i = 0; i < N_CASES; i++) {
         prepare(&cases[i], home != NULL ? home : ".");
     }
@@ -179,7 +190,7 @@ int main(void)
     }
     printf("dense over experts, estimates: %.2f; checksum %g\n",
            median(cases[0].keys_per_s) / median(cases[1].keys_per_s),
-           cases[0].checksum + cases[1].checksum);
+           cases[0].checksum + cases[1].checksum + cases[2].checksum);
     for (int i = 0; i < N_CASES; i++) {
         clean(&cases[i]);
     }
