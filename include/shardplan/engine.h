@@ -66,6 +66,9 @@ typedef struct sp_engine {
     const sp_engine_rule *rules;
 } sp_engine;
 
+/* Engines that one question can ask at once. */
+#define SP_MAX_ENGINES 64
+
 /* Facts of the question that rules may name as constants: heads, kv_heads, layers, hidden, ffn,
  * experts, top_k, seq_len, global_batch, mtp_layers, latent (1 with latent attention), trains_all
  * (0 when a task trains adapters alone). */

@@ -55,19 +55,27 @@ static void add_plan(struct sp_text *out, const sp_plan *plan)
 
 /* The nearest number of GPUs in this direction on which some plan means something; 0 = none found.
  */
-static uint32_t usable_gpus(const sp_problem *problem, uint32_t from, int step)
+static uint32_t usable_gpus(const sp_problem *problem, uint32_t asked, int step)
 {
+    const uint32_t most = problem->cluster->max_gpus;
+    const uint32_t from = step < 0 && asked > most ? most + 1 : asked;
     sp_error ignored;
     for (uint32_t i = 1; i <= MAX_PROBES; i++) {
         const int64_t gpus = (int64_t)from + (int64_t)step * i;
         sp_probe probe = {0};
-        if (gpus < 1) return 0;
+        if (gpus < 1 || gpus > most) return 0;
         const sp_status status =
             sp_probe_gpus(problem, (uint32_t)gpus, SP_PROBE_ADMITTED, &probe, &ignored);
         if (status != SP_OK) return 0;
         if (probe.admitted) return (uint32_t)gpus;
     }
     return 0;
+}
+
+/* What decides beyond the shape of the pipeline does so on any number of GPUs. */
+static bool depends_on_gpus(const sp_rule_info *hurdle)
+{
+    return hurdle == NULL || hurdle->depth <= SP_AXIS_micro_batch;
 }
 
 static void add_usable(const sp_problem *problem, struct sp_text *out)
@@ -82,7 +90,6 @@ static void add_usable(const sp_problem *problem, struct sp_text *out)
     } else {
         sp_text_add(out, "; no number of GPUs near it helps");
     }
-    if (problem->n_sets > 0) sp_text_add(out, "; or leave out --set");
 }
 
 static void explain_structure(const sp_space *space, const sp_search_result *result,
@@ -95,7 +102,8 @@ static void explain_structure(const sp_space *space, const sp_search_result *res
     const sp_rule_info *rule = last_hurdle(space, &result->counts);
     if (rule != NULL)
         sp_text_printf(out, " (the last are refused by %s: %s)", rule->name, rule->meaning);
-    add_usable(problem, out);
+    if (depends_on_gpus(rule)) add_usable(problem, out);
+    if (problem->n_sets > 0) sp_text_add(out, "; or leave out --set");
 }
 
 /* ---- no framework, or no --where, lets a plan through ---- */

@@ -2,10 +2,9 @@
 /* A second look at a space in which nothing was found, for the plan that misses its limits least.
  * It keeps to the most GPUs and the smallest micro-batches, where memory is least. */
 #include "report/report_priv.h"
-#include "step/step.h"
+#include "space/space.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 #define MICRO_BATCHES 6u
 
@@ -39,7 +38,7 @@ static void note_network(probe *p, const sp_plan *plan)
     p->found->fits = true;
 }
 
-static void look_at(probe *p, sp_plan *plan)
+static void look_at(probe *p, const sp_plan *plan)
 {
     const uint32_t rule = sp_space_refusal(p->space, plan);
     const bool passes = rule == UINT32_MAX;
@@ -59,31 +58,18 @@ static void look_at(probe *p, sp_plan *plan)
     p->done = p->done || p->until == SP_PROBE_FITS;
 }
 
-/* Divisions that leave a remainder, as soon as they are known. */
-static bool divides(const probe *p, const sp_plan *plan, sp_axis_id axis)
+/* Walks the plans that mean something on the most GPUs. */
+static void walk_all(probe *p, uint64_t *pruned)
 {
-    const uint32_t width = (uint32_t)plan->tp * plan->pp;
-    if (axis == SP_AXIS_pp) return plan->gpus % width == 0;
-    if (axis != SP_AXIS_micro_batch) return true;
-    const uint64_t piece = (uint64_t)(plan->gpus / width) * plan->micro_batch;
-    return p->problem->question.global_batch % piece == 0;
-}
-
-/* Sets axis after axis; as deep as there are axes. */
-static void descend(probe *p, sp_plan *plan, sp_axis_id axis)
-{
-    if (axis == SP_N_AXES) {
-        sp_plan_derive(plan, p->problem->question.global_batch);
-        look_at(p, plan);
-        return;
-    }
-    const sp_axis *domain = sp_space_axis(p->space, axis);
-    const uint32_t first = axis == SP_AXIS_gpus ? domain->n_values - 1 : 0;
-    const bool cut = axis == SP_AXIS_micro_batch && domain->n_values > MICRO_BATCHES;
-    const uint32_t end = cut ? MICRO_BATCHES : domain->n_values;
-    for (uint32_t i = first; i < end && !p->done; i++) {
-        sp_plan_set(plan, axis, domain->values[i]);
-        if (divides(p, plan, axis)) descend(p, plan, axis + 1);
+    const sp_axis *gpus = sp_space_axis(p->space, SP_AXIS_gpus);
+    const sp_axis *batches = sp_space_axis(p->space, SP_AXIS_micro_batch);
+    const uint32_t n = batches->n_values < MICRO_BATCHES ? batches->n_values : MICRO_BATCHES;
+    sp_walk walk;
+    sp_walk_begin(&walk, p->space, (gpus->n_values - 1) * gpus->stride, SP_AXIS_gpus + 1,
+                  SP_N_AXES - 1, pruned);
+    walk.memory_late = true;
+    while (!p->done && sp_walk_next(&walk)) {
+        if (walk.plan.micro_batch <= batches->values[n - 1]) look_at(p, &walk.plan);
     }
 }
 
@@ -91,23 +77,21 @@ void sp_probe_space(const sp_space *space, sp_probe_until until, sp_probe *out)
 {
     *out = (sp_probe){.where = UINT32_MAX};
     probe p = {.space = space, .problem = sp_space_problem(space), .until = until, .found = out};
-    sp_plan plan = sp_plan_default();
-    descend(&p, &plan, SP_AXIS_gpus);
+    uint64_t *pruned = sp_alloc(sp_space_rule_count(space) * sizeof *pruned);
+    if (pruned != NULL) walk_all(&p, pruned); /* without memory nothing is found */
+    sp_free(pruned);
 }
 
+/* All that a problem works out holds for any number of GPUs: only the list of them differs. */
 sp_status sp_probe_gpus(const sp_problem *problem, uint32_t gpus, sp_probe_until until,
                         sp_probe *out, sp_error *err)
 {
-    char text[24];
-    sp_problem *other = NULL;
+    sp_problem other = *problem;
     sp_space *space = NULL;
-    sp_question question = problem->question;
-    (void)snprintf(text, sizeof text, "%u", gpus);
-    question.gpus = text;
-    sp_status status = sp_problem_build(&question, &other, err);
-    if (status == SP_OK) status = sp_space_build(other, &space, err);
-    if (status == SP_OK) sp_probe_space(space, until, out);
+    other.gpus_values = &gpus;
+    other.n_gpus_values = 1;
+    SP_TRY(sp_space_build(&other, &space, err));
+    sp_probe_space(space, until, out);
     sp_space_free(space);
-    sp_problem_free(other);
-    return status;
+    return SP_OK;
 }

@@ -72,7 +72,6 @@ void sp_grid_write(const sp_grid *grid, uint32_t indent, uint32_t width, bool co
 void sp_grid_write_markdown(const sp_grid *grid, struct sp_text *out);
 
 /* ---- plan_parts.c ---------------------------------------------------------------------------- */
-#define SP_MAX_ENGINES 16
 /* False for figures that do not apply to this question: money without a price, ... */
 bool sp_field_applies(const sp_problem *problem, uint32_t field);
 bool sp_problem_has_experts(const sp_problem *problem);

@@ -50,7 +50,6 @@ typedef struct sp_depth {
     const sp_where_check *wheres;
 } sp_depth;
 
-#define SP_MAX_ENGINES 64
 
 struct sp_space {
     sp_arena arena;
