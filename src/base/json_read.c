@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FILE_MAX_BYTES = 16 * 1024 * 1024 };
+enum { FILE_MAX_BYTES = 8 * 1024 * 1024 };
 
 struct sp_json_doc {
     json_t *root;
