@@ -53,8 +53,7 @@ typedef struct sp_report_options {
     sp_evidence_base *evidence;  /* published runs to stand beside plans; NULL = none */
 } sp_report_options;
 
-/* ---- the answer of a search --------------------------------------------------------------------
- */
+/* ---- the answer of a search ---- */
 void sp_report_train_table(const sp_space *space, const sp_search_result *result,
                            const sp_report_options *options, struct sp_text *out);
 void sp_report_train_markdown(const sp_space *space, const sp_search_result *result,
@@ -71,8 +70,7 @@ void sp_report_train_json(const sp_space *space, const sp_search_result *result,
  * misses it, and what would help. Looks at a part of the space again, which may take seconds. */
 void sp_report_nothing(const sp_space *space, const sp_search_result *result, struct sp_text *out);
 
-/* ---- single plans ------------------------------------------------------------------------------
- */
+/* ---- single plans ---- */
 /* Every term of one plan on a page of text. */
 void sp_report_estimate_page(const sp_space *space, const sp_priced *priced,
                              const sp_report_options *options, struct sp_text *out);
@@ -87,8 +85,7 @@ void sp_report_estimates_csv(const sp_space *space, const sp_priced *priced, siz
 void sp_report_estimates_table(const sp_space *space, const sp_priced *priced, size_t n,
                                const sp_report_options *options, struct sp_text *out);
 
-/* ---- two plans side by side ---------------------------------------------------------------------
- */
+/* ---- two plans side by side ---- */
 /* Every figure of both, the difference b - a, how sure their order is, and what makes it. Figures of
  * a plan that cannot be built are left out. */
 void sp_report_compare_page(const sp_space *space, const sp_priced *a, const sp_priced *b,
@@ -96,8 +93,7 @@ void sp_report_compare_page(const sp_space *space, const sp_priced *a, const sp_
 /* "shardplan/compare/1" */
 void sp_report_compare_json(const sp_space *space, const sp_priced *a, const sp_priced *b,
                             struct sp_text *out);
-/* ---- what there is ------------------------------------------------------------------------------
- */
+/* ---- what there is ---- */
 /* What was read from a model: exact counts and assumptions. "shardplan/params/1" */
 void sp_report_params_page(const sp_model *model, struct sp_text *out);
 void sp_report_params_json(const sp_model *model, struct sp_text *out);
@@ -118,8 +114,7 @@ const char *sp_list_name(sp_list_kind kind); /* "models" */
 sp_status sp_report_list(const char *home, sp_list_kind kind, bool json,
                          const sp_report_options *options, struct sp_text *out, sp_error *err);
 
-/* ---- before a search ----------------------------------------------------------------------------
- */
+/* ---- before a search ---- */
 /* How many plans a space holds, from a sample of its ids that is the same each time. */
 typedef struct sp_sample {
     uint64_t tried, admitted;

@@ -36,8 +36,7 @@ bool sp_unit_apply(const char *unit, size_t length, unsigned families, double *v
 /* The names of the units of some families; returns how many. */
 size_t sp_unit_names(unsigned families, const char *names[SP_UNITS_MAX]);
 
-/* ---- json_scan.c: places in JSON text that is known to be well formed ---------------------------
- */
+/* ---- json_scan.c: places in JSON text that is known to be well formed ---- */
 typedef struct sp_json_place {
     const char *key; /* opening quote of the member's name; NULL for elements and the root */
     const char *start, *stop; /* the value: first character, and one past the last */
@@ -51,14 +50,12 @@ int sp_json_scan_line(const char *text, const char *at);
 /* Adds the value without the white space between its tokens. */
 void sp_json_scan_compact(const sp_json_place *place, sp_text *out);
 
-/* ---- json_read.c ------------------------------------------------------------------------------
- */
+/* ---- json_read.c ---- */
 /* The place of a member among the members of its object, in file order. */
 size_t sp_json_ordinal(const sp_json *member);
 sp_status sp_json_as_bool(const sp_json *value, bool *out, sp_error *err);
 
-/* ---- json_fail.c ------------------------------------------------------------------------------
- */
+/* ---- json_fail.c ---- */
 /* Sets file, pointer and line of *err; the line is that of the member's name if of_key. */
 void sp_json_tell_place(const sp_json *value, bool of_key, sp_error *err);
 sp_status sp_json_fail_missing(const sp_json *object, const char *key, sp_error *err);
@@ -69,8 +66,7 @@ sp_status sp_json_fail_range_u64(const sp_json *value, const char *complaint, ui
 sp_status sp_json_fail_range_double(const sp_json *value, const char *complaint, double lo,
                                     double hi, sp_error *err);
 
-/* ---- expr_lex.c -------------------------------------------------------------------------------
- */
+/* ---- expr_lex.c ---- */
 typedef enum sp_token_kind {
     SP_TOKEN_END,
     SP_TOKEN_NUMBER,
@@ -90,8 +86,7 @@ sp_token sp_token_at(const char *p);
 sp_token sp_token_after(const sp_token *t);
 bool sp_token_is(const sp_token *t, const char *sign);
 
-/* ---- expr_parse.c, expr_eval.c -----------------------------------------------------------------
- */
+/* ---- expr_parse.c, expr_eval.c ---- */
 /* An expression is a postfix program: constants and variables are pushed, the other operations
  * replace one or two values on top of the stack by their result. */
 enum {

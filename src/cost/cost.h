@@ -53,8 +53,7 @@ double sp_roof_gemm_s(const sp_gemm_rate *rate, double m, double n, double k, do
                       double bytes);
 sp_op_time sp_roof_op(const sp_rates *rates, const sp_op *op, sp_precision precision, bool dropout);
 
-/* ---- link.c: who sits where ---------------------------------------------------------------------
- */
+/* ---- link.c: who sits where ---- */
 typedef struct sp_fabric_level {
     uint32_t n_gpus;
     double s_per_byte, half_bytes, latency_s, base_s;

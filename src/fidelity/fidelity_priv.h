@@ -164,8 +164,7 @@ sp_status sp_table_switch(const sp_table *table, uint32_t row, sp_column column,
 /* Was it measured, or derived from what was? No prediction reads such a column. */
 bool sp_column_is_measured(const char *name);
 
-/* ---- points_model.c, points_machine.c, points_training.c: a row as a question
- * ---------------------------------- */
+/* ---- points_model.c, points_machine.c, points_training.c: a row as a question ---- */
 /* A reason why a row is not predicted; "" = none. */
 typedef struct sp_reason {
     char text[256];

@@ -125,8 +125,7 @@ sp_op sp_graph_mtp_projection(const sp_model *model, const sp_shape *shape,
 /* Of all modules, each with its pass through the head. */
 double sp_graph_mtp_forward_flops(const sp_model *model, double length, double tokens);
 
-/* ---- a block kind (layers.def) ------------------------------------------------------------------
- */
+/* ---- a block kind (layers.def) ---- */
 typedef struct sp_block {
     const char *name;
     bool (*present)(const sp_layer_kind *kind);
@@ -137,8 +136,7 @@ typedef struct sp_block {
                               const sp_sharding *sharding);
 } sp_block;
 
-/* ---- parts.c: what blocks are put together from -------------------------------------------------
- */
+/* ---- parts.c: what blocks are put together from ---- */
 /* Append an operator; its modules are 0. */
 sp_op *sp_op_gemm(sp_layer_work *work, const char *name, double m, double n, double k);
 sp_op *sp_op_stream(sp_layer_work *work, const char *name, double bytes);

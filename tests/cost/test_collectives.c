@@ -23,8 +23,7 @@ static const sp_coll_algorithm *find_algorithm(const char *name)
     return NULL;
 }
 
-/* ---- by hand
- * -------------------------------------------------------------------------------------- */
+/* ---- by hand ---- */
 /* 8 GPUs of a node, 800 MB, 100 GB/s, 1 us: 700 MB take 7 ms, and 7 hops 7 us. A tree sends 1600 MB
  * in 16 ms with 2 x 3 hops. Level by level is the same as a ring: there is one level. */
 static void eight_gpus_of_a_node(void **state)
@@ -107,8 +106,7 @@ static void every_collective_starts_with_the_base_of_its_widest_level(void **sta
     assert_close(sp_coll_p2p_s(&still_apart, 400e6), 20e-6 + 40e-3 + 5e-6, EXACT);
 }
 
-/* ---- laws
- * ------------------------------------------------------------------------------------------ */
+/* ---- laws ---- */
 static void a_group_of_one_is_free(void **state)
 {
     (void)state;

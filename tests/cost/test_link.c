@@ -70,8 +70,7 @@ static void a_stride_that_does_not_divide_the_node_counts_the_worst_node(void **
     assert_int_equal(inside_node(4, 3), 1); /* 0 3 6 | 9 */
 }
 
-/* ---- the closed form against all groups of a cluster
- * ---------------------------------------------- */
+/* ---- the closed form against all groups of a cluster ---- */
 /* The fewest members that any group has in a domain that it touches. Ranks b n stride + o + j
  * stride, o < stride, form a group. */
 static uint32_t fewest_together(uint32_t total, uint32_t domain, uint32_t n, uint32_t stride)
@@ -156,8 +155,7 @@ static void outer_levels_hold_at_least_as_many_members(void **state)
     }
 }
 
-/* ---- runs of neighbours, far apart
- * ---------------------------------------------------------------- */
+/* ---- runs of neighbours, far apart ---- */
 static sp_group pair(uint32_t n_near, uint32_t stride_near, uint32_t n_far, uint32_t stride_far)
 {
     static sp_fabric fabric;
@@ -271,8 +269,7 @@ static void no_pair_of_runs_has_fewer_neighbours_than_promised(void **state)
     }
 }
 
-/* ---- levels of one speed
- * ---------------------------------------------------------------------------- */
+/* ---- levels of one speed ---- */
 static sp_level nvlink(uint32_t n_gpus)
 {
     return (sp_level){.n_gpus = n_gpus,
@@ -328,8 +325,7 @@ static void levels_that_differ_in_any_figure_stay_apart(void **state)
     }
 }
 
-/* ---- bandwidth
- * ------------------------------------------------------------------------------------ */
+/* ---- bandwidth ---- */
 /* 400 GB/s at 80 %, oversubscribed twice: 160 GB/s. */
 static void a_level_gives_its_efficient_share(void **state)
 {

@@ -73,8 +73,7 @@ static double fourth_norm(double a, double b)
     return pow(pow(a, 4) + pow(b, 4), 0.25);
 }
 
-/* ---- matrix products
- * ------------------------------------------------------------------------------ */
+/* ---- matrix products ---- */
 /* m 1000, n 2000, k 904: 2 * 1024 * 2000 * 1000 FLOPs at 50 TFLOP/s take 81.92 us; 2 * 904 * 1000
  * bytes in, 2 * 2000 * 1000 out and 2 * 904 * 2000 of weights at 800 GB/s take 11.78 us. */
 static void a_product_by_hand(void **state)
@@ -174,8 +173,7 @@ static void the_soft_maximum_lies_within_19_percent(void **state)
     }
 }
 
-/* ---- attention
- * -------------------------------------------------------------------------------------- */
+/* ---- attention ---- */
 /* s 2048 causal, 32 heads of 128, one sequence: 4 * 1024 * 32 * 128 * 2048 FLOPs = 34.36 G at
  * 40 TFLOP/s and 1 + 512/2048; backward 2.5 * 1.2 = 3 times as long. */
 static sp_op example_core(double head_dim)
@@ -260,8 +258,7 @@ static void a_fused_core_is_faster_than_written_scores(void **state)
     }
 }
 
-/* ---- element-wise kernels
- * ---------------------------------------------------------------------------- */
+/* ---- element-wise kernels ---- */
 /* 80 MB at 800 GB/s: 100 us, backward twice that. */
 static void a_stream_by_hand(void **state)
 {
@@ -274,8 +271,7 @@ static void a_stream_by_hand(void **state)
     assert_true(t.weight_grad_s == 0.0);
 }
 
-/* ---- building the rates
- * -------------------------------------------------------------------------------- */
+/* ---- building the rates ---- */
 static void the_profile_slows_what_it_names(void **state)
 {
     (void)state;

@@ -208,8 +208,7 @@ static void tables_are_cut_and_positions_and_the_last_norm_are_not(void **state)
     assert_true(sp_graph_head_params(&llama.model, &four) == 64000.0 / 4 * 1024 + 1024);
 }
 
-/* ---- FLOPs
- * --------------------------------------------------------------------------------------- */
+/* ---- FLOPs ---- */
 static double operator_flops(const sp_model *model, double b, double s)
 {
     const sp_shape shape = causal_shape(b, s);
@@ -292,8 +291,7 @@ static void context_parallel_ranks_share_work_and_activations_evenly(void **stat
     for_all_graphs(cp_shares_add_up);
 }
 
-/* ---- activations
- * --------------------------------------------------------------------------------- */
+/* ---- activations ---- */
 /* Korthikanti et al., MLSys 2023, table 2, bytes a layer:
  *   no parallelism                 s b h (34 + 5 a s / h)
  *   tensor                         s b h (10 + 24/t + 5 a s / (h t))

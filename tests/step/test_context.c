@@ -125,8 +125,7 @@ static void ranks_hold_what_comes_in_beside_their_own(void **state)
     assert_true(sp_context_bytes(&plan, &comm) == 7e8);
 }
 
-/* ---- whole steps
- * ------------------------------------------------------------------------------------- */
+/* ---- whole steps ---- */
 static sp_estimate estimate(const made_problem *made, const sp_plan *plan)
 {
     sp_estimate e;

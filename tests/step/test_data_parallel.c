@@ -161,8 +161,7 @@ static void gradients_find_no_room_beside_expert_traffic(void **state)
     free_problem(&made);
 }
 
-/* ---- messages
- * ---------------------------------------------------------------------------------------- */
+/* ---- messages ---- */
 /* Collectives cost 1 ms each and bytes nothing; 16 micro-batches, buckets of a quarter of the
  * gradients. ZeRO 0 reduces 4 buckets a step, 1 gathers as many; 2 reduces 4 with every
  * micro-batch; 3 reduces and gathers 10 units (8 layers and the ends) and gathers them again. */
@@ -200,8 +199,7 @@ static void small_gradients_are_one_message(void **state)
     free_problem(&made);
 }
 
-/* ---- frozen models
- * ----------------------------------------------------------------------------------- */
+/* ---- frozen models ---- */
 static void train_adapters(made_problem *made, sp_task task)
 {
     make_example(made);

@@ -109,8 +109,7 @@ static void an_estimate_depends_on_nothing_but_its_arguments(void **state)
     }
 }
 
-/* ---- what follows from time and memory
- * ----------------------------------------------------------------- */
+/* ---- what follows from time and memory ---- */
 static void make_example(made_problem *made)
 {
     make_machine(made);

@@ -227,8 +227,7 @@ static void the_parts_of_every_dimension_multiply_to_it(void **state)
     }
 }
 
-/* ---- shapes
- * ------------------------------------------------------------------------------------------ */
+/* ---- shapes ---- */
 /* 2 sequences of 2048 on 4 ranks: 1024 tokens each, which attend to whole sequences. Packed from
  * documents of 512 they are 8 short ones. */
 static void a_rank_sees_its_share_of_whole_sequences(void **state)

@@ -34,8 +34,7 @@ static sp_time time_of(const made_problem *made, const sp_plan *plan)
     return e.time;
 }
 
-/* ---- recomputation
- * ----------------------------------------------------------------------------------- */
+/* ---- recomputation ---- */
 /* Where only arithmetic costs, norms and activations are free, the core and the block are not. */
 static void modules_cost_the_arithmetic_of_their_operators(void **state)
 {
@@ -138,8 +137,7 @@ static void a_block_done_again_sends_its_share_again(void **state)
     free_problem(&made);
 }
 
-/* ---- experts
- * ----------------------------------------------------------------------------------------- */
+/* ---- experts ---- */
 /* 4 layers, h = 1024, 16 experts of width 512 of which a token meets 2, 8 ranks of a node. */
 #define EXPERTS (2 * 3 * 1024.0 * 512 * 2)
 #define ROUTER  (2 * 1024.0 * 16)
@@ -223,8 +221,7 @@ static void expert_traffic_hides_beside_another_micro_batch(void **state)
     }
 }
 
-/* ---- formats
- * ----------------------------------------------------------------------------------------- */
+/* ---- formats ---- */
 /* Products of layers at 2 PFLOP/s; the attention core and the head stay in 16 bits. */
 static void low_precision_speeds_the_products_of_layers_alone(void **state)
 {
@@ -249,8 +246,7 @@ static void low_precision_speeds_the_products_of_layers_alone(void **state)
     free_problem(&made);
 }
 
-/* ---- frozen weights
- * ---------------------------------------------------------------------------------- */
+/* ---- frozen weights ---- */
 /* A pair of rank 16 beside each product, 16 (m + n) weights, is trained; frozen products have a
  * gradient of their input alone, and so has the head. */
 static void frozen_products_have_no_weight_gradient(void **state)

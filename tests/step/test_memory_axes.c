@@ -37,8 +37,7 @@ static double params_of(const made_problem *made)
     return (double)made->problem.parameters.total;
 }
 
-/* ---- offload
- * ----------------------------------------------------------------------------------------- */
+/* ---- offload ---- */
 /* 8 ranks under ZeRO 1, 2 and 3. Of a quarter of its eighth the host holds 12 bytes of state and 4
  * of gradients a parameter; gradients leave the device where they are sharded. */
 static void the_hosts_share_of_the_optimizer_leaves_the_device(void **state)
@@ -97,8 +96,7 @@ static void offloaded_activations_pass_through_two_layers(void **state)
     free_problem(&made);
 }
 
-/* ---- recomputation
- * ----------------------------------------------------------------------------------- */
+/* ---- recomputation ---- */
 /* A layer that is computed again keeps its input, 2 h bytes a token. */
 static void each_layer_computed_again_saves_the_same(void **state)
 {
@@ -150,8 +148,7 @@ static void modules_computed_again_are_not_kept(void **state)
     free_problem(&twelve);
 }
 
-/* ---- sharding and formats
- * ---------------------------------------------------------------------------- */
+/* ---- sharding and formats ---- */
 /* 16 ranks in groups of 4: state is a quarter, not a sixteenth; so it is for ranks of a sequence.
  */
 static void state_is_sharded_within_its_group(void **state)
@@ -209,8 +206,7 @@ static void low_precision_keeps_smaller_inputs_of_products(void **state)
     free_problem(&made);
 }
 
-/* ---- schedules
- * --------------------------------------------------------------------------------------- */
+/* ---- schedules ---- */
 /* The first of 4 stages holds 4 micro-batches under 1F1B, all 16 under GPipe: another layer on each
  * stage counts as often. */
 static void gpipe_holds_every_micro_batch(void **state)
@@ -288,8 +284,7 @@ static void overlapped_experts_hold_another_micro_batch(void **state)
     free_problem(&eight);
 }
 
-/* ---- frozen models and prediction modules
- * ------------------------------------------------------------ */
+/* ---- frozen models and prediction modules ---- */
 /* Adapters of rank 16 beside the four products of a layer: 3072 x 1024, 1024 x 1024, 5632 x 1024
  * and 1024 x 2816. The model has weights alone, 2 bytes or 0.516 a parameter. */
 static void frozen_models_hold_no_gradients_and_no_optimizer(void **state)

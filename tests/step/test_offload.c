@@ -39,8 +39,7 @@ static sp_estimate estimate(const made_problem *made, const sp_plan *plan)
     return e;
 }
 
-/* ---- the optimizer
- * ----------------------------------------------------------------------------------- */
+/* ---- the optimizer ---- */
 /* The GPU streams 34 bytes a parameter at 500 GB/s; the host at `host` bytes/s, an eighth of its
  * node's, over a link of `link` bytes/s. */
 static void make_updater(made_problem *made, double host, double link)
@@ -67,6 +66,7 @@ static void the_slower_half_of_the_update_counts(void **state)
     sp_time t = estimate(&made, &plan).time;
     assert_close(t.optimizer_s, half / 500e9, EXACT);
     assert_close(t.offload_s, half / 50e9 - half / 500e9, EXACT);
+    free_problem(&made);
     make_updater(&made, 500e9, 1e30);
     t = estimate(&made, &plan).time;
     assert_close(t.optimizer_s, half / 500e9, EXACT);
@@ -126,8 +126,7 @@ static void a_rank_offloads_what_it_updates(void **state)
     free_problem(&made);
 }
 
-/* ---- activations and weights
- * ------------------------------------------------------------------------- */
+/* ---- activations and weights ---- */
 /* Half of a pass hides transfers over a link of `link` bytes/s. */
 static void make_mover(made_problem *made, double link)
 {

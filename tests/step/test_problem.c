@@ -108,8 +108,7 @@ static void wheres_know_when_they_can_be_decided(void **state)
     sp_problem_free(problem);
 }
 
-/* ---- refusals
- * --------------------------------------------------------------------------------------- */
+/* ---- refusals ---- */
 static sp_error refusal(const sp_question *q, sp_status status)
 {
     sp_error err = {0};
@@ -237,8 +236,7 @@ static void an_optimizer_that_is_not_built_says_so(void **state)
     assert_string_equal(err.range, "adamw");
 }
 
-/* ---- the name of a question
- * ---------------------------------------------------------------------------- */
+/* ---- the name of a question ---- */
 static void name_of(const sp_question *q, char out[33])
 {
     sp_problem *problem = build(q);
@@ -354,8 +352,7 @@ static void every_part_of_a_question_changes_its_name(void **state)
     }
 }
 
-/* ---- memory
- * --------------------------------------------------------------------------------------------- */
+/* ---- memory ---- */
 /* Every allocation in turn fails: each time the question is refused for that and nothing leaks. */
 static void any_allocation_may_fail(void **state)
 {

@@ -187,8 +187,7 @@ static void even_chunks_divide_the_bubble_by_their_number(void **state)
     }
 }
 
-/* ---- micro-batches in flight
- * ------------------------------------------------------------------------ */
+/* ---- micro-batches in flight ---- */
 static void stages_hold_as_many_micro_batches_as_stages_follow(void **state)
 {
     (void)state;

@@ -22,8 +22,7 @@ static sp_estimate estimate(const made_problem *made, const sp_plan *plan)
     return e;
 }
 
-/* ---- by hand
- * ------------------------------------------------------------------------------------------ */
+/* ---- by hand ---- */
 /* Llama of 8 layers, h = 1024, f = 2816, 8 heads of 128, V = 64000; 512 sequences of 2048 tokens: a
  * forward pass has 2 (4 h^2 + 3 h f) + 2 s h FLOPs a token and layer, and 2 h V in the head. */
 #define TOKENS      (512.0 * 2048)
@@ -450,8 +449,7 @@ static void more_uneven_routing_never_makes_a_step_faster(void **state)
     for_random_plans("more_uneven_routing_never_makes_a_step_faster", try_uneven_routing);
 }
 
-/* ---- recomputation
- * ------------------------------------------------------------------------------------ */
+/* ---- recomputation ---- */
 /* Whole layers are computed again: all forward FLOPs but the head's. */
 static void full_recomputation_adds_the_layers_forward_flops(void **state)
 {

@@ -114,8 +114,7 @@ static void a_range_of_too_many_counts_is_refused(void **state)
     sp_arena_fini(&arena);
 }
 
-/* ---- --set
- * ----------------------------------------------------------------------------------------- */
+/* ---- --set ---- */
 static void set_is(const char *text, sp_axis_id axis, const uint32_t *expected, uint32_t n_expected)
 {
     sp_arena arena = {0};
