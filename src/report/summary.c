@@ -50,6 +50,20 @@ static void add_limits(struct sp_text *line, const sp_problem *problem)
     }
 }
 
+/* What is trained and on what, where it is not the usual. */
+static void add_task(struct sp_text *line, const sp_problem *problem)
+{
+    const sp_question *q = &problem->question;
+    if (q->task != SP_TASK_PRETRAIN) sp_text_printf(line, ", %s", sp_task_name(q->task));
+    if (problem->has_adapters) sp_text_printf(line, " of rank %u", q->lora_rank);
+    if (q->doc_len > 0) {
+        sp_text_printf(line, ", documents of %s tokens", sp_word_count(q->doc_len).text);
+    }
+    if (q->moe_imbalance_ratio > 1.0 && problem->has_experts) {
+        sp_text_printf(line, ", busiest experts %g x the mean", q->moe_imbalance_ratio);
+    }
+}
+
 void sp_summary_question(const sp_problem *problem, const sp_report_options *options,
                          struct sp_text *out)
 {
@@ -60,6 +74,7 @@ void sp_summary_question(const sp_problem *problem, const sp_report_options *opt
     add_line(out, options->color, SP_TONE_STRONG, &line);
     sp_text_printf(&line, "%s x %s tokens a step, %s", sp_word_count(q->global_batch).text,
                    sp_word_count(q->seq_len).text, q->optimizer);
+    add_task(&line, problem);
     if (q->tokens > 0.0) {
         sp_text_printf(&line, ", %s tokens in all", sp_word_number(q->tokens).text);
     }

@@ -110,7 +110,8 @@ bool sp_prune_cp_kind_without_cp(const sp_problem *problem, const sp_plan *plan)
 
 bool sp_prune_ep_overlap_without_ep(const sp_problem *problem, const sp_plan *plan)
 {
-    return plan->ep > 1 || plan->etp > 1 || at_first(problem, plan, SP_AXIS_ep_overlap);
+    const bool exchanges = plan->ep > 1 || plan->etp > 1;
+    return (exchanges && plan->accumulation > 1) || at_first(problem, plan, SP_AXIS_ep_overlap);
 }
 
 bool sp_prune_zero_without_copies(const sp_problem *problem, const sp_plan *plan)

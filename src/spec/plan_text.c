@@ -153,7 +153,7 @@ sp_status sp_axis_parse_value(sp_axis_id axis, const char *text, uint32_t *value
     case SP_AXIS_KIND_RATIO:
         return parse_ratio(axis, text, value, err);
     case SP_AXIS_KIND_COUNT_OR_ALL:
-        if (strcmp(text, "all") == 0) {
+        if (strcmp(text, "all") == 0 || strcmp(text, "0") == 0) {
             *value = 0;
             return SP_OK;
         }

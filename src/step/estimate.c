@@ -57,7 +57,7 @@ static void fill_utilisation(const sp_problem *problem, const sp_plan *plan, dou
 {
     const double per_gpu = e->time.step_s * plan->gpus;
     const double peak = sp_gpu_peak_flops_per_s(problem->cluster->gpu);
-    const double model_flops_per_s = 3.0 * problem->forward_flops / per_gpu;
+    const double model_flops_per_s = sp_problem_passes(problem) * problem->forward_flops / per_gpu;
     e->model_tflops_per_gpu = model_flops_per_s / 1e12;
     e->mfu = model_flops_per_s / peak;
     e->hfu = whole_flops / per_gpu / peak;

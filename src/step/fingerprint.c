@@ -6,7 +6,7 @@
 #include "step/step.h"
 
 /* Raised whenever the same question may give other figures or other ids. */
-#define MODEL_VERSION "2"
+#define MODEL_VERSION "3"
 
 static void add_number(sp_text *t, double x)
 {

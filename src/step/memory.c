@@ -201,16 +201,22 @@ void sp_memory_price(const sp_inputs *in, sp_memory *memory)
 {
     const sp_stage_split *split =
         sp_problem_split(in->problem, in->plan->pp, (sp_stage_layers)in->plan->stage_layers);
+    /* The stage that fills the host need not be the one that fills the device. */
+    double host_bytes = 0.0, nvme_bytes = 0.0;
     memory->peak_bytes = 0.0;
     for (uint32_t i = 0; i < split->n_classes; i++) {
         if (!split->classes[i].never_fullest) {
             sp_memory m;
             price_stage(in, &split->classes[i], &m);
+            host_bytes = larger(host_bytes, m.host_bytes);
+            nvme_bytes = larger(nvme_bytes, m.nvme_bytes);
             if (m.peak_bytes > memory->peak_bytes) {
                 *memory = m;
             }
         }
     }
+    memory->host_bytes = host_bytes;
+    memory->nvme_bytes = nvme_bytes;
 }
 
 void sp_estimate_memory(const sp_problem *problem, const sp_plan *plan, sp_memory *out)

@@ -16,6 +16,11 @@ sp_question sp_question_default(void)
                          .headroom_ratio = 0.06};
 }
 
+double sp_problem_passes(const sp_problem *problem)
+{
+    return problem->has_adapters ? 2.0 : 3.0;
+}
+
 double sp_problem_attended(const sp_problem *problem)
 {
     const sp_question *q = &problem->question;

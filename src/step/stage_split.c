@@ -20,13 +20,15 @@ static uint32_t share_of(uint32_t n_layers, uint32_t p, uint32_t last, uint32_t 
     return q + (place < extra ? 1 : 0);
 }
 
-/* Weight of the head in layers: its FLOPs over those of a mean layer, per token. */
+/* Weight in layers of what the last stage holds beside them, the head and the modules for further
+ * tokens: FLOPs over those of a mean layer, per token. */
 static double head_weight(const sp_problem *problem)
 {
+    const double length = sp_problem_attended(problem);
     const double head = 2.0 * problem->model->vocab * (double)problem->model->hidden;
-    const double all =
-        sp_graph_forward_flops(problem->model, (double)problem->question.seq_len, 1.0);
-    return head * problem->model->n_layers / (all - head);
+    const double all = sp_graph_forward_flops(problem->model, length, 1.0);
+    const double further = sp_graph_mtp_forward_flops(problem->model, length, 1.0);
+    return (head + further) * problem->model->n_layers / (all - head);
 }
 
 /* Layers of the last stage that make the slowest stage shortest; ties keep more layers there. */

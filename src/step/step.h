@@ -125,6 +125,9 @@ uint32_t sp_plan_replicas(const sp_plan *plan);
 uint32_t sp_plan_ulysses_ranks(const sp_fabric *fit, const sp_plan *plan);
 /* tp ranks all lie in one domain of the fastest link. */
 bool sp_plan_tp_in_domain(const sp_problem *problem, const sp_plan *plan);
+/* Model FLOPs of a step in forward passes: forward, input gradients and, unless the weights are frozen,
+ * weight gradients. */
+double sp_problem_passes(const sp_problem *problem);
 /* Tokens of a sequence, or of the documents packed into it. */
 double sp_problem_attended(const sp_problem *problem);
 void sp_groups_build(const sp_fabric *whole, const sp_plan *plan, bool moe, sp_groups *groups);

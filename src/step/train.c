@@ -82,7 +82,7 @@ static void fill_network(const sp_inputs *in, const sp_stage_cost *slowest, sp_t
     network->step_ratio = (inner_s + time->pp_comm_s + time->dp_comm_s) / time->step_s;
 }
 
-/* FLOPs of a step over all GPUs, recomputation included: three forward passes and what is done
+/* FLOPs of a step over all GPUs, recomputation included: the passes of the task and what is done
  * again. Ranks of a stage do equal work, so one rank's share times their number is the whole. */
 static double step_flops(const sp_inputs *in, const sp_stage_split *split,
                          const sp_stage_cost *stages)
@@ -92,7 +92,7 @@ static double step_flops(const sp_inputs *in, const sp_stage_split *split,
         again += split->classes[i].n_stages * stages[i].sum.recompute_flops;
     }
     const double ranks = sp_plan_stage_ranks(in->plan);
-    return 3.0 * in->problem->forward_flops + again * ranks * in->plan->accumulation;
+    return sp_problem_passes(in->problem) * in->problem->forward_flops + again * ranks * in->plan->accumulation;
 }
 
 void sp_train_price(const sp_inputs *in, sp_time *time, sp_network *network, double *whole_flops)
