@@ -92,14 +92,34 @@ static void add_usable(const sp_problem *problem, struct sp_text *out)
     }
 }
 
+/* The number formats that the GPU has, where it lacks the one asked for. */
+static void explain_precision(const sp_space *space, struct sp_text *out)
+{
+    const sp_gpu *gpu = sp_space_problem(space)->cluster->gpu;
+    const sp_axis *asked = sp_space_axis(space, SP_AXIS_precision);
+    const char *const *names = sp_axis_describe(SP_AXIS_precision)->names;
+    sp_text_printf(out, "%s does not compute in %s; try --precision", gpu->name,
+                   names[asked->values[0]]);
+    const char *before = " ";
+    for (uint32_t p = 0; p < SP_N_PRECISIONS; p++) {
+        if (!sp_rates_has(gpu, (sp_precision)p)) continue;
+        sp_text_printf(out, "%s%s", before, names[p]);
+        before = " or ";
+    }
+}
+
 static void explain_structure(const sp_space *space, const sp_search_result *result,
                               struct sp_text *out)
 {
     const sp_problem *problem = sp_space_problem(space);
+    const sp_rule_info *rule = last_hurdle(space, &result->counts);
+    if (rule != NULL && strcmp(rule->name, "gpu_precision") == 0) {
+        explain_precision(space, out);
+        return;
+    }
     sp_text_printf(out, "no plan can be built for %u GPUs and %llu sequences a step",
                    problem->gpus_values[problem->n_gpus_values - 1],
                    (unsigned long long)problem->question.global_batch);
-    const sp_rule_info *rule = last_hurdle(space, &result->counts);
     if (rule != NULL)
         sp_text_printf(out, " (the last are refused by %s: %s)", rule->name, rule->meaning);
     if (depends_on_gpus(rule)) add_usable(problem, out);
