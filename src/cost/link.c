@@ -58,22 +58,16 @@ static uint32_t gcd(uint32_t a, uint32_t b)
     return a;
 }
 
-/* a mod b: sizes of groups and domains are mostly powers of two, and a division is slow. */
-static uint32_t rest_of(uint32_t a, uint32_t b)
-{
-    return (b & (b - 1)) == 0 ? a & (b - 1) : a % b;
-}
-
 /* Members of the worst-placed group that share a domain of `domain` GPUs. Groups repeat every
  * n stride ranks; when that does not divide the domain, some group straddles a border, and only
  * gcd(n stride, domain) consecutive ranks are sure to stay together. */
 static uint32_t members_inside(uint32_t domain, uint32_t n, uint32_t stride)
 {
     const uint32_t span = n * stride; /* ranks of a plan: far below 2^32 */
-    if (span <= domain && rest_of(domain, span) == 0) {
+    if (span <= domain && domain % span == 0) {
         return n;
     }
-    const uint32_t rest = rest_of(span, domain);
+    const uint32_t rest = span % domain;
     const uint32_t together = rest == 0 ? domain : gcd(rest, domain);
     if (together <= stride) {
         return 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mixture of experts: router, dispatch, grouped matrix products of the routed experts, combine, and
- * a shared expert beside them. Tokens are balanced over the experts (--moe-imbalance comes with the
- * full training space). A rank holds n_experts / ep experts, each cut into etp pieces; tokens of
+ * a shared expert beside them. Tokens are balanced over the experts; --moe-imbalance is the price's
+ * (step/layer_time.c). A rank holds n_experts / ep experts, each cut into etp pieces; tokens of
  * ep etp / tp data-parallel ranks meet there. */
 #include "graph/graph.h"
 
@@ -73,8 +73,7 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
     const double sent = 2.0 * h * s->tokens / shard->tp * ffn->top_k;
     work->ffn.ep_bytes = sent;
     work->ffn.ep_copies = ffn->top_k;
-    work->ffn.ep_reach =
-        ffn->top_groups > 0 ? (double)ffn->top_groups / ffn->expert_groups : 1.0;
+    work->ffn.ep_reach = ffn->top_groups > 0 ? (double)ffn->top_groups / ffn->expert_groups : 1.0;
     work->ffn.etp_bytes = sent * shard->etp;
 }
 

@@ -4,18 +4,14 @@
  * pass through the head (sp_graph_head). */
 #include "graph/graph.h"
 
-static const sp_layer_kind *last_kind(const sp_model *model)
-{
-    return &model->kinds[model->runs[model->n_runs - 1].kind];
-}
-
 sp_layer_params sp_graph_mtp_params(const sp_model *model, const sp_sharding *sharding)
 {
     if (model->mtp_layers == 0) {
         return (sp_layer_params){0};
     }
     const double h = model->hidden, norm = model->layer_norm ? 2.0 * h : h;
-    const sp_layer_params layer = sp_graph_layer_params(model, last_kind(model), sharding);
+    const sp_layer_params layer =
+        sp_graph_layer_params(model, sp_model_layer(model, model->n_layers - 1), sharding);
     const double dense = layer.dense + 2.0 * h * h / sharding->tp + 3.0 * norm;
     return (sp_layer_params){.dense = model->mtp_layers * dense,
                              .expert = model->mtp_layers * layer.expert};
@@ -45,7 +41,7 @@ double sp_graph_mtp_forward_flops(const sp_model *model, double length, double t
     double flops = sp_graph_mtp_projection(model, &shape, &whole).flops +
                    sp_graph_head(model, &shape, &whole).flops;
     sp_layer_work work;
-    sp_graph_layer(model, last_kind(model), &shape, &whole, true, &work);
+    sp_graph_layer(model, sp_model_layer(model, model->n_layers - 1), &shape, &whole, true, &work);
     for (uint32_t i = 0; i < work.n_ops; i++) {
         flops += work.ops[i].flops;
     }

@@ -34,14 +34,6 @@ bool sp_field_applies(const sp_problem *problem, uint32_t field)
     return true;
 }
 
-bool sp_problem_has_experts(const sp_problem *problem)
-{
-    for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
-        if (problem->model->kinds[k].ffn.n_experts > 0) return true;
-    }
-    return false;
-}
-
 uint32_t sp_plan_n_settings(const sp_plan *plan)
 {
     uint32_t n = 0;
@@ -70,7 +62,7 @@ void sp_plan_short_layout(const sp_problem *problem, const sp_plan *plan, char *
     append(text, capacity, "tp%u", plan->tp);
     if (plan->cp > 1) append(text, capacity, " cp%u", plan->cp);
     append(text, capacity, " pp%u", plan->pp);
-    if (sp_problem_has_experts(problem)) append(text, capacity, " ep%u", plan->ep);
+    if (problem->has_experts) append(text, capacity, " ep%u", plan->ep);
     append(text, capacity, " dp%u", plan->dp);
 }
 

@@ -74,7 +74,6 @@ void sp_grid_write_markdown(const sp_grid *grid, struct sp_text *out);
 /* ---- plan_parts.c ---------------------------------------------------------------------------- */
 /* False for figures that do not apply to this question: money without a price, ... */
 bool sp_field_applies(const sp_problem *problem, uint32_t field);
-bool sp_problem_has_experts(const sp_problem *problem);
 /* Settings that are not at their default, the number of GPUs aside. */
 uint32_t sp_plan_n_settings(const sp_plan *plan);
 /* "tp8 pp2 dp4", with the GPUs where they vary and ep where there are experts */

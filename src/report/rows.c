@@ -117,7 +117,7 @@ static columns add_columns(sp_grid *grid, const sp_problem *problem, bool contex
     c.tp = sp_grid_column_add(grid, "tp", SP_RIGHT, 0);
     if (context) c.cp = sp_grid_column_add(grid, "cp", SP_RIGHT_CLOSE, 0);
     c.pp = sp_grid_column_add(grid, "pp", SP_RIGHT_CLOSE, 0);
-    if (sp_problem_has_experts(problem)) c.ep = sp_grid_column_add(grid, "ep", SP_RIGHT_CLOSE, 0);
+    if (problem->has_experts) c.ep = sp_grid_column_add(grid, "ep", SP_RIGHT_CLOSE, 0);
     c.dp = sp_grid_column_add(grid, "dp", SP_RIGHT_CLOSE, 0);
     c.settings = sp_grid_column_add(grid, "settings", SP_LEFT, 0);
     c.step = sp_grid_column_add(grid, "step s", SP_RIGHT, 0);

@@ -78,9 +78,9 @@ static void add_legend(const sp_problem *problem, const sp_row *rows, uint32_t n
     struct sp_text legend = {0}, wrapped = {0};
     const bool context = sp_rows_cut_sequences(rows, n_rows);
     sp_text_printf(&legend, "tp, %spp, ", context ? "cp, " : "");
-    if (sp_problem_has_experts(problem)) sp_text_add(&legend, "ep, ");
+    if (problem->has_experts) sp_text_add(&legend, "ep, ");
     sp_text_printf(&legend, "dp: tensor, %spipeline, ", context ? "context, " : "");
-    if (sp_problem_has_experts(problem)) sp_text_add(&legend, "expert, ");
+    if (problem->has_experts) sp_text_add(&legend, "expert, ");
     sp_text_add(&legend, "data parallel; ");
     add_setting_words(&legend, rows, n_rows);
     sp_text_add(&legend, "; MFU: model FLOPs over the bf16 peak; net: exposed communication over "

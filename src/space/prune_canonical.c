@@ -48,12 +48,6 @@ bool sp_prune_placement_without_effect(const sp_problem *problem, const sp_plan 
              same_group(&a.ep, &b.ep) && same_group(&a.expert.shard, &b.expert.shard));
 }
 
-/* Some weights have copies: those of experts may at dp=1, on tp ranks. */
-static bool has_copies(const sp_problem *problem, const sp_plan *plan)
-{
-    return sp_plan_copies(plan) > 1 || (problem->has_experts && sp_plan_expert_copies(plan) > 1);
-}
-
 static bool has_dense_ffn(const sp_model *model)
 {
     for (uint32_t k = 0; k < model->n_kinds; k++) {
@@ -116,7 +110,7 @@ bool sp_prune_ep_overlap_without_ep(const sp_problem *problem, const sp_plan *pl
 
 bool sp_prune_zero_without_copies(const sp_problem *problem, const sp_plan *plan)
 {
-    return has_copies(problem, plan) || at_first(problem, plan, SP_AXIS_zero);
+    return sp_plan_has_copies(problem, plan) || at_first(problem, plan, SP_AXIS_zero);
 }
 
 bool sp_prune_schedule_without_pp(const sp_problem *problem, const sp_plan *plan)
@@ -179,5 +173,5 @@ bool sp_prune_tp_overlap_without_tp(const sp_problem *problem, const sp_plan *pl
 
 bool sp_prune_dp_overlap_without_copies(const sp_problem *problem, const sp_plan *plan)
 {
-    return has_copies(problem, plan) || at_first(problem, plan, SP_AXIS_dp_overlap);
+    return sp_plan_has_copies(problem, plan) || at_first(problem, plan, SP_AXIS_dp_overlap);
 }

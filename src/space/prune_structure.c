@@ -147,7 +147,7 @@ bool sp_prune_interleaved_layers(const sp_problem *problem, const sp_plan *plan)
            (uint32_t)plan->pp * plan->vpp <= sp_layers_with_ends(problem->model);
 }
 
-/* The longest stage under either way of dealing layers. */
+/* A stage of mean length; where a shorter one has no more layers, all of it is computed again. */
 bool sp_prune_recompute_layers_in_stage(const sp_problem *problem, const sp_plan *plan)
 {
     const uint32_t n_layers = problem->model->n_layers;

@@ -107,15 +107,22 @@ static double beside_s(const sp_inputs *in, double work_s, double comm_s)
     return comm_s - (1.0 - profile->dp_interference_ratio) * hidden_s;
 }
 
+sp_owned sp_stage_owned(const sp_inputs *in, const sp_stage_params *params)
+{
+    const bool sharded = in->plan->zero >= 1;
+    const sp_shards all = sp_plan_shards(in->problem, in->plan);
+    const sp_shards shards = sharded ? all : (sp_shards){1, 1};
+    return (sp_owned){.model = params->dense / shards.dense + params->expert / shards.expert,
+                      .adapters = params->adapter.dense / shards.dense +
+                                  params->adapter.expert / shards.expert};
+}
+
 static double update_s(const sp_inputs *in, const sp_stage_params *params)
 {
     const sp_problem *problem = in->problem;
-    const bool sharded = in->plan->zero >= 1;
-    const double shards = sharded ? in->groups.dense.shard.n : 1.0;
-    const double expert_shards = sharded && problem->has_experts ? in->groups.expert.shard.n : 1.0;
-    const double owned = params->dense / shards + params->expert / expert_shards;
-    const double adapters = params->adapter.dense / shards + params->adapter.expert / expert_shards;
-    return (owned * problem->recipe.step_bytes + adapters * problem->adapter_recipe.step_bytes) *
+    const sp_owned owned = sp_stage_owned(in, params);
+    return (owned.model * problem->recipe.step_bytes +
+            owned.adapters * problem->adapter_recipe.step_bytes) *
            problem->rates.state_s_per_byte;
 }
 

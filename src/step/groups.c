@@ -38,6 +38,18 @@ uint32_t sp_plan_replicas(const sp_plan *plan)
     return plan->shard_group > 0 ? sp_plan_copies(plan) / plan->shard_group : 1;
 }
 
+bool sp_plan_has_copies(const sp_problem *problem, const sp_plan *plan)
+{
+    return sp_plan_copies(plan) > 1 || (problem->has_experts && sp_plan_expert_copies(plan) > 1);
+}
+
+sp_shards sp_plan_shards(const sp_problem *problem, const sp_plan *plan)
+{
+    const uint32_t replicas = sp_plan_replicas(plan);
+    return (sp_shards){.dense = sp_plan_copies(plan) / replicas,
+                       .expert = problem->has_experts ? sp_plan_expert_copies(plan) / replicas : 1};
+}
+
 sp_sharding sp_plan_sharding(const sp_plan *plan, bool moe)
 {
     return (sp_sharding){.tp = plan->tp,

@@ -4,11 +4,6 @@
  * worst counts. Leaves out: loading and checkpointing phases. */
 #include "step/step.h"
 
-static double larger(double a, double b)
-{
-    return a > b ? a : b;
-}
-
 /* Weights, gradients and optimizer of a stage; what the host holds of them besides. */
 typedef struct sp_stage_state {
     sp_state_bytes device;
@@ -42,44 +37,38 @@ static void move_away(const sp_problem *problem, const sp_plan *plan, sp_stage_s
     d->weights *= 1.0 - held;
 }
 
-static sp_stage_state stage_state(const sp_inputs *in, const sp_stage_class *stage)
+/* What ZeRO-3 gathers whole: of the dense weights and of the experts on a stage. */
+static void read_units(const sp_inputs *in, const sp_stage_class *stage, sp_units *dense,
+                       sp_units *expert)
 {
-    const sp_problem *problem = in->problem;
-    const sp_recipe *recipe = &problem->recipe;
-    const sp_plan *plan = in->plan;
-    const uint32_t replicas = sp_plan_replicas(plan), shards = sp_plan_copies(plan) / replicas;
     const double embedding = stage->embedding ? in->embedding_params : 0.0;
     const double head = stage->head ? in->head_params : 0.0;
-    double dense = embedding + head, expert = 0.0;
-    sp_layer_params adapter = {0};
-    sp_units units = {0}, expert_units = {0};
-    for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
-        dense += stage->layers[k] * in->params[k].dense;
-        expert += stage->layers[k] * in->params[k].expert;
-        adapter.dense += stage->layers[k] * in->adapters[k].dense;
-        adapter.expert += stage->layers[k] * in->adapters[k].expert;
+    for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
         if (stage->layers[k] > 0) {
-            units.layer_params = larger(units.layer_params, in->params[k].dense);
-            expert_units.layer_params = larger(expert_units.layer_params, in->params[k].expert);
+            dense->layer_params = sp_larger(dense->layer_params, in->params[k].dense);
+            expert->layer_params = sp_larger(expert->layer_params, in->params[k].expert);
         }
     }
-    if (stage->head && problem->model->mtp_layers > 0) {
-        const uint32_t last = sp_model_last_kind(problem->model);
-        dense += in->mtp_params.dense;
-        expert += in->mtp_params.expert;
-        adapter.dense += problem->model->mtp_layers * in->adapters[last].dense;
-        adapter.expert += problem->model->mtp_layers * in->adapters[last].expert;
-    }
-    units.largest_params = larger(units.layer_params, larger(embedding, head));
-    expert_units.largest_params = expert_units.layer_params;
-    const uint32_t expert_shards = sp_plan_expert_copies(plan) / replicas;
-    const sp_recipe *own = &problem->adapter_recipe;
+    dense->largest_params = sp_larger(dense->layer_params, sp_larger(embedding, head));
+    expert->largest_params = expert->layer_params;
+}
+
+static sp_stage_state stage_state(const sp_inputs *in, const sp_stage_class *stage)
+{
+    const sp_recipe *recipe = &in->problem->recipe, *own = &in->problem->adapter_recipe;
+    const sp_plan *plan = in->plan;
+    const uint32_t zero = plan->zero;
+    const sp_shards shards = sp_plan_shards(in->problem, plan);
+    const sp_stage_params params = sp_stage_params_of(in, stage);
     const sp_units none = {0};
-    sp_stage_state state = {.device = sp_mem_state(recipe, dense, &units, plan->zero, shards)};
-    add_state(&state, recipe, expert, &expert_units, plan->zero, expert_shards);
-    add_state(&state, own, adapter.dense, &none, plan->zero, shards);
-    add_state(&state, own, adapter.expert, &none, plan->zero, expert_shards);
-    move_away(problem, plan, &state);
+    sp_units units = {0}, expert_units = {0};
+    sp_stage_state state = {0};
+    read_units(in, stage, &units, &expert_units);
+    add_state(&state, recipe, params.dense, &units, zero, shards.dense);
+    add_state(&state, recipe, params.expert, &expert_units, zero, shards.expert);
+    add_state(&state, own, params.adapter.dense, &none, zero, shards.dense);
+    add_state(&state, own, params.adapter.expert, &none, zero, shards.expert);
+    move_away(in->problem, plan, &state);
     return state;
 }
 
@@ -88,15 +77,7 @@ typedef struct sp_stage_activations {
     double device_bytes, away_bytes;
 } sp_stage_activations;
 
-/* Layers of a kind on a stage, those of prediction modules included. */
-static double layers_of(const sp_inputs *in, const sp_stage_class *stage, uint32_t kind)
-{
-    const sp_model *model = in->problem->model;
-    const bool predicts = stage->head && kind == sp_model_last_kind(model);
-    return stage->layers[kind] + (predicts ? model->mtp_layers : 0.0);
-}
-
-/* Kept by such a layer, mean over those that are computed again and those that are not. */
+/* Kept by a layer, mean over those that are computed again and those that are not. */
 static double layer_kept_bytes(const sp_inputs *in, const sp_stage_class *stage, uint32_t kind)
 {
     const double share = sp_stage_redo_share(in->plan, stage);
@@ -108,7 +89,7 @@ double sp_stage_kept_bytes(const sp_inputs *in, const sp_stage_class *stage)
 {
     double kept = 0.0;
     for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
-        const double n = layers_of(in, stage, k);
+        const double n = sp_stage_layers_of(in, stage, k);
         kept += n > 0.0 ? n * layer_kept_bytes(in, stage, k) : 0.0;
     }
     return kept;
@@ -138,9 +119,9 @@ static sp_stage_activations stage_activations(const sp_inputs *in, const sp_stag
     const sp_plan *plan = in->plan;
     double working = 0.0, largest = 0.0;
     for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
-        if (layers_of(in, stage, k) > 0.0) {
-            largest = larger(largest, layer_kept_bytes(in, stage, k));
-            working = larger(working, in->bytes[k].working);
+        if (sp_stage_layers_of(in, stage, k) > 0.0) {
+            largest = sp_larger(largest, layer_kept_bytes(in, stage, k));
+            working = sp_larger(working, in->bytes[k].working);
         }
     }
     const double kept = sp_stage_kept_bytes(in, stage), held = held_batches(plan, stage);
@@ -153,19 +134,12 @@ static sp_stage_activations stage_activations(const sp_inputs *in, const sp_stag
                                   .away_bytes = held * kept * away};
 }
 
-/* Parameters have copies on other ranks, whose gradients are added up. */
-static bool has_copies(const sp_inputs *in)
-{
-    return sp_plan_copies(in->plan) > 1 ||
-           (in->problem->has_experts && sp_plan_expert_copies(in->plan) > 1);
-}
-
 /* Buffers of the communicators in use, gradient bucket, gathered units. */
 static double communication_bytes(const sp_inputs *in, double gathered)
 {
     const sp_plan *plan = in->plan;
     const sp_engine_profile *profile = in->problem->profile;
-    const bool copies = has_copies(in);
+    const bool copies = sp_plan_has_copies(in->problem, plan);
     const double n = (plan->tp > 1) + (plan->cp > 1) + (plan->pp > 1) + (plan->ep > 1) + copies;
     return n * profile->communication_bytes + (copies ? profile->bucket_bytes : 0.0) + gathered;
 }
@@ -208,8 +182,8 @@ void sp_memory_price(const sp_inputs *in, sp_memory *memory)
         if (!split->classes[i].never_fullest) {
             sp_memory m;
             price_stage(in, &split->classes[i], &m);
-            host_bytes = larger(host_bytes, m.host_bytes);
-            nvme_bytes = larger(nvme_bytes, m.nvme_bytes);
+            host_bytes = sp_larger(host_bytes, m.host_bytes);
+            nvme_bytes = sp_larger(nvme_bytes, m.nvme_bytes);
             if (m.peak_bytes > memory->peak_bytes) {
                 *memory = m;
             }

@@ -10,26 +10,6 @@ bool sp_plan_offloads(const sp_plan *plan)
     return plan->offload_optimizer > 0 || plan->offload_params > 0 || plan->offload_activations > 0;
 }
 
-static double larger(double a, double b)
-{
-    return a > b ? a : b;
-}
-
-/* Parameters that one rank updates, and those of the model whose shard it holds under ZeRO-3. */
-typedef struct sp_owned {
-    double trained, held;
-} sp_owned;
-
-static sp_owned owned_params(const sp_inputs *in, const sp_stage_params *params)
-{
-    const bool sharded = in->plan->zero >= 1, experts = in->problem->has_experts;
-    const double shards = sharded ? in->groups.dense.shard.n : 1.0;
-    const double expert_shards = sharded && experts ? in->groups.expert.shard.n : 1.0;
-    const double own = params->dense / shards + params->expert / expert_shards;
-    const double adapters = params->adapter.dense / shards + params->adapter.expert / expert_shards;
-    return (sp_owned){.trained = in->problem->has_adapters ? adapters : own, .held = own};
-}
-
 /* The processors read gradients and write weights over the link, and stream their state through the
  * node's memory, or through its storage; the stages of that chain run beside each other. */
 static double host_update_s(const sp_problem *problem, const sp_recipe *recipe, double params,
@@ -40,7 +20,7 @@ static double host_update_s(const sp_problem *problem, const sp_recipe *recipe, 
     const double memory_s = params * recipe->step_bytes * host->update_s_per_byte;
     const double state = 2.0 * (recipe->master_bytes + recipe->moments_bytes);
     const double storage_s = nvme ? params * state * host->nvme_s_per_byte : 0.0;
-    return larger(larger(down_s, memory_s), storage_s);
+    return sp_larger(sp_larger(down_s, memory_s), storage_s);
 }
 
 /* Exposed seconds of transfers beside one micro-batch, its passes in their usual proportion:
@@ -49,7 +29,7 @@ static double transfers_s(const sp_inputs *in, double back, double busy_s, doubl
                           double fetch_s)
 {
     const double share = in->problem->profile->offload_overlap_ratio;
-    const double out_s = larger(kept_s, fetch_s);
+    const double out_s = sp_larger(kept_s, fetch_s);
     return sp_overlap_exposed_s((1.0 - back) * busy_s, share, out_s) +
            sp_overlap_exposed_s(back * busy_s, share, kept_s + fetch_s);
 }
@@ -57,9 +37,9 @@ static double transfers_s(const sp_inputs *in, double back, double busy_s, doubl
 /* Host and network work beside each other, so that the longer wait of the two counts, once. */
 static void share_waits(double wait_s, sp_stage_cost *cost)
 {
-    const double each_s = larger(wait_s, cost->dp_each_s);
+    const double each_s = sp_larger(wait_s, cost->dp_each_s);
     cost->offload_each_s = each_s - cost->dp_each_s;
-    cost->dp_once_s = larger(wait_s, cost->dp_each_s + cost->dp_once_s) - each_s;
+    cost->dp_once_s = sp_larger(wait_s, cost->dp_each_s + cost->dp_once_s) - each_s;
 }
 
 void sp_offload_price(const sp_inputs *in, const sp_stage_class *stage,
@@ -68,21 +48,21 @@ void sp_offload_price(const sp_inputs *in, const sp_stage_class *stage,
     const sp_problem *problem = in->problem;
     const sp_plan *plan = in->plan;
     const bool nvme = plan->offload_target == SP_OFFLOAD_NVME;
-    const sp_owned owned = owned_params(in, params);
+    const sp_owned owned = sp_stage_owned(in, params);
     const double kept = plan->offload_activations / 100.0 * sp_stage_kept_bytes(in, stage);
-    const double held = plan->offload_params / 100.0 * problem->recipe.weight_bytes * owned.held;
+    const double held = plan->offload_params / 100.0 * problem->recipe.weight_bytes * owned.model;
     const double link = problem->host.link_s_per_byte;
     const double storage = nvme ? problem->host.nvme_s_per_byte : 0.0;
-    const double fetch_s = held * larger(storage, link), kept_s = kept * link;
+    const double fetch_s = held * sp_larger(storage, link), kept_s = kept * link;
     const double back = sp_stage_back_share(in, stage), busy_s = cost->gpu_s + cost->host_s;
     share_waits(transfers_s(in, back, busy_s, kept_s, fetch_s), cost);
 
     const double ratio = plan->offload_optimizer / 100.0;
     const sp_recipe *recipe = problem->has_adapters ? &problem->adapter_recipe : &problem->recipe;
-    const double there = ratio * owned.trained;
+    const double there = ratio * (problem->has_adapters ? owned.adapters : owned.model);
     const double host_s = host_update_s(problem, recipe, there, nvme);
     cost->optimizer_s *= 1.0 - ratio;
-    cost->offload_once_s = larger(host_s - cost->optimizer_s, 0.0);
+    cost->offload_once_s = sp_larger(host_s - cost->optimizer_s, 0.0);
     cost->host_sent_bytes = plan->accumulation * 2.0 * (kept + held) +
                             there * (recipe->gradient_bytes + recipe->weight_bytes);
 }

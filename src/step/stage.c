@@ -30,12 +30,14 @@ static double all_s(const sp_layer_cost *c)
 
 double sp_stage_redo_share(const sp_plan *plan, const sp_stage_class *stage)
 {
+    if (plan->recompute_layers == 0) {
+        return 1.0;
+    }
     uint32_t n_layers = 0;
     for (uint32_t k = 0; k < SP_MODEL_MAX_KINDS; k++) {
         n_layers += stage->layers[k];
     }
-    const bool some = plan->recompute_layers > 0 && plan->recompute_layers < n_layers;
-    return some ? (double)plan->recompute_layers / n_layers : 1.0;
+    return plan->recompute_layers < n_layers ? (double)plan->recompute_layers / n_layers : 1.0;
 }
 
 /* Forward passes in a micro-batch beyond the first. */
@@ -60,6 +62,33 @@ static double layer_kernels(const sp_inputs *in, const sp_stage_class *stage)
     return kernels * (3.0 + passes_again(in, stage)) / 3.0;
 }
 
+double sp_stage_layers_of(const sp_inputs *in, const sp_stage_class *stage, uint32_t kind)
+{
+    const sp_model *model = in->problem->model;
+    const bool predicts = stage->head && kind == sp_model_last_kind(model);
+    return stage->layers[kind] + (predicts ? model->mtp_layers : 0.0);
+}
+
+sp_stage_params sp_stage_params_of(const sp_inputs *in, const sp_stage_class *stage)
+{
+    sp_stage_params params = {0};
+    for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
+        const double n = sp_stage_layers_of(in, stage, k);
+        params.dense += stage->layers[k] * in->params[k].dense;
+        params.expert += stage->layers[k] * in->params[k].expert;
+        params.adapter.dense += n * in->adapters[k].dense;
+        params.adapter.expert += n * in->adapters[k].expert;
+        params.n_layers += n;
+    }
+    params.dense += stage->embedding ? in->embedding_params : 0.0;
+    if (stage->head) {
+        params.dense += in->head_params + in->mtp_params.dense;
+        params.expert += in->mtp_params.expert;
+    }
+    params.n_units = params.n_layers + stage->embedding + stage->head;
+    return params;
+}
+
 static void add_layers(const sp_inputs *in, uint32_t kind, double n, double share,
                        sp_stage_cost *out)
 {
@@ -71,49 +100,35 @@ static void add_layers(const sp_inputs *in, uint32_t kind, double n, double shar
 
 /* Each module for one more token ahead is a layer like the last one, its projection and the head.
  */
-static void add_mtp(const sp_inputs *in, double share, sp_stage_cost *out, sp_stage_params *params)
+static void add_mtp(const sp_inputs *in, double share, sp_stage_cost *out)
 {
     const double n = in->problem->model->mtp_layers;
     if (n <= 0.0) {
         return;
     }
-    const uint32_t kind = sp_model_last_kind(in->problem->model);
-    add_layers(in, kind, n, share, out);
+    add_layers(in, sp_model_last_kind(in->problem->model), n, share, out);
     add_scaled(&out->sum, &in->mtp, n);
     add_scaled(&out->sum, &in->head, n);
-    params->dense += in->mtp_params.dense;
-    params->expert += in->mtp_params.expert;
-    params->adapter.dense += n * in->adapters[kind].dense;
-    params->adapter.expert += n * in->adapters[kind].expert;
-    params->n_layers += n;
 }
 
 void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_cost *out)
 {
     const sp_problem *problem = in->problem;
     const double share = sp_stage_redo_share(in->plan, stage);
-    sp_stage_params params = {0};
+    const sp_stage_params params = sp_stage_params_of(in, stage);
     *out = (sp_stage_cost){0};
     for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
         if (stage->layers[k] > 0) {
             add_layers(in, k, stage->layers[k], share, out);
-            params.dense += stage->layers[k] * in->params[k].dense;
-            params.expert += stage->layers[k] * in->params[k].expert;
-            params.adapter.dense += stage->layers[k] * in->adapters[k].dense;
-            params.adapter.expert += stage->layers[k] * in->adapters[k].expert;
-            params.n_layers += stage->layers[k];
         }
     }
     if (stage->embedding) {
         add_scaled(&out->sum, &in->embedding, 1.0);
-        params.dense += in->embedding_params;
     }
     if (stage->head) {
         add_scaled(&out->sum, &in->head, 1.0);
-        params.dense += in->head_params;
-        add_mtp(in, share, out, &params);
+        add_mtp(in, share, out);
     }
-    params.n_units = params.n_layers + stage->embedding + stage->head;
     const double launch_s =
         params.n_layers * layer_kernels(in, stage) * problem->profile->kernel_host_s;
     out->gpu_s = all_s(&out->sum);

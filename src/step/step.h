@@ -5,6 +5,11 @@
 #include "cost/cost.h"
 #include "shardplan/problem.h"
 
+static inline double sp_larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
 /* ---- stage_split.c: which layers a pipeline stage holds -------------------------------------- */
 /* Stages that hold the same number of layers of each kind and the same ends form a class. Its
  * memory is that of its earliest stage, which holds the most micro-batches in flight. */
@@ -118,8 +123,14 @@ uint32_t sp_plan_stage_ranks(const sp_plan *plan);
 /* Ranks that hold the same pieces of the dense weights: cp x dp; and of the same experts. */
 uint32_t sp_plan_copies(const sp_plan *plan);
 uint32_t sp_plan_expert_copies(const sp_plan *plan);
-/* Groups of shard_group ranks among the copies. */
+/* Some weights have copies: those of experts may at cp = dp = 1, on tp ranks. */
+bool sp_plan_has_copies(const sp_problem *problem, const sp_plan *plan);
+/* Groups of shard_group ranks among the copies, and the ranks of one such group. */
 uint32_t sp_plan_replicas(const sp_plan *plan);
+typedef struct sp_shards {
+    uint32_t dense, expert; /* expert 1 without experts */
+} sp_shards;
+sp_shards sp_plan_shards(const sp_problem *problem, const sp_plan *plan);
 /* Ranks over which context parallelism exchanges heads: cp under ulysses, its part in the fastest
  * domain under hybrid, else 1. */
 uint32_t sp_plan_ulysses_ranks(const sp_fabric *fit, const sp_plan *plan);
@@ -224,6 +235,14 @@ typedef struct sp_stage_cost {
     double host_sent_bytes;
 } sp_stage_cost;
 
+/* Layers of a kind on a stage, those of prediction modules included. */
+double sp_stage_layers_of(const sp_inputs *in, const sp_stage_class *stage, uint32_t kind);
+sp_stage_params sp_stage_params_of(const sp_inputs *in, const sp_stage_class *stage);
+/* Parameters whose optimizer one rank holds: a shard from ZeRO-1 on. */
+typedef struct sp_owned {
+    double model, adapters;
+} sp_owned;
+sp_owned sp_stage_owned(const sp_inputs *in, const sp_stage_params *params);
 void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_cost *cost);
 /* Backward passes as a share of a micro-batch's time: two thirds, three quarters where the forward
  * pass of all layers is computed again. */
