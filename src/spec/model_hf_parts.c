@@ -153,6 +153,9 @@ sp_status sp_hf_read_experts(const sp_json *root, const char *count_key, const c
     SP_TRY(sp_json_u32(root, "num_experts_per_tok", 1, out->n_experts, &out->top_k, err));
     SP_TRY(sp_json_u32_or(root, "n_group", 0, out->n_experts, 0, &out->expert_groups, err));
     SP_TRY(sp_json_u32_or(root, "topk_group", 0, out->n_experts, 0, &out->top_groups, err));
+    if (out->top_groups >= out->expert_groups) { /* every group may be reached: no limit */
+        out->expert_groups = out->top_groups = 0;
+    }
     return sp_json_u32(root, width_key, 1, SP_MODEL_MAX_WIDTH, &out->expert_ffn, err);
 }
 

@@ -9,21 +9,6 @@
 
 #include <cmocka.h>
 
-void must(sp_status status, const sp_error *err)
-{
-    char text[SP_ERROR_TEXT_BYTES];
-    if (status == SP_OK) return;
-    sp_error_format(err, text, sizeof text);
-    fail_msg("%s", text);
-}
-
-static const char *source_home(void)
-{
-    const char *home = getenv("SHARDPLAN_HOME");
-    assert_non_null(home);
-    return home;
-}
-
 sp_json_doc *load(const char *name)
 {
     char path[512];
@@ -45,7 +30,6 @@ static sp_task task_named(const char *name)
 
 asked ask(const sp_json *question, const char *engine)
 {
-    asked a = {0};
     char model_path[512];
     const char *model = NULL, *task = NULL, *set = NULL;
     uint64_t gpus = 0;
@@ -71,26 +55,7 @@ asked ask(const sp_json *question, const char *engine)
     q.n_sets = set[0] != '\0';
     q.sets[0] = set;
     q.headroom_ratio = 0;
-    must(sp_problem_build(&q, &a.problem, &err), &err);
-    must(sp_space_build(a.problem, &a.space, &err), &err);
-    return a;
-}
-
-void drop(asked *a)
-{
-    sp_space_free(a->space);
-    sp_problem_free(a->problem);
-    *a = (asked){0};
-}
-
-sp_plan read_plan(const asked *a, const char *text)
-{
-    sp_error err = {0};
-    sp_plan plan = sp_plan_default();
-    plan.gpus = a->problem->gpus_values[a->problem->n_gpus_values - 1];
-    must(sp_plan_parse(text, &plan, &err), &err);
-    sp_plan_derive(&plan, a->problem->question.global_batch);
-    return plan;
+    return build(&q);
 }
 
 const sp_rule_info *refusal(const asked *a, const sp_plan *plan)

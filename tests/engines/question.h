@@ -3,20 +3,11 @@
 /* Questions that the files of this folder write down: model (of models/ here), cluster, gpus,
  * seq_len, global_batch, and where they differ from the default task and one --set. */
 #include "base/base.h"
-#include "space/space.h"
+#include "common/asked.h"
 
-typedef struct asked {
-    sp_problem *problem;
-    sp_space *space;
-} asked;
-
-/* Ends the test with the error unless the status is SP_OK. */
-void must(sp_status status, const sp_error *err);
 /* A file of tests/engines, or NULL with `skip`. */
 sp_json_doc *load(const char *name);
 /* The question's space under that engine ("megatron", "megatron@0.10", "any"). */
 asked ask(const sp_json *question, const char *engine);
-void drop(asked *a);
-sp_plan read_plan(const asked *a, const char *text);
 /* The rule that refuses the plan; NULL when none does. */
 const sp_rule_info *refusal(const asked *a, const sp_plan *plan);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which published run stands beside a plan, and what was measured as seconds of a step, by hand. */
+#include "common/asked.h"
 #include "common/close.h"
-#include "report/evidence.h"
+#include "report/evidence_base.h"
 #include "report/report_priv.h"
 
 #include <setjmp.h>
@@ -13,28 +14,6 @@
 
 #include <cmocka.h>
 
-static void explain(const sp_error *err)
-{
-    char text[SP_ERROR_TEXT_BYTES];
-    (void)sp_error_format(err, text, sizeof text);
-    fail_msg("%s", text);
-}
-
-static int set_up(void **state)
-{
-    sp_error err = {0};
-    sp_evidence_base *base = NULL;
-    if (sp_evidence_base_load(getenv("SHARDPLAN_HOME"), &base, &err) != SP_OK) explain(&err);
-    *state = base;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    sp_evidence_base_free(*state);
-    return 0;
-}
-
 static double measured_s(sp_evidence_base *base, const char *name)
 {
     const sp_recipes *recipes = sp_evidence_recipes(base);
@@ -42,7 +21,7 @@ static double measured_s(sp_evidence_base *base, const char *name)
         if (strcmp(recipes->list[i].name, name) != 0) continue;
         const sp_recipe_answer *answer = NULL;
         sp_error err = {0};
-        if (sp_evidence_price(base, i, &answer, &err) != SP_OK) explain(&err);
+        must(sp_evidence_price(base, i, &answer, &err), &err);
         const double ratio = answer->estimate.time.step_s / answer->measured_step_s - 1.0;
         assert_close(answer->error_ratio, ratio, 1e-12);
         return answer->measured_step_s;
@@ -100,7 +79,7 @@ static sp_plan plan_of(const char *text)
 {
     sp_error err = {0};
     sp_plan plan = sp_plan_default();
-    if (sp_plan_parse(text, &plan, &err) != SP_OK) explain(&err);
+    must(sp_plan_parse(text, &plan, &err), &err);
     return plan;
 }
 
@@ -150,8 +129,8 @@ static void a_published_run_is_nearest_to_itself(void **state)
     for (uint32_t i = 0; i < recipes->n; i++) {
         sp_error err = {0};
         sp_problem *problem = NULL;
-        const sp_question q = sp_recipe_question(getenv("SHARDPLAN_HOME"), &recipes->list[i]);
-        if (sp_problem_build(&q, &problem, &err) != SP_OK) explain(&err);
+        const sp_question q = sp_recipe_question(source_home(), &recipes->list[i]);
+        must(sp_problem_build(&q, &problem, &err), &err);
         const sp_evidence e = sp_evidence_nearest(*state, problem, &recipes->list[i].plan);
         assert_true(e.priced && e.distance == 0.0);
         assert_string_equal(e.nearest->model, recipes->list[i].model);
@@ -170,5 +149,5 @@ int main(void)
         cmocka_unit_test(what_differs_from_the_run_is_extrapolated),
         cmocka_unit_test(a_published_run_is_nearest_to_itself),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, load_evidence, free_evidence);
 }

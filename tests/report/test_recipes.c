@@ -2,7 +2,8 @@
 /* Every published run under its own question: it lies in the space, no rule refuses it (or its file
  * says which one and why), some engine of its question runs it, and our step stands beside the
  * published one. Failures of all files are printed before the test ends. */
-#include "report/evidence.h"
+#include "common/asked.h"
+#include "report/evidence_base.h"
 #include "shardplan/space.h"
 
 #include <setjmp.h>
@@ -17,28 +18,6 @@
 
 /* Beyond this a transcription is more likely wrong than the estimate. */
 #define LARGEST_ERROR_RATIO 0.65
-
-static void explain(const sp_error *err)
-{
-    char text[SP_ERROR_TEXT_BYTES];
-    (void)sp_error_format(err, text, sizeof text);
-    fail_msg("%s", text);
-}
-
-static int set_up(void **state)
-{
-    sp_error err = {0};
-    sp_evidence_base *base = NULL;
-    if (sp_evidence_base_load(getenv("SHARDPLAN_HOME"), &base, &err) != SP_OK) explain(&err);
-    *state = base;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    sp_evidence_base_free(*state);
-    return 0;
-}
 
 /* What is wrong with a recipe in its space, or NULL. */
 static const char *fault_in_space(const sp_training_recipe *recipe, const sp_space *space)
@@ -63,9 +42,9 @@ static const char *fault_of(const sp_training_recipe *recipe)
     sp_error err = {0};
     sp_problem *problem = NULL;
     sp_space *space = NULL;
-    const sp_question q = sp_recipe_question(getenv("SHARDPLAN_HOME"), recipe);
-    if (sp_problem_build(&q, &problem, &err) != SP_OK) explain(&err);
-    if (sp_space_build(problem, &space, &err) != SP_OK) explain(&err);
+    const sp_question q = sp_recipe_question(source_home(), recipe);
+    must(sp_problem_build(&q, &problem, &err), &err);
+    must(sp_space_build(problem, &space, &err), &err);
     const char *fault = fault_in_space(recipe, space);
     sp_memory memory;
     sp_estimate_memory(problem, &recipe->plan, &memory);
@@ -97,7 +76,7 @@ static void every_recipe_is_near_what_was_published(void **state)
     for (uint32_t i = 0; i < recipes->n; i++) {
         const sp_recipe_answer *answer = NULL;
         sp_error err = {0};
-        if (sp_evidence_price(*state, i, &answer, &err) != SP_OK) explain(&err);
+        must(sp_evidence_price(*state, i, &answer, &err), &err);
         print_message("%-36s %10.4g %10.4g %+7.1f %%\n", recipes->list[i].name,
                       answer->measured_step_s, answer->estimate.time.step_s,
                       100.0 * answer->error_ratio);
@@ -128,5 +107,5 @@ int main(void)
         cmocka_unit_test(every_recipe_is_near_what_was_published),
         cmocka_unit_test(every_recipe_says_what_it_assumes),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, load_evidence, free_evidence);
 }

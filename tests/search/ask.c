@@ -7,21 +7,10 @@
 
 #include <cmocka.h>
 
-static void must(sp_status status, const sp_error *err)
-{
-    char text[SP_ERROR_TEXT_BYTES];
-    if (status == SP_OK) return;
-    sp_error_format(err, text, sizeof text);
-    fail_msg("%s", text);
-}
-
 asked ask(void)
 {
-    asked a = {0};
-    sp_error err = {0};
     sp_question q = sp_question_default();
-    q.home = getenv("SHARDPLAN_HOME");
-    assert_non_null(q.home);
+    q.home = source_home();
     q.model = "mixtral-8x7b";
     q.cluster = "dgx-h100";
     q.gpus = "8..32";
@@ -34,16 +23,7 @@ asked ask(void)
     q.sets[q.n_sets++] = "vpp=1,2,4";
     q.sets[q.n_sets++] = "recompute=none,full";
     q.sets[q.n_sets++] = "ep_overlap=off";
-    must(sp_problem_build(&q, &a.problem, &err), &err);
-    must(sp_space_build(a.problem, &a.space, &err), &err);
-    return a;
-}
-
-void drop(asked *a)
-{
-    sp_space_free(a->space);
-    sp_problem_free(a->problem);
-    *a = (asked){0};
+    return build(&q);
 }
 
 sp_search_result search(const asked *a, const sp_search_options *options)

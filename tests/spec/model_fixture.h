@@ -16,6 +16,11 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Dimensions that every rotary model states, as keys of its config.json. */
+#define FIXTURE_SIZES                                                                              \
+    "\"vocab_size\": 100, \"hidden_size\": 64, \"intermediate_size\": 96, "                        \
+    "\"num_hidden_layers\": 4, \"num_attention_heads\": 8"
+
 /* The source tree; a test without it cannot pass. */
 static inline const char *fixture_home(void)
 {
@@ -39,6 +44,28 @@ static inline sp_status fixture_load_text(sp_arena *arena, const char *text, con
     return status;
 }
 
+/* The model of this text; a text that is refused fails the test. */
+static inline const sp_model *fixture_model(sp_arena *arena, const char *text)
+{
+    sp_error err = {0};
+    const sp_model *model = NULL;
+    char line[SP_ERROR_TEXT_BYTES];
+    if (fixture_load_text(arena, text, &model, &err) != SP_OK) {
+        sp_error_format(&err, line, sizeof line);
+        fail_msg("%s", line);
+    }
+    return model;
+}
+
+/* Some assumption of the model says these words. */
+static inline bool fixture_assumes(const sp_model *model, const char *words)
+{
+    for (uint32_t i = 0; i < model->n_assumptions; i++) {
+        if (strstr(model->assumptions[i], words) != NULL) return true;
+    }
+    return false;
+}
+
 static inline bool same_attention(const sp_attention *a, const sp_attention *b)
 {
     return a->heads == b->heads && a->kv_heads == b->kv_heads && a->head_dim == b->head_dim &&
@@ -52,7 +79,8 @@ static inline bool same_ffn(const sp_ffn *a, const sp_ffn *b)
     return a->ffn == b->ffn && a->gated == b->gated && a->bias == b->bias &&
            a->n_experts == b->n_experts && a->top_k == b->top_k && a->expert_ffn == b->expert_ffn &&
            a->shared_ffn == b->shared_ffn && a->shared_gate == b->shared_gate &&
-           a->router_bias == b->router_bias && a->expert_bias == b->expert_bias;
+           a->router_bias == b->router_bias && a->expert_bias == b->expert_bias &&
+           a->expert_groups == b->expert_groups && a->top_groups == b->top_groups;
 }
 
 static inline bool same_outside(const sp_model *a, const sp_model *b)

@@ -3,35 +3,11 @@
  * What is refused is in tests/bad/model-NAME. */
 #include "model_fixture.h"
 
-#define ROPE_SIZES                                                                                 \
-    "\"vocab_size\": 100, \"hidden_size\": 64, \"intermediate_size\": 96, "                        \
-    "\"num_hidden_layers\": 4, \"num_attention_heads\": 8"
-
-static const sp_model *load(sp_arena *arena, const char *text)
-{
-    sp_error err = {0};
-    const sp_model *model = NULL;
-    char line[SP_ERROR_TEXT_BYTES];
-    if (fixture_load_text(arena, text, &model, &err) != SP_OK) {
-        sp_error_format(&err, line, sizeof line);
-        fail_msg("%s", line);
-    }
-    return model;
-}
-
-static bool assumes(const sp_model *model, const char *words)
-{
-    for (uint32_t i = 0; i < model->n_assumptions; i++) {
-        if (strstr(model->assumptions[i], words) != NULL) return true;
-    }
-    return false;
-}
-
 static void a_llama_without_options_is_multi_head_and_has_no_biases(void **state)
 {
     (void)state;
     sp_arena arena = {0};
-    const sp_model *m = load(&arena, "{\"model_type\": \"llama\", " ROPE_SIZES "}");
+    const sp_model *m = fixture_model(&arena, "{\"model_type\": \"llama\", " FIXTURE_SIZES "}");
     const sp_layer_kind *kind = sp_model_layer(m, 3);
     assert_int_equal(kind->attention.kv_heads, 8);
     assert_int_equal(kind->attention.head_dim, 8);
@@ -40,8 +16,9 @@ static void a_llama_without_options_is_multi_head_and_has_no_biases(void **state
     assert_false(m->tied_embeddings || m->layer_norm || m->dropout);
     assert_int_equal(m->n_runs, 1);
     assert_int_equal(m->max_context, 0);
-    assert_true(assumes(m, "num_key_value_heads is not stated"));
-    assert_true(assumes(m, "tie_word_embeddings is not stated; the default of llama, false"));
+    assert_true(fixture_assumes(m, "num_key_value_heads is not stated"));
+    assert_true(
+        fixture_assumes(m, "tie_word_embeddings is not stated; the default of llama, false"));
     sp_arena_fini(&arena);
 }
 
@@ -49,8 +26,9 @@ static void the_biases_of_a_llama_are_read(void **state)
 {
     (void)state;
     sp_arena arena = {0};
-    const sp_model *m = load(&arena, "{\"model_type\": \"llama\", \"attention_bias\": true, "
-                                     "\"mlp_bias\": true, " ROPE_SIZES "}");
+    const sp_model *m =
+        fixture_model(&arena, "{\"model_type\": \"llama\", \"attention_bias\": true, "
+                              "\"mlp_bias\": true, " FIXTURE_SIZES "}");
     const sp_layer_kind *kind = sp_model_layer(m, 0);
     assert_true(kind->attention.qkv_bias && kind->attention.out_bias && kind->ffn.bias);
     sp_arena_fini(&arena);
@@ -61,7 +39,7 @@ static void a_stated_head_dim_need_not_be_hidden_over_heads(void **state)
     (void)state;
     sp_arena arena = {0};
     const sp_model *m =
-        load(&arena, "{\"model_type\": \"llama\", \"head_dim\": 32, " ROPE_SIZES "}");
+        fixture_model(&arena, "{\"model_type\": \"llama\", \"head_dim\": 32, " FIXTURE_SIZES "}");
     assert_int_equal(sp_model_layer(m, 0)->attention.head_dim, 32);
     sp_arena_fini(&arena);
 }
@@ -70,14 +48,14 @@ static void the_window_of_a_mistral_is_4096_unless_null(void **state)
 {
     (void)state;
     sp_arena arena = {0};
-    const char *const heads = "{\"model_type\": \"mistral\", %s " ROPE_SIZES "}";
+    const char *const heads = "{\"model_type\": \"mistral\", %s " FIXTURE_SIZES "}";
     char text[512];
     snprintf(text, sizeof text, heads, "");
-    assert_int_equal(sp_model_layer(load(&arena, text), 0)->attention.window, 4096);
+    assert_int_equal(sp_model_layer(fixture_model(&arena, text), 0)->attention.window, 4096);
     snprintf(text, sizeof text, heads, "\"sliding_window\": null,");
-    assert_int_equal(sp_model_layer(load(&arena, text), 0)->attention.window, 0);
+    assert_int_equal(sp_model_layer(fixture_model(&arena, text), 0)->attention.window, 0);
     snprintf(text, sizeof text, heads, "\"sliding_window\": 512, \"num_key_value_heads\": 2,");
-    const sp_attention *attention = &sp_model_layer(load(&arena, text), 0)->attention;
+    const sp_attention *attention = &sp_model_layer(fixture_model(&arena, text), 0)->attention;
     assert_int_equal(attention->window, 512);
     assert_int_equal(attention->kv_heads, 2);
     sp_arena_fini(&arena);
@@ -87,14 +65,14 @@ static void absent_and_null_key_and_value_heads_differ_for_a_mistral(void **stat
 {
     (void)state;
     sp_arena arena = {0};
-    const sp_model *absent =
-        load(&arena, "{\"model_type\": \"mistral\", \"vocab_size\": 100, \"hidden_size\": 64, "
-                     "\"intermediate_size\": 96, \"num_hidden_layers\": 1, "
-                     "\"num_attention_heads\": 16}");
-    const sp_model *null =
-        load(&arena, "{\"model_type\": \"mistral\", \"vocab_size\": 100, \"hidden_size\": 64, "
-                     "\"intermediate_size\": 96, \"num_hidden_layers\": 1, "
-                     "\"num_attention_heads\": 16, \"num_key_value_heads\": null}");
+    const sp_model *absent = fixture_model(
+        &arena, "{\"model_type\": \"mistral\", \"vocab_size\": 100, \"hidden_size\": 64, "
+                "\"intermediate_size\": 96, \"num_hidden_layers\": 1, "
+                "\"num_attention_heads\": 16}");
+    const sp_model *null = fixture_model(
+        &arena, "{\"model_type\": \"mistral\", \"vocab_size\": 100, \"hidden_size\": 64, "
+                "\"intermediate_size\": 96, \"num_hidden_layers\": 1, "
+                "\"num_attention_heads\": 16, \"num_key_value_heads\": null}");
     assert_int_equal(sp_model_layer(absent, 0)->attention.kv_heads, 8);
     assert_int_equal(sp_model_layer(null, 0)->attention.kv_heads, 16);
     sp_arena_fini(&arena);
@@ -104,8 +82,9 @@ static void a_qwen2_has_biases_on_query_key_and_value_only(void **state)
 {
     (void)state;
     sp_arena arena = {0};
-    const sp_model *m = load(&arena, "{\"model_type\": \"qwen2\", \"num_key_value_heads\": 2, "
-                                     "\"sliding_window\": 1024, " ROPE_SIZES "}");
+    const sp_model *m =
+        fixture_model(&arena, "{\"model_type\": \"qwen2\", \"num_key_value_heads\": 2, "
+                              "\"sliding_window\": 1024, " FIXTURE_SIZES "}");
     const sp_attention *attention = &sp_model_layer(m, 3)->attention;
     assert_true(attention->qkv_bias);
     assert_false(attention->out_bias || attention->qk_norm);
@@ -117,8 +96,8 @@ static void a_qwen3_has_norms_and_a_head_dim_of_128(void **state)
 {
     (void)state;
     sp_arena arena = {0};
-    const sp_model *m =
-        load(&arena, "{\"model_type\": \"qwen3\", \"num_key_value_heads\": 2, " ROPE_SIZES "}");
+    const sp_model *m = fixture_model(
+        &arena, "{\"model_type\": \"qwen3\", \"num_key_value_heads\": 2, " FIXTURE_SIZES "}");
     const sp_attention *attention = &sp_model_layer(m, 0)->attention;
     assert_true(attention->qk_norm);
     assert_false(attention->qkv_bias);
@@ -130,9 +109,10 @@ static void the_layers_of_a_qwen_after_max_window_layers_have_the_window(void **
 {
     (void)state;
     sp_arena arena = {0};
-    const sp_model *m = load(&arena, "{\"model_type\": \"qwen2\", \"num_key_value_heads\": 2, "
-                                     "\"use_sliding_window\": true, \"sliding_window\": 1024, "
-                                     "\"max_window_layers\": 3, " ROPE_SIZES "}");
+    const sp_model *m =
+        fixture_model(&arena, "{\"model_type\": \"qwen2\", \"num_key_value_heads\": 2, "
+                              "\"use_sliding_window\": true, \"sliding_window\": 1024, "
+                              "\"max_window_layers\": 3, " FIXTURE_SIZES "}");
     assert_int_equal(m->n_runs, 2);
     assert_int_equal(m->runs[0].count, 3);
     assert_int_equal(sp_model_layer(m, 2)->attention.window, 0);
@@ -144,11 +124,11 @@ static void layer_types_say_which_layers_have_the_window(void **state)
 {
     (void)state;
     sp_arena arena = {0};
-    const sp_model *m =
-        load(&arena,
-             "{\"model_type\": \"qwen3\", \"num_key_value_heads\": 2, "
-             "\"use_sliding_window\": true, \"layer_types\": [\"sliding_attention\", "
-             "\"full_attention\", \"sliding_attention\", \"sliding_attention\"], " ROPE_SIZES "}");
+    const sp_model *m = fixture_model(
+        &arena,
+        "{\"model_type\": \"qwen3\", \"num_key_value_heads\": 2, "
+        "\"use_sliding_window\": true, \"layer_types\": [\"sliding_attention\", "
+        "\"full_attention\", \"sliding_attention\", \"sliding_attention\"], " FIXTURE_SIZES "}");
     assert_int_equal(m->n_runs, 3);
     assert_int_equal(sp_model_layer(m, 0)->attention.window, 4096);
     assert_int_equal(sp_model_layer(m, 1)->attention.window, 0);
@@ -160,9 +140,9 @@ static void the_experts_of_a_mixtral_have_the_intermediate_size(void **state)
 {
     (void)state;
     sp_arena arena = {0};
-    const sp_model *m =
-        load(&arena, "{\"model_type\": \"mixtral\", \"num_local_experts\": 4, "
-                     "\"num_experts_per_tok\": 2, \"num_key_value_heads\": 8, " ROPE_SIZES "}");
+    const sp_model *m = fixture_model(
+        &arena, "{\"model_type\": \"mixtral\", \"num_local_experts\": 4, "
+                "\"num_experts_per_tok\": 2, \"num_key_value_heads\": 8, " FIXTURE_SIZES "}");
     const sp_ffn *ffn = &sp_model_layer(m, 0)->ffn;
     assert_int_equal(ffn->n_experts, 4);
     assert_int_equal(ffn->top_k, 2);
@@ -177,12 +157,12 @@ static void a_qwen3_moe_may_have_dense_layers(void **state)
 {
     (void)state;
     sp_arena arena = {0};
-    const sp_model *m =
-        load(&arena, "{\"model_type\": \"qwen3_moe\", \"vocab_size\": 100, \"hidden_size\": 64, "
-                     "\"intermediate_size\": 96, \"moe_intermediate_size\": 16, "
-                     "\"num_hidden_layers\": 6, \"num_attention_heads\": 8, \"num_experts\": 4, "
-                     "\"num_experts_per_tok\": 2, \"decoder_sparse_step\": 2, "
-                     "\"mlp_only_layers\": [3]}");
+    const sp_model *m = fixture_model(
+        &arena, "{\"model_type\": \"qwen3_moe\", \"vocab_size\": 100, \"hidden_size\": 64, "
+                "\"intermediate_size\": 96, \"moe_intermediate_size\": 16, "
+                "\"num_hidden_layers\": 6, \"num_attention_heads\": 8, \"num_experts\": 4, "
+                "\"num_experts_per_tok\": 2, \"decoder_sparse_step\": 2, "
+                "\"mlp_only_layers\": [3]}");
     static const bool sparse[] = {false, true, false, false, false, true};
     assert_int_equal(m->n_kinds, 2);
     assert_int_equal(m->n_runs, 4);
@@ -198,8 +178,8 @@ static void a_gpt2_is_tied_has_dropout_and_a_feed_forward_of_four_times_its_widt
 {
     (void)state;
     sp_arena arena = {0};
-    const sp_model *m = load(&arena, "{\"model_type\": \"gpt2\", \"vocab_size\": 100, "
-                                     "\"n_embd\": 64, \"n_layer\": 2, \"n_head\": 4}");
+    const sp_model *m = fixture_model(&arena, "{\"model_type\": \"gpt2\", \"vocab_size\": 100, "
+                                              "\"n_embd\": 64, \"n_layer\": 2, \"n_head\": 4}");
     assert_true(m->tied_embeddings && m->layer_norm && m->dropout);
     assert_int_equal(m->positions, 1024);
     assert_int_equal(sp_model_layer(m, 0)->ffn.ffn, 256);
@@ -211,11 +191,11 @@ static void a_gpt2_may_use_the_long_names_and_switch_dropout_off(void **state)
 {
     (void)state;
     sp_arena arena = {0};
-    const sp_model *m =
-        load(&arena, "{\"model_type\": \"gpt2\", \"vocab_size\": 100, \"hidden_size\": 64, "
-                     "\"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"n_inner\": 100, "
-                     "\"max_position_embeddings\": 32, \"resid_pdrop\": 0, \"embd_pdrop\": 0.0, "
-                     "\"attn_pdrop\": 0, \"tie_word_embeddings\": false}");
+    const sp_model *m = fixture_model(
+        &arena, "{\"model_type\": \"gpt2\", \"vocab_size\": 100, \"hidden_size\": 64, "
+                "\"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"n_inner\": 100, "
+                "\"max_position_embeddings\": 32, \"resid_pdrop\": 0, \"embd_pdrop\": 0.0, "
+                "\"attn_pdrop\": 0, \"tie_word_embeddings\": false}");
     assert_false(m->tied_embeddings || m->dropout);
     assert_int_equal(m->positions, 32);
     assert_int_equal(sp_model_layer(m, 1)->ffn.ffn, 100);
@@ -227,15 +207,15 @@ static void inert_keys_are_passed_over_and_unknown_ones_become_assumptions(void 
     (void)state;
     sp_arena arena = {0};
     const sp_model *m =
-        load(&arena, "{\"model_type\": \"llama\", \"rope_scaling\": {\"factor\": 8.0}, "
-                     "\"torch_dtype\": \"bfloat16\", \"favourite_colour\": \"green\", "
-                     "\"quantization_config\": {\"bits\": 4}, \"n_routed_experts\": null, "
-                     "\"num_experts\": 0, " ROPE_SIZES "}");
-    assert_true(assumes(m, "favourite_colour is not known for model_type llama"));
-    assert_true(assumes(m, "quantization_config is ignored"));
-    assert_false(assumes(m, "rope_scaling"));
-    assert_false(assumes(m, "torch_dtype"));
-    assert_false(assumes(m, "num_experts"));
+        fixture_model(&arena, "{\"model_type\": \"llama\", \"rope_scaling\": {\"factor\": 8.0}, "
+                              "\"torch_dtype\": \"bfloat16\", \"favourite_colour\": \"green\", "
+                              "\"quantization_config\": {\"bits\": 4}, \"n_routed_experts\": null, "
+                              "\"num_experts\": 0, " FIXTURE_SIZES "}");
+    assert_true(fixture_assumes(m, "favourite_colour is not known for model_type llama"));
+    assert_true(fixture_assumes(m, "quantization_config is ignored"));
+    assert_false(fixture_assumes(m, "rope_scaling"));
+    assert_false(fixture_assumes(m, "torch_dtype"));
+    assert_false(fixture_assumes(m, "num_experts"));
     sp_arena_fini(&arena);
 }
 
@@ -243,11 +223,11 @@ static void a_file_that_states_everything_needs_no_assumption(void **state)
 {
     (void)state;
     sp_arena arena = {0};
-    const sp_model *m =
-        load(&arena,
-             "{\"model_type\": \"llama\", \"num_key_value_heads\": 2, \"head_dim\": 8, "
-             "\"attention_bias\": false, \"mlp_bias\": false, "
-             "\"max_position_embeddings\": 2048, \"tie_word_embeddings\": true, " ROPE_SIZES "}");
+    const sp_model *m = fixture_model(
+        &arena,
+        "{\"model_type\": \"llama\", \"num_key_value_heads\": 2, \"head_dim\": 8, "
+        "\"attention_bias\": false, \"mlp_bias\": false, "
+        "\"max_position_embeddings\": 2048, \"tie_word_embeddings\": true, " FIXTURE_SIZES "}");
     assert_int_equal(m->n_assumptions, 0);
     assert_int_equal(m->max_context, 2048);
     assert_true(m->tied_embeddings);
@@ -263,8 +243,8 @@ static void more_unknown_keys_than_there_is_room_for_are_counted(void **state)
     for (int i = 0; i < 100; i++) {
         sp_text_printf(&text, "\"zzzzzzzz_%d\": 1, ", i);
     }
-    sp_text_add(&text, ROPE_SIZES "}");
-    const sp_model *m = load(&arena, text.data);
+    sp_text_add(&text, FIXTURE_SIZES "}");
+    const sp_model *m = fixture_model(&arena, text.data);
     /* 100 unknown keys and 5 defaults; the 64th place tells of the 42 that did not fit */
     assert_int_equal(m->n_assumptions, 64);
     assert_non_null(strstr(m->assumptions[63], "42 more"));
@@ -279,11 +259,11 @@ static void a_config_and_our_file_of_one_model_agree(void **state)
     sp_arena arena = {0};
     sp_error err = {0};
     const sp_model *own = NULL;
-    const sp_model *hf =
-        load(&arena, "{\"model_type\": \"llama\", \"vocab_size\": 128256, \"hidden_size\": 4096, "
-                     "\"intermediate_size\": 14336, \"num_hidden_layers\": 32, "
-                     "\"num_attention_heads\": 32, \"num_key_value_heads\": 8, "
-                     "\"max_position_embeddings\": 131072}");
+    const sp_model *hf = fixture_model(
+        &arena, "{\"model_type\": \"llama\", \"vocab_size\": 128256, \"hidden_size\": 4096, "
+                "\"intermediate_size\": 14336, \"num_hidden_layers\": 32, "
+                "\"num_attention_heads\": 32, \"num_key_value_heads\": 8, "
+                "\"max_position_embeddings\": 131072}");
     assert_int_equal(sp_model_find(&arena, fixture_home(), "llama-3.1-8b", &own, &err), SP_OK);
     assert_true(fixture_same_shapes(own, hf));
     assert_int_equal(own->max_context, hf->max_context);
