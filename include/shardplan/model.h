@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* A transformer language model as its dimensions, and nothing else: no weights, no code.
+/* A language model as its dimensions, and nothing else: no weights, no code.
  *
- * A model is an embedding table, runs of equal layers, a final norm and a head. A layer kind is an
- * attention block and a feed-forward block; graph/ turns a kind into operators, parameter counts and
- * bytes, so this header holds only what a config.json states.
+ * A model is an embedding table, runs of equal layers, a final norm and a head. A layer kind mixes
+ * tokens by attention, a recurrence, both or neither, and has a dense feed-forward block, experts,
+ * both or neither; matrices and vectors that belong to none of these are listed beside them. graph/
+ * turns a kind into operators, parameter counts and bytes, so this header holds only what a
+ * config.json states. model_fields.def lists the members with their limits and meanings: what reads,
+ * prints, compares and hashes models walks that list.
  *
- * Loading: sp_model_load reads either a Hugging Face config.json (its model_type decides; an unknown
- * one is refused with the nearest known) or a file in our own schema "shardplan/model/1". The model
- * lives in the caller's arena and is const ever after; any number of threads may read it.
+ * Loading: sp_model_load reads either a Hugging Face config.json (its model_type names a file of
+ * configs/model_types; an unknown one is refused with the nearest known) or a file in our own schema
+ * "shardplan/model/1". The model lives in the caller's arena and is const ever after; any number of
+ * threads may read it.
  */
 #include "shardplan/status.h"
 
@@ -17,27 +21,33 @@
 
 struct sp_arena;
 
-#define SP_MODEL_MAX_KINDS 4
+#define SP_MODEL_MAX_KINDS       8
+#define SP_MODEL_MAX_PROJECTIONS 8
 
-/* Feed-forward of one layer. */
+/* Feed-forward of one layer: a dense block where ffn > 0, experts where n_experts > 0. */
 typedef struct sp_ffn {
     uint32_t ffn;        /* width of the dense block; 0 when the layer has experts only           */
     bool gated;          /* SwiGLU/GeGLU: three matrices; otherwise two                           */
     bool bias;           /* bias vectors on the dense matrices                                    */
-    uint32_t n_experts;  /* routed experts, 0 = dense layer                                       */
+    uint32_t norms;      /* norms over hidden that belong to the block, before or behind it       */
+    uint32_t n_experts;  /* routed experts, 0 = none                                              */
     uint32_t top_k;      /* experts a token is sent to                                            */
     uint32_t expert_ffn; /* width of one routed expert                                            */
     uint32_t expert_groups; /* groups of experts, of which a token reaches top_groups; 0 = no such */
     uint32_t top_groups;    /* limit (DeepSeek-V3, arXiv:2412.19437, section 2.1.2)                */
+    uint32_t idle_experts;  /* choices of the router that compute nothing                         */
+    uint32_t latent;     /* width in which routed experts read and write, 0 = hidden: a projection
+                          * down before dispatch and one up after combining                       */
     uint32_t shared_ffn; /* summed width of the shared experts, 0 = none                          */
     bool shared_gate;    /* a sigmoid gate (hidden x 1) on the shared expert                      */
     bool router_bias;    /* a learned bias vector (n_experts) on the router                       */
     bool expert_bias;    /* bias vectors on the matrices of every routed expert                   */
 } sp_ffn;
 
-/* Attention of one layer: multi-head (kv_heads = heads), grouped-query, multi-query, or, with
- * kv_lora > 0, multi-head latent (DeepSeek-V2, arXiv:2405.04434): keys and values of all heads come
- * from one latent vector of kv_lora and one rotary key of rope_dim that the heads share. */
+/* Attention of one layer, present where heads > 0: multi-head (kv_heads = heads), grouped-query,
+ * multi-query, or, with kv_lora > 0, multi-head latent (DeepSeek-V2, arXiv:2405.04434): keys and
+ * values of all heads come from one latent vector of kv_lora and one rotary key of rope_dim that the
+ * heads share. */
 typedef struct sp_attention {
     uint32_t heads;
     uint32_t kv_heads;
@@ -46,16 +56,74 @@ typedef struct sp_attention {
     uint32_t q_lora;      /* latent: width of the compressed query, 0 = projected at once         */
     uint32_t kv_lora;     /* latent: width of the compressed keys and values, 0 = not latent      */
     uint32_t rope_dim;    /* latent: rotary part of head_dim                                      */
+    uint32_t norms;       /* norms over hidden that belong to the block, before or behind it      */
+    uint32_t qk_norm;     /* weights of the norms of queries and keys together, 0 = no such norm  */
+    uint32_t gate;        /* columns a head of a gate on the core's output: 0, 1 or v_dim         */
     bool sinks;           /* one learned logit a head that takes part in the softmax              */
     bool qkv_bias;        /* bias on the query, key and value projections; latent: on those down  */
     bool out_bias;        /* bias on the output projection                                        */
-    bool qk_norm;         /* one norm vector of head_dim each for queries and keys                */
+    bool keys_as_values;  /* no value projection: values are the keys                             */
+    bool kv_of_other;     /* keys and values are those of an earlier layer: none are made or kept */
+    bool no_rope;         /* queries and keys are not rotated                                     */
     uint32_t window;      /* sliding window in tokens, 0 = full causal attention                  */
+    uint32_t chunk;       /* attends inside blocks of so many tokens, 0 = no blocks               */
+    uint32_t compress;    /* one key stands for so many tokens outside the window, 0 = each has
+                           * its own (DeepSeek-V4)                                                */
+    uint32_t index_heads; /* an indexer of so many heads of index_dim chooses index_top_k keys for
+                           * each query (DeepSeek-V3.2, arXiv:2512.02556), 0 = all are met        */
+    uint32_t index_dim;
+    uint32_t index_top_k;
 } sp_attention;
+
+/* How a recurrent block carries its state from token to token. */
+typedef enum sp_recurrence {
+    SP_RECURRENCE_NONE,
+    SP_RECURRENCE_MAMBA,  /* selective state space, a state of key_dim for each inner channel
+                           * (Gu and Dao, arXiv:2312.00752)                                       */
+    SP_RECURRENCE_MAMBA2, /* state-space duality, a state of key_dim x value_dim a head
+                           * (Dao and Gu, arXiv:2405.21060)                                       */
+    SP_RECURRENCE_DELTA,  /* gated delta rule (Yang et al., arXiv:2412.06464) and its kin         */
+    SP_RECURRENCE_LINEAR, /* linear attention with a fixed decay (arXiv:2401.04658)               */
+    SP_RECURRENCE_GATED,  /* one gated number a channel (RG-LRU, arXiv:2402.19427)                */
+    SP_RECURRENCE_CONV    /* a short convolution and nothing else                                 */
+} sp_recurrence;
+
+/* Recurrent block of one layer, present where form is not NONE. in_width columns of one projection
+ * of hidden (queries, keys, values, gates and steps together), a causal convolution of conv_kernel
+ * taps over conv_width channels, the recurrence over `heads`, and heads x value_dim rows back to
+ * hidden. Further matrices of a form (low-rank steps, gates) are projections of the layer. */
+typedef struct sp_recurrent {
+    uint32_t form; /* sp_recurrence                                                               */
+    uint32_t heads;
+    uint32_t key_dim;   /* of the state, for each head (mamba: for each channel)                  */
+    uint32_t value_dim; /* channels a head                                                        */
+    uint32_t in_width;
+    uint32_t conv_width;
+    uint32_t conv_kernel;
+    uint32_t vectors;   /* learned numbers beside matrices and taps, cut like the heads           */
+    uint32_t norms;     /* norms over hidden that belong to the block                             */
+    bool conv_bias;
+    bool in_bias, out_bias;
+} sp_recurrent;
+
+/* A matrix that each token meets and that no member above names. */
+typedef struct sp_projection {
+    const char *name; /* for people: "index_gate"                                                 */
+    uint32_t in, out;
+    uint32_t blocks;  /* so many matrices of [in, out] side by side (block diagonal), usually 1   */
+    bool cut;         /* by tp; otherwise whole on every rank                                     */
+    bool ffn;         /* belongs to the feed-forward block, otherwise to the mixing one           */
+} sp_projection;
 
 typedef struct sp_layer_kind {
     sp_attention attention;
+    sp_recurrent recurrent;
     sp_ffn ffn;
+    uint32_t vectors; /* further learned numbers, whole on every rank: scales, gates, norms of odd
+                       * width                                                                    */
+    uint32_t tied;    /* layers with the same number > 0 share attention and feed-forward weights */
+    uint32_t n_projections;
+    sp_projection projections[SP_MODEL_MAX_PROJECTIONS];
 } sp_layer_kind;
 
 /* `count` layers of kind `kind` in a row; runs follow each other from the embedding to the head. */
@@ -73,7 +141,15 @@ typedef struct sp_model {
     uint32_t positions;     /* rows of a learned position table, 0 = rotary or none               */
     uint32_t max_context;   /* longest sequence the model was made for, 0 = not stated            */
     bool tied_embeddings;   /* the head is the embedding table                                    */
-    bool layer_norm;        /* LayerNorm (weight and bias) instead of RMSNorm (weight)            */
+    bool head_bias;         /* a bias of vocab on the head                                        */
+    uint32_t norm_vectors;  /* of one norm over hidden: 1 RMSNorm's weight, 2 LayerNorm's weight and
+                             * bias, 0 a norm that learns nothing                                 */
+    uint32_t outer_norms;   /* norms over hidden outside layers: the final one, one on embeddings */
+    uint32_t vectors;       /* further learned numbers outside layers                             */
+    uint64_t table_params;  /* of further tables in which tokens are looked up                    */
+    uint64_t tower_params;  /* of encoders of images or sound, which no text token meets          */
+    uint32_t n_projections; /* outside layers, met by each token                                  */
+    sp_projection projections[SP_MODEL_MAX_PROJECTIONS];
     bool dropout;           /* trained with dropout (its masks are kept for the backward pass)    */
     uint32_t mtp_layers;    /* multi-token prediction: further modules behind the last layer, each
                              * a layer like the last one, a 2 hidden x hidden projection and three
@@ -92,15 +168,16 @@ typedef struct sp_parameters {
     uint64_t total;
     uint64_t embedding;     /* the token table                                                    */
     uint64_t head;          /* the output head, 0 when it is the token table                      */
-    uint64_t non_embedding; /* total - embedding - head; learned positions belong here            */
+    uint64_t non_embedding; /* total - embedding - head; learned positions and towers belong here */
     uint64_t active;        /* used by one token: experts it is not sent to are left out          */
     uint64_t mtp;           /* of the multi-token prediction modules; not part of the others      */
 } sp_parameters;
 
-/* path: a config.json, a folder with one, or a file of ours. Errors: SP_E_IO, and everything a
+/* path: a config.json, a folder with one, or a file of ours; HOME/configs/model_types says how the
+ * first is read. Errors: SP_E_IO, and everything a
  * strict reader refuses, with file, JSON pointer and line. */
-sp_status sp_model_load(struct sp_arena *arena, const char *path, const sp_model **model,
-                        sp_error *err);
+sp_status sp_model_load(struct sp_arena *arena, const char *home, const char *path,
+                        const sp_model **model, sp_error *err);
 
 /* ref: a path, or the name or an alias of a file in HOME/configs/models. An unknown name is refused
  * with the nearest known one. */
