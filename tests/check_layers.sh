@@ -31,8 +31,8 @@ check_includes() {
                 if (header ~ /^(model|cluster|discover|plan|engine|recipe|checkpoint)\.h$|^(axes|model_fields)\.def$/) return "spec"
                 if (header == "analysis.h") return "analysis"
                 if (header ~ /^(problem|estimate)\.h$/) return "step"
-                if (header ~ /^(space|front|search|report|roofline|fidelity)\.h$/) return substr(header, 1, length(header) - 2)
-                if (header == "evidence.h") return "report"
+                if (header ~ /^(space|front|search|report|fidelity)\.h$/) return substr(header, 1, length(header) - 2)
+                if (header ~ /^(evidence|roofline)\.h$/) return "report"
                 return "none"
             }
             BEGIN {

@@ -180,7 +180,7 @@ static void values_may_be_narrower_than_keys(void **state)
     const sp_layer_work work = expand_layer(&llama.model, 0, 1, s, &alone, true);
     assert_close(attention_flops(&work), s * (2 * matrices + 2 * (s / 2) * 8 * (192 + 128)), EXACT);
     assert_true(sp_graph_layer_params(&llama.model, &llama.model.kinds[0], &alone).dense ==
-                matrices + 2 * 1024);
+                matrices + 1024);
     /* Norm 2 h and its output 2 h, queries, keys and values, core's output, log-sum-exp. */
     const double heads = 2.0 * (8 * 192 + 2 * (192 + 128)) + 2.0 * 8 * 128;
     assert_close(attention_kept(&work), s * (4 * 1024 + heads + 4 * 8), EXACT);
