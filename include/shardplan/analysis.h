@@ -74,6 +74,7 @@ typedef struct sp_operator {
                                          * 0 for others                                           */
     double flops;
     double parameters;
+    double held_bytes;     /* of all its parameters; weight_bytes are those that a pass reads       */
     double weight_bytes, read_bytes, write_bytes; /* read: activations and cache                  */
     double network_bytes;  /* sent by this accelerator                                            */
     double intensity;      /* flops / (weight_bytes + read_bytes + write_bytes), 0 without bytes  */
