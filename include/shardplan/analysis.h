@@ -110,6 +110,11 @@ typedef struct sp_analysis {
     uint32_t n_notes;
 } sp_analysis;
 
+/* Changes *bits and *compute by "fp8", a preset of HOME/configs/widths.json, by "w=4.125,kv=8", parts
+ * (a, w, attention_weight, ffn_weight, kv, rope, norm) and their bits, or by both: "fp8,kv=16". */
+sp_status sp_widths_parse(struct sp_arena *arena, const char *home, const char *text,
+                          sp_widths *bits, sp_dtype *compute, sp_error *err);
+
 /* 16-bit formats, batch 1, a prompt of 2,048 and 512 generated tokens, one accelerator, every
  * inference phase; model and gpu stay as they are. */
 void sp_analysis_defaults(sp_analysis_question *question);
