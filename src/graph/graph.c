@@ -76,35 +76,43 @@ static double copies_spared(const sp_model *model, uint32_t kind, const double *
     return n_layers[kind] > 0.0 ? n_layers[kind] - 1.0 : 0.0;
 }
 
-sp_layer_params sp_graph_layers_params(const sp_model *model, const sp_layer_params *layer,
-                                       const sp_layer_params *tied, const double *n_layers)
+sp_layer_params sp_graph_spared_params(const sp_model *model, const sp_layer_params *tied,
+                                       const double *n_layers)
 {
     sp_layer_params sum = {0};
     for (uint32_t k = 0; k < model->n_kinds; k++) {
-        sum.dense += n_layers[k] * layer[k].dense;
-        sum.expert += n_layers[k] * layer[k].expert;
         if (model->kinds[k].tied > 0) {
             const double spared = copies_spared(model, k, n_layers);
-            sum.dense -= spared * tied[k].dense;
-            sum.expert -= spared * tied[k].expert;
+            sum.dense += spared * tied[k].dense;
+            sum.expert += spared * tied[k].expert;
         }
     }
     return sum;
 }
 
-sp_layer_params sp_graph_model_params(const sp_model *model, const sp_sharding *sharding)
+/* Of all layers: each for itself, less what tied ones share. */
+static sp_layer_params all_layers_params(const sp_model *model, const sp_sharding *sharding)
 {
-    sp_layer_params layer[SP_MODEL_MAX_KINDS], tied[SP_MODEL_MAX_KINDS];
+    sp_layer_params sum = {0}, tied[SP_MODEL_MAX_KINDS];
     double n_layers[SP_MODEL_MAX_KINDS] = {0};
-    for (uint32_t k = 0; k < model->n_kinds; k++) {
-        layer[k] = sp_graph_layer_params(model, &model->kinds[k], sharding);
-        tied[k] = sp_graph_tied_params(model, &model->kinds[k], sharding);
-    }
     for (uint32_t r = 0; r < model->n_runs; r++) {
         n_layers[model->runs[r].kind] += model->runs[r].count;
     }
-    sp_layer_params sum = sp_graph_layers_params(model, layer, tied, n_layers);
+    for (uint32_t k = 0; k < model->n_kinds; k++) {
+        const sp_layer_params layer = sp_graph_layer_params(model, &model->kinds[k], sharding);
+        tied[k] = sp_graph_tied_params(model, &model->kinds[k], sharding);
+        sum.dense += n_layers[k] * layer.dense;
+        sum.expert += n_layers[k] * layer.expert;
+    }
+    const sp_layer_params spared = sp_graph_spared_params(model, tied, n_layers);
+    return (sp_layer_params){.dense = sum.dense - spared.dense,
+                             .expert = sum.expert - spared.expert};
+}
+
+sp_layer_params sp_graph_model_params(const sp_model *model, const sp_sharding *sharding)
+{
     const double table = (double)model->vocab * model->hidden / sharding->tp;
+    sp_layer_params sum = all_layers_params(model, sharding);
     sum.dense += sp_graph_embedding_params(model, sharding) +
                  sp_graph_head_params(model, sharding) - (model->tied_embeddings ? table : 0.0);
     return sum;

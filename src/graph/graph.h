@@ -134,9 +134,10 @@ sp_layer_params sp_graph_layer_params(const sp_model *model, const sp_layer_kind
  * computes each of them. */
 sp_layer_params sp_graph_tied_params(const sp_model *model, const sp_layer_kind *kind,
                                      const sp_sharding *sharding);
-/* Layers of a kind, n_layers of each on a rank, of which tied ones are one in memory. */
-sp_layer_params sp_graph_layers_params(const sp_model *model, const sp_layer_params *layer,
-                                       const sp_layer_params *tied, const double *n_layers);
+/* What a rank with n_layers[k] layers of each kind k holds less than each of them for itself;
+ * tied[k] is the part that layers of a number share. */
+sp_layer_params sp_graph_spared_params(const sp_model *model, const sp_layer_params *tied,
+                                       const double *n_layers);
 /* Weights that one operator reads, on one rank. Over the operators of a layer they add up to its
  * parameters. */
 double sp_op_params(const sp_op *op);

@@ -153,7 +153,7 @@ static void add_recurrence(const sp_recurrent *r, const parts *p, const sp_shape
     add_scan(work, "scan", scan_reads(r, p) * s->tokens + carried, p->inner * s->tokens + carried,
              p->vectors, chunks ? 0.0 : step_flops(r, p) * s->tokens);
     sp_keep(work, 2.0 * p->inner * s->tokens, 0, false);
-    work->attention.kv_bytes += 2.0 * state * s->sequences / cp;
+    work->attention.kv_bytes += 2.0 * state * s->sequences; /* passed on from piece to piece */
 }
 
 static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_shape *s,
