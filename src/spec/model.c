@@ -42,7 +42,6 @@ static sp_status read_model(struct sp_arena *arena, const char *home, const sp_j
         return sp_json_fail(root, err, SP_E_TYPE, "a model file holds one JSON object");
     }
     sp_model_build build = {.arena = arena, .home = home};
-    sp_model_build_init(&build);
     build.model.name = name_of_file(arena, sp_json_file(root));
     if (build.model.name == NULL) return sp_fail(err, SP_E_MEMORY, "the model needs more");
     if (sp_json_has(root, "schema")) {
