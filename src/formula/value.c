@@ -16,18 +16,15 @@ static sp_value value_of_text(const char *text)
     return (sp_value){.kind = SP_VALUE_TEXT, .text = text};
 }
 
-/* Whole numbers are exact; others are the shortest decimal that reads back as the double. */
+/* Whole numbers are exact; others are the shortest decimal that reads back as the double. No getter
+ * that fails is asked: the cursor of an element has lost its way back, which errors would follow. */
 static sp_formula_code number_of_json(const sp_json *json, sp_rational *out)
 {
-    enum { EXACT_BITS = 53 };
-    sp_error ignored = {0};
-    uint64_t whole = 0;
+    const double most = (double)(UINT64_C(1) << 53);
+    int64_t whole = 0;
     double real = 0;
-    if (sp_json_as_u64(json, 0, UINT64_MAX, &whole, &ignored) == SP_OK) {
-        return sp_rational_make((sp_int128)whole, 1, out);
-    }
-    const double most = (double)(UINT64_C(1) << EXACT_BITS);
-    if (sp_json_as_double(json, -most, most, &real, &ignored) != SP_OK) return SP_FORMULA_OVERFLOW;
+    if (sp_json_number(json, &whole, &real)) return sp_rational_make(whole, 1, out);
+    if (real > most || real < -most) return SP_FORMULA_OVERFLOW;
     char text[32];
     size_t length = 0;
     sp_format_double(real < 0 ? -real : real, text);
@@ -46,10 +43,12 @@ sp_formula_code sp_value_of_json(const sp_json *json, sp_value *out)
         out->kind = SP_VALUE_NUMBER;
         return number_of_json(json, &out->number);
     }
-    if (sp_json_as_bool(json, &truth, &ignored) == SP_OK) {
+    if (sp_json_is_bool(json)) {
+        (void)sp_json_as_bool(json, &truth, &ignored);
         *out = sp_value_of_int(truth);
-    } else if (sp_json_as_string(json, &out->text, &ignored) == SP_OK) {
+    } else if (sp_json_is_string(json)) {
         out->kind = SP_VALUE_TEXT;
+        (void)sp_json_as_string(json, &out->text, &ignored);
     } else {
         *out = (sp_value){.kind = SP_VALUE_JSON, .json = *json};
         out->json.parent = NULL; /* the way to it may not outlive it */

@@ -109,7 +109,8 @@ sp_status sp_type_field_value(sp_type_reader *reader, const sp_model_field *fiel
 /* Says that the value of expr, a number, must be lo .. hi. */
 sp_status sp_type_fail_limits(const sp_type_expr *expr, const char *meaning, uint64_t lo,
                               uint64_t hi, sp_error *err);
-sp_status sp_type_check_requirements(sp_type_reader *reader, sp_error *err);
+/* Where `patient`, requirements that cannot be worked out are passed over. */
+sp_status sp_type_check_requirements(sp_type_reader *reader, bool patient, sp_error *err);
 
 /* model_type_layers.c */
 sp_status sp_type_block_values(sp_type_reader *reader, const sp_type_block *block, void *object,
