@@ -8,7 +8,7 @@
 #include <assert.h>
 #include <string.h>
 
-#define FILE_MAX_BYTES ((size_t)16 << 20) /* as of every file of ours */
+#define FILE_MAX_BYTES ((size_t)8 << 20) /* as of every other file */
 
 static const char *last_part(const char *path, size_t length, size_t *part_length)
 {
