@@ -52,6 +52,7 @@ static sp_status resolve(sp_type_reader *reader, char *path, sp_type_symbol *out
     }
     out->value = origin != NULL ? *in_config : *in_defaults;
     out->stated = origin != NULL && is_stated(origin) ? origin : NULL;
+    out->null = origin != NULL && !is_stated(origin) ? origin : NULL;
     if (origin != NULL) out->defaulted = NULL;
     return SP_OK;
 }
@@ -205,8 +206,10 @@ void sp_type_note_defaults(const sp_type_reader *reader)
         if (!symbol->used || symbol->defaulted == NULL || told_before(reader, i)) continue;
         const bool inner = strchr(symbol->name, '.') != NULL;
         if (inner && sp_json_is_null(&symbol->value)) continue; /* says that there is none */
-        sp_text_printf(&text, "%s %s ", text.length > 0 ? "," : "", symbol->defaulted);
-        if (!inner) sp_json_dump(&symbol->value, &text);
+        sp_text_printf(&text, "%s %s", text.length > 0 ? "," : "", symbol->defaulted);
+        if (inner || sp_json_size(&symbol->value) > 0) continue;
+        sp_text_add(&text, " ");
+        sp_json_dump(&symbol->value, &text);
     }
     if (text.failed) {
         reader->build->no_memory = true;
