@@ -94,16 +94,14 @@ static sp_status bind_let(sp_type_reader *reader, const char *name, sp_error *er
     return sp_type_expr_read(reader, &value, let, err);
 }
 
-/* The default of a dotted name, absent where there is none. */
+/* Of a dotted name, the first part must be a key; what is inside may be there or not. */
 static bool has_default(const sp_type_reader *reader, char *path)
 {
-    const char *first = path;
     char *dot = strchr(path, '.');
     if (dot != NULL) *dot = '\0';
-    const sp_json value = sp_json_get(&reader->defaults, first);
-    if (dot == NULL) return value.node != NULL;
-    *dot = '.';
-    return sp_json_is_object(&value);
+    const bool has = sp_json_has(&reader->defaults, path);
+    if (dot != NULL) *dot = '.';
+    return has;
 }
 
 static sp_status refuse_name(const sp_type_reader *reader, const sp_json *value, const char *name,

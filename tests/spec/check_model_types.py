@@ -99,7 +99,7 @@ def vary(value, draw):
     if isinstance(value, int) and value > 0 and draw.random() < 0.4:
         return max(1, draw.choice([value // 2, 2 * value, value + draw.choice([0, value])]))
     if isinstance(value, dict):
-        return {k: vary(v, draw) for k, v in value.items() if draw.random() < 0.7}
+        return {k: vary(v, draw) for k, v in value.items() if v is not None and draw.random() < 0.7}
     return value
 
 
@@ -172,7 +172,8 @@ def check(configs, folder, stored):
     for name, config in configs:
         point = points[name]
         if name in refused:
-            if "predicted" in point:
+            unbuilt = "Unrecognized configuration class" in refused[name]  # the inside of a wrapper
+            if "predicted" in point and not unbuilt:
                 print("only we read", name, refused[name])
         elif point.get("predicted") == counts[name]:
             exact += 1
