@@ -349,6 +349,12 @@ const char *sp_formula_class_name(const sp_formula_library *library, size_t idx)
     return library->classes[idx].name;
 }
 
+bool sp_formula_class_is_signature(const sp_formula_library *library, size_t idx)
+{
+    assert(idx < library->n_classes);
+    return library->classes[idx].adapter;
+}
+
 size_t sp_formula_class_parameters(const sp_formula_library *library, size_t idx,
                                    const char *const **parameters)
 {
