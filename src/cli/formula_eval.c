@@ -101,6 +101,7 @@ static sp_status write_answer(const char *file, evaluation *e, sp_error *err)
     SP_TRY(evaluate_file(file, e, err));
     sp_jw_close_array(&w);
     sp_jw_close_object(&w);
+    sp_text_add(e->out, "\n");
     return SP_OK;
 }
 

@@ -110,6 +110,7 @@ static void write_json(const sp_context *context, const sp_formula_library *libr
     write_classes(library, wanted, scope, &w, out);
     sp_jw_close_array(&w);
     sp_jw_close_object(&w);
+    sp_text_add(out, "\n");
 }
 
 static void warn_findings(const sp_context *context, const sp_formula_library *library)

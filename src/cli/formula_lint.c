@@ -61,6 +61,7 @@ static void write_json(const broken_file *broken, size_t n_broken,
         write_one("warning", findings[i].file, findings[i].path, findings[i].text, &w);
     sp_jw_close_array(&w);
     sp_jw_close_object(&w);
+    sp_text_add(out, "\n");
 }
 
 /* Every file that can be read is in the library; the others are in `broken`. */

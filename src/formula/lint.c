@@ -54,7 +54,12 @@ static bool is_cache(const char *variable)
 
 static bool is_input_width(const char *variable)
 {
-    return strcmp(variable, "in_features") == 0 || strcmp(variable, "nx") == 0;
+    static const char *const names[] = {
+        "in_features", "input_features", "input_dim", "input_size", "nx", "K"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(variable, names[i]) == 0) return true;
+    }
+    return false;
 }
 
 /* "does the text say so": without case, at the beginning of a word */
@@ -130,11 +135,12 @@ static const char *view_moves_bytes(const sp_class *owner, const sp_kernel *kern
 
 static const char *bias_always_there(const sp_class *owner, const sp_kernel *kernel)
 {
-    sp_rational rest;
+    sp_rational whole, rest;
     const sp_member *flops = &kernel->metrics[SP_FORMULA_FLOPS];
     if (!ends_with(owner->name, "Linear") && !ends_with(owner->name, "Conv1D")) return NULL;
     if (mentions(flops, "has_bias") || mentions(flops, "bias")) return NULL;
-    if (!ask(flops, is_input_width, &rest) || rest.num == 0) return NULL;
+    if (!ask(flops, NULL, &whole) || !ask(flops, is_input_width, &rest)) return NULL;
+    if (rest.num == 0 || sp_rational_compare(rest, whole) == 0) return NULL;
     return "a bias is always counted";
 }
 
