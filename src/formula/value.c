@@ -17,7 +17,8 @@ static sp_value value_of_text(const char *text)
 }
 
 /* Whole numbers are exact; others are the shortest decimal that reads back as the double. No getter
- * that fails is asked: the cursor of an element has lost its way back, which errors would follow. */
+ * that fails is asked: the cursor of an element has lost its way back, which errors would follow.
+ */
 static sp_formula_code number_of_json(const sp_json *json, sp_rational *out)
 {
     const double most = (double)(UINT64_C(1) << 53);
