@@ -100,7 +100,7 @@ static void mutate(draw *d, char *text, size_t capacity)
             memmove(text + at, text + at + 1, length - at);
         } else {
             const char *other = seeds[draw_between(d, 0, N_SEEDS - 1)];
-            const size_t n = draw_between(d, 1, 60);
+            const size_t n = draw_between(d, 1, 20); /* every seed is longer */
             memmove(text + at + n, text + at, length - at + 1);
             memcpy(text + at, other, n);
         }
