@@ -129,6 +129,8 @@ sp_status sp_formula_library_link(sp_formula_library *library, sp_error *err);
 
 size_t sp_formula_library_size(const sp_formula_library *library);
 const char *sp_formula_class_name(const sp_formula_library *library, size_t idx);
+/* True for what add_signatures put before a class. */
+bool sp_formula_class_is_signature(const sp_formula_library *library, size_t idx);
 /* The parameters that positional arguments bind: declared ones, or else variables in the order of
  * first use without widths in bytes and without names of the config. */
 size_t sp_formula_class_parameters(const sp_formula_library *library, size_t idx,
@@ -170,3 +172,19 @@ sp_formula_code sp_formula_expand_kernel(const sp_formula_library *library, size
  */
 typedef void (*sp_formula_visit)(void *user, const char *path, const char *text);
 sp_status sp_formulas_in(const sp_json *root, sp_formula_visit visit, void *user, sp_error *err);
+
+/* ---- lint.c
+ * -------------------------------------------------------------------------------------- */
+/* Adds findings to a linked library: references that cannot be called, parameters that nothing
+ * uses, and ways of counting that contradict themselves or the machine (bytes counted by a number
+ * instead of a width, costs that vanish without a cache, views that move bytes, a bias that is
+ * always there, caches written whole, norms that write more than their output). */
+sp_status sp_formula_library_lint(sp_formula_library *library, sp_error *err);
+
+/* ---- write.c
+ * ------------------------------------------------------------------------------------- */
+/* A number: below 2^53 as it is, else its digits as text; others as {"num", "den"}. */
+void sp_formula_write_number(sp_json_writer *w, const char *key, sp_rational number);
+/* {"code", "name", "detail", "file", "path"}, without those that are empty. */
+void sp_formula_write_failure(sp_json_writer *w, const char *key, sp_formula_code code,
+                              const sp_formula_failure *failure);

@@ -312,12 +312,27 @@ static bool is_map(const sp_json *root)
     return texts;
 }
 
+/* Files of our own schema are read strictly. */
+static sp_status add_own(sp_formula_library *library, const sp_json *root, sp_error *err)
+{
+    static const char *const keys[] = {"schema", "source", "date", "modules"};
+    sp_json modules;
+    const char *source = NULL, *date = NULL;
+    SP_TRY(sp_json_schema(root, "shardplan/modules/1", err));
+    SP_TRY(sp_json_only(root, keys, sizeof keys / sizeof keys[0], err));
+    SP_TRY(sp_json_string(root, "source", &source, err));
+    SP_TRY(sp_json_string(root, "date", &date, err));
+    SP_TRY(sp_json_array(root, "modules", &modules, err));
+    return add_entries(library, &modules, "/modules", err);
+}
+
 sp_status sp_formula_library_add(sp_formula_library *library, const sp_json *root, sp_error *err)
 {
     if (sp_json_is_array(root)) return add_entries(library, root, "", err);
     if (!sp_json_is_object(root)) {
         return sp_json_fail(root, err, SP_E_TYPE, "must be an object or a list");
     }
+    if (sp_json_has(root, "schema")) return add_own(library, root, err);
     if (reader_of(root)) return add_entry(library, root, "", err);
     const sp_json modules = sp_json_get(root, "modules"), examples = sp_json_get(root, "examples");
     if (modules.node) return add_entries(library, &modules, "/modules", err);
@@ -347,6 +362,12 @@ const char *sp_formula_class_name(const sp_formula_library *library, size_t idx)
 {
     assert(idx < library->n_classes);
     return library->classes[idx].name;
+}
+
+bool sp_formula_class_is_signature(const sp_formula_library *library, size_t idx)
+{
+    assert(idx < library->n_classes);
+    return library->classes[idx].adapter;
 }
 
 size_t sp_formula_class_parameters(const sp_formula_library *library, size_t idx,

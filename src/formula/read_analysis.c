@@ -9,17 +9,30 @@
 
 enum { PATH_BYTES = 256 };
 
-static sp_status check_type(sp_formula_library *library, const sp_class *owner,
-                            const sp_kernel *kernel, sp_error *err)
+static bool is_known(const char *type)
 {
-    if (strcmp(kernel->type, "basic") == 0 || strcmp(kernel->type, "composite") == 0) return SP_OK;
-    return sp_library_find_odd(library, owner->file, kernel->path, err,
-                               "kernel_type \"%s\" is neither basic nor composite", kernel->type);
+    return strcmp(type, "basic") == 0 || strcmp(type, "composite") == 0;
 }
 
-static sp_status read_words(sp_formula_library *library, const sp_class *owner,
-                            const sp_json *object, const char *path, sp_kernel *kernel,
-                            sp_error *err)
+/* One finding a class, however many of its kernels say something else. */
+static sp_status check_types(sp_formula_library *library, const sp_class *c, sp_error *err)
+{
+    size_t n_odd = 0;
+    const sp_kernel *first = NULL;
+    for (size_t i = 0; i < c->n_kernels; i++) {
+        if (is_known(c->kernels[i].type)) continue;
+        if (!first) first = &c->kernels[i];
+        n_odd++;
+    }
+    if (!first) return SP_OK;
+    return sp_library_find_odd(library, c->file, first->path, err,
+                               "kernel_type \"%s\" is neither basic nor composite; of %zu kernels, "
+                               "%zu are of other types",
+                               first->type, c->n_kernels, n_odd);
+}
+
+static sp_status read_words(sp_formula_library *library, const sp_json *object, const char *path,
+                            sp_kernel *kernel, sp_error *err)
 {
     const char *operation = "", *type = "";
     SP_TRY(sp_json_string_or(object, "operation", "", &operation, err));
@@ -30,7 +43,7 @@ static sp_status read_words(sp_formula_library *library, const sp_class *owner,
     if (!kernel->operation || !kernel->type || !kernel->path) {
         return sp_fail(err, SP_E_MEMORY, "no memory for formulas");
     }
-    return check_type(library, owner, kernel, err);
+    return SP_OK;
 }
 
 static sp_status read_formulas(sp_formula_library *library, sp_class *owner, const sp_json *object,
@@ -78,7 +91,7 @@ static sp_status read_kernel(sp_formula_library *library, sp_class *owner, const
     if (!sp_json_is_object(object)) {
         return sp_json_fail(object, err, SP_E_TYPE, "a kernel must be an object");
     }
-    SP_TRY(read_words(library, owner, object, path, kernel, err));
+    SP_TRY(read_words(library, object, path, kernel, err));
     SP_TRY(read_formulas(library, owner, object, path, kernel, err));
     const sp_json subs = sp_json_get(object, "sub_kernels");
     snprintf(at, sizeof at, "%s/sub_kernels", path);
@@ -122,5 +135,6 @@ sp_status sp_read_analysis(sp_formula_library *library, const sp_json *object, c
     const sp_json parameters = sp_json_get(object, "parameters");
     if (parameters.node) SP_TRY(sp_library_parameters(library, added, &parameters, err));
     snprintf(at, sizeof at, "%s/kernels", path);
-    return read_kernels(library, added, &list, at, 1, &added->kernels, &added->n_kernels, err);
+    SP_TRY(read_kernels(library, added, &list, at, 1, &added->kernels, &added->n_kernels, err));
+    return check_types(library, added, err);
 }

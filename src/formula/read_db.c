@@ -32,6 +32,25 @@ static sp_status read_metric(sp_formula_library *library, sp_class *owner, const
     return sp_library_member(library, owner, &value, at, &owner->kernels->metrics[metric], err);
 }
 
+/* Bytes of intermediates are neither read nor written by this account. */
+static sp_status note_intermediates(sp_formula_library *library, const sp_class *owner,
+                                    const sp_json *object, const char *path, sp_error *err)
+{
+    static const char *const names[] = {"intermediates_calculation_formula",
+                                        "intermediates_template"};
+    const sp_json part = sp_json_get(object, parts[SP_FORMULA_READ]);
+    for (int i = 0; i < 2; i++) {
+        const char *text = "0";
+        SP_TRY(sp_json_string_or(&part, names[i], "0", &text, err));
+        if (strcmp(text, "0") == 0) continue;
+        char at[PATH_BYTES];
+        snprintf(at, sizeof at, "%s/%s/%s", path, parts[SP_FORMULA_READ], names[i]);
+        return sp_library_find_odd(library, owner->file, at, err,
+                                   "bytes of intermediates count in no metric");
+    }
+    return SP_OK;
+}
+
 sp_status sp_read_db_entry(sp_formula_library *library, const sp_json *object, const char *path,
                            sp_error *err)
 {
@@ -49,5 +68,5 @@ sp_status sp_read_db_entry(sp_formula_library *library, const sp_json *object, c
         .operation = added->name, .type = "composite", .path = added->path, .n_subs = 0};
     for (sp_formula_metric m = 0; m < SP_N_FORMULA_METRICS; m++)
         SP_TRY(read_metric(library, added, object, path, m, err));
-    return SP_OK;
+    return note_intermediates(library, added, object, path, err);
 }

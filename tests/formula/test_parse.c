@@ -20,7 +20,7 @@ static const char config_text[] =
     "\"sliding\","
     " \"pattern\": \"M-M*\", \"empty\": \"\", \"list\": [3, 1, 2, 1], \"words\": [\"full\", "
     "\"sliding\"],"
-    " \"nested\": {\"deep\": {\"x\": 7}}, \"dotted.name\": 9, \"huge\": 9223372036854775807}";
+    " \"nested\": {\"deep\": {\"x\": 7}}, \"dotted.name\": 9, \"reals\": [0.5, -2.5, 1e-3, true, null, \"x\"], \"huge\": 9223372036854775807}";
 
 /* The result as text: a number, a text in quotes, None, or the name of an error. */
 static const char *evaluate(sp_formula_dialect dialect, const char *text)
@@ -226,6 +226,9 @@ static void lists_texts_and_objects_can_be_asked(void **state)
     assert_config("1 in 2", "type");
     assert_config("list", "a list");
     assert_config("word[99]", "unbound");
+    assert_config("reals[0] + reals[1] + reals[2] + reals[3]", "-999/1000");
+    assert_config("None in reals and 'x' in reals", "1");
+    assert_config("reals[4]", "None");
 }
 
 static void kinds_that_do_not_fit_are_errors(void **state)
