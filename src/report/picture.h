@@ -95,9 +95,11 @@ typedef struct sp_spot {
     double x, y, angle, cost;
 } sp_spot;
 /* Puts the text where it costs least of the spots that lie within `within` and touch no text and no
- * mark; crossing a path costs too. False, and nothing drawn, where no spot is free. */
+ * mark; crossing a path costs too, and so does a text between the spot and the anchor {x, y} of the
+ * label, unless that is NULL. False, and nothing drawn, where no spot is free. */
 bool sp_picture_place(sp_picture *picture, const sp_ink *ink, const char *text,
-                      const sp_spot *spots, size_t n_spots, const sp_box *within, sp_box *placed);
+                      const sp_spot *spots, size_t n_spots, const double *anchor,
+                      const sp_box *within, sp_box *placed);
 /* Spots around a point for a text of this size, near ones first. */
 #define SP_N_SPOTS_AROUND 40
 void sp_spots_around(const sp_box *size, double x, double y, sp_spot spots[SP_N_SPOTS_AROUND]);

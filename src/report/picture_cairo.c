@@ -87,6 +87,7 @@ void sp_typeface_close(sp_typeface *typeface)
 
 static void draw_path(cairo_t *cr, const sp_shape *shape)
 {
+    cairo_new_path(cr); /* a text leaves its end as a point to go on from */
     for (size_t i = 0; i < shape->n_xy; i++) {
         cairo_line_to(cr, shape->xy[2 * i], shape->xy[2 * i + 1]);
     }
@@ -143,6 +144,7 @@ static void mark_outline(cairo_t *cr, sp_mark mark)
 
 static void draw_mark(cairo_t *cr, const sp_shape *shape)
 {
+    cairo_new_path(cr);
     cairo_save(cr);
     cairo_translate(cr, shape->box.x, shape->box.y);
     cairo_scale(cr, shape->box.half_width, shape->box.half_height);

@@ -20,7 +20,7 @@ static bool touches_path(const sp_shape *path, const sp_box *box)
 }
 
 /* What it costs to put a label there; infinity where it would cover something. */
-static double price(const sp_picture *picture, const sp_box *box)
+static double price(const sp_picture *picture, const sp_box *box, const double *anchor)
 {
     double cost = 0.0;
     for (size_t i = 0; i < picture->n_shapes; i++) {
@@ -28,6 +28,10 @@ static double price(const sp_picture *picture, const sp_box *box)
         const bool solid = shape->kind == SP_SHAPE_TEXT || shape->kind == SP_SHAPE_MARK;
         if (solid && sp_boxes_overlap(box, &shape->box)) {
             return INFINITY;
+        }
+        if (anchor != NULL && shape->kind == SP_SHAPE_TEXT &&
+            sp_box_meets_line(&shape->box, anchor[0], anchor[1], box->x, box->y)) {
+            cost += 2.0 * CROSSING_COST;
         }
         if (shape->kind == SP_SHAPE_PATH && touches_path(shape, box)) {
             cost += CROSSING_COST;
@@ -37,7 +41,8 @@ static double price(const sp_picture *picture, const sp_box *box)
 }
 
 bool sp_picture_place(sp_picture *picture, const sp_ink *ink, const char *text,
-                      const sp_spot *spots, size_t n_spots, const sp_box *within, sp_box *placed)
+                      const sp_spot *spots, size_t n_spots, const double *anchor,
+                      const sp_box *within, sp_box *placed)
 {
     const sp_box size = sp_picture_measure(picture, ink, text);
     double best = INFINITY;
@@ -48,7 +53,7 @@ bool sp_picture_place(sp_picture *picture, const sp_ink *ink, const char *text,
         if (spots[i].cost >= best || !sp_box_inside(&roomy, within)) {
             continue;
         }
-        const double cost = spots[i].cost + price(picture, &roomy);
+        const double cost = spots[i].cost + price(picture, &roomy, anchor);
         if (cost < best) {
             best = cost;
             *placed = box;

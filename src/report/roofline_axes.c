@@ -108,6 +108,12 @@ const sp_scale *sp_roof_panel(const sp_roof_page *page, double flops_per_byte)
     return &page->x[page->n_panels == 2 && flops_per_byte > page->x[0].hi];
 }
 
+sp_box sp_roof_panel_box(const sp_roof_page *page, const sp_scale *panel)
+{
+    return (sp_box){0.5 * (panel->from + panel->to), page->plot.y, 0.5 * (panel->to - panel->from),
+                    page->plot.half_height, 0.0};
+}
+
 static const sp_ink minor = {SP_INK_MINOR, 1.0, false, 0};
 static const sp_ink major = {SP_INK_GRID, 1.0, false, 0};
 static const sp_ink frame = {SP_INK_AXIS, 1.2, false, 0};
@@ -141,23 +147,23 @@ static void x_figures(sp_roof_page *page, const sp_scale *x)
             sp_picture_line(page->picture, SP_SHAPE_GRID, &frame, px, page->y.from, px,
                             page->y.from + 5.0);
             (void)sp_picture_place(page->picture, &figure, sp_words_plain(words, ticks[i].value),
-                                   &spot, 1, &paper, &placed);
+                                   &spot, 1, NULL, &paper, &placed);
         }
     }
 }
 
-/* The y axis counts in the prefix of its highest value: TFLOP/s, say. */
+/* The y axis counts in a prefix that keeps its highest figure below 10,000: TFLOP/s, say. */
 static double y_unit(const sp_roof_page *page, const char **name)
 {
     static const char *const rates[] = {"FLOP/s",  "kFLOP/s", "MFLOP/s", "GFLOP/s",
                                         "TFLOP/s", "PFLOP/s", "EFLOP/s"};
-    static const char *const yields[] = {"FLOP/J",  "kFLOP/J", "MFLOP/J", "GFLOP/J",
-                                         "TFLOP/J", "PFLOP/J", "EFLOP/J"};
-    const double highest = page->y.hi / (page->y.log ? 2.0 : 1.0);
-    const int power = (int)fmin(6.0, fmax(0.0, floor(log10(highest) / 3.0)));
-    const bool energy = page->view == SP_ROOFLINE_ENERGY;
-    const int used = energy ? 3 : power; /* the field compares GFLOP/J */
-    *name = energy ? yields[used] : rates[used];
+    if (page->view == SP_ROOFLINE_ENERGY) { /* the field compares GFLOP/J */
+        *name = "GFLOP/J";
+        return 1e9;
+    }
+    const double power = floor(log10(page->y.hi / 10.0) / 3.0);
+    const int used = (int)fmin(6.0, fmax(0.0, power));
+    *name = rates[used];
     return pow(1000.0, used);
 }
 

@@ -29,8 +29,7 @@ static void ridge_words(const sp_roof_page *page, uint32_t h, uint32_t c, sp_tex
                    sp_words_plain(number, sp_roofline_ridge(hardware, c, 0)));
 }
 
-/* From the ring to the nearest point of the label, where that is far. */
-static void leader(sp_roof_page *page, double x, double y, const sp_box *box)
+void sp_roof_leader(sp_roof_page *page, double x, double y, const sp_box *box)
 {
     const double to_x = fmin(fmax(x, box->x - box->half_width), box->x + box->half_width);
     const double to_y = fmin(fmax(y, box->y - box->half_height), box->y + box->half_height);
@@ -46,7 +45,9 @@ static void label_ridge(sp_roof_page *page, uint32_t h, uint32_t c)
 {
     const sp_roofline_hardware *const hardware = &page->roofline->hardware[h];
     const double ridge = sp_roofline_ridge(hardware, c, 0);
-    const double x = sp_scale_px(sp_roof_panel(page, ridge), ridge);
+    const sp_scale *const panel = sp_roof_panel(page, ridge);
+    const sp_box within = sp_roof_panel_box(page, panel);
+    const double x = sp_scale_px(panel, ridge);
     const double y = sp_scale_px(&page->y, sp_roof_height(hardware, page->view, c, 0, ridge));
     sp_text words = {0};
     ridge_words(page, h, c, &words);
@@ -55,8 +56,8 @@ static void label_ridge(sp_roof_page *page, uint32_t h, uint32_t c)
         sp_box box = sp_picture_measure(page->picture, &ridge_ink, words.data);
         sp_spots_around(&box, x, y, spots);
         if (sp_picture_place(page->picture, &ridge_ink, words.data, spots, SP_N_SPOTS_AROUND,
-                             &page->plot, &box)) {
-            leader(page, x, y, &box);
+                             (double[]){x, y}, &within, &box)) {
+            sp_roof_leader(page, x, y, &box);
         } else {
             note(page, words.data);
         }
@@ -75,7 +76,9 @@ static bool slope_line(const sp_roof_page *page, const sp_roofline_hardware *har
         top = fmax(top, sp_roofline_ridge(hardware, c, b));
     }
     const bool energy = page->view == SP_ROOFLINE_ENERGY;
-    const double from = energy ? x->lo : fmax(x->lo, page->y.lo / hardware->bandwidths[b].per_s);
+    /* Far below the ridge memory alone takes power. */
+    const double watts = energy ? (1.0 - hardware->compute_power_ratio) * hardware->tdp_watts : 1.0;
+    const double from = fmax(x->lo, page->y.lo * watts / hardware->bandwidths[b].per_s);
     /* The energy roof is straight well below its ridge alone. */
     const double to = fmin(x->hi, energy ? 0.1 * sp_roofline_ridge(hardware, 0, b) : top);
     line[0] = sp_scale_px(x, from);
@@ -116,9 +119,11 @@ static void label_bandwidth(sp_roof_page *page, uint32_t h, uint32_t b)
     if (!words.failed) {
         sp_spot spots[2 * N_ALONG];
         double line[4];
+        const sp_box within = sp_roof_panel_box(page, &page->x[0]);
         sp_box box = sp_picture_measure(page->picture, &slope_ink, words.data);
         const size_t n = slope_line(page, hardware, b, line) ? spots_along(line, &box, spots) : 0;
-        if (!sp_picture_place(page->picture, &slope_ink, words.data, spots, n, &page->plot, &box)) {
+        if (!sp_picture_place(page->picture, &slope_ink, words.data, spots, n, NULL, &within,
+                              &box)) {
             note(page, words.data);
         }
     }
@@ -126,8 +131,36 @@ static void label_bandwidth(sp_roof_page *page, uint32_t h, uint32_t b)
     sp_text_fini(&words);
 }
 
+/* With one accelerator: a faint line from its first ridge down, and on which side what is scarce.
+ */
+static void label_bounds(sp_roof_page *page)
+{
+    static const sp_ink drop_ink = {0xb8c0cau, 1.0, false, 2};
+    static const sp_ink bound_ink = {0x8793a1u, 12.0, false, 0};
+    static const char *const words[] = {"memory bound", "compute bound"};
+    const sp_roofline_hardware *const hardware = &page->roofline->hardware[0];
+    const double ridge = sp_roofline_ridge(hardware, 0, 0);
+    const double x = sp_scale_px(&page->x[0], ridge);
+    sp_picture_line(page->picture, SP_SHAPE_PATH, &drop_ink, x, page->y.from, x,
+                    sp_scale_px(&page->y, sp_roof_height(hardware, page->view, 0, 0, ridge)) + 4.0);
+    for (int side = 0; side < 2; side++) {
+        sp_box box = sp_picture_measure(page->picture, &bound_ink, words[side]);
+        const double away = (box.half_width + 12.0) * (side == 0 ? -1.0 : 1.0);
+        const sp_spot spots[] = {
+            {x + away, page->y.from - 14.0, 0.0, 0.0},
+            {x + away, page->y.from - 34.0, 0.0, 2.0},
+            {x + away, page->y.from - 60.0, 0.0, 4.0}
+        };
+        (void)sp_picture_place(page->picture, &bound_ink, words[side], spots, 3, NULL, &page->plot,
+                               &box);
+    }
+}
+
 void sp_roof_labels(sp_roof_page *page)
 {
+    if (page->roofline->n_hardware == 1) {
+        label_bounds(page);
+    }
     for (uint32_t h = 0; h < page->roofline->n_hardware; h++) {
         for (uint32_t b = 0; b < page->roofline->hardware[h].n_bandwidths; b++) {
             label_bandwidth(page, h, b);

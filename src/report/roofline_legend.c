@@ -9,7 +9,7 @@
 #define WIDTH_PX  1200.0
 #define MARGIN_PX 24.0
 #define ROW_PX    21.0
-#define COLUMN_PX 190.0 /* of a phase */
+#define COLUMN_PX 216.0 /* of a phase */
 
 static const sp_ink title_ink = {SP_INK_TEXT, 19.0, true, 0};
 static const sp_ink head_ink = {SP_INK_TEXT, 13.0, true, 0};

@@ -53,6 +53,7 @@ void sp_roof_scales(sp_roof_page *page);
 void sp_roof_axes(sp_roof_page *page);
 /* The panel that shows an intensity, and where. */
 const sp_scale *sp_roof_panel(const sp_roof_page *page, double flops_per_byte);
+sp_box sp_roof_panel_box(const sp_roof_page *page, const sp_scale *panel);
 
 /* ---- roofline_roofs.c ---------------------------------------------------------------------------
  */
@@ -63,6 +64,8 @@ void sp_roof_ceiling_labels(sp_roof_page *page);
 
 /* ---- roofline_labels.c --------------------------------------------------------------------------
  */
+/* From a mark to the nearest edge of its label, where that is far. */
+void sp_roof_leader(sp_roof_page *page, double x, double y, const sp_box *label);
 /* Labels of ridges and bandwidths; those that find no place in the plot are listed below it. */
 void sp_roof_labels(sp_roof_page *page);
 

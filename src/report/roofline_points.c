@@ -7,7 +7,10 @@
 #include <string.h>
 
 #define MARK_PX     11.0
-#define MAX_NAMES   40 /* names of points in the plot: more would be a carpet */
+#define LAST_RATIO  1.45
+#define MAX_NAMES   40  /* labels of points in the plot: more would be a carpet */
+#define MAX_JOINED  3   /* names in one of them                                 */
+#define SHARED_PX   7.0 /* marks nearer than this share one                     */
 #define KEY_LINE_PX 22.0
 
 /* Okabe and Ito, Color Universal Design (2008), and a grey. */
@@ -53,14 +56,16 @@ static void point_words(const sp_roof_page *page, const sp_roofline_point *point
         sp_words_si(rate, height, page->view == SP_ROOFLINE_ENERGY ? "FLOP/J" : "FLOP/s"));
 }
 
-void sp_roof_points(sp_roof_page *page)
+/* The last step of decoding lies close to the first: its mark is larger, and behind. */
+static void phase_points(sp_roof_page *page, sp_roofline_phase phase)
 {
-    for (uint32_t i = 0; i < page->roofline->n_points; i++) {
+    for (uint32_t i = page->roofline->n_points; i-- > 0;) {
         const sp_roofline_point *const point = &page->roofline->points[i];
-        if (!(point->flops_per_byte > 0.0)) {
+        if (point->phase != phase || !(point->flops_per_byte > 0.0)) {
             continue;
         }
-        const sp_ink ink = sp_roof_class_ink(point->class_idx);
+        sp_ink ink = sp_roof_class_ink(point->class_idx);
+        ink.size *= phase == SP_ROOFLINE_LAST_DECODE ? LAST_RATIO : 1.0;
         double x = 0.0, y = 0.0;
         sp_text words = {0};
         place_of(page, point, &x, &y);
@@ -71,37 +76,68 @@ void sp_roof_points(sp_roof_page *page)
     }
 }
 
-/* A name is told once a phase and accelerator, where it has room next to its mark. */
-static bool named_before(const sp_roofline *roofline, uint32_t idx)
+/* Later phases behind, later operators behind: what the caller lists first is seen best. */
+void sp_roof_points(sp_roof_page *page)
 {
-    const sp_roofline_point *const point = &roofline->points[idx];
+    for (int phase = SP_ROOFLINE_N_PHASES; phase-- > 0;) {
+        phase_points(page, (sp_roofline_phase)phase);
+    }
+}
+
+/* How a point relates to an earlier one: names are told once, whatever phase and accelerator, and
+ * marks that lie upon each other share one label. */
+static bool near(const sp_roof_page *page, uint32_t a, uint32_t b)
+{
+    double ax = 0.0, ay = 0.0, bx = 0.0, by = 0.0;
+    place_of(page, &page->roofline->points[a], &ax, &ay);
+    place_of(page, &page->roofline->points[b], &bx, &by);
+    return hypot(ax - bx, ay - by) < SHARED_PX;
+}
+
+static bool told_before(const sp_roof_page *page, uint32_t idx)
+{
+    const sp_roofline_point *const points = page->roofline->points;
     for (uint32_t i = 0; i < idx; i++) {
-        const sp_roofline_point *const other = &roofline->points[i];
-        if (other->phase == point->phase && other->hardware_idx == point->hardware_idx &&
-            strcmp(other->label, point->label) == 0) {
+        if (points[i].flops_per_byte > 0.0 &&
+            (near(page, i, idx) || (points[i].phase == points[idx].phase &&
+                                    strcmp(points[i].label, points[idx].label) == 0))) {
             return true;
         }
     }
     return false;
 }
 
-static bool name_point(sp_roof_page *page, const sp_roofline_point *point)
+/* "q_proj", or "q_proj, k_proj, v_proj + 5" for marks upon each other. */
+static void cluster_words(const sp_roof_page *page, uint32_t idx, sp_text *words)
+{
+    const sp_roofline_point *const points = page->roofline->points;
+    unsigned n = 0;
+    for (uint32_t i = idx; i < page->roofline->n_points; i++) {
+        const bool joins = points[i].phase == points[idx].phase && points[i].flops_per_byte > 0.0 &&
+                           points[i].hardware_idx == points[idx].hardware_idx && near(page, i, idx);
+        if (joins && n++ < MAX_JOINED) {
+            sp_text_printf(words, "%s%s", n > 1 ? ", " : "", points[i].label);
+        }
+    }
+    if (n > MAX_JOINED) {
+        sp_text_printf(words, " + %u", n - MAX_JOINED);
+    }
+}
+
+static bool name_point(sp_roof_page *page, const sp_roofline_point *point, const char *words)
 {
     double x = 0.0, y = 0.0;
     place_of(page, point, &x, &y);
-    const sp_box size = sp_picture_measure(page->picture, &name_ink, point->label);
-    const double dx = size.half_width + 8.0, dy = size.half_height + 8.0;
-    const sp_spot spots[] = {
-        {x + dx,       y,       0.0, 0.0},
-        {x - dx,       y,       0.0, 1.0},
-        {x,            y + dy,  0.0, 2.0},
-        {x,            y - dy,  0.0, 3.0},
-        {x + dx - 3.0, y + 9.0, 0.0, 4.0},
-        {x - dx + 3.0, y - 9.0, 0.0, 5.0}
-    };
-    sp_box box;
-    return sp_picture_place(page->picture, &name_ink, point->label, spots,
-                            sizeof spots / sizeof spots[0], &page->plot, &box);
+    const sp_box within = sp_roof_panel_box(page, sp_roof_panel(page, point->flops_per_byte));
+    sp_spot spots[SP_N_SPOTS_AROUND];
+    sp_box box = sp_picture_measure(page->picture, &name_ink, words);
+    sp_spots_around(&box, x, y, spots);
+    if (!sp_picture_place(page->picture, &name_ink, words, spots, SP_N_SPOTS_AROUND,
+                          (double[]){x, y}, &within, &box)) {
+        return false;
+    }
+    sp_roof_leader(page, x, y, &box);
+    return true;
 }
 
 void sp_roof_point_labels(sp_roof_page *page)
@@ -109,9 +145,13 @@ void sp_roof_point_labels(sp_roof_page *page)
     unsigned n_named = 0;
     for (uint32_t i = 0; i < page->roofline->n_points && n_named < MAX_NAMES; i++) {
         const sp_roofline_point *const point = &page->roofline->points[i];
-        if (point->flops_per_byte > 0.0 && !named_before(page->roofline, i)) {
-            n_named += name_point(page, point);
+        sp_text words = {0};
+        if (point->flops_per_byte > 0.0 && !told_before(page, i)) {
+            cluster_words(page, i, &words);
+            n_named += !words.failed && name_point(page, point, words.data);
         }
+        page->picture->failed = page->picture->failed || words.failed;
+        sp_text_fini(&words);
     }
 }
 

@@ -68,7 +68,7 @@ static size_t linear_ticks(const sp_scale *scale, unsigned wanted,
     size_t n = 0;
     const double first = ceil(scale->lo / step - 1e-9), last = floor(scale->hi / step + 1e-9);
     for (double i = first; i <= last; i += 1.0) {
-        n = add(ticks, n, i * step, true);
+        n = add(ticks, n, i == 0.0 ? 0.0 : i * step, true);
     }
     return n;
 }
