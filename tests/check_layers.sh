@@ -21,16 +21,18 @@ check_includes() {
     sources src include | while read -r file; do
         awk -v file="$file" '
             function level(room,    n, rooms, i) {
-                n = split("base spec graph cost step space front search report fidelity cli", rooms, " ")
+                n = split("base formula spec graph cost step analysis space front search report fidelity cli", rooms, " ")
                 for (i = 1; i <= n; i++) if (rooms[i] == room) return i
                 return 0
             }
             function owner(header) {
                 if (header == "status.h") return "base"
-                if (header ~ /^(model|cluster|discover|plan|engine|recipe)\.h$|^axes\.def$/) return "spec"
+                if (header == "formula.h") return "formula"
+                if (header ~ /^(model|cluster|discover|plan|engine|recipe|checkpoint)\.h$|^(axes|model_fields)\.def$/) return "spec"
+                if (header == "analysis.h") return "analysis"
                 if (header ~ /^(problem|estimate)\.h$/) return "step"
                 if (header ~ /^(space|front|search|report|fidelity)\.h$/) return substr(header, 1, length(header) - 2)
-                if (header == "evidence.h") return "report"
+                if (header ~ /^(evidence|roofline)\.h$/) return "report"
                 return "none"
             }
             BEGIN {

@@ -160,9 +160,10 @@ sp_op_time sp_roof_op(const sp_rates *rates, const sp_op *op, sp_precision preci
                    ? flash_time(rates, op)
                    : scores_time(rates, op, &rates->gemm[sp_precision_of_head(precision)], dropout);
     case SP_OP_STREAM:
+    case SP_OP_SCAN:
         break;
     }
-    assert(op->class == SP_OP_STREAM);
+    assert(op->class == SP_OP_STREAM || op->class == SP_OP_SCAN);
     const double t = op->bytes * rates->stream_s_per_byte;
     /* The backward pass reads the gradient beside the input and writes one: about twice the bytes.
      */

@@ -96,7 +96,8 @@ static bool read_attention(const char *text, const dims *d, uint32_t traits, sp_
                           .head_dim = d->head_dim,
                           .qkv_bias = bias,
                           .out_bias = bias,
-                          .qk_norm = (traits >> SP_TRAIT_QK_NORM & 1) != 0,
+                          .norms = 1,
+                          .qk_norm = (traits >> SP_TRAIT_QK_NORM & 1) != 0 ? 2 * d->head_dim : 0,
                           .sinks = (traits >> SP_TRAIT_SINKS & 1) != 0};
     *window = 0;
     if (strcmp(text, "mha") == 0 || strcmp(text, "gqa") == 0) return true;
@@ -118,8 +119,9 @@ static void fill_kinds(const dims *d, const sp_attention *attention, uint32_t wi
                        uint32_t traits, sp_model *model)
 {
     const sp_ffn dense = {
-        .ffn = d->ffn, .gated = gated, .bias = (traits >> SP_TRAIT_BIAS & 1) != 0};
+        .ffn = d->ffn, .gated = gated, .bias = (traits >> SP_TRAIT_BIAS & 1) != 0, .norms = 1};
     const sp_ffn routed = {.gated = gated,
+                           .norms = 1,
                            .n_experts = d->experts,
                            .top_k = d->topk,
                            .expert_ffn = d->moe_ffn,
@@ -155,7 +157,8 @@ static void fill_model(const sp_table *table, uint32_t row, const dims *d, uint3
     model->positions = (traits >> SP_TRAIT_LEARNED_POSITIONS & 1) != 0 ? d->seq : 0;
     model->max_context = d->seq;
     model->tied_embeddings = (traits >> SP_TRAIT_TIED_EMBEDDINGS & 1) != 0;
-    model->layer_norm = (traits >> SP_TRAIT_LAYER_NORM & 1) != 0;
+    model->norm_vectors = (traits >> SP_TRAIT_LAYER_NORM & 1) != 0 ? 2 : 1;
+    model->outer_norms = 1;
     model->dropout = (traits >> SP_TRAIT_DROPOUT & 1) != 0;
     model->mtp_layers = (traits >> SP_TRAIT_PREDICTION_HEADS & 1) != 0 ? d->mtp : 0;
     model->n_layers = d->layers;

@@ -62,7 +62,7 @@ double sp_graph_embedding_params(const sp_model *model, const sp_sharding *shard
 
 double sp_graph_head_params(const sp_model *model, const sp_sharding *sharding)
 {
-    const double norm = model->layer_norm ? 2.0 : 1.0;
+    const double norm = (double)model->outer_norms * model->norm_vectors;
     return (double)model->vocab * model->hidden / sharding->tp + norm * model->hidden;
 }
 

@@ -10,12 +10,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What one rank's forward pass sees. */
+/* What one rank's forward pass sees. Training and prefill of a fresh prompt have past = 0; a later
+ * chunk of a prompt, and decoding (length = 1), find `past` tokens in the cache. */
 typedef struct sp_shape {
     double sequences; /* of `length` in the micro-batch: tokens cp / length                       */
     double tokens;    /* of one rank, context parallelism taken off: rows of the products         */
-    double length;    /* what attention reaches over: a whole sequence, or a packed document      */
-    double context;   /* tokens that one token attends to, mean: length / 2 under a causal mask   */
+    double length;    /* new tokens of a sequence (or packed document)                            */
+    double context;   /* tokens that one token attends to, mean: length / 2 under a causal mask,
+                       * and `past` before them                                                   */
+    double past;      /* tokens of each sequence before the new ones, 0 in training               */
+    bool absorbed;    /* latent attention works on the latent vectors themselves, as decoding does */
 } sp_shape;
 
 typedef struct sp_sharding {
@@ -43,20 +47,39 @@ typedef enum sp_op_class {
     SP_OP_GEMM,      /* [m,k] x [k,n], `count` of them                                            */
     SP_OP_GROUPED,   /* the same, one launch for all experts                                      */
     SP_OP_ATTENTION, /* softmax(q k^T) v over `count` heads: m queries, n keys, k = head_dim      */
-    SP_OP_STREAM     /* element-wise: bytes only                                                  */
+    SP_OP_STREAM,    /* element-wise: bytes only                                                  */
+    SP_OP_SCAN       /* a recurrence or convolution: bytes, and FLOPs that no matrix unit does    */
 } sp_op_class;
 
+/* Whose bit widths an operator's weights have, and where a table of operators lists it. */
+typedef enum sp_part {
+    SP_PART_ATTENTION, /* projections of the mixing block, and its core                           */
+    SP_PART_RECURRENT,
+    SP_PART_FFN,
+    SP_PART_ROUTER,
+    SP_PART_EXPERTS,
+    SP_PART_NORM,
+    SP_PART_ROTARY,
+    SP_PART_RESIDUAL,
+    SP_PART_EMBEDDING,
+    SP_PART_HEAD
+} sp_part;
+
+/* m, n, k of a STREAM are the elements that it reads, those that it writes, and its learned numbers;
+ * a SCAN has them too, and FLOPs. */
 typedef struct sp_op {
     const char *name;
     sp_op_class class;
     uint32_t modules; /* runs again in the backward pass when any of these is recomputed          */
+    sp_part part;
     double m, n, k, count;
     double flops; /* forward, causal                                                              */
-    double bytes; /* forward traffic of a STREAM, fused, 2-byte elements                          */
+    double bytes; /* forward traffic of a STREAM or SCAN, fused, 2-byte elements; of an ATTENTION
+                   * what it reads of keys and values                                             */
 } sp_op;
 
-#define SP_MAX_OPS     24
-#define SP_MAX_TENSORS 24
+#define SP_MAX_OPS     48
+#define SP_MAX_TENSORS 48
 
 /* An activation kept from the forward pass for the backward one. */
 typedef struct sp_tensor {

@@ -21,8 +21,8 @@ static double kv_heads_local(const sp_attention *a, uint32_t tp)
 static void add_heads(const sp_model *model, const sp_attention *a, double qk, double v,
                       double tokens, sp_layer_work *work)
 {
-    const uint32_t modules = a->qk_norm ? SP_MODULE_STREAMS : 0;
-    if (a->qk_norm) {
+    const uint32_t modules = a->qk_norm > 0 ? SP_MODULE_STREAMS : 0;
+    if (a->qk_norm > 0) {
         /* The norm's input is kept as well, from which queries and keys can be had again. */
         sp_norm(work, "qk_norm", qk * tokens, modules, false);
         sp_keep(work, 2.0 * v * tokens, 0, false);
@@ -69,10 +69,10 @@ static sp_layer_params params(const sp_model *model, const sp_layer_kind *kind,
     const double h = model->hidden, d = a->head_dim;
     const double heads = (double)a->heads / shard->tp;
     const double qkv = heads * d + kv_heads_local(a, shard->tp) * (d + sp_v_dim(a));
-    const double norm = model->layer_norm ? 2.0 * h : h;
+    const double norm = (double)kind->attention.norms * model->norm_vectors * h;
     const double bias = (a->qkv_bias ? qkv : 0.0) + (a->out_bias ? h : 0.0);
     return (sp_layer_params){.dense = h * qkv + heads * sp_v_dim(a) * h + bias + norm +
-                                      (a->qk_norm ? 2.0 * d : 0.0) + (a->sinks ? heads : 0.0)};
+                                      a->qk_norm + (a->sinks ? heads : 0.0)};
 }
 
 const sp_block sp_block_attention = {

@@ -82,7 +82,7 @@ static sp_layer_params params(const sp_model *model, const sp_layer_kind *kind,
     const sp_attention *a = &kind->attention;
     const double h = model->hidden, heads = (double)a->heads / shard->tp;
     const double q_lora = a->q_lora, kv_lora = a->kv_lora, rope = a->rope_dim, v = sp_v_dim(a);
-    const double norm = model->layer_norm ? 2.0 : 1.0;
+    const double norm = (double)a->norms * model->norm_vectors;
     const double down = q_lora + kv_lora + rope;
     const double q_up = (a->q_lora > 0 ? q_lora : h) * heads * a->head_dim;
     const double kv_up = kv_lora * heads * (a->head_dim - rope + v);

@@ -8,7 +8,7 @@ static const uint32_t activation = SP_MODULE_ACTIVATION | SP_MODULE_FFN | SP_MOD
 
 static bool present(const sp_layer_kind *kind)
 {
-    return kind->ffn.n_experts == 0;
+    return kind->ffn.ffn > 0;
 }
 
 static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_shape *s,
@@ -38,7 +38,7 @@ static sp_layer_params params(const sp_model *model, const sp_layer_kind *kind,
 {
     const double h = model->hidden, f = (double)kind->ffn.ffn / shard->tp;
     const double columns = kind->ffn.gated ? 2.0 * f : f;
-    const double norm = model->layer_norm ? 2.0 * h : h;
+    const double norm = (double)kind->ffn.norms * model->norm_vectors * h;
     const double bias = kind->ffn.bias ? columns + h : 0.0;
     return (sp_layer_params){.dense = h * columns + f * h + bias + norm};
 }

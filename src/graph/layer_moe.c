@@ -83,7 +83,7 @@ static sp_layer_params params(const sp_model *model, const sp_layer_kind *kind,
     const sp_ffn *ffn = &kind->ffn;
     const double h = model->hidden;
     const double matrices = ffn->gated ? 3.0 : 2.0;
-    const double norm = model->layer_norm ? 2.0 * h : h;
+    const double norm = (double)kind->ffn.norms * model->norm_vectors * h;
     const double columns = (matrices - 1.0) * ffn->expert_ffn / shard->etp;
     const double expert =
         matrices * h * ffn->expert_ffn / shard->etp + (ffn->expert_bias ? columns + h : 0.0);

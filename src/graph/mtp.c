@@ -9,7 +9,7 @@ sp_layer_params sp_graph_mtp_params(const sp_model *model, const sp_sharding *sh
     if (model->mtp_layers == 0) {
         return (sp_layer_params){0};
     }
-    const double h = model->hidden, norm = model->layer_norm ? 2.0 * h : h;
+    const double h = model->hidden, norm = model->norm_vectors * h;
     const sp_layer_params layer =
         sp_graph_layer_params(model, sp_model_layer(model, model->n_layers - 1), sharding);
     const double dense = layer.dense + 2.0 * h * h / sharding->tp + 3.0 * norm;

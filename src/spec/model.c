@@ -35,13 +35,14 @@ static const char *name_of_file(struct sp_arena *arena, const char *file)
     return sp_arena_printf(arena, "%.*s", (int)length, name);
 }
 
-static sp_status read_model(struct sp_arena *arena, const sp_json *root, const sp_model **model,
-                            sp_error *err)
+static sp_status read_model(struct sp_arena *arena, const char *home, const sp_json *root,
+                            const sp_model **model, sp_error *err)
 {
     if (!sp_json_is_object(root)) {
         return sp_json_fail(root, err, SP_E_TYPE, "a model file holds one JSON object");
     }
-    sp_model_build build = {.arena = arena};
+    sp_model_build build = {.arena = arena, .home = home};
+    sp_model_build_init(&build);
     build.model.name = name_of_file(arena, sp_json_file(root));
     if (build.model.name == NULL) return sp_fail(err, SP_E_MEMORY, "the model needs more");
     if (sp_json_has(root, "schema")) {
@@ -59,15 +60,15 @@ static const char *file_at(struct sp_arena *arena, const char *path)
     return sp_arena_printf(arena, slash ? "%sconfig.json" : "%s/config.json", path);
 }
 
-sp_status sp_model_load(struct sp_arena *arena, const char *path, const sp_model **model,
-                        sp_error *err)
+sp_status sp_model_load(struct sp_arena *arena, const char *home, const char *path,
+                        const sp_model **model, sp_error *err)
 {
     const char *file = file_at(arena, path);
     if (file == NULL) return sp_fail(err, SP_E_MEMORY, "the model needs more");
     sp_json_doc *doc = NULL;
     SP_TRY(sp_json_load_file(file, &doc, err));
     const sp_json root = sp_json_root(doc);
-    const sp_status status = read_model(arena, &root, model, err);
+    const sp_status status = read_model(arena, home, &root, model, err);
     sp_json_free(doc);
     return status;
 }

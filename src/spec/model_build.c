@@ -10,6 +10,14 @@
 
 #define NOTE_BYTES 256
 
+void sp_model_build_init(sp_model_build *build)
+{
+    build->model.norm_vectors = build->model.outer_norms = 1;
+    for (uint32_t k = 0; k < SP_MODEL_MAX_KINDS; k++) {
+        build->model.kinds[k].attention.norms = build->model.kinds[k].ffn.norms = 1;
+    }
+}
+
 void sp_model_note(sp_model_build *build, const char *format, ...)
 {
     if (build->n_notes + 1 >= SP_MODEL_MAX_NOTES) {

@@ -152,12 +152,12 @@ static bool is_path(const char *ref)
 sp_status sp_model_find(struct sp_arena *arena, const char *home, const char *ref,
                         const sp_model **model, sp_error *err)
 {
-    if (is_path(ref)) return sp_model_load(arena, ref, model, err);
+    if (is_path(ref)) return sp_model_load(arena, home, ref, model, err);
     model_shelf models = {0};
     const char *file = NULL;
     SP_TRY(open_shelf(arena, home, &models, err));
     SP_TRY(find_file(&models, ref, &file, err));
-    if (file != NULL) return sp_model_load(arena, file, model, err);
-    if (sp_dir_exists(ref) || sp_file_exists(ref)) return sp_model_load(arena, ref, model, err);
+    if (file != NULL) return sp_model_load(arena, home, file, model, err);
+    if (sp_dir_exists(ref) || sp_file_exists(ref)) return sp_model_load(arena, home, ref, model, err);
     return refuse_name(&models, ref, err);
 }

@@ -20,7 +20,9 @@ static sp_status read_glm4_moe(sp_model_build *build, const sp_json *root, sp_er
     SP_TRY(sp_hf_read_mtp(build, root, err));
     SP_TRY(sp_hf_read_sizes(build, root, false, err));
     SP_TRY(sp_hf_read_attention(build, root, &rule, &sparse->attention, err));
-    SP_TRY(sp_hf_bool(build, root, "use_qk_norm", false, &sparse->attention.qk_norm, err));
+    bool qk_norm = false;
+    SP_TRY(sp_hf_bool(build, root, "use_qk_norm", false, &qk_norm, err));
+    sparse->attention.qk_norm = qk_norm ? 2 * sparse->attention.head_dim : 0;
     kinds[SP_HF_DENSE].attention = sparse->attention;
     SP_TRY(sp_hf_read_ffn(root, &kinds[SP_HF_DENSE].ffn, err));
     SP_TRY(sp_hf_read_experts(root, count_key, "moe_intermediate_size", &sparse->ffn, err));

@@ -20,7 +20,7 @@ static sp_status read_sizes(sp_model_build *build, const sp_json *root, sp_error
     SP_TRY(sp_hf_u32(build, root, positions, SP_MODEL_MAX_CONTEXT, DEFAULT_POSITIONS, &m->positions,
                      err));
     m->max_context = m->positions;
-    m->layer_norm = true;
+    m->norm_vectors = 2;
     return sp_hf_bool(build, root, "tie_word_embeddings", true, &m->tied_embeddings, err);
 }
 

@@ -107,7 +107,7 @@ sp_status sp_hf_read_attention(sp_model_build *build, const sp_json *root,
     }
     out->qkv_bias = bias;
     out->out_bias = bias && !rule->no_out_bias;
-    out->qk_norm = rule->qk_norm;
+    out->qk_norm = rule->qk_norm ? 2 * out->head_dim : 0;
     return SP_OK;
 }
 

@@ -14,7 +14,7 @@ static sp_status read_body(sp_model_build *build, const sp_json *root, const sp_
                            bool tied, sp_error *err)
 {
     sp_layer_kind *const kind = &build->model.kinds[0];
-    build->model.layer_norm = true;
+    build->model.norm_vectors = 2;
     SP_TRY(sp_hf_read_sizes(build, root, tied, err));
     SP_TRY(sp_hf_read_attention(build, root, rule, &kind->attention, err));
     SP_TRY(sp_hf_read_ffn(root, &kind->ffn, err));
@@ -100,7 +100,7 @@ static sp_status read_opt_sizes(sp_model_build *build, const sp_json *root, sp_e
     SP_TRY(sp_json_u32(root, "max_position_embeddings", 1, SP_MODEL_MAX_CONTEXT, &m->max_context,
                        err));
     m->positions = m->max_context + OPT_POSITION_OFFSET;
-    m->layer_norm = true;
+    m->norm_vectors = 2;
     SP_TRY(check_embedding_width(m, root, err));
     return check_norms(root, err);
 }

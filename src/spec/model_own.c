@@ -52,7 +52,9 @@ static sp_status read_dimensions(sp_model_build *build, const sp_json *root, sp_
     SP_TRY(sp_json_u32_or(&g, "positions", 0, SP_MODEL_MAX_CONTEXT, 0, &m->positions, err));
     SP_TRY(sp_json_u32_or(&g, "max_context", 0, SP_MODEL_MAX_CONTEXT, 0, &m->max_context, err));
     SP_TRY(sp_json_bool(&g, "tied_embeddings", &m->tied_embeddings, err));
-    SP_TRY(sp_json_bool_or(&g, "layer_norm", false, &m->layer_norm, err));
+    bool layer_norm = false;
+    SP_TRY(sp_json_bool_or(&g, "layer_norm", false, &layer_norm, err));
+    m->norm_vectors = layer_norm ? 2 : 1;
     SP_TRY(sp_json_bool_or(&g, "dropout", false, &m->dropout, err));
     SP_TRY(sp_json_u32_or(&g, "mtp_layers", 0, SP_MODEL_MAX_MTP, 0, &m->mtp_layers, err));
     SP_TRY(sp_model_own_read_origin(&g, &source, &date, err));

@@ -50,7 +50,9 @@ static sp_status read_attention(const sp_json *kind, sp_attention *a, sp_error *
     SP_TRY(sp_json_bool_or(&g, "sinks", false, &a->sinks, err));
     SP_TRY(sp_json_bool_or(&g, "qkv_bias", false, &a->qkv_bias, err));
     SP_TRY(sp_json_bool_or(&g, "out_bias", false, &a->out_bias, err));
-    SP_TRY(sp_json_bool_or(&g, "qk_norm", false, &a->qk_norm, err));
+    bool qk_norm = false;
+    SP_TRY(sp_json_bool_or(&g, "qk_norm", false, &qk_norm, err));
+    a->qk_norm = qk_norm ? 2 * a->head_dim : 0;
     SP_TRY(sp_json_u32_or(&g, "window", 0, SP_MODEL_MAX_CONTEXT, 0, &a->window, err));
     return latent ? read_latent(&g, a, err) : check_heads(&g, a, err);
 }

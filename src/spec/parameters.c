@@ -26,24 +26,36 @@ static uint64_t value_dim(const sp_attention *attention)
     return attention->v_dim > 0 ? attention->v_dim : attention->head_dim;
 }
 
-/*   h (d (a + k) + v k)  [+ d (a + k) + v k]  [+ 2 d]
- * h hidden, a heads, k kv_heads, d head_dim, v its size for values; in brackets the biases and the
- * query and key norms. */
-static void add_projections(tally *t, const sp_attention *attention, uint64_t hidden)
+static void add_norms(tally *t, const sp_model *model, uint64_t n_norms)
 {
-    const uint64_t heads_in = (uint64_t)attention->heads + attention->kv_heads;
-    const uint64_t qkv =
-        heads_in * attention->head_dim + attention->kv_heads * value_dim(attention);
+    add(t, n_norms, model->norm_vectors, model->hidden);
+}
+
+static void add_projections(tally *t, const sp_projection *projections, uint32_t n_projections)
+{
+    for (uint32_t i = 0; i < n_projections; i++) {
+        add(t, projections[i].blocks, projections[i].in, projections[i].out);
+    }
+}
+
+/*   h (d (a + k) + v k)  [+ d (a + k) + v k]
+ * h hidden, a heads, k kv_heads, d head_dim, v its size for values; in brackets the biases. Without
+ * k and v where they are another layer's, without v where the keys serve. */
+static void add_queries_keys_values(tally *t, const sp_attention *attention, uint64_t hidden)
+{
+    const uint64_t kv_heads = attention->kv_of_other ? 0 : attention->kv_heads;
+    const uint64_t values = attention->keys_as_values ? 0 : value_dim(attention);
+    const uint64_t qkv = (uint64_t)attention->heads * attention->head_dim +
+                         kv_heads * (attention->head_dim + values);
     add(t, 1, hidden, qkv);
     add(t, attention->qkv_bias ? 1 : 0, 1, qkv);
-    add(t, attention->qk_norm ? 2 : 0, 1, attention->head_dim);
 }
 
 /*   query: h q + q + q a d, or h a d where it is not compressed
  *   key and value: h (c + r) + c + c a (d - r + v)  [+ q + c + r]
  * q q_lora, c kv_lora, r rope_dim; the lone q and c are norms, in brackets the biases: the
  * projections down have them, those up have not. Source: arXiv:2405.04434, section 2.1. */
-static void add_latent_projections(tally *t, const sp_attention *attention, uint64_t hidden)
+static void add_latent(tally *t, const sp_attention *attention, uint64_t hidden)
 {
     const uint64_t latent = (uint64_t)attention->kv_lora + attention->rope_dim;
     const uint64_t unrotated = attention->head_dim - attention->rope_dim;
@@ -57,17 +69,47 @@ static void add_latent_projections(tally *t, const sp_attention *attention, uint
     add(t, attention->qkv_bias ? 1 : 0, 1, attention->q_lora + latent);
 }
 
-/* The projections in, and a v h  [+ h]  [+ a]: out, its bias, the sinks. */
-static void add_attention(tally *t, const sp_attention *attention, uint64_t hidden)
+/* Queries of the indexer (from the compressed query if there is one), its one key with a LayerNorm,
+ * and a weight a head. Source: arXiv:2512.02556, section 2.1. */
+static void add_indexer(tally *t, const sp_attention *attention, uint64_t hidden)
 {
+    if (attention->index_heads == 0) return;
+    const uint64_t queries = (uint64_t)attention->index_heads * attention->index_dim;
+    add(t, 1, attention->q_lora > 0 ? attention->q_lora : hidden, queries);
+    add(t, 1, hidden, (uint64_t)attention->index_dim + attention->index_heads);
+    add(t, 2, 1, attention->index_dim);
+}
+
+/* The projections in, the norms of queries and keys, and a v h  [+ a g h]  [+ h]  [+ a]: out, its
+ * gate, its bias, the sinks. */
+static void add_attention(tally *t, const sp_model *model, const sp_attention *attention)
+{
+    const uint64_t hidden = model->hidden;
+    if (attention->heads == 0) return;
     if (attention->kv_lora > 0) {
-        add_latent_projections(t, attention, hidden);
+        add_latent(t, attention, hidden);
     } else {
-        add_projections(t, attention, hidden);
+        add_queries_keys_values(t, attention, hidden);
     }
-    add(t, attention->heads, value_dim(attention), hidden);
+    add_indexer(t, attention, hidden);
+    add(t, 1, 1, attention->qk_norm);
+    add(t, attention->heads, value_dim(attention) + attention->gate, hidden);
     add(t, attention->out_bias ? 1 : 0, 1, hidden);
     add(t, attention->sinks ? 1 : 0, 1, attention->heads);
+    add_norms(t, model, attention->norms);
+}
+
+static void add_recurrent(tally *t, const sp_model *model, const sp_recurrent *recurrent)
+{
+    const uint64_t inner = (uint64_t)recurrent->heads * recurrent->value_dim;
+    if (recurrent->form == SP_RECURRENCE_NONE) return;
+    add(t, 1, model->hidden, recurrent->in_width);
+    add(t, recurrent->in_bias ? 1 : 0, 1, recurrent->in_width);
+    add(t, 1, recurrent->conv_width, (uint64_t)recurrent->conv_kernel + recurrent->conv_bias);
+    add(t, 1, 1, recurrent->vectors);
+    add(t, 1, inner, model->hidden);
+    add(t, recurrent->out_bias ? 1 : 0, 1, model->hidden);
+    add_norms(t, model, recurrent->norms);
 }
 
 static uint64_t n_matrices(const sp_ffn *ffn)
@@ -75,58 +117,94 @@ static uint64_t n_matrices(const sp_ffn *ffn)
     return ffn->gated ? 3 : 2;
 }
 
-/* Everything that each token uses: the dense block, the router and the shared experts. */
-static void add_common_ffn(tally *t, const sp_ffn *ffn, uint64_t hidden)
+static bool has_ffn(const sp_ffn *ffn)
 {
+    return ffn->ffn > 0 || ffn->n_experts > 0;
+}
+
+/* Everything that each token uses: the dense block, the router, the shared experts and the
+ * projections around routed ones. */
+static void add_common_ffn(tally *t, const sp_model *model, const sp_ffn *ffn)
+{
+    const uint64_t hidden = model->hidden;
+    const uint64_t choices = (uint64_t)ffn->n_experts + ffn->idle_experts;
+    if (!has_ffn(ffn)) return;
     add(t, n_matrices(ffn), hidden, ffn->ffn);
     add(t, ffn->bias ? n_matrices(ffn) - 1 : 0, 1, ffn->ffn);
     add(t, ffn->bias ? 1 : 0, 1, hidden);
-    add(t, 1, hidden, ffn->n_experts);
-    add(t, ffn->router_bias ? 1 : 0, 1, ffn->n_experts);
+    add(t, 1, hidden, choices);
+    add(t, ffn->router_bias ? 1 : 0, 1, choices);
+    add(t, 2, hidden, ffn->latent);
     add(t, n_matrices(ffn), hidden, ffn->shared_ffn);
     add(t, ffn->shared_gate ? 1 : 0, 1, hidden);
+    add_norms(t, model, ffn->norms);
 }
 
-static void add_experts(tally *t, const sp_ffn *ffn, uint64_t hidden, uint64_t n_experts)
+/* `n_experts` of the routed ones */
+static void add_experts(tally *t, const sp_model *model, const sp_ffn *ffn, uint64_t n_experts)
 {
-    add(t, n_experts * n_matrices(ffn), hidden, ffn->expert_ffn);
+    const uint64_t width = ffn->latent > 0 ? ffn->latent : model->hidden;
+    add(t, n_experts * n_matrices(ffn), width, ffn->expert_ffn);
     if (!ffn->expert_bias) return;
     add(t, n_experts, n_matrices(ffn) - 1, ffn->expert_ffn);
-    add(t, n_experts, 1, hidden);
+    add(t, n_experts, 1, width);
 }
 
-static uint64_t norm_width(const sp_model *model)
+/* What layers of one `tied` number hold together, with `n_experts` of the routed experts. */
+static void add_shared_part(tally *t, const sp_model *model, const sp_layer_kind *kind,
+                            uint64_t n_experts)
 {
-    return (model->layer_norm ? 2ull : 1ull) * model->hidden;
+    add_attention(t, model, &kind->attention);
+    add_common_ffn(t, model, &kind->ffn);
+    add_experts(t, model, &kind->ffn, n_experts);
 }
 
-/* One layer in which each token meets `n_experts` routed experts. */
-static tally count_layer(const sp_model *model, const sp_layer_kind *kind, uint64_t n_experts)
+static void add_own_part(tally *t, const sp_model *model, const sp_layer_kind *kind)
 {
-    tally t = {0};
-    add_attention(&t, &kind->attention, model->hidden);
-    add_common_ffn(&t, &kind->ffn, model->hidden);
-    add_experts(&t, &kind->ffn, model->hidden, n_experts);
-    add(&t, 2, 1, norm_width(model));
-    return t;
+    add_recurrent(t, model, &kind->recurrent);
+    add_projections(t, kind->projections, kind->n_projections);
+    add(t, 1, 1, kind->vectors);
 }
 
-static void add_run(tally *total, tally *active, const sp_model *model, const sp_layer_run *run)
+/* The first run of its `tied` number has the weights, once. */
+static bool holds_weights(const sp_model *model, uint32_t run_idx)
 {
+    const uint32_t tied = model->kinds[model->runs[run_idx].kind].tied;
+    for (uint32_t i = 0; tied > 0 && i < run_idx; i++) {
+        if (model->kinds[model->runs[i].kind].tied == tied) return false;
+    }
+    return true;
+}
+
+static void add_times(tally *total, const tally *part, uint64_t times)
+{
+    add(total, times, 1, part->sum);
+    total->overflow = total->overflow || part->overflow;
+}
+
+/* A run of layers in which each token meets all routed experts, or only top_k of them. */
+static void add_run(tally *total, const sp_model *model, uint32_t run_idx, bool all_experts)
+{
+    const sp_layer_run *run = &model->runs[run_idx];
     const sp_layer_kind *kind = &model->kinds[run->kind];
-    const tally all = count_layer(model, kind, kind->ffn.n_experts);
-    const tally used = count_layer(model, kind, kind->ffn.top_k);
-    add(total, run->count, 1, all.sum);
-    add(active, run->count, 1, used.sum);
-    total->overflow = total->overflow || all.overflow;
-    active->overflow = active->overflow || used.overflow;
+    tally shared = {0};
+    tally own = {0};
+    add_shared_part(&shared, model, kind, all_experts ? kind->ffn.n_experts : kind->ffn.top_k);
+    add_own_part(&own, model, kind);
+    add_times(total, &own, run->count);
+    if (holds_weights(model, run_idx)) add_times(total, &shared, kind->tied > 0 ? 1 : run->count);
 }
 
 static void add_outside(tally *t, const sp_model *model)
 {
     add(t, model->tied_embeddings ? 1 : 2, model->vocab, model->hidden);
+    add(t, model->head_bias ? 1 : 0, 1, model->vocab);
     add(t, 1, model->positions, model->hidden);
-    add(t, 1, 1, norm_width(model));
+    add_norms(t, model, model->outer_norms);
+    add_projections(t, model->projections, model->n_projections);
+    add(t, 1, 1, model->vectors);
+    add(t, 1, 1, model->table_params);
+    add(t, 1, 1, model->tower_params);
 }
 
 /* Each module: a layer like the last one, the projection of hidden state and next token, a norm of
@@ -136,11 +214,12 @@ static tally count_mtp(const sp_model *model)
     tally t = {0};
     if (model->mtp_layers == 0) return t;
     const sp_layer_kind *last = &model->kinds[model->runs[model->n_runs - 1].kind];
-    const tally layer = count_layer(model, last, last->ffn.n_experts);
-    t.overflow = layer.overflow;
-    add(&t, model->mtp_layers, 1, layer.sum);
-    add(&t, model->mtp_layers, 2ull * model->hidden, model->hidden);
-    add(&t, model->mtp_layers, 3, norm_width(model));
+    tally layer = {0};
+    add_shared_part(&layer, model, last, last->ffn.n_experts);
+    add_own_part(&layer, model, last);
+    add_norms(&layer, model, 3);
+    add(&layer, 2, model->hidden, model->hidden);
+    add_times(&t, &layer, model->mtp_layers);
     return t;
 }
 
@@ -151,13 +230,15 @@ bool sp_model_count(const sp_model *model, sp_parameters *out)
     add_outside(&total, model);
     add_outside(&active, model);
     for (uint32_t i = 0; i < model->n_runs; i++) {
-        add_run(&total, &active, model, &model->runs[i]);
+        add_run(&total, model, i, true);
+        add_run(&active, model, i, false);
     }
     const tally mtp = count_mtp(model);
     const uint64_t table = (uint64_t)model->vocab * model->hidden;
+    const uint64_t bias = model->head_bias ? model->vocab : 0;
     *out = (sp_parameters){.total = total.sum,
                            .embedding = table,
-                           .head = model->tied_embeddings ? 0 : table,
+                           .head = (model->tied_embeddings ? 0 : table) + bias,
                            .active = active.sum,
                            .mtp = mtp.sum};
     out->non_embedding = out->total - out->embedding - out->head;

@@ -222,11 +222,13 @@ sp_status sp_findings_fill(sp_findings *findings, sp_cluster *cluster);
 #define SP_MODEL_MAX_LAYERS   (1u << 14)
 #define SP_MODEL_MAX_MTP      (1u << 6)
 #define SP_MODEL_MAX_CONTEXT  (1u << 30)
+#define SP_MODEL_MAX_PARAMS   (1ull << 53)
 #define SP_MODEL_MAX_NOTES    64
 
 /* A model while it is read. `model` is copied into the arena when all of it is known. */
 typedef struct sp_model_build {
     struct sp_arena *arena;
+    const char *home; /* where configs/model_types lies */
     sp_model model;
     const char *notes[SP_MODEL_MAX_NOTES]; /* become model.assumptions */
     uint32_t n_notes;
@@ -259,6 +261,8 @@ sp_status sp_model_own_read_origin(const sp_json *group, const char **source, co
 sp_status sp_model_own_read_kinds(sp_model *model, const sp_json *root, sp_error *err);
 
 /* model_build.c */
+/* What holds where a file is silent: one norm before each block and one at the end. */
+void sp_model_build_init(sp_model_build *build);
 /* Adds a sentence to the assumptions. */
 void sp_model_note(sp_model_build *build, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

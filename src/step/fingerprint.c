@@ -19,7 +19,7 @@ static void add_number(sp_text *t, double x)
 static void add_model(sp_text *t, const sp_model *m)
 {
     sp_text_printf(t, "model %u %u %u %d %d %d %u\n", m->hidden, m->vocab, m->positions,
-                   m->tied_embeddings, m->layer_norm, m->dropout, m->mtp_layers);
+                   m->tied_embeddings, m->norm_vectors, m->dropout, m->mtp_layers);
     for (uint32_t k = 0; k < m->n_kinds; k++) {
         const sp_attention *a = &m->kinds[k].attention;
         const sp_ffn *f = &m->kinds[k].ffn;

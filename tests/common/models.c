@@ -22,16 +22,18 @@ void make_gpt(made_model *made, uint32_t hidden, uint32_t heads, uint32_t layers
                   .positions = 4096,
                   .max_context = 4096,
                   .tied_embeddings = true,
-                  .layer_norm = true,
+                  .norm_vectors = 2,
+                  .outer_norms = 1,
                   .dropout = true}
     };
     made->model.kinds[0] = (sp_layer_kind){
-        .attention = {.heads = heads,
+        .attention = {.norms = 1,
+                      .heads = heads,
                       .kv_heads = heads,
                       .head_dim = hidden / heads,
                       .qkv_bias = true,
                       .out_bias = true},
-        .ffn = {.ffn = 4 * hidden, .bias = true }
+        .ffn = {.norms = 1, .ffn = 4 * hidden, .bias = true}
     };
     one_kind(made, layers);
 }
@@ -45,11 +47,13 @@ void make_llama(made_model *made, uint32_t hidden, uint32_t heads, uint32_t kv_h
                   .source = "made by hand",
                   .hidden = hidden,
                   .vocab = 64000,
-                  .max_context = 8192}
+                  .max_context = 8192,
+                  .norm_vectors = 1,
+                  .outer_norms = 1}
     };
     made->model.kinds[0] = (sp_layer_kind){
-        .attention = {.heads = heads, .kv_heads = kv_heads, .head_dim = hidden / heads},
-        .ffn = {.ffn = ffn,              .gated = true                        }
+        .attention = {.norms = 1, .heads = heads, .kv_heads = kv_heads, .head_dim = hidden / heads},
+        .ffn = {.norms = 1,          .ffn = ffn,               .gated = true               }
     };
     one_kind(made, layers);
 }
@@ -59,7 +63,8 @@ void make_moe(made_model *made, uint32_t hidden, uint32_t heads, uint32_t ffn, u
 {
     make_llama(made, hidden, heads, heads, 2 * ffn, layers);
     sp_layer_kind moe = made->model.kinds[0];
-    moe.ffn = (sp_ffn){.gated = true, .n_experts = n_experts, .top_k = top_k, .expert_ffn = ffn};
+    moe.ffn = (sp_ffn){
+        .norms = 1, .gated = true, .n_experts = n_experts, .top_k = top_k, .expert_ffn = ffn};
     made->model.name = "moe";
     if (dense == 0) {
         made->model.kinds[0] = moe;
@@ -78,10 +83,11 @@ void make_deepseek_v3(made_model *made)
     made->model.name = "deepseek-v3";
     made->model.vocab = 129280;
     made->model.mtp_layers = 1;
-    made->model.kinds[0].ffn = (sp_ffn){.ffn = 18432, .gated = true};
+    made->model.kinds[0].ffn = (sp_ffn){.norms = 1, .ffn = 18432, .gated = true};
     made->model.kinds[1].ffn.shared_ffn = 2048;
     made->model.kinds[0].attention = made->model.kinds[1].attention =
-        (sp_attention){.heads = 128,
+        (sp_attention){.norms = 1,
+                       .heads = 128,
                        .kv_heads = 128,
                        .head_dim = 192,
                        .v_dim = 128,
@@ -96,7 +102,8 @@ void make_gpt_oss_20b(made_model *made)
     make_moe(made, 2880, 64, 2880, 32, 4, 0, 24);
     made->model.name = "gpt-oss-20b";
     made->model.vocab = 201088;
-    made->model.kinds[0].attention = (sp_attention){.heads = 64,
+    made->model.kinds[0].attention = (sp_attention){.norms = 1,
+                                                    .heads = 64,
                                                     .kv_heads = 8,
                                                     .head_dim = 64,
                                                     .sinks = true,

@@ -117,10 +117,10 @@ static double replicated_latents(const sp_attention *a, double h)
 /* What every tensor-parallel rank holds of a layer: norms, biases of sums, router, shared gate. */
 static double replicated_params(const sp_model *model, const sp_layer_kind *kind)
 {
-    const double h = model->hidden, norm = (model->layer_norm ? 2.0 : 1.0) * h;
+    const double h = model->hidden, norm = model->norm_vectors * h;
     return 2 * norm + replicated_latents(&kind->attention, h) +
            (kind->attention.out_bias ? h : 0.0) +
-           (kind->attention.qk_norm ? 2.0 * kind->attention.head_dim : 0.0) +
+           kind->attention.qk_norm +
            (kind->ffn.bias ? h : 0.0) + h * kind->ffn.n_experts +
            (kind->ffn.router_bias ? kind->ffn.n_experts : 0.0) + (kind->ffn.shared_gate ? h : 0.0);
 }

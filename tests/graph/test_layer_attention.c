@@ -106,9 +106,9 @@ static void parameters_of_grouped_queries_by_hand(void **state)
 {
     (void)state;
     made_model llama;
-    make_llama(&llama, 1024, 8, 2, 0, 1); /* a feed-forward of width 0 leaves its norm */
+    make_llama(&llama, 1024, 8, 2, 0, 1); /* a feed-forward of width 0 is none */
     const sp_layer_params p = sp_graph_layer_params(&llama.model, &llama.model.kinds[0], &alone);
-    assert_true(p.dense == 2622464.0 + 1024.0);
+    assert_true(p.dense == 2622464.0);
     assert_true(p.expert == 0.0);
 }
 
@@ -120,7 +120,7 @@ static void parameters_with_biases_by_hand(void **state)
     make_gpt(&gpt, 512, 8, 1);
     gpt.model.kinds[0].ffn = (sp_ffn){0};
     const sp_layer_params p = sp_graph_layer_params(&gpt.model, &gpt.model.kinds[0], &alone);
-    assert_true(p.dense == 4 * 512.0 * 512 + 4 * 512 + 2 * 512 + 2 * 512);
+    assert_true(p.dense == 4 * 512.0 * 512 + 4 * 512 + 2 * 512);
 }
 
 /* 2 key/value heads over 8 ranks: each rank holds one, so every head is there 4 times. */
@@ -131,7 +131,7 @@ static void key_value_heads_fewer_than_ranks_are_replicated(void **state)
     make_llama(&llama, 1024, 8, 2, 0, 1);
     const sp_sharding eight = {.tp = 8, .cp = 1, .ep = 1, .etp = 1, .sp = true};
     const sp_layer_params p = sp_graph_layer_params(&llama.model, &llama.model.kinds[0], &eight);
-    assert_true(p.dense == 1024.0 * 128 + 2.0 * 1024 * 128 + 128.0 * 1024 + 2 * 1024);
+    assert_true(p.dense == 1024.0 * 128 + 2.0 * 1024 * 128 + 128.0 * 1024 + 1024);
     const sp_layer_work work = expand_layer(&llama.model, 0, 1, 2048, &eight, true);
     assert_true(find_op(&work, "qkv_projection")->n == 3 * 128.0);
 }
@@ -142,7 +142,7 @@ static void query_and_key_norms_do_not_touch_the_values(void **state)
     (void)state;
     made_model llama;
     make_llama(&llama, 1024, 8, 2, 2816, 1);
-    llama.model.kinds[0].attention.qk_norm = true;
+    llama.model.kinds[0].attention.qk_norm = 2 * 128;
     const sp_layer_work work = expand_layer(&llama.model, 0, 1, 2048, &alone, true);
     assert_true(find_op(&work, "qk_norm")->bytes == 4.0 * (8 + 2) * 128 * 2048);
     assert_true(find_op(&work, "rotary")->bytes == 4.0 * (8 + 2) * 128 * 2048);
@@ -156,7 +156,7 @@ static void query_and_key_norms_keep_their_inputs(void **state)
     made_model llama;
     make_llama(&llama, 1024, 8, 2, 2816, 1);
     const sp_layer_work without = expand_layer(&llama.model, 0, 1, 2048, &alone, true);
-    llama.model.kinds[0].attention.qk_norm = true;
+    llama.model.kinds[0].attention.qk_norm = 2 * 128;
     const sp_layer_work with = expand_layer(&llama.model, 0, 1, 2048, &alone, true);
     const double qk = 2.0 * (8 + 2) * 128 * 2048;
     assert_close(attention_kept(&with) - attention_kept(&without), qk, EXACT);
@@ -180,7 +180,7 @@ static void values_may_be_narrower_than_keys(void **state)
     const sp_layer_work work = expand_layer(&llama.model, 0, 1, s, &alone, true);
     assert_close(attention_flops(&work), s * (2 * matrices + 2 * (s / 2) * 8 * (192 + 128)), EXACT);
     assert_true(sp_graph_layer_params(&llama.model, &llama.model.kinds[0], &alone).dense ==
-                matrices + 2 * 1024);
+                matrices + 1024);
     /* Norm 2 h and its output 2 h, queries, keys and values, core's output, log-sum-exp. */
     const double heads = 2.0 * (8 * 192 + 2 * (192 + 128)) + 2.0 * 8 * 128;
     assert_close(attention_kept(&work), s * (4 * 1024 + heads + 4 * 8), EXACT);
@@ -207,7 +207,7 @@ static void a_sliding_window_layer_of_gpt_oss_by_hand(void **state)
     made.model.kinds[0].ffn = (sp_ffn){0};
     const sp_sharding eight = {.tp = 8, .cp = 1, .ep = 1, .etp = 1, .sp = true};
     assert_true(sp_graph_layer_params(&made.model, &made.model.kinds[0], &eight).dense ==
-                matrices / 8 + (8 + 2) * 64 + 2880 + 8 + 2 * 2880);
+                matrices / 8 + (8 + 2) * 64 + 2880 + 8 + 2880);
 }
 
 static void learned_positions_rotate_nothing(void **state)

@@ -45,13 +45,13 @@ static void parameters_by_hand(void **state)
     sp_layer_kind *kind = &made.model.kinds[0];
     kind->ffn = (sp_ffn){0};
     assert_true(sp_graph_layer_params(&made.model, kind, &alone).dense ==
-                187107328.0 + 2 * 7168); /* = DOWN + UP + OUT + 2048 */
+                187107328.0 + 7168); /* = DOWN + UP + OUT + 2048 */
     const sp_sharding eight = {.tp = 8, .cp = 1, .ep = 1, .etp = 1, .sp = true};
     assert_true(sp_graph_layer_params(&made.model, kind, &eight).dense ==
-                DOWN + (UP + OUT) / 8 + 2048 + 2 * 7168);
+                DOWN + (UP + OUT) / 8 + 2048 + 7168);
     kind->attention.sinks = kind->attention.qkv_bias = kind->attention.out_bias = true;
     assert_true(sp_graph_layer_params(&made.model, kind, &eight).dense ==
-                DOWN + (UP + OUT) / 8 + 2048 + 2 * 7168 + 16 + (1536 + 512 + 64) + 7168);
+                DOWN + (UP + OUT) / 8 + 2048 + 7168 + 16 + (1536 + 512 + 64) + 7168);
 }
 
 /* DeepSeek-V2-Lite projects queries at once: 2048 * 16 * 192 in place of a latent vector. */
@@ -68,7 +68,7 @@ static void queries_without_a_latent_vector_are_projected_at_once(void **state)
     const double matrices =
         2048.0 * 16 * 192 + 2048 * (512 + 64) + 512.0 * 16 * 256 + 16 * 128 * 2048.0;
     assert_true(sp_graph_layer_params(&made.model, kind, &alone).dense ==
-                matrices + 512 + 2 * 2048);
+                matrices + 512 + 2048);
     const sp_layer_work work = expand_layer(&made.model, 0, 1, 2048, &alone, true);
     assert_close(attention_flops(&work), 2048.0 * (2 * matrices + 2 * 1024 * 16 * 320), EXACT);
     assert_true(find_op(&work, "q_up")->k == 2048);

@@ -39,7 +39,7 @@ static inline sp_status fixture_load_text(sp_arena *arena, const char *text, con
     const size_t length = strlen(text);
     assert_int_equal(write(descriptor, text, length), length);
     close(descriptor);
-    const sp_status status = sp_model_load(arena, file, model, err);
+    const sp_status status = sp_model_load(arena, fixture_home(), file, model, err);
     unlink(file);
     return status;
 }
@@ -86,7 +86,7 @@ static inline bool same_ffn(const sp_ffn *a, const sp_ffn *b)
 static inline bool same_outside(const sp_model *a, const sp_model *b)
 {
     return a->hidden == b->hidden && a->vocab == b->vocab && a->positions == b->positions &&
-           a->tied_embeddings == b->tied_embeddings && a->layer_norm == b->layer_norm &&
+           a->tied_embeddings == b->tied_embeddings && a->norm_vectors == b->norm_vectors &&
            a->dropout == b->dropout && a->mtp_layers == b->mtp_layers && a->n_layers == b->n_layers;
 }
 

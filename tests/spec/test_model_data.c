@@ -72,7 +72,7 @@ static size_t for_each_config(const char *dir,
         const sp_model *model = NULL;
         const char *file = sp_arena_printf(&arena, "%s/%s.json", dir, names[i]);
         if (!is_of_known_type(file)) continue;
-        assert_int_equal(sp_model_load(&arena, file, &model, &err), SP_OK);
+        assert_int_equal(sp_model_load(&arena, fixture_home(), file, &model, &err), SP_OK);
         n_checked += check(names[i], model, expected) ? 1 : 0;
     }
     sp_arena_fini(&arena);

@@ -188,7 +188,7 @@ static void a_gpt_neox_has_biases_everywhere_and_a_head_of_its_own(void **state)
     const sp_model *m = fixture_model(&arena, "{\"model_type\": \"gpt_neox\", " FIXTURE_SIZES "}");
     const sp_layer_kind *kind = sp_model_layer(m, 0);
     assert_true(kind->attention.qkv_bias && kind->attention.out_bias && kind->ffn.bias);
-    assert_true(m->layer_norm);
+    assert_int_equal(m->norm_vectors, 2);
     assert_false(kind->ffn.gated || m->tied_embeddings || m->dropout);
     sp_arena_fini(&arena);
 }
@@ -203,7 +203,7 @@ static void a_starcoder2_is_tied_and_shares_two_heads(void **state)
     const sp_layer_kind *kind = sp_model_layer(m, 0);
     assert_int_equal(kind->attention.kv_heads, 2);
     assert_false(kind->attention.qkv_bias || kind->attention.out_bias || kind->ffn.bias);
-    assert_true(m->tied_embeddings && m->dropout && m->layer_norm);
+    assert_true(m->tied_embeddings && m->dropout && m->norm_vectors == 2);
     sp_arena_fini(&arena);
 }
 
@@ -214,7 +214,7 @@ static void a_nemotron_has_two_matrices_and_no_biases_but_in_its_norms(void **st
     const sp_model *m = fixture_model(&arena, "{\"model_type\": \"nemotron\", " FIXTURE_SIZES "}");
     const sp_layer_kind *kind = sp_model_layer(m, 0);
     assert_false(kind->ffn.gated || kind->ffn.bias || kind->attention.qkv_bias);
-    assert_true(m->layer_norm);
+    assert_int_equal(m->norm_vectors, 2);
     sp_arena_fini(&arena);
 }
 
@@ -228,7 +228,7 @@ static void the_position_table_of_an_opt_has_two_more_rows(void **state)
                 "\"max_position_embeddings\": 32, \"word_embed_proj_dim\": 64}");
     assert_int_equal(m->positions, 34);
     assert_int_equal(m->max_context, 32);
-    assert_true(m->tied_embeddings && m->dropout && m->layer_norm);
+    assert_true(m->tied_embeddings && m->dropout && m->norm_vectors == 2);
     assert_true(sp_model_layer(m, 0)->ffn.bias);
     sp_arena_fini(&arena);
 }
@@ -244,7 +244,7 @@ static void an_mpt_has_neither_biases_nor_a_position_table(void **state)
     const sp_layer_kind *kind = sp_model_layer(m, 0);
     assert_int_equal(m->positions, 0);
     assert_int_equal(kind->ffn.ffn, 4 * 64);
-    assert_false(m->layer_norm || kind->ffn.bias || kind->attention.qkv_bias || kind->ffn.gated);
+    assert_false(m->norm_vectors == 2 || kind->ffn.bias || kind->attention.qkv_bias || kind->ffn.gated);
     assert_true(m->tied_embeddings);
     sp_arena_fini(&arena);
 }
@@ -262,7 +262,7 @@ static void the_sizes_of_a_dbrx_stand_in_its_inner_objects(void **state)
     assert_int_equal(kind->ffn.n_experts, 6);
     assert_int_equal(kind->ffn.top_k, 3);
     assert_int_equal(kind->ffn.expert_ffn, 96);
-    assert_false(m->layer_norm || m->tied_embeddings);
+    assert_false(m->norm_vectors == 2 || m->tied_embeddings);
     sp_arena_fini(&arena);
 }
 

@@ -13,7 +13,7 @@ static void a_llama_without_options_is_multi_head_and_has_no_biases(void **state
     assert_int_equal(kind->attention.head_dim, 8);
     assert_false(kind->attention.qkv_bias || kind->attention.out_bias || kind->ffn.bias);
     assert_true(kind->ffn.gated);
-    assert_false(m->tied_embeddings || m->layer_norm || m->dropout);
+    assert_false(m->tied_embeddings || m->norm_vectors != 1 || m->dropout);
     assert_int_equal(m->n_runs, 1);
     assert_int_equal(m->max_context, 0);
     assert_true(fixture_assumes(m, "num_key_value_heads is not stated"));
@@ -99,7 +99,7 @@ static void a_qwen3_has_norms_and_a_head_dim_of_128(void **state)
     const sp_model *m = fixture_model(
         &arena, "{\"model_type\": \"qwen3\", \"num_key_value_heads\": 2, " FIXTURE_SIZES "}");
     const sp_attention *attention = &sp_model_layer(m, 0)->attention;
-    assert_true(attention->qk_norm);
+    assert_int_equal(attention->qk_norm, 2 * attention->head_dim);
     assert_false(attention->qkv_bias);
     assert_int_equal(attention->head_dim, 128);
     sp_arena_fini(&arena);
@@ -180,7 +180,7 @@ static void a_gpt2_is_tied_has_dropout_and_a_feed_forward_of_four_times_its_widt
     sp_arena arena = {0};
     const sp_model *m = fixture_model(&arena, "{\"model_type\": \"gpt2\", \"vocab_size\": 100, "
                                               "\"n_embd\": 64, \"n_layer\": 2, \"n_head\": 4}");
-    assert_true(m->tied_embeddings && m->layer_norm && m->dropout);
+    assert_true(m->tied_embeddings && m->norm_vectors == 2 && m->dropout);
     assert_int_equal(m->positions, 1024);
     assert_int_equal(sp_model_layer(m, 0)->ffn.ffn, 256);
     assert_int_equal(sp_model_layer(m, 0)->attention.kv_heads, 4);

@@ -22,10 +22,12 @@ static sp_model tiny(void)
     return (sp_model){
         .hidden = 8,
         .vocab = 100,
+        .norm_vectors = 1,
+        .outer_norms = 1,
         .n_layers = 2,
         .n_kinds = 1,
-        .kinds = {{.attention = {.heads = 4, .kv_heads = 2, .head_dim = 2},
-                   .ffn = {.ffn = 10, .gated = true}}},
+        .kinds = {{.attention = {.heads = 4, .kv_heads = 2, .head_dim = 2, .norms = 1},
+                   .ffn = {.ffn = 10, .gated = true, .norms = 1}}},
         .n_runs = 1,
         .runs = two_layers,
     };
@@ -72,13 +74,13 @@ static void biases_and_norms_add_their_vectors(void **state)
     model.kinds[0].attention.out_bias = true; /* hidden */
     assert_int_equal(total_of(&model) - total_of(&plain), 2 * 8);
     model = tiny();
-    model.kinds[0].attention.qk_norm = true; /* 2 head_dim */
+    model.kinds[0].attention.qk_norm = 2 * model.kinds[0].attention.head_dim; /* 2 head_dim */
     assert_int_equal(total_of(&model) - total_of(&plain), 2 * 4);
     model = tiny();
     model.kinds[0].ffn.bias = true; /* gate 10, up 10, down 8 */
     assert_int_equal(total_of(&model) - total_of(&plain), 2 * 28);
     model = tiny();
-    model.layer_norm = true; /* 5 norms get a bias of 8 */
+    model.norm_vectors = 2; /* 5 norms get a bias of 8 */
     assert_int_equal(total_of(&model) - total_of(&plain), 5 * 8);
     model = tiny();
     model.positions = 16;
@@ -114,7 +116,8 @@ static void latent_attention_counts_its_projections_down_and_up_and_their_norms(
     const sp_model plain = tiny();
     sp_model model = tiny();
     sp_attention *const attention = &model.kinds[0].attention;
-    *attention = (sp_attention){.heads = 4,
+    *attention = (sp_attention){.norms = 1,
+                                .heads = 4,
                                 .kv_heads = 4,
                                 .head_dim = 5,
                                 .v_dim = 3,
@@ -146,7 +149,7 @@ static void biases_of_experts_belong_to_the_experts_and_that_of_the_router_to_al
     (void)state;
     sp_model model = tiny();
     sp_ffn *const ffn = &model.kinds[0].ffn;
-    *ffn = (sp_ffn){.gated = true, .n_experts = 6, .top_k = 2, .expert_ffn = 5};
+    *ffn = (sp_ffn){.norms = 1, .gated = true, .n_experts = 6, .top_k = 2, .expert_ffn = 5};
     const sp_parameters plain = sp_model_parameters(&model);
     ffn->router_bias = true;
     ffn->expert_bias = true;
@@ -178,7 +181,8 @@ static void a_token_uses_its_own_experts_and_the_shared_one(void **state)
     model.n_layers = 4;
     model.n_kinds = 2;
     model.kinds[1].attention = model.kinds[0].attention;
-    model.kinds[1].ffn = (sp_ffn){.gated = true,
+    model.kinds[1].ffn = (sp_ffn){.norms = 1,
+                                  .gated = true,
                                   .n_experts = 6,
                                   .top_k = 2,
                                   .expert_ffn = 5,
@@ -204,15 +208,17 @@ static void gpt2_has_the_published_number_of_parameters(void **state)
         .vocab = 50257,
         .positions = 1024,
         .tied_embeddings = true,
-        .layer_norm = true,
+        .norm_vectors = 2,
+        .outer_norms = 1,
         .n_layers = 12,
         .n_kinds = 1,
-        .kinds = {{.attention = {.heads = 12,
+        .kinds = {{.attention = {.norms = 1,
+                                 .heads = 12,
                                  .kv_heads = 12,
                                  .head_dim = 64,
                                  .qkv_bias = true,
                                  .out_bias = true},
-                   .ffn = {.ffn = 3072, .bias = true}}},
+                   .ffn = {.ffn = 3072, .bias = true, .norms = 1}}},
         .n_runs = 1,
         .runs = layers,
     };
