@@ -72,6 +72,7 @@ static void phase_points(sp_roof_page *page, sp_roofline_phase phase)
         point_words(page, point, &words);
         sp_picture_mark(page->picture, &ink, sp_roof_phase_mark(point->phase), x, y,
                         words.failed ? NULL : words.data);
+        page->picture->failed = page->picture->failed || words.failed;
         sp_text_fini(&words);
     }
 }

@@ -163,6 +163,7 @@ sp_box sp_roof_gutter(const sp_roof_page *page)
                 const sp_box box = sp_picture_measure(page->picture, &label_ink, words.data);
                 gutter.half_width = fmax(gutter.half_width, box.half_width + 0.5 * LEADER_PX);
             }
+            page->picture->failed = page->picture->failed || words.failed;
             sp_text_fini(&words);
             gutter.half_height += 0.5 * LINE_PX;
         }
