@@ -96,7 +96,7 @@ static uint32_t fill(sp_roofline_point *points, uint32_t n_hardware)
                                           operators[i].last};
             for (uint32_t p = 0; p < 3; p++) {
                 points[n++] = (sp_roofline_point){.label = operators[i].label,
-                                                  .phase = (sp_roofline_phase)p,
+                                                  .phase = (sp_phase)(SP_PHASE_PREFILL + p),
                                                   .class_idx = operators[i].class_idx,
                                                   .hardware_idx = h,
                                                   .flops_per_byte = intensities[p]};

@@ -74,6 +74,7 @@ typedef struct sp_operator {
                                          * 0 for others                                           */
     double flops;
     double parameters;
+    double held_bytes;     /* of all its parameters; weight_bytes are those that a pass reads       */
     double weight_bytes, read_bytes, write_bytes; /* read: activations and cache                  */
     double network_bytes;  /* sent by this accelerator                                            */
     double intensity;      /* flops / (weight_bytes + read_bytes + write_bytes), 0 without bytes  */
@@ -108,6 +109,11 @@ typedef struct sp_analysis {
     const char *const *notes;     /* sentences: what was assumed, what is out of range             */
     uint32_t n_notes;
 } sp_analysis;
+
+/* Changes *bits and *compute by "fp8", a preset of HOME/configs/widths.json, by "w=4.125,kv=8", parts
+ * (a, w, attention_weight, ffn_weight, kv, rope, norm) and their bits, or by both: "fp8,kv=16". */
+sp_status sp_widths_parse(struct sp_arena *arena, const char *home, const char *text,
+                          sp_widths *bits, sp_dtype *compute, sp_error *err);
 
 /* 16-bit formats, batch 1, a prompt of 2,048 and 512 generated tokens, one accelerator, every
  * inference phase; model and gpu stay as they are. */

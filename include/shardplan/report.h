@@ -14,6 +14,7 @@
  *     sp_report_train_table(space, &result, &(sp_report_options){.by_layout = true}, &text);
  *     fwrite(text.data, 1, text.length, stdout);
  */
+#include "shardplan/analysis.h"
 #include "shardplan/evidence.h"
 #include "shardplan/search.h"
 #include "shardplan/space.h"
@@ -97,6 +98,18 @@ void sp_report_compare_json(const sp_space *space, const sp_priced *a, const sp_
 /* What was read from a model: exact counts and assumptions. "shardplan/params/1" */
 void sp_report_params_page(const sp_model *model, struct sp_text *out);
 void sp_report_params_json(const sp_model *model, struct sp_text *out);
+
+/* ---- a model operator by operator ---- */
+void sp_report_analysis_page(const sp_analysis_question *question, const sp_analysis *analysis,
+                             const sp_report_options *options, struct sp_text *out);
+/* "shardplan/analysis/1" */
+void sp_report_analysis_json(const sp_analysis_question *question, const sp_analysis *analysis,
+                             struct sp_text *out);
+void sp_report_analysis_csv(const sp_analysis *analysis, struct sp_text *out);
+/* A workbook: a summary, and a sheet of operators for each phase. SP_E_NOT_YET in a build without
+ * libxlsxwriter, SP_E_IO when the file cannot be written. */
+sp_status sp_report_analysis_xlsx(const sp_analysis_question *question,
+                                  const sp_analysis *analysis, const char *file, sp_error *err);
 
 typedef enum sp_list_kind {
     SP_LIST_MODELS,

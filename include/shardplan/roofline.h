@@ -16,12 +16,12 @@
  *     const sp_roofline_hardware h100 = {"H100 SXM", &ceiling, 1, &memory, 1, 700.0, 0.55};
  *     const char *const classes[] = {"attention", "FFN"};
  *     const sp_roofline_point points[] = {{.label = "ffn up", .class_idx = 1,
- *                                          .phase = SP_ROOFLINE_PREFILL, .flops_per_byte = 1820}};
+ *                                          .phase = SP_PHASE_PREFILL, .flops_per_byte = 1820}};
  *     const sp_roofline roofline = {"Llama-3.1-8B", "batch 1, prompt 4096", classes, 2,
  *                                   &h100, 1, points, 1};
  *     SP_TRY(sp_roofline_write(&roofline, SP_ROOFLINE_LOG, "roof.svg", err));
  */
-#include "shardplan/status.h"
+#include "shardplan/analysis.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,15 +37,6 @@ typedef enum sp_roofline_view {
     SP_ROOFLINE_ENERGY, /* FLOP per joule over intensity, logarithmic                             */
     SP_ROOFLINE_N_VIEWS
 } sp_roofline_view;
-
-typedef enum sp_roofline_phase {
-    SP_ROOFLINE_PREFILL,
-    SP_ROOFLINE_DECODE,
-    SP_ROOFLINE_LAST_DECODE,
-    SP_ROOFLINE_FORWARD,
-    SP_ROOFLINE_BACKWARD,
-    SP_ROOFLINE_N_PHASES
-} sp_roofline_phase;
 
 /* A ceiling in FLOP/s with its number format, or a bandwidth in bytes/s with its memory. */
 typedef struct sp_roofline_limit {
@@ -66,7 +57,7 @@ typedef struct sp_roofline_hardware {
 /* One operator in one phase on one accelerator. */
 typedef struct sp_roofline_point {
     const char *label;
-    sp_roofline_phase phase;
+    sp_phase phase;
     uint32_t class_idx; /* in sp_roofline.classes                                              */
     uint32_t hardware_idx;
     uint32_t ceiling_idx, bandwidth_idx; /* that hold for it; 0 = the first                       */
@@ -92,9 +83,6 @@ sp_status sp_roofline_write(const sp_roofline *roofline, sp_roofline_view view, 
 
 /* "log", "linear", "energy" */
 const char *sp_roofline_view_name(sp_roofline_view view);
-/* "prefill", "decode", "last decode step", "forward", "backward" */
-const char *sp_roofline_phase_name(sp_roofline_phase phase);
-
 /* Intensity at which a ceiling meets a bandwidth, FLOP/byte. */
 double sp_roofline_ridge(const sp_roofline_hardware *hardware, uint32_t ceiling_idx,
                          uint32_t bandwidth_idx);
@@ -107,3 +95,12 @@ double sp_roofline_attainable(const sp_roofline_hardware *hardware, uint32_t cei
  * Leaves out idle power: below and above the ridge the idle part draws nothing. */
 double sp_roofline_watts(const sp_roofline_hardware *hardware, uint32_t ceiling_idx,
                          uint32_t bandwidth_idx, double flops_per_byte);
+
+/* Analyses of one model, one for each accelerator, as a question for a picture; in the arena. The
+ * ceilings are the formats that the operators use; with one or two accelerators, all formats. With
+ * `expected` a point stands where measured kernels put it, where they are known, and not on the
+ * roof. Refuses more analyses than SP_ROOFLINE_MAX_HARDWARE. */
+sp_status sp_roofline_of_analyses(struct sp_arena *arena, const char *title, const char *subtitle,
+                                  const sp_analysis_question *const *questions,
+                                  const sp_analysis *const *analyses, uint32_t n, bool expected,
+                                  const sp_roofline **roofline, sp_error *err);

@@ -88,8 +88,7 @@ sp_box sp_picture_text(sp_picture *picture, const sp_ink *ink, const char *text,
 void sp_picture_text_in(sp_picture *picture, const sp_ink *ink, const char *text,
                         const sp_box *box);
 
-/* ---- picture_place.c ----------------------------------------------------------------------------
- */
+/* ---- picture_place.c --------------------------------------------------------------------------- */
 /* Where the middle of a label may stand, at which slope, and how little that place is liked. */
 typedef struct sp_spot {
     double x, y, angle, cost;
@@ -104,8 +103,7 @@ bool sp_picture_place(sp_picture *picture, const sp_ink *ink, const char *text,
 #define SP_N_SPOTS_AROUND 40
 void sp_spots_around(const sp_box *size, double x, double y, sp_spot spots[SP_N_SPOTS_AROUND]);
 
-/* ---- picture_cairo.c ----------------------------------------------------------------------------
- */
+/* ---- picture_cairo.c --------------------------------------------------------------------------- */
 /* False in a build without cairo. */
 bool sp_picture_can_draw(void);
 /* Measures with the sans-serif font that draws later. sp_typeface_close frees what it holds. */
@@ -114,8 +112,7 @@ void sp_typeface_close(sp_typeface *typeface);
 /* SVG or PNG by the ending of path. */
 sp_status sp_picture_write(const sp_picture *picture, const char *path, sp_error *err);
 
-/* ---- picture_words.c ----------------------------------------------------------------------------
- */
+/* ---- picture_words.c --------------------------------------------------------------------------- */
 /* "989 TFLOP/s", "3.35 TB/s": three significant digits and a prefix of 1000. */
 const char *sp_words_si(char out[32], double value, const char *unit);
 /* "295", "0.012", "12300": three significant digits, whole from 100 on. */

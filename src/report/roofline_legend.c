@@ -20,20 +20,20 @@ static const sp_ink rule_ink = {SP_INK_GRID, 1.0, false, 0};
 typedef struct legend {
     const sp_roofline *roofline;
     sp_picture *picture;
-    sp_roofline_phase phases[SP_ROOFLINE_N_PHASES]; /* that occur */
+    sp_phase phases[SP_N_PHASES]; /* that occur */
     unsigned n_phases;
     double class_x, phase_x, y;
 } legend;
 
 static void find_phases(legend *l)
 {
-    bool seen[SP_ROOFLINE_N_PHASES] = {false};
+    bool seen[SP_N_PHASES] = {false};
     for (uint32_t i = 0; i < l->roofline->n_points; i++) {
         seen[l->roofline->points[i].phase] = true;
     }
-    for (int p = 0; p < SP_ROOFLINE_N_PHASES; p++) {
+    for (int p = 0; p < SP_N_PHASES; p++) {
         if (seen[p]) {
-            l->phases[l->n_phases++] = (sp_roofline_phase)p;
+            l->phases[l->n_phases++] = (sp_phase)p;
         }
     }
 }
@@ -166,7 +166,7 @@ static void phase_heads(legend *l)
     sp_picture_text(l->picture, &head_ink, "Operator", MARGIN_PX, l->y, -1);
     sp_picture_text(l->picture, &head_ink, "Class", l->class_x, l->y, -1);
     for (unsigned p = 0; p < l->n_phases; p++) {
-        sp_picture_text(l->picture, &head_ink, sp_roofline_phase_name(l->phases[p]),
+        sp_picture_text(l->picture, &head_ink, sp_roof_phase_words(l->phases[p]),
                         l->phase_x + COLUMN_PX * p, l->y, -1);
     }
     l->y += ROW_PX;

@@ -10,12 +10,11 @@
 static const char *const view_names[SP_ROOFLINE_N_VIEWS] = {
     [SP_ROOFLINE_LOG] = "log", [SP_ROOFLINE_LINEAR] = "linear", [SP_ROOFLINE_ENERGY] = "energy"};
 
-static const char *const phase_names[SP_ROOFLINE_N_PHASES] = {[SP_ROOFLINE_PREFILL] = "prefill",
-                                                              [SP_ROOFLINE_DECODE] = "decode",
-                                                              [SP_ROOFLINE_LAST_DECODE] =
-                                                                  "last decode step",
-                                                              [SP_ROOFLINE_FORWARD] = "forward",
-                                                              [SP_ROOFLINE_BACKWARD] = "backward"};
+static const char *const phase_names[SP_N_PHASES] = {[SP_PHASE_PREFILL] = "prefill",
+                                                     [SP_PHASE_DECODE] = "decode",
+                                                     [SP_PHASE_LAST_DECODE] = "last decode step",
+                                                     [SP_PHASE_FORWARD] = "forward",
+                                                     [SP_PHASE_BACKWARD] = "backward"};
 
 const char *sp_roofline_view_name(sp_roofline_view view)
 {
@@ -23,9 +22,9 @@ const char *sp_roofline_view_name(sp_roofline_view view)
     return view_names[view];
 }
 
-const char *sp_roofline_phase_name(sp_roofline_phase phase)
+const char *sp_roof_phase_words(sp_phase phase)
 {
-    assert(phase < SP_ROOFLINE_N_PHASES);
+    assert(phase < SP_N_PHASES);
     return phase_names[phase];
 }
 

@@ -27,14 +27,13 @@ sp_ink sp_roof_class_ink(uint32_t class_idx)
     return (sp_ink){class_colours[class_idx % SP_ROOFLINE_MAX_CLASSES], MARK_PX, false, 0};
 }
 
-sp_mark sp_roof_phase_mark(sp_roofline_phase phase)
+sp_mark sp_roof_phase_mark(sp_phase phase)
 {
-    static const sp_mark marks[SP_ROOFLINE_N_PHASES] = {[SP_ROOFLINE_PREFILL] = SP_MARK_TRIANGLE,
-                                                        [SP_ROOFLINE_DECODE] = SP_MARK_DISC,
-                                                        [SP_ROOFLINE_LAST_DECODE] = SP_MARK_SQUARE,
-                                                        [SP_ROOFLINE_FORWARD] = SP_MARK_DIAMOND,
-                                                        [SP_ROOFLINE_BACKWARD] =
-                                                            SP_MARK_TRIANGLE_DOWN};
+    static const sp_mark marks[SP_N_PHASES] = {[SP_PHASE_PREFILL] = SP_MARK_TRIANGLE,
+                                               [SP_PHASE_DECODE] = SP_MARK_DISC,
+                                               [SP_PHASE_LAST_DECODE] = SP_MARK_SQUARE,
+                                               [SP_PHASE_FORWARD] = SP_MARK_DIAMOND,
+                                               [SP_PHASE_BACKWARD] = SP_MARK_TRIANGLE_DOWN};
     return marks[phase];
 }
 
@@ -50,14 +49,14 @@ static void point_words(const sp_roof_page *page, const sp_roofline_point *point
     char intensity[32], rate[32];
     const double height = sp_point_height(page->roofline, page->view, point);
     sp_text_printf(
-        words, "%s, %s, %s: %s FLOP/byte, %s", point->label, sp_roofline_phase_name(point->phase),
+        words, "%s, %s, %s: %s FLOP/byte, %s", point->label, sp_roof_phase_words(point->phase),
         page->roofline->hardware[point->hardware_idx].name,
         sp_words_plain(intensity, point->flops_per_byte),
         sp_words_si(rate, height, page->view == SP_ROOFLINE_ENERGY ? "FLOP/J" : "FLOP/s"));
 }
 
 /* The last step of decoding lies close to the first: its mark is larger, and behind. */
-static void phase_points(sp_roof_page *page, sp_roofline_phase phase)
+static void phase_points(sp_roof_page *page, sp_phase phase)
 {
     for (uint32_t i = page->roofline->n_points; i-- > 0;) {
         const sp_roofline_point *const point = &page->roofline->points[i];
@@ -65,7 +64,7 @@ static void phase_points(sp_roof_page *page, sp_roofline_phase phase)
             continue;
         }
         sp_ink ink = sp_roof_class_ink(point->class_idx);
-        ink.size *= phase == SP_ROOFLINE_LAST_DECODE ? LAST_RATIO : 1.0;
+        ink.size *= phase == SP_PHASE_LAST_DECODE ? LAST_RATIO : 1.0;
         double x = 0.0, y = 0.0;
         sp_text words = {0};
         place_of(page, point, &x, &y);
@@ -80,8 +79,8 @@ static void phase_points(sp_roof_page *page, sp_roofline_phase phase)
 /* Later phases behind, later operators behind: what the caller lists first is seen best. */
 void sp_roof_points(sp_roof_page *page)
 {
-    for (int phase = SP_ROOFLINE_N_PHASES; phase-- > 0;) {
-        phase_points(page, (sp_roofline_phase)phase);
+    for (int phase = SP_N_PHASES; phase-- > 0;) {
+        phase_points(page, (sp_phase)phase);
     }
 }
 
@@ -177,19 +176,19 @@ static void key_entry(key_row *row, const sp_ink *ink, sp_mark mark, const char 
 void sp_roof_key(sp_roof_page *page)
 {
     const sp_roofline *const roofline = page->roofline;
-    bool phases[SP_ROOFLINE_N_PHASES] = {false}, classes[SP_ROOFLINE_MAX_CLASSES] = {false};
+    bool phases[SP_N_PHASES] = {false}, classes[SP_ROOFLINE_MAX_CLASSES] = {false};
     for (uint32_t i = 0; i < roofline->n_points; i++) {
         phases[roofline->points[i].phase] = true;
         classes[roofline->points[i].class_idx] = true;
     }
     key_row row = {page, page->x[0].from};
     page->bottom += KEY_LINE_PX + 4.0;
-    for (int p = 0; p < SP_ROOFLINE_N_PHASES; p++) {
+    for (int p = 0; p < SP_N_PHASES; p++) {
         sp_ink ink = neutral;
         ink.size = MARK_PX;
         if (phases[p]) {
-            key_entry(&row, &ink, sp_roof_phase_mark((sp_roofline_phase)p),
-                      sp_roofline_phase_name((sp_roofline_phase)p));
+            key_entry(&row, &ink, sp_roof_phase_mark((sp_phase)p),
+                      sp_roof_phase_words((sp_phase)p));
         }
     }
     row.x = page->x[0].from;

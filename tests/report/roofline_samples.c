@@ -49,7 +49,7 @@ void sample_fill(sample *s, uint32_t n_hardware, uint32_t n_points, bool equal)
         const double intensity = equal ? 1.0 : 0.01 * (double)(1 + rand() % 400000);
         (void)snprintf(s->labels[i], sizeof s->labels[i], "operator %u", i);
         s->points[i] = (sp_roofline_point){.label = s->labels[i],
-                                           .phase = (sp_roofline_phase)(i % SP_ROOFLINE_N_PHASES),
+                                           .phase = (sp_phase)(i % SP_N_PHASES),
                                            .class_idx = i % 3,
                                            .hardware_idx = i % n_hardware,
                                            .flops_per_byte = intensity};

@@ -45,10 +45,33 @@ static bool within(double value, double lo, double hi)
     return value >= lo && value <= hi;
 }
 
+/* Of every part, from a phone to a server; rates of any number format. */
+static void check_part(const sp_gpu *gpu)
+{
+    double peak = 0.0;
+    for (int d = 0; d < SP_N_DTYPES; d++) {
+        peak = gpu->peak_flops_per_s[d] > peak ? gpu->peak_flops_per_s[d] : peak;
+    }
+    assert_true(within(peak / gpu->memory_bytes_per_s, 0.5, 1500.0));
+    assert_true(within(gpu->memory_bytes_per_s, 1e10, 3e13));
+    assert_true(gpu->process_m == 0.0 || within(gpu->process_m, 3e-9, 22e-9));
+    assert_true(within(gpu->manufacturing_kg_co2e, 0.0, 200.0));
+    if (gpu->compute_power_ratio > 0.0) {
+        assert_true(within(gpu->compute_power_ratio, 0.2, 0.6));
+        assert_true(
+            within(peak / gpu->tdp_watts, 5e9, 8e12)); /* FLOP/J, int8 of a phone the most */
+    }
+}
+
 static void check_gpu(sp_arena *arena, const char *name)
 {
     const sp_gpu *gpu = load_gpu(arena, name);
     assert_string_equal(gpu->name, name);
+    check_part(gpu);
+    if (!sp_gpu_is_measured(gpu)) {
+        assert_true(within(gpu->memory_bytes, 8e9, 5e12));
+        return;
+    }
     assert_true(within(gpu->memory_bytes, 8e9, 1e12));
     assert_true(within(gpu->memory_bytes_per_s, 2e11, 3e13));
     assert_true(within(gpu->context_bytes, 1e8, 0.05 * gpu->memory_bytes));
@@ -70,8 +93,15 @@ static void every_gpu_has_figures_of_a_real_part(void **state)
  * rates are twice, on parts made for inference three times that. */
 static void check_peaks(sp_arena *arena, const char *name)
 {
-    const double *peak = load_gpu(arena, name)->peak_flops_per_s;
+    const sp_gpu *gpu = load_gpu(arena, name);
+    const double *peak = gpu->peak_flops_per_s;
+    assert_true(peak[SP_INT4] == 0.0 || peak[SP_INT4] >= peak[SP_INT8]);
+    if (!sp_gpu_is_measured(gpu)) {
+        assert_true(peak[SP_FP32] <= peak[SP_FP16] || peak[SP_FP16] == 0.0);
+        return;
+    }
     assert_true(within(peak[SP_FP16], 1e13, 1e16));
+    assert_true(peak[SP_INT8] == 0.0 || within(peak[SP_INT8] / peak[SP_FP16], 1.9, 4.1));
     assert_true(peak[SP_BF16] == 0.0 || peak[SP_BF16] == peak[SP_FP16]);
     assert_true(peak[SP_FP32] < peak[SP_FP16]);
     assert_true(peak[SP_FP8] == 0.0 || within(peak[SP_FP8] / peak[SP_FP16], 1.9, 2.1));
@@ -91,7 +121,7 @@ static void check_surfaces(sp_arena *arena, const char *name)
     const sp_gpu *gpu = load_gpu(arena, name);
     for (int d = 0; d < SP_FP32; d++) {
         const sp_gemm_surface *s = &gpu->gemm[d];
-        if (!(gpu->peak_flops_per_s[d] > 0.0)) {
+        if (!(gpu->peak_flops_per_s[d] > 0.0) || !sp_gpu_is_measured(gpu)) {
             continue;
         }
         const double m = 8192.0;

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The whole table: passes of the asked phases, their totals, and what the accelerator must hold. */
+#include "analysis/analysis_priv.h"
+#include "base/base.h"
+
+#include <string.h>
+
+#define MAX_NOTES 8
+
+void sp_analysis_defaults(sp_analysis_question *question)
+{
+    const sp_analysis_question given = *question;
+    *question = (sp_analysis_question){
+        .model = given.model,
+        .gpu = given.gpu,
+        .cluster = given.cluster,
+        .batch = 1,
+        .prompt_tokens = 2048,
+        .generated_tokens = 512,
+        .tp = 1,
+        .dp = 1,
+        .ep = 1,
+        .flash = true,
+        .bits = {16.0, 16.0, 16.0, 16.0, 32.0, 16.0},
+        .phases = 1u << SP_PHASE_PREFILL | 1u << SP_PHASE_DECODE | 1u << SP_PHASE_LAST_DECODE
+    };
+    if (given.gpu != NULL && given.gpu->peak_flops_per_s[SP_BF16] <= 0.0) {
+        question->compute = SP_FP16;
+    }
+}
+
+/* Tokens that a phase makes progress by, over the deployment. */
+static double progress_tokens(const sp_analysis_question *q, sp_phase phase)
+{
+    const bool one = phase == SP_PHASE_DECODE || phase == SP_PHASE_LAST_DECODE;
+    return (double)q->batch * (one ? 1.0 : (double)q->prompt_tokens);
+}
+
+static void run_phases(const sp_analysis_question *q, const sp_fabric *fabric,
+                       const sp_rates *rates, sp_rows *rows, sp_analysis *analysis)
+{
+    for (sp_phase phase = 0; phase < SP_N_PHASES; phase++) {
+        if ((q->phases >> phase & 1) == 0) continue;
+        const sp_pass pass = sp_pass_build(q, phase, fabric, rates);
+        sp_rows_add_model(rows, &pass);
+        sp_analysis_total(rows, phase, progress_tokens(q, phase), &analysis->phase[phase]);
+    }
+}
+
+static sp_status note(struct sp_arena *arena, sp_analysis *analysis, const char *text,
+                      sp_error *err)
+{
+    static const size_t bytes = MAX_NOTES * sizeof *analysis->notes;
+    const char **notes = sp_arena_alloc(arena, bytes);
+    if (notes == NULL) return sp_fail(err, SP_E_MEMORY, "the analysis needs more");
+    if (analysis->n_notes > 0) {
+        memcpy(notes, analysis->notes, analysis->n_notes * sizeof *notes);
+    }
+    if (analysis->n_notes < MAX_NOTES) notes[analysis->n_notes++] = text;
+    analysis->notes = notes;
+    return SP_OK;
+}
+
+/* A context that the model was not made for is analysed all the same, and said. */
+static sp_status note_context(struct sp_arena *arena, const sp_analysis_question *q,
+                              sp_analysis *analysis, sp_error *err)
+{
+    const uint64_t context = q->past_tokens + q->prompt_tokens + q->generated_tokens;
+    if (q->model->max_context == 0 || context <= q->model->max_context) return SP_OK;
+    const char *text = sp_arena_printf(
+        arena, "%llu tokens of context are more than the %u that the model was made for",
+        (unsigned long long)context, (unsigned)q->model->max_context);
+    if (text == NULL) return sp_fail(err, SP_E_MEMORY, "the analysis needs more");
+    return note(arena, analysis, text, err);
+}
+
+static double ridge(const sp_analysis_question *q)
+{
+    return q->gpu->peak_flops_per_s[q->compute] / q->gpu->memory_bytes_per_s;
+}
+
+sp_status sp_analyze(struct sp_arena *arena, const sp_analysis_question *question,
+                     const sp_analysis **analysis, sp_error *err)
+{
+    SP_TRY(sp_analysis_check(question, err));
+    sp_analysis *made = sp_arena_alloc(arena, sizeof *made);
+    sp_rows *rows = sp_arena_alloc(arena, sizeof *rows);
+    if (made == NULL || rows == NULL) {
+        return sp_fail(err, SP_E_MEMORY, "the analysis needs more");
+    }
+    *made = (sp_analysis){.ridge_intensity = ridge(question)};
+    rows->n = rows->phase_first = 0;
+    sp_fabric fabric;
+    if (question->cluster != NULL) sp_fabric_build(question->cluster, &fabric);
+    run_phases(question, question->cluster != NULL ? &fabric : NULL, NULL, rows, made);
+    made->operators = rows->row;
+    made->n_operators = rows->n;
+    sp_analysis_cache(question, made);
+    SP_TRY(note_context(arena, question, made, err));
+    *analysis = made;
+    return SP_OK;
+}

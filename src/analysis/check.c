@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a question must obey before it is analysed: counts that divide what they cut, lengths that
+ * exist, formats that the accelerator computes in. */
+#include "analysis/analysis_priv.h"
+#include "base/base.h"
+
+/* Sets the divisors of n around value as the range of the error. */
+static sp_status refuse_share(sp_error *err, const char *flag, uint64_t value, const char *what,
+                              uint64_t n)
+{
+    uint64_t below = value > n ? n : value, above = value;
+    while (below > 1 && n % below != 0)
+        below--;
+    while (above < n && n % above != 0)
+        above++;
+    sp_fail(err, SP_E_INCONSISTENT, "%s does not divide the %s, %llu", flag, what,
+            (unsigned long long)n);
+    sp_fail_value(err, "%llu", (unsigned long long)value);
+    if (above >= n && below >= n) return sp_fail_range(err, "%llu", (unsigned long long)n);
+    return sp_fail_range(err, "%llu or %llu", (unsigned long long)below,
+                         (unsigned long long)(above > n ? n : above));
+}
+
+static sp_status check_attention(const sp_analysis_question *q, const sp_attention *a,
+                                 sp_error *err)
+{
+    if (a->heads == 0) return SP_OK;
+    if (a->heads % q->tp != 0) return refuse_share(err, "--tp", q->tp, "attention heads", a->heads);
+    if (a->kv_lora > 0 || a->kv_heads % q->tp == 0 || q->tp % a->kv_heads == 0) return SP_OK;
+    return refuse_share(err, "--tp", q->tp, "key and value heads", a->kv_heads);
+}
+
+static sp_status check_ffn(const sp_analysis_question *q, const sp_ffn *f, sp_error *err)
+{
+    if (!q->dense_dp && f->ffn > 0 && f->ffn % q->tp != 0) {
+        return refuse_share(err, "--tp", q->tp, "feed-forward width", f->ffn);
+    }
+    if (f->n_experts > 0 && f->n_experts % q->ep != 0) {
+        return refuse_share(err, "--ep", q->ep, "routed experts", f->n_experts);
+    }
+    return SP_OK;
+}
+
+static sp_status check_ranks(const sp_analysis_question *q, sp_error *err)
+{
+    const uint64_t ranks = (uint64_t)q->tp * q->dp;
+    if (q->batch % q->dp != 0) return refuse_share(err, "--dp", q->dp, "batch", q->batch);
+    if (ranks % q->ep != 0) return refuse_share(err, "--ep", q->ep, "tp x dp ranks", ranks);
+    if (q->ep % q->tp != 0 && q->tp % q->ep != 0) {
+        return refuse_share(err, "--ep", q->ep, "tensor-parallel ranks", q->tp);
+    }
+    if (q->ep > q->tp && !q->dispatch) {
+        sp_fail(err, SP_E_INCONSISTENT,
+                "experts that lie on other data-parallel ranks need the "
+                "exchange of tokens; give --dispatch");
+        return sp_fail_value(err, "--ep %u over --tp %u", (unsigned)q->ep, (unsigned)q->tp);
+    }
+    return SP_OK;
+}
+
+static sp_status check_format(const sp_analysis_question *q, sp_error *err)
+{
+    if (q->gpu->peak_flops_per_s[q->compute] > 0.0) return SP_OK;
+    sp_fail(err, SP_E_INCONSISTENT, "%s has no products in this format", q->gpu->name);
+    return sp_fail_value(err, "%s", sp_dtype_name(q->compute));
+}
+
+sp_status sp_analysis_check(const sp_analysis_question *question, sp_error *err)
+{
+    const sp_model *model = question->model;
+    SP_TRY(check_format(question, err));
+    SP_TRY(check_ranks(question, err));
+    for (uint32_t k = 0; k < model->n_kinds; k++) {
+        SP_TRY(check_attention(question, &model->kinds[k].attention, err));
+        SP_TRY(check_ffn(question, &model->kinds[k].ffn, err));
+    }
+    return SP_OK;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A model operator by operator for people: one table a phase with its bottleneck, then what the
+ * accelerator must hold. */
+#include "report/analysis_words.h"
+#include "report/report_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    OPERATOR,
+    LAYERS,
+    FLOPS,
+    WEIGHTS,
+    READ,
+    WRITTEN,
+    INTENSITY,
+    COMPUTE,
+    MEMORY,
+    NETWORK,
+    TIME,
+    SHARE,
+    BOUND,
+    N_COLUMNS
+};
+
+static void add_columns(sp_grid *grid)
+{
+    static const struct {
+        const char *header;
+        uint8_t rank;
+    } columns[N_COLUMNS] = {
+        [OPERATOR] = {"operator", 0},
+          [LAYERS] = {"layers",   0},
+          [FLOPS] = {"FLOPs",    0},
+        [WEIGHTS] = {"weights",  4},
+          [READ] = {"read",     5},
+          [WRITTEN] = {"written",  6},
+        [INTENSITY] = {"FLOP/B",   1},
+          [COMPUTE] = {"compute",  2},
+          [MEMORY] = {"memory",   3},
+        [NETWORK] = {"network",  7},
+          [TIME] = {"time",     0},
+          [SHARE] = {"share",    0},
+        [BOUND] = {"bound by", 0}
+    };
+    for (uint32_t i = 0; i < N_COLUMNS; i++) {
+        const bool words = i == OPERATOR || i == BOUND;
+        sp_grid_column_add(grid, columns[i].header, words ? SP_LEFT : SP_RIGHT, columns[i].rank);
+    }
+}
+
+static void add_row(sp_grid *grid, const sp_operator *row, double phase_s)
+{
+    char layers[16];
+    const double n = row->layers;
+    (void)snprintf(layers, sizeof layers, "%u", row->layers);
+    sp_grid_row_add(grid, SP_TONE_PLAIN);
+    sp_grid_set(grid, OPERATOR, row->name);
+    sp_grid_set(grid, LAYERS, layers);
+    sp_grid_set(grid, FLOPS, row->flops > 0.0 ? sp_word_si(row->flops).text : "");
+    sp_grid_set(grid, WEIGHTS, row->weight_bytes > 0.0 ? sp_word_si(row->weight_bytes).text : "");
+    sp_grid_set(grid, READ, row->read_bytes > 0.0 ? sp_word_si(row->read_bytes).text : "");
+    sp_grid_set(grid, WRITTEN, row->write_bytes > 0.0 ? sp_word_si(row->write_bytes).text : "");
+    sp_grid_set(grid, INTENSITY, row->intensity > 0.0 ? sp_word_number(row->intensity).text : "");
+    sp_grid_set(grid, COMPUTE, row->compute_s > 0.0 ? sp_word_short(row->compute_s).text : "");
+    sp_grid_set(grid, MEMORY, row->memory_s > 0.0 ? sp_word_short(row->memory_s).text : "");
+    sp_grid_set(grid, NETWORK, row->network_bytes > 0.0 ? sp_word_si(row->network_bytes).text : "");
+    sp_grid_set(grid, TIME, sp_word_short(n * row->time_s).text);
+    sp_grid_set(grid, SHARE, sp_word_percent(n * row->time_s / phase_s).text);
+    sp_grid_set(grid, BOUND, sp_bound_word(row->bound));
+}
+
+static void add_total(sp_grid *grid, const sp_phase_total *total)
+{
+    sp_grid_row_add(grid, SP_TONE_STRONG);
+    sp_grid_set(grid, OPERATOR, "all layers");
+    sp_grid_set(grid, FLOPS, sp_word_si(total->flops).text);
+    sp_grid_set(grid, WEIGHTS, sp_word_si(total->weight_bytes).text);
+    sp_grid_set(grid, READ, sp_word_si(total->read_bytes).text);
+    sp_grid_set(grid, WRITTEN, sp_word_si(total->write_bytes).text);
+    sp_grid_set(grid, COMPUTE, sp_word_short(total->compute_s).text);
+    sp_grid_set(grid, MEMORY, sp_word_short(total->memory_s).text);
+    sp_grid_set(grid, TIME, sp_word_short(total->time_s).text);
+}
+
+static void add_heading(const sp_analysis_question *q, const sp_analysis *a, sp_phase phase,
+                        struct sp_text *out)
+{
+    const sp_phase_total *total = &a->phase[phase];
+    const sp_operator *worst = &a->operators[total->bottleneck];
+    struct sp_text words = {0};
+    sp_phase_words(q, phase, &words);
+    sp_text_printf(out, "\n%s: %s at the roofline, %s tokens/s; %s takes %s of it\n",
+                   words.length > 0 ? words.data : "", sp_word_short(total->time_s).text,
+                   sp_word_number(total->tokens_per_s).text, worst->name,
+                   sp_word_percent(worst->layers * worst->time_s / total->time_s).text);
+    out->failed = out->failed || words.failed;
+    sp_text_fini(&words);
+}
+
+static void add_phase(const sp_analysis_question *q, const sp_analysis *a, sp_phase phase,
+                      const sp_report_options *options, struct sp_text *out)
+{
+    const sp_phase_total *total = &a->phase[phase];
+    sp_grid grid;
+    add_heading(q, a, phase, out);
+    sp_grid_init(&grid, N_COLUMNS, total->count + 1);
+    add_columns(&grid);
+    for (uint32_t i = 0; i < total->count; i++) {
+        add_row(&grid, &a->operators[total->first + i], total->time_s);
+    }
+    add_total(&grid, total);
+    sp_grid_write(&grid, 2, options->width > 0 ? options->width : 100, options->color, out);
+    out->failed = out->failed || grid.failed;
+    sp_grid_fini(&grid);
+}
+
+static void add_line(struct sp_text *out, const char *name, double bytes, const char *rest)
+{
+    sp_text_printf(out, "  %-28s %12s%s\n", name, sp_word_bytes(bytes).text, rest);
+}
+
+static void add_memory(const sp_analysis_question *q, const sp_analysis *a, struct sp_text *out)
+{
+    sp_text_printf(out, "\nOn one %s\n", q->gpu->name);
+    sp_text_printf(out, "  %-28s %12s\n", "parameters", sp_word_si(a->parameters).text);
+    add_line(out, "weights", a->weight_bytes, "");
+    add_line(out, "cache after the prompt", a->kv_prompt_bytes, "");
+    add_line(out, "... of generated tokens", a->kv_generated_bytes, "");
+    add_line(out, "... at its longest", a->kv_max_bytes, "");
+    if (a->state_bytes > 0.0) add_line(out, "states of recurrent layers", a->state_bytes, "");
+    add_line(out, "needed in all", a->memory_needed_bytes, a->fits ? ": fits" : ": does not fit");
+    add_line(out, "usable memory", q->gpu->memory_bytes, "");
+    sp_text_printf(out, "\nOf the model: %s of cache a token",
+                   sp_word_bytes(a->kv_bytes_per_token).text);
+    if (a->gqa_ratio > 0.0) {
+        sp_text_printf(out, ", %s query heads a key and value head",
+                       sp_word_number(a->gqa_ratio).text);
+    }
+    sp_text_printf(out, "; ridge at %s FLOP/byte in %s\n", sp_word_number(a->ridge_intensity).text,
+                   sp_dtype_name(q->compute));
+}
+
+void sp_report_analysis_page(const sp_analysis_question *question, const sp_analysis *analysis,
+                             const sp_report_options *options, struct sp_text *out)
+{
+    struct sp_text head = {0};
+    sp_analysis_words(question, &head);
+    sp_text_wrap(out, head.length > 0 ? head.data : "", 100, 0);
+    out->failed = out->failed || head.failed;
+    sp_text_fini(&head);
+    for (sp_phase phase = 0; phase < SP_N_PHASES; phase++) {
+        if (analysis->phase[phase].present) add_phase(question, analysis, phase, options, out);
+    }
+    add_memory(question, analysis, out);
+    for (uint32_t i = 0; i < analysis->n_notes; i++) {
+        sp_text_printf(out, "note: %s\n", analysis->notes[i]);
+    }
+    sp_text_add(out, "\nFigures of a row are those of one layer on one accelerator, times those of "
+                     "all its layers.\n");
+}
