@@ -145,6 +145,12 @@ sp_status sp_json_as_string(const sp_json *value, const char **out, sp_error *er
 sp_status sp_json_as_u64(const sp_json *value, uint64_t lo, uint64_t hi, uint64_t *out,
                          sp_error *err);
 sp_status sp_json_as_double(const sp_json *value, double lo, double hi, double *out, sp_error *err);
+/* The value itself without a word: false where it is of another kind. A cursor to it may outlive its
+ * parents for these. */
+bool sp_json_peek_string(const sp_json *value, const char **out);
+bool sp_json_peek_bool(const sp_json *value, bool *out);
+bool sp_json_peek_i64(const sp_json *value, int64_t *out); /* written without point and exponent */
+bool sp_json_peek_double(const sp_json *value, double *out); /* any number */
 /* Refuses members that are not in `keys`, naming the nearest. */
 sp_status sp_json_only(const sp_json *object, const char *const *keys, size_t n_keys,
                        sp_error *err);
