@@ -112,6 +112,12 @@ void sp_typeface_close(sp_typeface *typeface);
 /* SVG or PNG by the ending of path. */
 sp_status sp_picture_write(const sp_picture *picture, const char *path, sp_error *err);
 
+/* ---- picture_svg.c ------------------------------------------------------------------------------ */
+/* The base line of a text lies this share of its height below the middle of its box. */
+#define SP_BASE_LINE_RATIO 0.26
+/* Adds the drawn SVG with its texts and the words of its marks as a transparent layer. */
+void sp_picture_add_text_layer(const sp_picture *picture, const sp_text *drawn, sp_text *out);
+
 /* ---- picture_words.c --------------------------------------------------------------------------- */
 /* "989 TFLOP/s", "3.35 TB/s": three significant digits and a prefix of 1000. */
 const char *sp_words_si(char out[32], double value, const char *unit);

@@ -137,6 +137,64 @@ static void every_dtype_with_a_peak_has_surfaces_below_it(void **state)
     for_each("gpus", check_surfaces);
 }
 
+/* The presets of LLMSim and LLM-para by the names that they have there, with their 16-bit peaks in
+ * TFLOP/s by public data sheets, which those tools do not always give. */
+static void presets_of_other_tools_are_known(void **state)
+{
+    static const struct {
+        const char *name;
+        double peak;
+    } presets[] = {
+        {"h20",                               148.0 },
+        {"h800",                              989.4 },
+        {"gb200",                             2500.0},
+        {"klx_p800",                          250.0 },
+        {"LLMSim default",                    250.0 },
+        {"NVIDIA H100 SXM",                   989.4 },
+        {"NVIDIA H100 PCIe",                  756.0 },
+        {"NVIDIA A100 SXM (80GB)",            312.0 },
+        {"NVIDIA A100 SXM (40GB)",            312.0 },
+        {"NVIDIA A10",                        125.0 },
+        {"NVIDIA RTX 4090",                   165.2 },
+        {"NVIDIA RTX 4080",                   97.5  },
+        {"AMD MI300X",                        1307.4},
+        {"AMD MI250X",                        383.0 },
+        {"Apple M3 Ultra",                    28.3  },
+        {"Apple M2 Ultra",                    27.2  },
+        {"Apple M2 Max",                      13.6  },
+        {"Intel Gaudi 3",                     1835.0},
+        {"Intel Xeon Platinum 8480+",         229.4 },
+        {"Snapdragon 8 Gen 3 NPU",            10.0  },
+        {"Snapdragon 8 Gen 2 NPU",            4.35  },
+        {"MediaTek Dimensity 9300 NPU",       8.0   },
+        {"DRAM-PIM (HBM-PIM)",                1.6   },
+        {"NAND-PIM (HILOS)",                  0.4   },
+        {"SRAM-PIM (MRAM)",                   4.0   },
+        {"Cambricon-LLM (Chiplet)",           20.0  },
+        {"Flash-LLM (NAND Storage)",          10.0  },
+        {"NAND-PIM (Near-Storage)",           1.6   },
+        {"Custom Hardware",                   20.0  },
+        {"Custom Heterogeneous",              20.0  },
+        {"Apple M1 Pro (RooflineBench)",      4.61  },
+        {"RTX 3070Ti Laptop (RooflineBench)", 31.76 },
+        {"Jetson Orin Nano (RooflineBench)",  9.56  }
+    };
+    static const char *const clusters[] = {"dgx-h100", "hgx-a100-4", "mi300x-2-pcie"};
+    sp_arena arena = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++) {
+        const double *peaks = load_gpu(&arena, presets[i].name)->peak_flops_per_s;
+        const double peak = peaks[SP_BF16] > 0.0 ? peaks[SP_BF16] : peaks[SP_FP16];
+        if (!within(peak / 1e12, presets[i].peak - 1e-9, presets[i].peak + 1e-9)) {
+            fail_msg("%s: %g", presets[i].name, peak);
+        }
+    }
+    for (size_t i = 0; i < sizeof clusters / sizeof clusters[0]; i++) {
+        (void)load_cluster(&arena, clusters[i]);
+    }
+    sp_arena_fini(&arena);
+}
+
 /* A part without tables of its own says whose it uses, and that part measured them itself. */
 static void check_donor(sp_arena *arena, const char *name)
 {
@@ -391,6 +449,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_gpu_has_figures_of_a_real_part),
+        cmocka_unit_test(presets_of_other_tools_are_known),
         cmocka_unit_test(narrower_numbers_never_have_the_lower_peak),
         cmocka_unit_test(every_dtype_with_a_peak_has_surfaces_below_it),
         cmocka_unit_test(surfaces_are_lent_by_parts_that_were_measured),
