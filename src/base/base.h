@@ -89,7 +89,8 @@ typedef struct sp_json {
     const char *key;               /* member name, when the parent is an object */
     size_t idx;                    /* element index, when the parent is an array */
 } sp_json;
-/* Reads at most 16 MiB; refuses duplicate keys, NaN, trailing text. *doc is freed by the caller. */
+/* Reads at most 16 MiB; refuses duplicate keys, NaN, trailing text. *doc is freed by the caller. A
+ * file that ends in .json5 may be JSON5. */
 sp_status sp_json_load_file(const char *file, sp_json_doc **doc, sp_error *err);
 /* name stands for the file in messages. */
 sp_status sp_json_load_text(const char *text, size_t length, const char *name, sp_json_doc **doc,
@@ -155,6 +156,11 @@ sp_status sp_json_fail(const sp_json *value, sp_error *err, sp_status status, co
                        ...) __attribute__((format(printf, 4, 5)));
 /* Adds a value as compact JSON text (objects keep their order). */
 void sp_json_dump(const sp_json *value, sp_text *out);
+
+/* ---- json5.c ---------------------------------------------------------------------------------- */
+/* Adds JSON5 as JSON with the same lines; name stands for the file in messages. */
+sp_status sp_json5_to_json(const char *text, size_t length, const char *name, sp_text *json,
+                           sp_error *err);
 
 /* ---- json_write.c: a streaming writer, two spaces of indent, keys in the order given ---------- */
 typedef struct sp_json_writer {

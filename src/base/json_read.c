@@ -90,6 +90,24 @@ static sp_json_doc *new_doc(const char *file, sp_error *err)
     return NULL;
 }
 
+/* Text of a .json5 file becomes JSON before it is parsed. */
+static sp_status from_json5(sp_json_doc *doc, sp_error *err)
+{
+    static const char ending[] = ".json5";
+    const size_t n = strlen(doc->file), n_ending = sizeof ending - 1;
+    if (n < n_ending || strcmp(doc->file + n - n_ending, ending) != 0) return SP_OK;
+    sp_text json = {0};
+    const sp_status status =
+        sp_json5_to_json(doc->text.data, doc->text.length, doc->file, &json, err);
+    if (status == SP_OK) {
+        sp_text_fini(&doc->text);
+        doc->text = json;
+    } else {
+        sp_text_fini(&json);
+    }
+    return status;
+}
+
 sp_status sp_json_load_file(const char *file, sp_json_doc **doc, sp_error *err)
 {
     assert(file && doc);
@@ -97,6 +115,7 @@ sp_status sp_json_load_file(const char *file, sp_json_doc **doc, sp_error *err)
     sp_json_doc *loaded = new_doc(file, err);
     if (!loaded) return SP_E_MEMORY;
     sp_status status = sp_file_read(file, FILE_MAX_BYTES, &loaded->text, err);
+    if (status == SP_OK) status = from_json5(loaded, err);
     if (status == SP_OK) status = parse(loaded, err);
     if (status == SP_OK) {
         *doc = loaded;
