@@ -33,3 +33,12 @@ void sp_score_free(sp_score *score); /* NULL is fine */
 /* "shardplan/score/1"; with_points adds every predicted row. */
 void sp_score_json(const sp_score *score, bool with_points, struct sp_text *out);
 void sp_score_page(const sp_score *score, const sp_report_options *options, struct sp_text *out);
+
+/* Parameter counts, which must be equal: `folder` holds configs/NAME.json and expected.json with
+ * {"models": {NAME: {"total", "embedding", "active"}}}. Models that cannot be read are counted. */
+typedef struct sp_params_score sp_params_score;
+sp_status sp_score_params(const char *home, const char *folder, sp_params_score **score,
+                          sp_error *err);
+void sp_params_score_free(sp_params_score *score); /* NULL is fine */
+void sp_params_score_json(const sp_params_score *score, bool with_points, struct sp_text *out);
+void sp_params_score_page(const sp_params_score *score, struct sp_text *out);

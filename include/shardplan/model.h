@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 struct sp_arena;
+struct sp_text;
 
 #define SP_MODEL_MAX_KINDS       8
 #define SP_MODEL_MAX_PROJECTIONS 8
@@ -194,3 +195,7 @@ const sp_layer_kind *sp_model_layer(const sp_model *model, uint32_t layer_idx);
 
 /* Cannot fail: sp_model_load has checked that every count fits 64 bits. */
 sp_parameters sp_model_parameters(const sp_model *model);
+
+/* Adds everything that shapes depend on as numbers, line by line: equal texts are equal models but
+ * for their names. */
+void sp_model_write_numbers(const sp_model *model, struct sp_text *out);

@@ -7,9 +7,11 @@
 
 static sp_status check_kind(const char *word, sp_error *err)
 {
-    static const char *const names[] = {"training"};
-    static const char *const later[] = {"serving", "params", "ops"};
-    if (word != NULL && strcmp(word, names[0]) == 0) return SP_OK;
+    static const char *const names[] = {"training", "params"};
+    static const char *const later[] = {"serving", "ops"};
+    for (size_t i = 0; word != NULL && i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(word, names[i]) == 0) return SP_OK;
+    }
     for (size_t i = 0; word != NULL && i < sizeof later / sizeof later[0]; i++) {
         if (strcmp(word, later[i]) != 0) continue;
         sp_fail(err, SP_E_NOT_YET, "measurements of this kind cannot be scored");
@@ -20,7 +22,7 @@ static sp_status check_kind(const char *word, sp_error *err)
                 ? "there is no such kind of measurements"
                 : "say what was measured, for example shardplan validate training runs.csv");
     sp_fail_value(err, "%s", word != NULL ? word : "");
-    return word != NULL ? sp_fail_names(err, word, names, 1) : err->status;
+    return word != NULL ? sp_fail_names(err, word, names, 2) : err->status;
 }
 
 static sp_status check_words(const sp_settings *settings, sp_error *err)
@@ -28,7 +30,7 @@ static sp_status check_words(const sp_settings *settings, sp_error *err)
     SP_TRY(check_kind(settings->n_words > 0 ? settings->words[0] : NULL, err));
     if (settings->n_words > 1) return SP_OK;
     return sp_fail(err, SP_E_USAGE,
-                   "name the table, for example shardplan validate training runs.csv");
+                   "name the table or folder, for example shardplan validate training runs.csv");
 }
 
 static sp_status check_format(sp_format format, sp_error *err)
@@ -50,37 +52,66 @@ static sp_exit show(const sp_context *context, const sp_score *score, bool point
     return sp_cli_write(context, &text, SP_EXIT_FOUND);
 }
 
-static sp_exit run(const sp_context *context)
+static sp_exit score_training(const sp_context *context, bool points)
 {
     sp_error err = {0};
     sp_score *score = NULL;
+    if (sp_score_training(context->home, context->settings->words[1], &score, &err) != SP_OK) {
+        return sp_cli_fail(context, &err);
+    }
+    const sp_exit code = show(context, score, points);
+    sp_score_free(score);
+    return code;
+}
+
+static sp_exit score_params(const sp_context *context, bool points)
+{
+    sp_error err = {0};
+    sp_text text = {0};
+    sp_params_score *score = NULL;
+    if (sp_score_params(context->home, context->settings->words[1], &score, &err) != SP_OK) {
+        return sp_cli_fail(context, &err);
+    }
+    if (context->run.format == SP_FORMAT_JSON) {
+        sp_params_score_json(score, points, &text);
+    } else {
+        sp_params_score_page(score, &text);
+    }
+    sp_params_score_free(score);
+    return sp_cli_write(context, &text, SP_EXIT_FOUND);
+}
+
+static sp_exit run(const sp_context *context)
+{
+    sp_error err = {0};
     bool points = false;
     const sp_settings *settings = context->settings;
     sp_status status = check_words(settings, &err);
     if (status == SP_OK) status = check_format(context->run.format, &err);
     if (status == SP_OK) status = sp_settings_switch(settings, SP_FLAG_points, &points, &err);
-    if (status == SP_OK && context->speaks) {
-        status = sp_score_training(context->home, settings->words[1], &score, &err);
-    }
     if (status != SP_OK) return sp_cli_fail(context, &err);
-    const sp_exit code = context->speaks ? show(context, score, points) : SP_EXIT_FOUND;
-    sp_score_free(score);
-    return code;
+    if (!context->speaks) return SP_EXIT_FOUND;
+    const bool params = strcmp(settings->words[0], "params") == 0;
+    return params ? score_params(context, points) : score_training(context, points);
 }
 
 const sp_command sp_command_validate = {
     .name = "validate",
-    .usage = "validate training FILE [FLAG..]",
+    .usage = "validate training|params FILE [FLAG..]",
     .summary = "scores the models against measurements",
-    .about = "FILE is a CSV table of measured training runs, one run or out-of-memory event a row. "
-             "Every row\n"
-             "is predicted from its configuration alone and compared with what was measured; rows "
-             "that cannot\n"
-             "be expressed are counted with the reason. configs/validation/training-points.json "
-             "says how the\n"
-             "words of a row become a plan.\n",
+    .about = "training: FILE is a CSV table of measured training runs, one run or out-of-memory "
+             "event a row.\n"
+             "Every row is predicted from its configuration alone and compared with what was "
+             "measured; rows\n"
+             "that cannot be expressed are counted with the reason. "
+             "configs/validation/training-points.json\n"
+             "says how the words of a row become a plan.\n"
+             "params: FILE is a folder with configs/NAME.json, Hugging Face configurations, and "
+             "expected.json,\n"
+             "the counts that another client makes of them; ours must be equal.\n",
     .examples = "  shardplan validate training runs.csv\n"
-                "  shardplan validate training runs.csv --json --points -o score.json\n",
+                "  shardplan validate training runs.csv --json --points -o score.json\n"
+                "  shardplan validate params ./counts\n",
     .takes = SP_TAKES_OUTPUT | SP_TAKES_TABLE,
     .max_words = 2,
     .run = run,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A score as "shardplan/score/1". Figures that are not defined are null. */
 #include "fidelity/fidelity_priv.h"
+#include "fidelity/params.h"
 
-static void put_metric(sp_json_writer *w, const char *key, const sp_metric *m)
+void sp_put_metric(sp_json_writer *w, const char *key, const sp_metric *m)
 {
     sp_jw_open_object_compact(w, key);
     sp_jw_double(w, "median_ape", m->median_ape);
@@ -19,7 +20,7 @@ static void put_metrics(sp_json_writer *w, const char *key, const sp_metric *met
 {
     sp_jw_open_object(w, key);
     for (sp_metric_id m = 0; m < SP_N_METRICS; m++) {
-        if (metrics[m].n > 0) put_metric(w, sp_metric_name(m), &metrics[m]);
+        if (metrics[m].n > 0) sp_put_metric(w, sp_metric_name(m), &metrics[m]);
     }
     sp_jw_close_object(w);
 }

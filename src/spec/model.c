@@ -8,6 +8,8 @@
 #include <assert.h>
 #include <string.h>
 
+#define FILE_MAX_BYTES ((size_t)8 << 20) /* as of every other file */
+
 static const char *last_part(const char *path, size_t length, size_t *part_length)
 {
     while (length > 0 && path[length - 1] == '/')
@@ -42,7 +44,6 @@ static sp_status read_model(struct sp_arena *arena, const char *home, const sp_j
         return sp_json_fail(root, err, SP_E_TYPE, "a model file holds one JSON object");
     }
     sp_model_build build = {.arena = arena, .home = home};
-    sp_model_build_init(&build);
     build.model.name = name_of_file(arena, sp_json_file(root));
     if (build.model.name == NULL) return sp_fail(err, SP_E_MEMORY, "the model needs more");
     if (sp_json_has(root, "schema")) {
@@ -51,6 +52,40 @@ static sp_status read_model(struct sp_arena *arena, const char *home, const sp_j
         SP_TRY(sp_model_read_hf(&build, root, err));
     }
     return sp_model_build_finish(&build, root, model, err);
+}
+
+/* Python writes infinite numbers without their quotes, and configurations of state-space models
+ * have them. No shape depends on one: they become null, of the same length, so that places stay. */
+static void quiet_infinities(char *text)
+{
+    static const char word[] = "Infinity";
+    static const char null[] = "null";
+    bool quoted = false;
+    for (char *c = text; *c != '\0'; c++) {
+        if (*c == '\\' && c[1] != '\0') {
+            c++;
+        } else if (*c == '"') {
+            quoted = !quoted;
+        } else if (!quoted && strncmp(c, word, sizeof word - 1) == 0) {
+            char *start = c > text && c[-1] == '-' ? c - 1 : c;
+            char *end = c + sizeof word - 1;
+            memset(start, ' ', (size_t)(end - start));
+            memcpy(start, null, sizeof null - 1);
+            c = end - 1;
+        }
+    }
+}
+
+static sp_status load_json(const char *file, sp_json_doc **doc, sp_error *err)
+{
+    sp_text text = {0};
+    sp_status status = sp_file_read(file, FILE_MAX_BYTES, &text, err);
+    if (status == SP_OK) {
+        if (text.data != NULL) quiet_infinities(text.data);
+        status = sp_json_load_text(text.data, text.length, file, doc, err);
+    }
+    sp_text_fini(&text);
+    return status;
 }
 
 static const char *file_at(struct sp_arena *arena, const char *path)
@@ -66,7 +101,7 @@ sp_status sp_model_load(struct sp_arena *arena, const char *home, const char *pa
     const char *file = file_at(arena, path);
     if (file == NULL) return sp_fail(err, SP_E_MEMORY, "the model needs more");
     sp_json_doc *doc = NULL;
-    SP_TRY(sp_json_load_file(file, &doc, err));
+    SP_TRY(load_json(file, &doc, err));
     const sp_json root = sp_json_root(doc);
     const sp_status status = read_model(arena, home, &root, model, err);
     sp_json_free(doc);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Putting a model together: assumptions, runs of equal layers, and the last checks. Both readers
- * (model_hf.c, model_own.c) end here. */
+ * (model_type.c, model_own.c) end here. */
 #include "spec/spec.h"
 
 #include <assert.h>
@@ -9,14 +9,6 @@
 #include <string.h>
 
 #define NOTE_BYTES 256
-
-void sp_model_build_init(sp_model_build *build)
-{
-    build->model.norm_vectors = build->model.outer_norms = 1;
-    for (uint32_t k = 0; k < SP_MODEL_MAX_KINDS; k++) {
-        build->model.kinds[k].attention.norms = build->model.kinds[k].ffn.norms = 1;
-    }
-}
 
 void sp_model_note(sp_model_build *build, const char *format, ...)
 {
@@ -78,18 +70,6 @@ sp_status sp_model_set_runs(sp_model_build *build, const uint8_t *kind_of_layer,
         run->count++;
     }
     model->runs = runs;
-    return SP_OK;
-}
-
-sp_status sp_model_set_one_kind(sp_model_build *build, sp_error *err)
-{
-    sp_model *model = &build->model;
-    sp_layer_run *run = sp_arena_alloc(build->arena, sizeof *run);
-    if (run == NULL) return sp_fail(err, SP_E_MEMORY, "the layers of the model need more");
-    *run = (sp_layer_run){.kind = 0, .count = model->n_layers};
-    model->n_kinds = 1;
-    model->n_runs = 1;
-    model->runs = run;
     return SP_OK;
 }
 

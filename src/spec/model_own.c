@@ -2,7 +2,7 @@
 /* A model file in our schema "shardplan/model/1" (configs/schema/model.json): the fields of
  * sp_model by their names, strict, each group with its source and date. A field of a feature that
  * the model does not have may be left out. What a layer is made of is read in model_own_kinds.c. */
-#include "spec/spec.h"
+#include "spec/model_fields.h"
 
 #include <string.h>
 
@@ -38,25 +38,14 @@ sp_status sp_model_own_read_origin(const sp_json *group, const char **source, co
 
 static sp_status read_dimensions(sp_model_build *build, const sp_json *root, sp_error *err)
 {
-    static const char *const keys[] = {"hidden",          "vocab",      "positions", "max_context",
-                                       "tied_embeddings", "layer_norm", "dropout",   "mtp_layers",
-                                       "source",          "date"};
+    static const char *const more[] = {"projections", "source", "date"};
     sp_model *const m = &build->model;
     sp_json g;
     const char *source = NULL;
     const char *date = NULL;
     SP_TRY(sp_json_object(root, "dimensions", &g, err));
-    SP_TRY(sp_json_only(&g, keys, N_KEYS(keys), err));
-    SP_TRY(sp_json_u32(&g, "hidden", 1, SP_MODEL_MAX_HIDDEN, &m->hidden, err));
-    SP_TRY(sp_json_u32(&g, "vocab", 1, SP_MODEL_MAX_WIDTH, &m->vocab, err));
-    SP_TRY(sp_json_u32_or(&g, "positions", 0, SP_MODEL_MAX_CONTEXT, 0, &m->positions, err));
-    SP_TRY(sp_json_u32_or(&g, "max_context", 0, SP_MODEL_MAX_CONTEXT, 0, &m->max_context, err));
-    SP_TRY(sp_json_bool(&g, "tied_embeddings", &m->tied_embeddings, err));
-    bool layer_norm = false;
-    SP_TRY(sp_json_bool_or(&g, "layer_norm", false, &layer_norm, err));
-    m->norm_vectors = layer_norm ? 2 : 1;
-    SP_TRY(sp_json_bool_or(&g, "dropout", false, &m->dropout, err));
-    SP_TRY(sp_json_u32_or(&g, "mtp_layers", 0, SP_MODEL_MAX_MTP, 0, &m->mtp_layers, err));
+    SP_TRY(sp_model_own_read_fields(&g, SP_FIELDS_MODEL, more, N_KEYS(more), m, err));
+    SP_TRY(sp_model_own_read_projections(build, &g, m->projections, &m->n_projections, err));
     SP_TRY(sp_model_own_read_origin(&g, &source, &date, err));
     m->source = sp_arena_printf(build->arena, "%s (%s)", source, date);
     build->no_memory = build->no_memory || m->source == NULL;
@@ -115,7 +104,8 @@ static sp_status read_names(sp_model_build *build, const sp_json *root, sp_error
     const char *name = NULL;
     const char *const *types = NULL;
     uint32_t type_idx = 0;
-    const size_t n_types = sp_model_type_names(&types);
+    size_t n_types = 0;
+    SP_TRY(sp_model_type_names(build->arena, build->home, &types, &n_types, err));
     SP_TRY(sp_json_string(root, "name", &name, err));
     SP_TRY(sp_json_enum(root, "model_type", types, n_types, &type_idx, err));
     SP_TRY(check_aliases(root, err));
@@ -133,6 +123,6 @@ sp_status sp_model_read_own(sp_model_build *build, const sp_json *root, sp_error
     SP_TRY(sp_json_only(root, keys, N_KEYS(keys), err));
     SP_TRY(read_names(build, root, err));
     SP_TRY(read_dimensions(build, root, err));
-    SP_TRY(sp_model_own_read_kinds(&build->model, root, err));
+    SP_TRY(sp_model_own_read_kinds(build, root, err));
     return read_runs(build, root, err);
 }

@@ -1,97 +1,130 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kinds of layers in a model file of ours: an attention block and a feed-forward block each. */
-#include "spec/spec.h"
+/* The kinds of layers in a model file of ours, and its projections: each block states the members
+ * of its struct by their names. A block that is left out does not exist. */
+#include "spec/model_check.h"
 
-#define N_KEYS(keys) (sizeof(keys) / sizeof((keys)[0]))
-
-static sp_status check_heads(const sp_json *g, const sp_attention *a, sp_error *err)
+static sp_status read_form(const sp_json *g, uint64_t *value, sp_error *err)
 {
-    if (a->heads % a->kv_heads == 0) return SP_OK;
-    const sp_json value = sp_json_get(g, "kv_heads");
-    return sp_json_fail(&value, err, SP_E_INCONSISTENT,
-                        "%u attention heads cannot share %u key and value heads evenly",
-                        (unsigned)a->heads, (unsigned)a->kv_heads);
+    uint32_t idx = 0;
+    SP_TRY(sp_json_enum(g, "form", sp_recurrence_names, SP_RECURRENCE_CONV, &idx, err));
+    *value = (uint64_t)idx + 1;
+    return SP_OK;
 }
 
-/* What only latent attention has, and what it cannot have. */
-static sp_status read_latent(const sp_json *g, sp_attention *a, sp_error *err)
+static sp_status read_field(const sp_json *g, const sp_model_field *field, uint64_t *value,
+                            sp_error *err)
 {
-    SP_TRY(sp_json_u32(g, "kv_lora", 1, SP_MODEL_MAX_WIDTH, &a->kv_lora, err));
-    SP_TRY(sp_json_u32_or(g, "q_lora", 0, SP_MODEL_MAX_WIDTH, 0, &a->q_lora, err));
-    SP_TRY(sp_json_u32(g, "rope_dim", 0, a->head_dim, &a->rope_dim, err));
-    if (a->qk_norm) {
-        const sp_json value = sp_json_get(g, "qk_norm");
-        return sp_json_fail(&value, err, SP_E_INCONSISTENT,
-                            "latent attention has norms on its latent vectors instead");
+    if (sp_model_field_is_form(field)) return read_form(g, value, err);
+    if (field->type == SP_FIELD_BOOL) {
+        bool truth = false;
+        SP_TRY(field->required ? sp_json_bool(g, field->name, &truth, err)
+                               : sp_json_bool_or(g, field->name, field->fallback != 0, &truth, err));
+        *value = truth ? 1 : 0;
+        return SP_OK;
     }
-    if (a->kv_heads == a->heads) return SP_OK;
-    const sp_json value = sp_json_get(g, "kv_heads");
-    sp_json_fail(&value, err, SP_E_INCONSISTENT,
-                 "in latent attention each head has its own keys and values");
-    return sp_fail_range(err, "%u", (unsigned)a->heads);
+    return field->required ? sp_json_u64(g, field->name, field->lo, field->hi, value, err)
+                           : sp_json_u64_or(g, field->name, field->lo, field->hi, field->fallback,
+                                            value, err);
 }
 
-static sp_status read_attention(const sp_json *kind, sp_attention *a, sp_error *err)
+sp_status sp_model_own_read_fields(const sp_json *g, sp_field_group group, const char *const *more,
+                                   size_t n_more, void *object, sp_error *err)
 {
-    static const char *const plain_keys[] = {"heads",    "kv_heads", "head_dim", "v_dim", "sinks",
-                                             "qkv_bias", "out_bias", "qk_norm",  "window"};
-    static const char *const latent_keys[] = {"heads",  "kv_heads", "head_dim", "v_dim",
-                                              "sinks",  "qkv_bias", "out_bias", "qk_norm",
-                                              "window", "q_lora",   "kv_lora",  "rope_dim"};
+    const sp_model_field *fields = NULL;
+    const size_t n_fields = sp_model_fields(group, &fields);
+    SP_TRY(sp_model_check_keys(g, group, more, n_more, err));
+    for (size_t i = 0; i < n_fields; i++) {
+        uint64_t value = 0;
+        SP_TRY(read_field(g, &fields[i], &value, err));
+        sp_model_field_set(&fields[i], value, object);
+    }
+    return SP_OK;
+}
+
+static sp_status read_projection(sp_model_build *build, const sp_json *value, sp_projection *out,
+                                 sp_error *err)
+{
+    static const char *const more[] = {"name"};
+    SP_TRY(sp_model_own_read_fields(value, SP_FIELDS_PROJECTION, more, 1, out, err));
+    SP_TRY(sp_json_string(value, "name", &out->name, err));
+    return sp_text_keep(build->arena, out->name, &out->name, err);
+}
+
+sp_status sp_model_own_read_projections(sp_model_build *build, const sp_json *object,
+                                        sp_projection *projections, uint32_t *n_projections,
+                                        sp_error *err)
+{
+    *n_projections = 0;
+    if (!sp_json_has(object, "projections")) return SP_OK;
+    sp_json list;
+    SP_TRY(sp_json_array(object, "projections", &list, err));
+    if (sp_json_size(&list) > SP_MODEL_MAX_PROJECTIONS) {
+        sp_json_fail(&list, err, SP_E_RANGE, "too many projections");
+        sp_fail_value(err, "%zu projections", sp_json_size(&list));
+        return sp_fail_range(err, "0 .. %d", SP_MODEL_MAX_PROJECTIONS);
+    }
+    *n_projections = (uint32_t)sp_json_size(&list);
+    for (uint32_t i = 0; i < *n_projections; i++) {
+        const sp_json value = sp_json_at(&list, i);
+        SP_TRY(read_projection(build, &value, &projections[i], err));
+    }
+    return SP_OK;
+}
+
+static const char *const block_names[SP_N_FIELD_GROUPS] = {[SP_FIELDS_ATTENTION] = "attention",
+                                                           [SP_FIELDS_RECURRENT] = "recurrent",
+                                                           [SP_FIELDS_FFN] = "ffn"};
+
+/* A block that is there has a size: `size` is the member that must not be 0, unless a feed-forward
+ * states its experts. */
+static sp_status read_block(const sp_json *kind, sp_field_group group, const char *size,
+                            void *object, sp_error *err)
+{
+    uint64_t ignored = 0;
     sp_json g;
-    SP_TRY(sp_json_object(kind, "attention", &g, err));
-    const bool latent = sp_json_has(&g, "kv_lora");
-    SP_TRY(latent ? sp_json_only(&g, latent_keys, N_KEYS(latent_keys), err)
-                  : sp_json_only(&g, plain_keys, N_KEYS(plain_keys), err));
-    SP_TRY(sp_json_u32(&g, "heads", 1, SP_MODEL_MAX_HEADS, &a->heads, err));
-    SP_TRY(sp_json_u32(&g, "kv_heads", 1, a->heads, &a->kv_heads, err));
-    SP_TRY(sp_json_u32(&g, "head_dim", 1, SP_MODEL_MAX_HEAD_DIM, &a->head_dim, err));
-    SP_TRY(sp_json_u32_or(&g, "v_dim", 0, SP_MODEL_MAX_HEAD_DIM, 0, &a->v_dim, err));
-    SP_TRY(sp_json_bool_or(&g, "sinks", false, &a->sinks, err));
-    SP_TRY(sp_json_bool_or(&g, "qkv_bias", false, &a->qkv_bias, err));
-    SP_TRY(sp_json_bool_or(&g, "out_bias", false, &a->out_bias, err));
-    bool qk_norm = false;
-    SP_TRY(sp_json_bool_or(&g, "qk_norm", false, &qk_norm, err));
-    a->qk_norm = qk_norm ? 2 * a->head_dim : 0;
-    SP_TRY(sp_json_u32_or(&g, "window", 0, SP_MODEL_MAX_CONTEXT, 0, &a->window, err));
-    return latent ? read_latent(&g, a, err) : check_heads(&g, a, err);
+    if (!sp_json_has(kind, block_names[group])) return SP_OK;
+    SP_TRY(sp_json_object(kind, block_names[group], &g, err));
+    SP_TRY(sp_model_own_read_fields(&g, group, NULL, 0, object, err));
+    if (group == SP_FIELDS_FFN && sp_json_has(&g, "n_experts")) size = "n_experts";
+    const sp_model_field *field = sp_model_field_find(group, size);
+    if (sp_model_field_get(field, object) > 0) return SP_OK;
+    return sp_json_u64(&g, size, 1, field->hi, &ignored, err);
 }
 
-static sp_status read_experts(const sp_json *g, sp_ffn *f, sp_error *err)
+/* Where the fault stands in the file; a member that is absent is asked for. */
+static sp_status place_fault(const sp_json *kind, const sp_model_fault *fault, sp_error *err)
 {
-    SP_TRY(sp_json_u32(g, "n_experts", 1, SP_MODEL_MAX_EXPERTS, &f->n_experts, err));
-    SP_TRY(sp_json_u32(g, "top_k", 1, f->n_experts, &f->top_k, err));
-    SP_TRY(sp_json_u32(g, "expert_ffn", 1, SP_MODEL_MAX_WIDTH, &f->expert_ffn, err));
-    SP_TRY(sp_json_u32_or(g, "shared_ffn", 0, SP_MODEL_MAX_WIDTH, 0, &f->shared_ffn, err));
-    SP_TRY(sp_json_u32_or(g, "expert_groups", 0, f->n_experts, 0, &f->expert_groups, err));
-    SP_TRY(sp_json_u32_or(g, "top_groups", 0, f->expert_groups, 0, &f->top_groups, err));
-    SP_TRY(sp_json_bool_or(g, "shared_gate", false, &f->shared_gate, err));
-    SP_TRY(sp_json_bool_or(g, "router_bias", false, &f->router_bias, err));
-    return sp_json_bool_or(g, "expert_bias", false, &f->expert_bias, err);
+    uint64_t ignored = 0;
+    const sp_json g = sp_json_get(kind, block_names[fault->field->group]);
+    if (fault->status == SP_E_RANGE) {
+        return sp_json_u64(&g, fault->field->name, fault->lo, fault->hi, &ignored, err);
+    }
+    const sp_json value = sp_json_get(&g, fault->field->name);
+    return sp_json_fail(&value, err, fault->status, "%s", fault->message);
 }
 
-static sp_status read_ffn(const sp_json *kind, sp_ffn *f, sp_error *err)
+static sp_status read_kind(sp_model_build *build, const sp_json *value, sp_layer_kind *kind,
+                           sp_error *err)
 {
-    static const char *const dense_keys[] = {"ffn", "gated", "bias"};
-    static const char *const expert_keys[] = {
-        "ffn",        "gated",       "bias",        "n_experts",   "top_k",         "expert_ffn",
-        "shared_ffn", "shared_gate", "router_bias", "expert_bias", "expert_groups", "top_groups"};
-    sp_json g;
-    SP_TRY(sp_json_object(kind, "ffn", &g, err));
-    const bool sparse =
-        sp_json_has(&g, "n_experts") || sp_json_has(&g, "top_k") || sp_json_has(&g, "expert_ffn");
-    SP_TRY(sparse ? sp_json_only(&g, expert_keys, N_KEYS(expert_keys), err)
-                  : sp_json_only(&g, dense_keys, N_KEYS(dense_keys), err));
-    SP_TRY(sp_json_bool(&g, "gated", &f->gated, err));
-    SP_TRY(sp_json_bool_or(&g, "bias", false, &f->bias, err));
-    if (!sparse) return sp_json_u32(&g, "ffn", 1, SP_MODEL_MAX_WIDTH, &f->ffn, err);
-    SP_TRY(sp_json_u32_or(&g, "ffn", 0, SP_MODEL_MAX_WIDTH, 0, &f->ffn, err));
-    return read_experts(&g, f, err);
+    static const char *const more[] = {"attention",   "recurrent", "ffn",
+                                       "projections", "source",    "date"};
+    const char *source = NULL;
+    const char *date = NULL;
+    sp_model_fault fault;
+    SP_TRY(sp_model_own_read_fields(value, SP_FIELDS_KIND, more, sizeof more / sizeof more[0], kind,
+                                    err));
+    SP_TRY(read_block(value, SP_FIELDS_ATTENTION, "heads", &kind->attention, err));
+    SP_TRY(read_block(value, SP_FIELDS_RECURRENT, "form", &kind->recurrent, err));
+    SP_TRY(read_block(value, SP_FIELDS_FFN, "ffn", &kind->ffn, err));
+    SP_TRY(sp_model_own_read_projections(build, value, kind->projections, &kind->n_projections,
+                                         err));
+    if (!sp_layer_kind_check(kind, &fault)) return place_fault(value, &fault, err);
+    return sp_model_own_read_origin(value, &source, &date, err);
 }
 
-sp_status sp_model_own_read_kinds(sp_model *model, const sp_json *root, sp_error *err)
+sp_status sp_model_own_read_kinds(sp_model_build *build, const sp_json *root, sp_error *err)
 {
-    static const char *const keys[] = {"attention", "ffn", "source", "date"};
+    sp_model *const model = &build->model;
     sp_json list;
     SP_TRY(sp_json_array(root, "kinds", &list, err));
     model->n_kinds = (uint32_t)sp_json_size(&list);
@@ -101,13 +134,8 @@ sp_status sp_model_own_read_kinds(sp_model *model, const sp_json *root, sp_error
         return sp_fail_range(err, "1 .. %d", SP_MODEL_MAX_KINDS);
     }
     for (uint32_t i = 0; i < model->n_kinds; i++) {
-        const sp_json kind = sp_json_at(&list, i);
-        const char *source = NULL;
-        const char *date = NULL;
-        SP_TRY(sp_json_only(&kind, keys, N_KEYS(keys), err));
-        SP_TRY(read_attention(&kind, &model->kinds[i].attention, err));
-        SP_TRY(read_ffn(&kind, &model->kinds[i].ffn, err));
-        SP_TRY(sp_model_own_read_origin(&kind, &source, &date, err));
+        const sp_json value = sp_json_at(&list, i);
+        SP_TRY(read_kind(build, &value, &model->kinds[i], err));
     }
     return SP_OK;
 }

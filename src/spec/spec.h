@@ -236,20 +236,9 @@ typedef struct sp_model_build {
     bool no_memory;
 } sp_model_build;
 
-/* One Hugging Face model_type: the keys that its reader takes, and the reader. It fills all of the
- * model but name, model_type and source. Listed in model_types.def. */
-typedef struct sp_model_type {
-    const char *name;
-    const char *const *keys; /* ended by NULL */
-    sp_status (*read)(sp_model_build *build, const sp_json *root, sp_error *err);
-} sp_model_type;
-
-#define SP_MODEL_TYPE(type) extern const sp_model_type sp_model_type_##type;
-#include "spec/model_types.def"
-#undef SP_MODEL_TYPE
-
-/* model_hf.c: the names of all types, in the order of the list. */
-size_t sp_model_type_names(const char *const **names);
+/* model_type.c: the names of the files in HOME/configs/model_types, sorted. */
+sp_status sp_model_type_names(struct sp_arena *arena, const char *home, const char *const **names,
+                              size_t *n_names, sp_error *err);
 sp_status sp_model_read_hf(sp_model_build *build, const sp_json *root, sp_error *err);
 
 /* model_own.c: a file in our schema. */
@@ -258,92 +247,20 @@ sp_status sp_model_read_own(sp_model_build *build, const sp_json *root, sp_error
 sp_status sp_model_own_read_origin(const sp_json *group, const char **source, const char **date,
                                    sp_error *err);
 /* model_own_kinds.c: "kinds" */
-sp_status sp_model_own_read_kinds(sp_model *model, const sp_json *root, sp_error *err);
+sp_status sp_model_own_read_kinds(sp_model_build *build, const sp_json *root, sp_error *err);
 
 /* model_build.c */
-/* What holds where a file is silent: one norm before each block and one at the end. */
-void sp_model_build_init(sp_model_build *build);
 /* Adds a sentence to the assumptions. */
 void sp_model_note(sp_model_build *build, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Turns one kind index a layer (model.n_layers of them) into runs; kinds that no layer has go. */
 sp_status sp_model_set_runs(sp_model_build *build, const uint8_t *kind_of_layer, sp_error *err);
-/* The ordinary case: every layer is kinds[0]. */
-sp_status sp_model_set_one_kind(sp_model_build *build, sp_error *err);
 /* The last step: every count fits, and everything is in the arena. */
 sp_status sp_model_build_finish(sp_model_build *build, const sp_json *root, const sp_model **model,
                                 sp_error *err);
 
 /* parameters.c: false when a count does not fit 64 bits. */
 bool sp_model_count(const sp_model *model, sp_parameters *out);
-
-/* model_hf_keys.c: refuses or notes every key that `type` does not read. */
-sp_status sp_hf_check_keys(sp_model_build *build, const sp_json *root, const sp_model_type *type,
-                           sp_error *err);
-
-/* model_hf_parts.c: what the families of Hugging Face have in common. A key that is absent takes
- * the default of the type's class in transformers, and a note says so. */
-typedef struct sp_hf_attention {
-    uint32_t kv_heads;    /* where num_key_value_heads is absent; 0 = as many as heads       */
-    uint32_t head_dim;    /* where head_dim is absent; 0 = hidden_size / num_attention_heads */
-    const char *bias_key; /* puts a bias on the projections; NULL = there is no such key     */
-    bool bias;            /* where the key is absent; without a key, always                  */
-    bool no_out_bias;     /* the output projection never has one                             */
-    bool qk_norm;
-} sp_hf_attention;
-/* `key`, or `other` if the file has that one instead. */
-const char *sp_hf_spelling(const sp_json *root, const char *key, const char *other);
-sp_status sp_hf_bool(sp_model_build *build, const sp_json *root, const char *key, bool fallback,
-                     bool *out, sp_error *err);
-/* Counts from 1 up to hi. */
-sp_status sp_hf_u32(sp_model_build *build, const sp_json *root, const char *key, uint32_t hi,
-                    uint32_t fallback, uint32_t *out, sp_error *err);
-/* Counts from 0 up to hi. */
-sp_status sp_hf_u32_or_none(sp_model_build *build, const sp_json *root, const char *key,
-                            uint32_t hi, uint32_t fallback, uint32_t *out, sp_error *err);
-/* vocab_size, hidden_size, num_hidden_layers, max_position_embeddings, tie_word_embeddings;
- * `tied` where the last is absent. */
-sp_status sp_hf_read_sizes(sp_model_build *build, const sp_json *root, bool tied, sp_error *err);
-/* Of a family in which each head has size hidden / heads and keys and values of its own, where
- * `heads_key` states their number. */
-sp_status sp_hf_read_heads(const sp_model_build *build, const sp_json *root, const char *heads_key,
-                           sp_attention *out, sp_error *err);
-/* Dropout is in use if any of these ratios is above 0; `fallbacks` hold where they are absent. */
-sp_status sp_hf_read_dropout(sp_model_build *build, const sp_json *root, const char *const *keys,
-                             const double *fallbacks, size_t n_keys, sp_error *err);
-sp_status sp_hf_read_attention(sp_model_build *build, const sp_json *root,
-                               const sp_hf_attention *rule, sp_attention *out, sp_error *err);
-/* intermediate_size of a gated feed-forward */
-sp_status sp_hf_read_ffn(const sp_json *root, sp_ffn *out, sp_error *err);
-/* Routed experts: their number and their width under these keys, and num_experts_per_tok */
-sp_status sp_hf_read_experts(const sp_json *root, const char *count_key, const char *width_key,
-                             sp_ffn *out, sp_error *err);
-/* n_shared_experts of the width of a routed one */
-sp_status sp_hf_read_shared(sp_model_build *build, const sp_json *root, uint32_t fallback,
-                            sp_ffn *out, sp_error *err);
-/* num_nextn_predict_layers, none where it is absent */
-sp_status sp_hf_read_mtp(sp_model_build *build, const sp_json *root, sp_error *err);
-/* sliding_window: null means none; absent means `fallback`, where 0 is none too. */
-sp_status sp_hf_read_window(sp_model_build *build, const sp_json *root, uint32_t fallback,
-                            uint32_t *window, sp_error *err);
-/* As above with the default 4096, but only where use_sliding_window is set. */
-sp_status sp_hf_read_switched_window(sp_model_build *build, const sp_json *root, uint32_t *window,
-                                     sp_error *err);
-
-/* model_hf_layers.c: which layer is of which kind. */
-enum { SP_HF_FULL, SP_HF_SLIDING }; /* kind indices by attention, as layer_types has them */
-enum { SP_HF_SPARSE, SP_HF_DENSE }; /* kind indices by feed-forward                       */
-/* One kind index a layer in the arena, all 0. */
-sp_status sp_hf_layer_kinds(const sp_model_build *build, uint8_t **kinds, sp_error *err);
-/* layer_types, one word a layer; *found is false where there is none. */
-sp_status sp_hf_read_layer_types(const sp_model *model, const sp_json *root, uint8_t *kinds,
-                                 bool *found, sp_error *err);
-/* decoder_sparse_step and mlp_only_layers */
-sp_status sp_hf_read_sparse_step(sp_model_build *build, const sp_json *root, uint8_t *kinds,
-                                 sp_error *err);
-/* first_k_dense_replace; moe_layer_freq must be 1. */
-sp_status sp_hf_read_first_dense(sp_model_build *build, const sp_json *root, uint32_t fallback,
-                                 uint8_t *kinds, sp_error *err);
 
 /* ---- recipes: recipe.c, recipe_measured.c ----------------------------------------------------- */
 /* Reads root["measured"]. */

@@ -16,26 +16,6 @@ static void add_number(sp_text *t, double x)
     sp_text_add(t, " ");
 }
 
-static void add_model(sp_text *t, const sp_model *m)
-{
-    sp_text_printf(t, "model %u %u %u %d %d %d %u\n", m->hidden, m->vocab, m->positions,
-                   m->tied_embeddings, m->norm_vectors, m->dropout, m->mtp_layers);
-    for (uint32_t k = 0; k < m->n_kinds; k++) {
-        const sp_attention *a = &m->kinds[k].attention;
-        const sp_ffn *f = &m->kinds[k].ffn;
-        sp_text_printf(t, "kind %u %u %u %d %d %d %u | %u %d %d %u %u %u %u %d\n", a->heads,
-                       a->kv_heads, a->head_dim, a->qkv_bias, a->out_bias, a->qk_norm, a->window,
-                       f->ffn, f->gated, f->bias, f->n_experts, f->top_k, f->expert_ffn,
-                       f->shared_ffn, f->shared_gate);
-        sp_text_printf(t, "latent %u %u %u %u %d | %d %d %u %u\n", a->v_dim, a->q_lora, a->kv_lora,
-                       a->rope_dim, a->sinks, f->router_bias, f->expert_bias,
-                       f->expert_groups, f->top_groups);
-    }
-    for (uint32_t r = 0; r < m->n_runs; r++) {
-        sp_text_printf(t, "run %u %u\n", m->runs[r].kind, m->runs[r].count);
-    }
-}
-
 static void add_rate(sp_text *t, const sp_gemm_rate *r)
 {
     const double values[] = {r->s_per_flop, r->s_per_byte, r->launch_s,
@@ -163,7 +143,7 @@ sp_status sp_problem_fingerprint_build(sp_problem *problem, sp_error *err)
 {
     sp_text text = {0};
     sp_text_add(&text, "shardplan " MODEL_VERSION "\n");
-    add_model(&text, problem->model);
+    sp_model_write_numbers(problem->model, &text);
     add_machine(&text, problem);
     add_engines(&text, problem);
     add_question(&text, problem);

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the files of this room share: exact arithmetic, tokens, and the form of a program. */
+#include "formula/formula.h"
+
+/* ---- rational.c: every operation is exact or SP_FORMULA_OVERFLOW
+ * --------------------------------- */
+sp_rational sp_rational_of_int(int64_t value);
+sp_formula_code sp_rational_make(sp_int128 num, sp_int128 den, sp_rational *out);
+sp_formula_code sp_rational_add(sp_rational a, sp_rational b, sp_rational *out);
+sp_formula_code sp_rational_subtract(sp_rational a, sp_rational b, sp_rational *out);
+sp_formula_code sp_rational_multiply(sp_rational a, sp_rational b, sp_rational *out);
+sp_formula_code sp_rational_divide(sp_rational a, sp_rational b, sp_rational *out);
+sp_formula_code sp_rational_floor_divide(sp_rational a, sp_rational b, sp_rational *out);
+sp_formula_code sp_rational_remainder(sp_rational a, sp_rational b, sp_rational *out);
+sp_formula_code sp_rational_power(sp_rational base, sp_rational exponent, sp_rational *out);
+sp_rational sp_rational_negate(sp_rational a);
+sp_rational sp_rational_floor(sp_rational a);
+sp_rational sp_rational_ceil(sp_rational a);
+int sp_rational_compare(sp_rational a, sp_rational b); /* -1, 0, 1 */
+/* Reads digits, a fraction and an exponent; *length is how many characters they are, 0 where there
+ * is no number. */
+sp_formula_code sp_rational_scan(const char *text, size_t *length, sp_rational *out);
+
+/* ---- lex.c
+ * --------------------------------------------------------------------------------------- */
+typedef enum sp_lexeme_kind {
+    SP_LEXEME_END,
+    SP_LEXEME_NUMBER,
+    SP_LEXEME_NAME, /* dotted or not */
+    SP_LEXEME_WORD, /* if else and or not in, and other reserved words */
+    SP_LEXEME_TEXT, /* with its quotes */
+    SP_LEXEME_SIGN,
+    SP_LEXEME_BAD
+} sp_lexeme_kind;
+
+typedef struct sp_lexeme {
+    sp_lexeme_kind kind;
+    const char *start;
+    size_t length;
+} sp_lexeme;
+
+sp_lexeme sp_lexeme_at(const char *p);
+sp_lexeme sp_lexeme_after(const sp_lexeme *t);
+bool sp_lexeme_is(const sp_lexeme *t, const char *text); /* a sign or a reserved word */
+
+/* ---- programs
+ * ------------------------------------------------------------------------------------ */
+/* Values are pushed and combined on a stack. Jumps are relative, so that a piece of code can be
+ * moved as a whole. */
+typedef enum sp_op {
+    SP_OP_NUMBER,   /* push numbers[arg]                              */
+    SP_OP_TEXT,     /* push texts[arg]                                */
+    SP_OP_NONE,     /* push None                                      */
+    SP_OP_NAME,     /* push the value of names[arg]                   */
+    SP_OP_JUMP,     /* skip arg instructions                          */
+    SP_OP_UNLESS,   /* pop; skip arg instructions if it was false     */
+    SP_OP_AND,      /* skip arg if the top is false, else pop         */
+    SP_OP_OR,       /* skip arg if the top is true, else pop          */
+    SP_OP_REF,      /* fail here if refs[arg] cannot be called        */
+    SP_OP_CALL_REF, /* pop its arguments, push the cost               */
+    SP_OP_CALL,     /* functions[arg] of the n values on top          */
+    SP_OP_FAIL,     /* texts[arg] is no function, or has not n arguments */
+    SP_OP_NEGATE,
+    SP_OP_PLUS, /* a number stays what it is */
+    SP_OP_NOT,
+    SP_OP_ADD, /* this and the following take two values */
+    SP_OP_SUBTRACT,
+    SP_OP_MULTIPLY,
+    SP_OP_DIVIDE,
+    SP_OP_FLOOR_DIVIDE,
+    SP_OP_REMAINDER,
+    SP_OP_POWER,
+    SP_OP_LESS,
+    SP_OP_LESS_EQUAL,
+    SP_OP_GREATER,
+    SP_OP_GREATER_EQUAL,
+    SP_OP_EQUAL,
+    SP_OP_UNEQUAL,
+    SP_OP_IN,
+    SP_OP_NOT_IN,
+    SP_OP_INDEX
+} sp_op;
+
+typedef struct sp_instr {
+    uint16_t op; /* sp_op */
+    uint16_t n;
+    uint32_t arg;
+} sp_instr;
+
+/* Most values on the stack at once; most of what is ever needed, for which no large frame is laid.
+ */
+enum { SP_FORMULA_STACK = 288, SP_FORMULA_SMALL_STACK = 24 };
+
+struct sp_formula {
+    const char *text;
+    const sp_instr *code;
+    const sp_rational *numbers;
+    const char *const *texts;
+    const char *const *names;
+    const sp_formula_ref *refs;
+    size_t n_code, n_numbers, n_texts, n_names, n_refs;
+    size_t stack; /* values it needs at once */
+};
+
+/* ---- emit.c: a program while it is written
+ * --------------------------------------------------------- */
+/* All arrays have room for as many entries as the text has bytes: no token needs more than that. */
+typedef struct sp_emitter {
+    sp_instr *code;
+    sp_rational *numbers;
+    const char **texts;
+    const char **names;
+    sp_formula_ref *refs;
+    size_t n_code, n_numbers, n_texts, n_names, n_refs;
+    size_t depth, stack; /* values on the stack now, and at most */
+    size_t capacity;
+    sp_arena *arena; /* of the formula: texts and names live there */
+    bool failed;     /* memory ran out; later additions are ignored */
+} sp_emitter;
+
+void sp_emit_init(sp_emitter *e, sp_arena *scratch, sp_arena *arena, size_t capacity);
+void sp_emit(sp_emitter *e, sp_op op, size_t n, size_t arg);
+void sp_emit_number(sp_emitter *e, sp_rational number);
+void sp_emit_text(sp_emitter *e, const char *text, size_t length);
+void sp_emit_name(sp_emitter *e, const char *name, size_t length);
+void sp_emit_fail(sp_emitter *e, const char *function, size_t length, size_t n_args);
+size_t sp_emit_ref(sp_emitter *e, const char *class_name, size_t length, size_t column);
+/* A jump to be aimed later; returns its place. */
+size_t sp_emit_jump(sp_emitter *e, sp_op op);
+/* Aims it at the next instruction. */
+void sp_emit_land(sp_emitter *e, size_t jump);
+/* Swaps the code of [first, second) with that of [second, now). */
+void sp_emit_swap(sp_emitter *e, size_t first, size_t second);
+/* Copies the whole into the arena; NULL: no memory. */
+const sp_formula *sp_emit_finish(sp_emitter *e, const char *text);
+
+/* ---- functions.c
+ * ----------------------------------------------------------------------------------- */
+/* Its place in the list of functions of a dialect, or -1. */
+int sp_function_find(sp_formula_dialect dialect, const char *name, size_t length);
+/* The names that a dialect knows, into names; returns how many. */
+enum { SP_FUNCTIONS_MAX = 16 };
+size_t sp_function_names(sp_formula_dialect dialect, const char *names[SP_FUNCTIONS_MAX]);
+bool sp_function_takes(int function, size_t n_args);
+sp_formula_code sp_function_call(int function, const sp_value *args, size_t n_args, sp_value *out,
+                                 sp_formula_failure *failure);
+
+/* ---- value.c
+ * --------------------------------------------------------------------------------------- */
+bool sp_value_equal(const sp_value *a, const sp_value *b);
+/* Elements of a list, members of an object, characters of a text. */
+sp_formula_code sp_value_length(const sp_value *value, sp_value *out, sp_formula_failure *failure);
+sp_formula_code sp_value_index(const sp_value *value, const sp_value *at, sp_value *out,
+                               sp_formula_failure *failure);
+sp_formula_code sp_value_in(const sp_value *needle, const sp_value *haystack, bool *found,
+                            sp_formula_failure *failure);
+
+/* ---- eval.c
+ * ---------------------------------------------------------------------------------------- */
+/* Fills *failure (unless it is NULL) and returns the code. */
+sp_formula_code sp_formula_fail(sp_formula_failure *failure, sp_formula_code code, const char *name,
+                                const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Where a running program finds its names and references. */
+typedef struct sp_frame {
+    const sp_value *values; /* of the names, or NULL: ask the scope */
+    const sp_scope *scope;
+    /* admit refuses a reference before its arguments are worked out; both NULL: none is known. */
+    sp_formula_code (*admit)(void *user, size_t ref, sp_formula_failure *failure);
+    sp_formula_code (*call)(void *user, size_t ref, const sp_value *args, sp_value *out,
+                            sp_formula_failure *failure);
+    void *user;
+} sp_frame;
+
+sp_formula_code sp_formula_run(const sp_formula *f, const sp_frame *frame, sp_value *out,
+                               sp_formula_failure *failure);

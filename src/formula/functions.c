@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The functions that a formula may call. min, max and sum take numbers or, alone, a list. */
+#include "formula/formula_priv.h"
+
+#include <assert.h>
+#include <string.h>
+
+typedef sp_formula_code (*body)(const sp_value *args, size_t n_args, sp_value *out,
+                                sp_formula_failure *failure);
+
+static sp_formula_code fail_argument(sp_formula_failure *failure, const char *function,
+                                     const sp_value *value)
+{
+    return sp_formula_fail(failure, SP_FORMULA_TYPE, function, "%s is no number",
+                           sp_value_kind_words(value));
+}
+
+static sp_formula_code set_number(sp_value *out, sp_rational number)
+{
+    *out = (sp_value){.kind = SP_VALUE_NUMBER, .number = number};
+    return SP_FORMULA_OK;
+}
+
+static sp_formula_code call_ceil(const sp_value *args, size_t n_args, sp_value *out,
+                                 sp_formula_failure *failure)
+{
+    (void)n_args;
+    if (args->kind != SP_VALUE_NUMBER) return fail_argument(failure, "ceil", args);
+    return set_number(out, sp_rational_ceil(args->number));
+}
+
+static sp_formula_code call_floor(const sp_value *args, size_t n_args, sp_value *out,
+                                  sp_formula_failure *failure)
+{
+    (void)n_args;
+    if (args->kind != SP_VALUE_NUMBER) return fail_argument(failure, "floor", args);
+    return set_number(out, sp_rational_floor(args->number));
+}
+
+/* Toward zero. */
+static sp_formula_code call_int(const sp_value *args, size_t n_args, sp_value *out,
+                                sp_formula_failure *failure)
+{
+    (void)n_args;
+    if (args->kind != SP_VALUE_NUMBER) return fail_argument(failure, "int", args);
+    const sp_rational x = args->number;
+    return set_number(out, x.num < 0 ? sp_rational_ceil(x) : sp_rational_floor(x));
+}
+
+static sp_formula_code call_abs(const sp_value *args, size_t n_args, sp_value *out,
+                                sp_formula_failure *failure)
+{
+    (void)n_args;
+    if (args->kind != SP_VALUE_NUMBER) return fail_argument(failure, "abs", args);
+    const sp_rational x = args->number;
+    return set_number(out, x.num < 0 ? sp_rational_negate(x) : x);
+}
+
+/* ---- many numbers, or one list of them ---- */
+
+static bool is_list(const sp_value *args, size_t n_args)
+{
+    return n_args == 1 && args->kind == SP_VALUE_JSON && sp_json_is_array(&args->json);
+}
+
+static size_t count_items(const sp_value *args, size_t n_args)
+{
+    return is_list(args, n_args) ? sp_json_size(&args->json) : n_args;
+}
+
+static sp_formula_code get_item(const sp_value *args, size_t n_args, size_t i, sp_value *item)
+{
+    *item = args[0];
+    if (!is_list(args, n_args)) {
+        *item = args[i];
+        return SP_FORMULA_OK;
+    }
+    const sp_json element = sp_json_at(&args->json, i);
+    return sp_value_of_json(&element, item);
+}
+
+/* The item of the smallest (sign 1) or largest (sign -1) value. */
+static sp_formula_code pick(const char *function, int sign, const sp_value *args, size_t n_args,
+                            sp_value *out, sp_formula_failure *failure)
+{
+    const size_t n = count_items(args, n_args);
+    if (n == 0) return sp_formula_fail(failure, SP_FORMULA_ARITY, function, "the list is empty");
+    sp_value best = {.kind = SP_VALUE_NONE}, item;
+    for (size_t i = 0; i < n; i++) {
+        const sp_formula_code code = get_item(args, n_args, i, &item);
+        if (code != SP_FORMULA_OK) return code;
+        if (item.kind != SP_VALUE_NUMBER) return fail_argument(failure, function, &item);
+        if (i == 0 || sign * sp_rational_compare(item.number, best.number) < 0) best = item;
+    }
+    *out = best;
+    return SP_FORMULA_OK;
+}
+
+static sp_formula_code call_min(const sp_value *args, size_t n_args, sp_value *out,
+                                sp_formula_failure *failure)
+{
+    return pick("min", 1, args, n_args, out, failure);
+}
+
+static sp_formula_code call_max(const sp_value *args, size_t n_args, sp_value *out,
+                                sp_formula_failure *failure)
+{
+    return pick("max", -1, args, n_args, out, failure);
+}
+
+static sp_formula_code call_sum(const sp_value *args, size_t n_args, sp_value *out,
+                                sp_formula_failure *failure)
+{
+    sp_rational total = {0, 1};
+    sp_value item;
+    if (!is_list(args, n_args)) {
+        return sp_formula_fail(failure, SP_FORMULA_TYPE, "sum", "%s is no list",
+                               sp_value_kind_words(args));
+    }
+    for (size_t i = 0; i < sp_json_size(&args->json); i++) {
+        sp_formula_code code = get_item(args, 1, i, &item);
+        if (code != SP_FORMULA_OK) return code;
+        if (item.kind != SP_VALUE_NUMBER) return fail_argument(failure, "sum", &item);
+        code = sp_rational_add(total, item.number, &total);
+        if (code != SP_FORMULA_OK) return code;
+    }
+    return set_number(out, total);
+}
+
+static sp_formula_code call_len(const sp_value *args, size_t n_args, sp_value *out,
+                                sp_formula_failure *failure)
+{
+    (void)n_args;
+    return sp_value_length(args, out, failure);
+}
+
+static int64_t count_in_text(const char *text, const char *part)
+{
+    int64_t n = 0;
+    if (part[0] == '\0') return 0;
+    for (const char *at = text; (at = strstr(at, part)); at += strlen(part))
+        n++;
+    return n;
+}
+
+/* How often the value stands in the list, or the text in the text. */
+static sp_formula_code call_count(const sp_value *args, size_t n_args, sp_value *out,
+                                  sp_formula_failure *failure)
+{
+    (void)n_args;
+    int64_t n = 0;
+    if (args[0].kind == SP_VALUE_TEXT && args[1].kind == SP_VALUE_TEXT) {
+        n = count_in_text(args[0].text, args[1].text);
+    } else if (is_list(args, 1)) {
+        for (size_t i = 0; i < sp_json_size(&args[0].json); i++) {
+            sp_value item;
+            if (get_item(args, 1, i, &item) == SP_FORMULA_OK) n += sp_value_equal(&item, &args[1]);
+        }
+    } else {
+        return sp_formula_fail(failure, SP_FORMULA_TYPE, "count", "%s is no list",
+                               sp_value_kind_words(args));
+    }
+    *out = sp_value_of_int(n);
+    return SP_FORMULA_OK;
+}
+
+/* ---- the list ---- */
+
+enum { ANY = SP_FORMULA_TEXT_MAX };
+
+static const struct {
+    const char *name;
+    size_t least, most; /* arguments */
+    body call;
+    bool config_only;
+} functions[] = {
+    {"ceil",  1, 1,   call_ceil,  false},
+    {"floor", 1, 1,   call_floor, false},
+    {"min",   1, ANY, call_min,   false},
+    {"max",   1, ANY, call_max,   false},
+    {"abs",   1, 1,   call_abs,   false},
+    {"int",   1, 1,   call_int,   false},
+    {"len",   1, 1,   call_len,   true },
+    {"sum",   1, 1,   call_sum,   true },
+    {"count", 2, 2,   call_count, true },
+};
+
+enum { N_FUNCTIONS = sizeof functions / sizeof functions[0] };
+
+int sp_function_find(sp_formula_dialect dialect, const char *name, size_t length)
+{
+    for (int i = 0; i < N_FUNCTIONS; i++) {
+        if (functions[i].config_only && dialect != SP_FORMULA_CONFIG) continue;
+        if (strlen(functions[i].name) == length && memcmp(functions[i].name, name, length) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+size_t sp_function_names(sp_formula_dialect dialect, const char *names[SP_FUNCTIONS_MAX])
+{
+    size_t n = 0;
+    for (int i = 0; i < N_FUNCTIONS; i++) {
+        if (!functions[i].config_only || dialect == SP_FORMULA_CONFIG) {
+            names[n++] = functions[i].name;
+        }
+    }
+    return n;
+}
+
+bool sp_function_takes(int function, size_t n_args)
+{
+    assert(function >= 0 && function < N_FUNCTIONS);
+    return functions[function].least <= n_args && n_args <= functions[function].most;
+}
+
+sp_formula_code sp_function_call(int function, const sp_value *args, size_t n_args, sp_value *out,
+                                 sp_formula_failure *failure)
+{
+    assert(sp_function_takes(function, n_args));
+    const sp_formula_code code = functions[function].call(args, n_args, out, failure);
+    if (code == SP_FORMULA_OVERFLOW) {
+        sp_formula_fail(failure, code, functions[function].name,
+                        "a number needs more than 127 bits");
+    }
+    return code;
+}
