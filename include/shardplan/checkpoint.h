@@ -28,7 +28,10 @@
 
 struct sp_arena;
 
-typedef enum sp_checkpoint_format { SP_CHECKPOINT_SAFETENSORS, SP_CHECKPOINT_GGUF } sp_checkpoint_format;
+typedef enum sp_checkpoint_format {
+    SP_CHECKPOINT_SAFETENSORS,
+    SP_CHECKPOINT_GGUF
+} sp_checkpoint_format;
 
 typedef enum sp_tensor_role {
     SP_TENSOR_WEIGHT,
@@ -67,7 +70,7 @@ typedef struct sp_checkpoint {
     uint64_t elements;
     uint64_t parameters; /* 0 where shards are missing: their shapes are not known                */
     uint64_t quantisation_elements, buffer_elements;
-    uint64_t bytes;      /* of the data of all tensors                                            */
+    uint64_t bytes; /* of the data of all tensors                                            */
     uint64_t buffer_bytes;
     double bits_per_parameter; /* of weights and their quantisation; 0 where not known            */
     uint32_t n_dtypes;

@@ -48,7 +48,8 @@ bool sp_json_pull_enter(sp_json_pull *p, char bracket)
 {
     assert(bracket == '{' || bracket == '[');
     if (!take(p, bracket)) {
-        return complain(p, bracket == '{' ? "an object must stand here" : "an array must stand here");
+        return complain(p,
+                        bracket == '{' ? "an object must stand here" : "an array must stand here");
     }
     p->first = true;
     return true;
@@ -115,11 +116,13 @@ static bool read_escaped_unit(sp_json_pull *p, sp_text *out)
     if (!read_unit(p, &unit)) return false;
     if (unit == 0) return complain(p, "a string must not hold a zero");
     if (unit >= 0xD800 && unit < 0xE000) {
-        const bool paired = unit < 0xDC00 && p->end - p->at > 2 && p->at[0] == '\\' && p->at[1] == 'u';
+        const bool paired =
+            unit < 0xDC00 && p->end - p->at > 2 && p->at[0] == '\\' && p->at[1] == 'u';
         if (!paired) return complain(p, "half of a surrogate pair stands alone");
         p->at += 2;
         if (!read_unit(p, &low)) return false;
-        if (low < 0xDC00 || low >= 0xE000) return complain(p, "half of a surrogate pair stands alone");
+        if (low < 0xDC00 || low >= 0xE000)
+            return complain(p, "half of a surrogate pair stands alone");
         unit = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
     }
     add_utf8(out, unit);
@@ -145,7 +148,8 @@ static bool read_plain(sp_json_pull *p, sp_text *out)
     while (p->at < p->end && *p->at != '"' && *p->at != '\\') {
         const size_t n = sp_utf8_length(p->at, (size_t)(p->end - p->at));
         if (n == 0) return complain(p, "a string is not UTF-8");
-        if ((unsigned char)*p->at < 0x20) return complain(p, "a control character stands in a string");
+        if ((unsigned char)*p->at < 0x20)
+            return complain(p, "a control character stands in a string");
         p->at += n;
     }
     sp_text_add_n(out, start, (size_t)(p->at - start));

@@ -5,7 +5,8 @@
 #include "base/base.h"
 #include "shardplan/checkpoint.h"
 
-/* ---- checkpoint_bytes.c: little-endian fields of a file --------------------------------------- */
+/* ---- checkpoint_bytes.c: little-endian fields of a file ---------------------------------------
+ */
 typedef struct sp_bytes {
     const char *file;
     int descriptor;
@@ -27,7 +28,8 @@ sp_status sp_bytes_uint(sp_bytes *b, size_t n, uint64_t *out, const char *what);
 sp_status sp_bytes_peek(const sp_bytes *b, uint64_t offset, void *out, size_t n, const char *what);
 uint64_t sp_little_endian(const unsigned char *bytes, size_t n);
 
-/* ---- checkpoint_tensors.c: the tensors found so far ------------------------------------------- */
+/* ---- checkpoint_tensors.c: the tensors found so far -------------------------------------------
+ */
 #define SP_CHECKPOINT_MAX_DIMS    16
 #define SP_CHECKPOINT_MAX_TENSORS (1u << 22)
 #define SP_CHECKPOINT_MAX_FILES   99999u /* five digits of a shard's number */
@@ -55,7 +57,8 @@ typedef struct sp_checkpoint_build {
     sp_stored_tensor *tensors;
     size_t n, capacity;
     const char *notes[SP_CHECKPOINT_MAX_NOTES];
-    const char **files; /* in the arena */
+    const char **files;      /* in the arena                                                      */
+    uint64_t trailing_bytes; /* of GGUF files, that no tensor owns                                */
     sp_error *err;
 } sp_checkpoint_build;
 
@@ -66,6 +69,8 @@ sp_status sp_build_sizes(sp_checkpoint_build *b, sp_stored_tensor *tensor);
 /* Fails for a tensor: the file, and its name in the path of the error. */
 sp_status sp_build_fail(sp_checkpoint_build *b, const sp_stored_tensor *tensor, sp_status status,
                         const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* Puts the name of a tensor into the path of an error. */
+void sp_checkpoint_tell_tensor(const char *name, sp_error *err);
 void sp_build_note(sp_checkpoint_build *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Sorts by name; a name that stands twice is refused. */
@@ -73,15 +78,18 @@ sp_status sp_build_sort(sp_checkpoint_build *b);
 /* NULL = there is none. The tensors are sorted. */
 sp_stored_tensor *sp_build_find(const sp_checkpoint_build *b, const char *name);
 
-/* ---- checkpoint_safetensors.c, checkpoint_index.c --------------------------------------------- */
+/* ---- checkpoint_safetensors.c, checkpoint_index.c ---------------------------------------------
+ */
 /* Adds the tensors of b->files[file_idx]. */
 sp_status sp_safetensors_read(sp_checkpoint_build *b, uint32_t file_idx);
 sp_status sp_index_read(sp_checkpoint_build *b, const char *path);
 
-/* ---- packing.c: which tensors are weights, and how many parameters are in each ----------------- */
+/* ---- packing.c: which tensors are weights, and how many parameters are in each -----------------
+ */
 sp_status sp_packing_apply(sp_checkpoint_build *b);
 
-/* ---- gguf.c, gguf_values.c -------------------------------------------------------------------- */
+/* ---- gguf.c, gguf_values.c --------------------------------------------------------------------
+ */
 /* The value of one key. Strings, and arrays of other than whole numbers, may be left out. */
 typedef struct sp_gguf_value {
     const char *key;
@@ -94,9 +102,20 @@ typedef struct sp_gguf_value {
 } sp_gguf_value;
 
 enum {
-    SP_GGUF_UINT8, SP_GGUF_INT8, SP_GGUF_UINT16, SP_GGUF_INT16, SP_GGUF_UINT32, SP_GGUF_INT32,
-    SP_GGUF_FLOAT32, SP_GGUF_BOOL, SP_GGUF_STRING, SP_GGUF_ARRAY, SP_GGUF_UINT64, SP_GGUF_INT64,
-    SP_GGUF_FLOAT64, SP_GGUF_N_TYPES
+    SP_GGUF_UINT8,
+    SP_GGUF_INT8,
+    SP_GGUF_UINT16,
+    SP_GGUF_INT16,
+    SP_GGUF_UINT32,
+    SP_GGUF_INT32,
+    SP_GGUF_FLOAT32,
+    SP_GGUF_BOOL,
+    SP_GGUF_STRING,
+    SP_GGUF_ARRAY,
+    SP_GGUF_UINT64,
+    SP_GGUF_INT64,
+    SP_GGUF_FLOAT64,
+    SP_GGUF_N_TYPES
 };
 
 typedef struct sp_gguf_keys {
