@@ -60,8 +60,23 @@ const char *sp_formula_code_name(sp_formula_code code);
 /* "division by zero"; never NULL. */
 const char *sp_formula_code_words(sp_formula_code code);
 
-/* Which name an error is about, and the rest of what there is to say; "" where there is nothing. */
+/* Which name an error is about, the rest of what there is to say, and, when a class was expanded,
+ * the place of the formula that failed; "" where there is nothing. */
 typedef struct sp_formula_failure {
     char name[128];
     char detail[384];
+    char file[256];
+    char path[192]; /* JSON pointer */
 } sp_formula_failure;
+
+/* What a formula is about: the floating-point operations of a kernel, the bytes it reads, the bytes
+ * it writes. */
+typedef enum sp_formula_metric {
+    SP_FORMULA_FLOPS,
+    SP_FORMULA_READ,
+    SP_FORMULA_WRITE,
+    SP_N_FORMULA_METRICS
+} sp_formula_metric;
+
+/* "flops", "read", "write" */
+const char *sp_formula_metric_name(sp_formula_metric metric);

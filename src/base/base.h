@@ -105,8 +105,6 @@ bool sp_json_is_string(const sp_json *value);
 bool sp_json_is_number(const sp_json *value); /* integer or real */
 bool sp_json_is_bool(const sp_json *value);
 bool sp_json_is_null(const sp_json *value);
-/* A number as it is written, without limits or errors: true and *whole for an integer, else *real. */
-bool sp_json_number(const sp_json *value, int64_t *whole, double *real);
 size_t sp_json_size(const sp_json *value); /* members or elements; 0 for anything else */
 
 /* Cursor to a member; absent (node NULL) when there is none. `key` must outlive the cursor. */
@@ -145,8 +143,13 @@ sp_status sp_json_bool_or(const sp_json *object, const char *key, bool fallback,
 sp_status sp_json_as_string(const sp_json *value, const char **out, sp_error *err);
 sp_status sp_json_as_u64(const sp_json *value, uint64_t lo, uint64_t hi, uint64_t *out,
                          sp_error *err);
-sp_status sp_json_as_bool(const sp_json *value, bool *out, sp_error *err);
 sp_status sp_json_as_double(const sp_json *value, double lo, double hi, double *out, sp_error *err);
+/* The value itself without a word: false where it is of another kind. A cursor to it may outlive its
+ * parents for these. */
+bool sp_json_peek_string(const sp_json *value, const char **out);
+bool sp_json_peek_bool(const sp_json *value, bool *out);
+bool sp_json_peek_i64(const sp_json *value, int64_t *out); /* written without point and exponent */
+bool sp_json_peek_double(const sp_json *value, double *out); /* any number */
 /* Refuses members that are not in `keys`, naming the nearest. */
 sp_status sp_json_only(const sp_json *object, const char *const *keys, size_t n_keys,
                        sp_error *err);

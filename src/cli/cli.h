@@ -56,7 +56,8 @@ enum {
     SP_TAKES_BASELINE = 32, /* train, run, estimate          */
     SP_TAKES_RESULT = 64,   /* train: the question as an answer holds it */
     SP_TAKES_TABLE = 128,   /* validate                      */
-    SP_TAKES_ANALYSIS = 256 /* analyze                       */
+    SP_TAKES_ANALYSIS = 256, /* analyze                      */
+    SP_TAKES_FORMULAS = 512 /* formula                       */
 };
 
 typedef struct sp_flag {

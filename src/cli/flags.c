@@ -16,6 +16,7 @@
 #define A SP_TAKES_OUTPUT
 #define V SP_TAKES_TABLE
 #define L SP_TAKES_ANALYSIS
+#define F SP_TAKES_FORMULAS
 
 /* clang-format off */
 static const sp_flag flags[SP_N_FLAGS] = {

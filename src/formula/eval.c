@@ -28,6 +28,12 @@ const char *sp_formula_code_words(sp_formula_code code)
     return texts[code];
 }
 
+const char *sp_formula_metric_name(sp_formula_metric metric)
+{
+    static const char *const names[] = {"flops", "read", "write"};
+    return names[metric];
+}
+
 sp_formula_code sp_formula_fail(sp_formula_failure *failure, sp_formula_code code, const char *name,
                                 const char *format, ...)
 {
@@ -124,24 +130,10 @@ static sp_formula_code change(sp_op op, sp_value *a, sp_formula_failure *failure
     return SP_FORMULA_OK;
 }
 
-static sp_formula_code load_name(const sp_formula *f, const sp_frame *frame, size_t idx,
-                                 sp_value *out, sp_formula_failure *failure)
-{
-    if (frame->values) {
-        *out = frame->values[idx];
-        return SP_FORMULA_OK;
-    }
-    const char *name = f->names[idx];
-    const sp_scope *scope = frame->scope;
-    const sp_formula_code code = scope ? scope->lookup(scope->user, name, out) : SP_FORMULA_UNBOUND;
-    if (code == SP_FORMULA_OK) return code;
-    return sp_formula_fail(failure, code, name, "%s", sp_formula_code_words(code));
-}
-
 static sp_formula_code admit_ref(const sp_formula *f, const sp_frame *frame, size_t ref,
                                  sp_formula_failure *failure)
 {
-    if (frame->admit) return frame->admit(frame->user, ref, failure);
+    if (frame->admit) return frame->admit(frame, ref, failure);
     return sp_formula_fail(failure, SP_FORMULA_UNRESOLVED_REF, f->refs[ref].class_name, "%s",
                            sp_formula_code_words(SP_FORMULA_UNRESOLVED_REF));
 }
@@ -162,7 +154,7 @@ static sp_formula_code fail_function(const sp_formula *f, const sp_instr *instr,
 static sp_formula_code push(const sp_formula *f, const sp_frame *frame, const sp_instr *instr,
                             sp_value *top, sp_formula_failure *failure)
 {
-    if (instr->op == SP_OP_NAME) return load_name(f, frame, instr->arg, top, failure);
+    if (instr->op == SP_OP_NAME) return frame->load(frame, f, instr->arg, top, failure);
     if (instr->op == SP_OP_NUMBER) {
         *top = (sp_value){.kind = SP_VALUE_NUMBER, .number = f->numbers[instr->arg]};
     } else if (instr->op == SP_OP_TEXT) {
@@ -194,7 +186,7 @@ static sp_formula_code call(const sp_formula *f, const sp_frame *frame, const sp
     assert(*n >= n_args);
     sp_value *args = stack + (*n - n_args), result = {.kind = SP_VALUE_NONE};
     const sp_formula_code code =
-        is_ref ? frame->call(frame->user, instr->arg, args, &result, failure)
+        is_ref ? frame->call(frame, instr->arg, args, &result, failure)
                : sp_function_call((int)instr->arg, args, n_args, &result, failure);
     *n = *n - n_args + 1;
     stack[*n - 1] = result;
@@ -251,16 +243,35 @@ sp_formula_code sp_formula_run(const sp_formula *f, const sp_frame *frame, sp_va
     return run_on_small(f, frame, out, failure);
 }
 
+static sp_formula_code load_from_scope(const sp_frame *frame, const sp_formula *f, size_t name,
+                                       sp_value *out, sp_formula_failure *failure)
+{
+    const sp_scope *scope = frame->user;
+    const sp_formula_code code =
+        scope ? scope->lookup(scope->user, f->names[name], out) : SP_FORMULA_UNBOUND;
+    if (code == SP_FORMULA_OK) return code;
+    return sp_formula_fail(failure, code, f->names[name], "%s", sp_formula_code_words(code));
+}
+
 sp_formula_code sp_formula_eval(const sp_formula *f, const sp_scope *scope, sp_value *out,
                                 sp_formula_failure *failure)
 {
     assert(f && out);
-    return sp_formula_run(f, &(sp_frame){.scope = scope}, out, failure);
+    return sp_formula_run(f, &(sp_frame){.load = load_from_scope, .user = scope}, out, failure);
+}
+
+static sp_formula_code load_from_values(const sp_frame *frame, const sp_formula *f, size_t name,
+                                        sp_value *out, sp_formula_failure *failure)
+{
+    (void)f;
+    (void)failure;
+    *out = ((const sp_value *)frame->user)[name];
+    return SP_FORMULA_OK;
 }
 
 sp_formula_code sp_formula_eval_values(const sp_formula *f, const sp_value *values, sp_value *out,
                                        sp_formula_failure *failure)
 {
     assert(f && out && (values || f->n_names == 0));
-    return sp_formula_run(f, &(sp_frame){.values = values}, out, failure);
+    return sp_formula_run(f, &(sp_frame){.load = load_from_values, .user = values}, out, failure);
 }

@@ -102,3 +102,89 @@ sp_formula_code sp_formula_eval_values(const sp_formula *f, const sp_value *valu
 /* A lookup whose user is a const sp_json * of an object: "config.n_embd" is the member of that
  * name, or else the member n_embd of the object config. */
 sp_formula_code sp_scope_json(void *user, const char *name, sp_value *out);
+
+/* ---- library.c: classes with their costs, out of files
+ * ------------------------------------------- */
+/* Reads every published form: module analyses (class_name, kernels), kernel costs (kernel_name with
+ * flops, memory_read and memory_write, or with children), module databases, catalogues of kernels,
+ * trees of layers, name maps, and ours (schema shardplan/modules/1). Texts are copied, so the JSON
+ * may go once it was added. A file that cannot be read at all is an error; what can be read but is
+ * not as its schema wants is a finding. A formula that is not well formed fails when it is used. */
+typedef struct sp_formula_library sp_formula_library;
+
+/* NULL: no memory. It lives in the arena. */
+sp_formula_library *sp_formula_library_new(sp_arena *arena);
+sp_status sp_formula_library_add_file(sp_formula_library *library, const char *file, sp_error *err);
+sp_status sp_formula_library_add(sp_formula_library *library, const sp_json *root, sp_error *err);
+/* {"other name": "name of a class"} */
+sp_status sp_formula_library_add_map(sp_formula_library *library, const sp_json *map,
+                                     sp_error *err);
+/* How positional arguments are meant where the order of first use is wrong: {"class": ["a", "b"]},
+ * or a list of {"parameters": ["a", "b"], "where": {"c": "a * b"}}, of which the one with as many
+ * parameters as there are arguments holds. */
+sp_status sp_formula_library_add_signatures(sp_formula_library *library, const sp_json *signatures,
+                                            sp_error *err);
+/* Connects references with classes; nothing can be added from here on, and it is const. */
+sp_status sp_formula_library_link(sp_formula_library *library, sp_error *err);
+
+size_t sp_formula_library_size(const sp_formula_library *library);
+const char *sp_formula_class_name(const sp_formula_library *library, size_t idx);
+/* True for what add_signatures put before a class. */
+bool sp_formula_class_is_signature(const sp_formula_library *library, size_t idx);
+/* The parameters that positional arguments bind: declared ones, or else variables in the order of
+ * first use without widths in bytes and without names of the config. */
+size_t sp_formula_class_parameters(const sp_formula_library *library, size_t idx,
+                                   const char *const **parameters);
+/* Its place, by name or by another name of it; false where there is none. */
+bool sp_formula_class_find(const sp_formula_library *library, const char *name, size_t *idx);
+
+/* What is odd in a file and can still be read. */
+typedef struct sp_formula_finding {
+    const char *file, *path, *text;
+} sp_formula_finding;
+size_t sp_formula_library_findings(const sp_formula_library *library,
+                                   const sp_formula_finding **findings);
+
+/* ---- expand.c
+ * ------------------------------------------------------------------------------------ */
+/* The cost of a class: the sum of its kernels, each times its repeat, references replaced by the
+ * cost of their class for the same metric. Arguments are values of the caller; batch_size, seq_len,
+ * cache_len, widths in bytes (bytes, *_bytes) and config.* are inherited. The same class under the
+ * same variables is worked out once a call. At most 64 classes lie inside each other. */
+sp_formula_code sp_formula_expand_class(const sp_formula_library *library, size_t idx,
+                                        sp_formula_metric metric, const sp_scope *scope,
+                                        sp_rational *out, sp_formula_failure *failure);
+
+/* A kernel of a class as an analysis lists it; cost is that of one repetition. */
+typedef struct sp_formula_kernel {
+    const char *operation, *type,
+        *class_name; /* class_name: of the class that it stands for, or "" */
+    sp_rational repeat, cost[SP_N_FORMULA_METRICS];
+} sp_formula_kernel;
+size_t sp_formula_class_kernels(const sp_formula_library *library, size_t idx);
+sp_formula_code sp_formula_expand_kernel(const sp_formula_library *library, size_t idx,
+                                         size_t kernel, const sp_scope *scope,
+                                         sp_formula_kernel *out, sp_formula_failure *failure);
+
+/* ---- formulas_in.c
+ * ------------------------------------------------------------------------------- */
+/* Visits every formula of a file of any of these forms, in its order. The path is a JSON pointer.
+ */
+typedef void (*sp_formula_visit)(void *user, const char *path, const char *text);
+sp_status sp_formulas_in(const sp_json *root, sp_formula_visit visit, void *user, sp_error *err);
+
+/* ---- lint.c
+ * -------------------------------------------------------------------------------------- */
+/* Adds findings to a linked library: references that cannot be called, parameters that nothing
+ * uses, and ways of counting that contradict themselves or the machine (bytes counted by a number
+ * instead of a width, costs that vanish without a cache, views that move bytes, a bias that is
+ * always there, caches written whole, norms that write more than their output). */
+sp_status sp_formula_library_lint(sp_formula_library *library, sp_error *err);
+
+/* ---- write.c
+ * ------------------------------------------------------------------------------------- */
+/* A number: below 2^53 as it is, else its digits as text; others as {"num", "den"}. */
+void sp_formula_write_number(sp_json_writer *w, const char *key, sp_rational number);
+/* {"code", "name", "detail", "file", "path"}, without those that are empty. */
+void sp_formula_write_failure(sp_json_writer *w, const char *key, sp_formula_code code,
+                              const sp_formula_failure *failure);

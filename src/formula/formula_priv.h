@@ -164,14 +164,120 @@ sp_formula_code sp_formula_fail(sp_formula_failure *failure, sp_formula_code cod
 
 /* Where a running program finds its names and references. */
 typedef struct sp_frame {
-    const sp_value *values; /* of the names, or NULL: ask the scope */
-    const sp_scope *scope;
+    sp_formula_code (*load)(const struct sp_frame *frame, const sp_formula *f, size_t name,
+                            sp_value *out, sp_formula_failure *failure);
     /* admit refuses a reference before its arguments are worked out; both NULL: none is known. */
-    sp_formula_code (*admit)(void *user, size_t ref, sp_formula_failure *failure);
-    sp_formula_code (*call)(void *user, size_t ref, const sp_value *args, sp_value *out,
-                            sp_formula_failure *failure);
-    void *user;
+    sp_formula_code (*admit)(const struct sp_frame *frame, size_t ref, sp_formula_failure *failure);
+    sp_formula_code (*call)(const struct sp_frame *frame, size_t ref, const sp_value *args,
+                            sp_value *out, sp_formula_failure *failure);
+    const void *user;
 } sp_frame;
 
 sp_formula_code sp_formula_run(const sp_formula *f, const sp_frame *frame, sp_value *out,
                                sp_formula_failure *failure);
+
+/* ---- library.c
+ * ------------------------------------------------------------------------------------- */
+enum {
+    SP_FORMULA_CLASS_LEVELS = 64, /* classes inside each other */
+    SP_FORMULA_KERNELS_MAX = 4096,
+    SP_FORMULA_KERNEL_LEVELS = 64,   /* kernels or layers inside each other */
+    SP_FORMULA_VARIABLES_MAX = 1024, /* of one class */
+    SP_FORMULA_CLASSES_MAX = 4096
+};
+
+/* A reference that found its class: where its arguments go. */
+typedef struct sp_link {
+    uint32_t class_idx;
+    sp_formula_code code; /* not SP_FORMULA_OK: it cannot be called, detail says why */
+    const char *name, *detail;
+    const int32_t *slots; /* argument i is variable slots[i] of the class; -1: nobody wants it */
+} sp_link;
+
+/* A formula of a class. */
+typedef struct sp_member {
+    const sp_formula *f; /* NULL: absent (code is SP_FORMULA_OK) or not well formed */
+    sp_formula_code code;
+    const char *words, *path;
+    const uint32_t *slots; /* of its names */
+    const sp_link *links;  /* of its references */
+} sp_member;
+
+typedef struct sp_kernel {
+    const char *operation, *type, *path;
+    sp_member metrics[SP_N_FORMULA_METRICS];
+    sp_member repeat;  /* absent: 1 */
+    const char *child; /* class that it stands for, NULL = none */
+    const char **binding_names;
+    sp_member *bindings;
+    size_t n_bindings;
+    sp_link link;
+    struct sp_kernel *subs; /* kernels that it is the sum of */
+    size_t n_subs;
+} sp_kernel;
+
+/* Its variables lie behind those that every class inherits. */
+typedef struct sp_class {
+    const char *name, *file, *path;
+    const char **variables;
+    uint32_t *slots; /* of the variables */
+    size_t n_variables, capacity, n_locals;
+    const char **parameters;
+    size_t n_parameters;
+    bool declared; /* parameters are stated, not found */
+    bool strict;   /* calls by name must bind exactly the parameters */
+    bool adapter;  /* a signature: stands before the class of the same name */
+    sp_kernel *kernels;
+    size_t n_kernels;
+} sp_class;
+
+typedef struct sp_alias {
+    const char *name, *meaning;
+} sp_alias;
+
+struct sp_formula_library {
+    sp_arena *arena;
+    sp_class *classes;
+    sp_alias *aliases;
+    sp_formula_finding *findings;
+    const char **globals; /* variables that calls inherit */
+    size_t n_classes, n_aliases, n_findings, n_globals;
+    size_t classes_room, aliases_room, findings_room, globals_room;
+    bool linked;
+};
+
+/* Memory of an array with room for one more entry; NULL: no memory. */
+void *sp_library_grow(sp_arena *arena, void *entries, size_t n, size_t *room, size_t bytes);
+/* A class to be filled; refuses a name that is there already. */
+sp_status sp_library_class(sp_formula_library *library, const sp_json *at, const char *name,
+                           const char *path, sp_class **out, sp_error *err);
+sp_status sp_library_kernels(sp_formula_library *library, const sp_json *at, size_t n,
+                             sp_kernel **out, sp_error *err);
+sp_status sp_library_find_odd(sp_formula_library *library, const char *file, const char *path,
+                              sp_error *err, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+/* Reads a formula that may be a text or a number; absent stays absent. */
+sp_status sp_library_member(sp_formula_library *library, sp_class *owner, const sp_json *value,
+                            const char *path, sp_member *out, sp_error *err);
+sp_status sp_library_variable(sp_formula_library *library, sp_class *owner, const char *name,
+                              sp_error *err);
+/* Parameters of a class out of lists of names, or of objects with a name. */
+sp_status sp_library_parameters(sp_formula_library *library, sp_class *owner, const sp_json *list,
+                                sp_error *err);
+sp_status sp_library_bindings(sp_formula_library *library, sp_class *owner, const sp_json *bindings,
+                              const char *path, sp_kernel *kernel, sp_error *err);
+bool sp_is_byte_width(const char *variable);
+bool sp_is_global(const char *variable);
+
+/* ---- read_analysis.c, read_cost.c, read_db.c, read_tree.c: one published form each
+ * ----------------- */
+sp_status sp_read_analysis(sp_formula_library *library, const sp_json *object, const char *path,
+                           sp_error *err);
+sp_status sp_read_kernel_cost(sp_formula_library *library, const sp_json *object, const char *path,
+                              sp_error *err);
+sp_status sp_read_catalogue(sp_formula_library *library, const sp_json *root, sp_error *err);
+sp_status sp_read_signature(sp_formula_library *library, const sp_json *entry, sp_error *err);
+sp_status sp_read_db_entry(sp_formula_library *library, const sp_json *object, const char *path,
+                           sp_error *err);
+sp_status sp_read_tree(sp_formula_library *library, const sp_json *object, const char *path,
+                       sp_error *err);

@@ -9,23 +9,6 @@ static void add_count(struct sp_text *out, const char *name, uint64_t n, const c
     sp_text_printf(out, "  %-14s %19s  %s\n", name, sp_word_count(n).text, meaning);
 }
 
-static void add_kind(struct sp_text *out, const sp_layer_kind *kind)
-{
-    const sp_attention *a = &kind->attention;
-    const sp_ffn *f = &kind->ffn;
-    sp_text_printf(out, "%u heads of %u, %u for keys and values", a->heads, a->head_dim,
-                   a->kv_heads);
-    if (a->kv_lora > 0) sp_text_printf(out, ", from a latent vector of %u", a->kv_lora);
-    if (a->sinks) sp_text_add(out, ", sinks");
-    if (a->window > 0) sp_text_printf(out, ", window %u", a->window);
-    if (f->ffn > 0) sp_text_printf(out, "; feed-forward %u%s", f->ffn, f->gated ? ", gated" : "");
-    if (f->n_experts > 0) {
-        sp_text_printf(out, "; %u of %u experts of %u", f->top_k, f->n_experts, f->expert_ffn);
-    }
-    if (f->shared_ffn > 0) sp_text_printf(out, " and a shared one of %u", f->shared_ffn);
-    sp_text_add(out, "\n");
-}
-
 /* Layers of the kind of run r, 0 where an earlier run has told of them. */
 static uint32_t layers_first_in(const sp_model *model, uint32_t r)
 {
@@ -47,8 +30,9 @@ static void add_layers(struct sp_text *out, const sp_model *model)
         const uint32_t n_layers = layers_first_in(model, r);
         if (n_layers == 0) continue;
         sp_text_printf(out, "  %5u x  ", n_layers);
-        add_kind(out, &model->kinds[model->runs[r].kind]);
+        sp_add_layer_kind(out, &model->kinds[model->runs[r].kind]);
     }
+    sp_add_outside(out, model);
     if (model->n_runs > model->n_kinds) {
         sp_text_printf(out, "  they take turns: %u runs of equal layers\n", model->n_runs);
     }

@@ -235,3 +235,9 @@ sp_status sp_list_rules(sp_listing *l, sp_error *err);
 
 /* ---- list_recipes.c -------------------------------------------------------------------------- */
 sp_status sp_list_recipes(sp_listing *l, sp_error *err);
+
+/* ---- params_kind.c ------------------------------------------------------------------------------ */
+/* A kind of layer in words, and a line's end. */
+void sp_add_layer_kind(struct sp_text *out, const sp_layer_kind *kind);
+/* Lines on what is outside layers. */
+void sp_add_outside(struct sp_text *out, const sp_model *model);

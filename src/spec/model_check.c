@@ -142,7 +142,8 @@ static void tidy_ffn(sp_ffn *f)
             sp_model_field_set(sp_model_field_find(SP_FIELDS_FFN, expert_members[i]), 0, f);
         }
     }
-    if (f->top_groups >= f->expert_groups) f->expert_groups = f->top_groups = 0;
+    const bool limits = f->top_groups < f->expert_groups && f->expert_groups <= f->n_experts;
+    if (!limits) f->expert_groups = f->top_groups = 0;
     if (f->n_experts == 0 && f->ffn == 0) *f = (sp_ffn){0};
 }
 

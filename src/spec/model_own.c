@@ -102,15 +102,13 @@ static sp_status check_aliases(const sp_json *root, sp_error *err)
 static sp_status read_names(sp_model_build *build, const sp_json *root, sp_error *err)
 {
     const char *name = NULL;
-    const char *const *types = NULL;
-    uint32_t type_idx = 0;
-    size_t n_types = 0;
-    SP_TRY(sp_model_type_names(build->arena, build->home, &types, &n_types, err));
+    const char *type = NULL;
     SP_TRY(sp_json_string(root, "name", &name, err));
-    SP_TRY(sp_json_enum(root, "model_type", types, n_types, &type_idx, err));
+    SP_TRY(sp_json_string(root, "model_type", &type, err));
+    const sp_json value = sp_json_get(root, "model_type");
+    SP_TRY(sp_model_type_check(build, &value, type, &build->model.model_type, err));
     SP_TRY(check_aliases(root, err));
     build->model.name = sp_arena_strdup(build->arena, name);
-    build->model.model_type = types[type_idx];
     build->no_memory = build->no_memory || build->model.name == NULL;
     return SP_OK;
 }

@@ -45,18 +45,26 @@ static sp_status refuse_untyped(const sp_json *root, sp_error *err)
     return SP_E_MISSING_KEY;
 }
 
-/* *kept is the name of the type in the arena of the model. */
-static sp_status check_type(sp_model_build *build, sp_arena *scratch, const sp_json *value,
-                            const char *name, const char **kept, sp_error *err)
+sp_status sp_model_type_check(sp_model_build *build, const sp_json *value, const char *name,
+                              const char **kept, sp_error *err)
 {
+    sp_arena scratch = {0};
     const char *const *names = NULL;
     size_t n_names = 0;
-    SP_TRY(sp_model_type_names(scratch, build->home, &names, &n_names, err));
-    for (size_t i = 0; i < n_names; i++) {
-        if (strcmp(names[i], name) == 0) return sp_text_keep(build->arena, name, kept, err);
+    bool known = false;
+    sp_status status = sp_model_type_names(&scratch, build->home, &names, &n_names, err);
+    for (size_t i = 0; i < n_names && !known; i++) {
+        known = strcmp(names[i], name) == 0;
     }
-    sp_json_fail(value, err, SP_E_UNKNOWN_NAME, "models of this type cannot be read");
-    return sp_fail_names(err, name, names, n_names);
+    if (known) {
+        status = sp_text_keep(build->arena, name, kept, err);
+    } else if (status == SP_OK) {
+        status = sp_json_fail(value, err, SP_E_UNKNOWN_NAME, "models of this type cannot be read");
+        sp_fail_names(err, name, names, n_names);
+        sp_fail_range(err, "the %zu names of configs/model_types", n_names);
+    }
+    sp_arena_fini(&scratch);
+    return status;
 }
 
 static sp_status read_plain(sp_type_reader *reader, sp_error *err)
@@ -98,7 +106,7 @@ static sp_status read_wrapper(sp_type_reader *reader, sp_error *err)
     SP_TRY(sp_json_string_or(&inner, "model_type", reader->wrapped_type, &name, err));
     const sp_json value = sp_json_has(&inner, "model_type") ? sp_json_get(&inner, "model_type")
                                                             : sp_json_get(reader->file, "wraps");
-    SP_TRY(check_type(build, reader->scratch, &value, name, &type, err));
+    SP_TRY(sp_model_type_check(build, &value, name, &type, err));
     SP_TRY(read_by_type(build, &inner, type, err));
     reader->n_layers = build->model.n_layers;
     return sp_type_block_values(reader, &reader->model, &build->model, err);
@@ -136,14 +144,10 @@ static sp_status read_by_type(sp_model_build *build, const sp_json *config, cons
 sp_status sp_model_read_hf(sp_model_build *build, const sp_json *root, sp_error *err)
 {
     const char *name = NULL;
-    sp_arena scratch = {0};
     if (!sp_json_has(root, "model_type")) return refuse_untyped(root, err);
     SP_TRY(sp_json_string(root, "model_type", &name, err));
     const sp_json value = sp_json_get(root, "model_type");
-    sp_status status =
-        check_type(build, &scratch, &value, name, &build->model.model_type, err);
-    sp_arena_fini(&scratch);
-    if (status != SP_OK) return status;
+    SP_TRY(sp_model_type_check(build, &value, name, &build->model.model_type, err));
     build->model.source =
         sp_arena_printf(build->arena, "Hugging Face configuration %s", sp_json_file(root));
     build->no_memory = build->no_memory || build->model.source == NULL;

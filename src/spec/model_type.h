@@ -12,8 +12,10 @@ typedef struct sp_type_expr {
     const struct sp_formula *formula; /* NULL: the value is a constant                             */
     sp_value value;
     const sp_json *origin; /* the first key it read that the config states, NULL = none            */
+    const sp_json *null;   /* the first one that it states as null, NULL = none                    */
     uint32_t layer_idx;    /* for which the value holds, where it is layered                       */
     bool known, layered, busy;
+    bool reads_keys; /* stated or not */
 } sp_type_expr;
 
 /* A name that expressions read: a key of the config, its path dotted, or a "let" of the file. */
@@ -22,6 +24,7 @@ typedef struct sp_type_symbol {
     sp_type_expr *let;     /* NULL: a key                                                          */
     sp_json value;         /* of a key: as the config states it, or the default                    */
     const sp_json *stated; /* where it is stated and not null; NULL: nowhere                       */
+    const sp_json *null;   /* where null is stated; NULL: nowhere                                  */
     const char *defaulted; /* the key that is absent, NULL = none                                  */
     bool used;
 } sp_type_symbol;
@@ -74,8 +77,9 @@ typedef struct sp_type_reader {
     sp_type_kind *kinds;
     sp_type_requirement *requirements;
     uint32_t layer_idx, n_layers; /* i and n; n is 0 until it is known                             */
-    bool reads_layer;             /* the expression at work read i                                 */
-    const sp_json *origin;        /* of the expression at work                                     */
+    bool reads_layer, reads_keys; /* the expression at work read i, or a key                       */
+    const sp_json *origin, *null; /* keys that the expression at work read: stated, stated as null */
+    const sp_json *latest;        /* the last key that was read and is stated                      */
     bool unevaluated;             /* an expression failed, as opposed to a value out of its limits */
     sp_formula_failure failure;   /* of the last expression that failed                            */
 } sp_type_reader;
@@ -106,9 +110,14 @@ sp_status sp_type_is_true(sp_type_reader *reader, sp_type_expr *expr, const char
 /* The value of a member, within its limits. */
 sp_status sp_type_field_value(sp_type_reader *reader, const sp_model_field *field,
                               sp_type_expr *expr, uint64_t *value, sp_error *err);
+/* An error about the value of expr, where its user can change it: at the key that it came from; at
+ * the object with the keys where that is silent about all it reads; else in the type file. */
+sp_status sp_type_fail(const sp_type_reader *reader, const sp_type_expr *expr, sp_error *err,
+                       sp_status status, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
 /* Says that the value of expr, a number, must be lo .. hi. */
-sp_status sp_type_fail_limits(const sp_type_expr *expr, const char *meaning, uint64_t lo,
-                              uint64_t hi, sp_error *err);
+sp_status sp_type_fail_limits(const sp_type_reader *reader, const sp_type_expr *expr,
+                              const char *meaning, uint64_t lo, uint64_t hi, sp_error *err);
 /* Where `patient`, requirements that cannot be worked out are passed over. */
 sp_status sp_type_check_requirements(sp_type_reader *reader, bool patient, sp_error *err);
 

@@ -66,10 +66,9 @@ static sp_status tell_fault(const sp_type_reader *reader, const sp_type_kind *fr
         return err->status;
     }
     if (fault->status == SP_E_RANGE) {
-        return sp_type_fail_limits(expr, fault->field->meaning, fault->lo, fault->hi, err);
+        return sp_type_fail_limits(reader, expr, fault->field->meaning, fault->lo, fault->hi, err);
     }
-    const sp_json *place = expr->origin != NULL ? expr->origin : &expr->json;
-    return sp_json_fail(place, err, fault->status, "%s", fault->message);
+    return sp_type_fail(reader, expr, err, fault->status, "%s", fault->message);
 }
 
 static sp_status read_kind(sp_type_reader *reader, sp_type_kind *from, sp_layer_kind *kind,

@@ -52,6 +52,7 @@ static sp_status resolve(sp_type_reader *reader, char *path, sp_type_symbol *out
     }
     out->value = origin != NULL ? *in_config : *in_defaults;
     out->stated = origin != NULL && is_stated(origin) ? origin : NULL;
+    out->null = origin != NULL && !is_stated(origin) ? origin : NULL;
     if (origin != NULL) out->defaulted = NULL;
     return SP_OK;
 }
@@ -64,45 +65,42 @@ const sp_type_symbol *sp_type_symbol_find(const sp_type_reader *reader, const ch
     return NULL;
 }
 
-static sp_status add_symbol(sp_type_reader *reader, const char *name, sp_type_symbol **out,
-                            sp_error *err)
+/* NULL without memory. */
+static sp_type_symbol *add_symbol(sp_type_reader *reader, const char *name)
 {
     if (reader->n_symbols == reader->symbol_capacity) {
         const size_t capacity = reader->n_symbols == 0 ? FIRST_SYMBOLS : 2 * reader->n_symbols;
         sp_type_symbol *grown = sp_arena_alloc(reader->scratch, capacity * sizeof *grown);
-        if (grown == NULL) return no_memory(err);
+        if (grown == NULL) return NULL;
         if (reader->n_symbols > 0) {
             memcpy(grown, reader->symbols, reader->n_symbols * sizeof *grown);
         }
         reader->symbols = grown;
         reader->symbol_capacity = capacity;
     }
-    *out = &reader->symbols[reader->n_symbols++];
-    (*out)->name = name;
-    return SP_OK;
+    sp_type_symbol *symbol = &reader->symbols[reader->n_symbols++];
+    symbol->name = name;
+    return symbol;
 }
 
 static sp_status bind_let(sp_type_reader *reader, const char *name, sp_error *err)
 {
-    sp_type_symbol *symbol = NULL;
     sp_type_expr *let = sp_arena_alloc(reader->scratch, sizeof *let);
-    if (let == NULL) return no_memory(err);
-    SP_TRY(add_symbol(reader, name, &symbol, err));
+    sp_type_symbol *symbol = add_symbol(reader, name);
+    if (let == NULL || symbol == NULL) return no_memory(err);
     symbol->let = let; /* before it is compiled: lets may name each other */
     const sp_json value = sp_json_get(&reader->lets, name);
     return sp_type_expr_read(reader, &value, let, err);
 }
 
-/* The default of a dotted name, absent where there is none. */
+/* Of a dotted name, the first part must be a key; what is inside may be there or not. */
 static bool has_default(const sp_type_reader *reader, char *path)
 {
-    const char *first = path;
     char *dot = strchr(path, '.');
     if (dot != NULL) *dot = '\0';
-    const sp_json value = sp_json_get(&reader->defaults, first);
-    if (dot == NULL) return value.node != NULL;
-    *dot = '.';
-    return sp_json_is_object(&value);
+    const bool has = sp_json_has(&reader->defaults, path);
+    if (dot != NULL) *dot = '.';
+    return has;
 }
 
 static sp_status refuse_name(const sp_type_reader *reader, const sp_json *value, const char *name,
@@ -126,11 +124,11 @@ static sp_status refuse_name(const sp_type_reader *reader, const sp_json *value,
 static sp_status bind_key(sp_type_reader *reader, const sp_json *value, const char *name,
                           sp_error *err)
 {
-    sp_type_symbol *symbol = NULL;
     char *path = sp_arena_strdup(reader->scratch, name);
     if (path == NULL) return no_memory(err);
     if (!has_default(reader, path)) return refuse_name(reader, value, name, err);
-    SP_TRY(add_symbol(reader, name, &symbol, err));
+    sp_type_symbol *symbol = add_symbol(reader, name);
+    if (symbol == NULL) return no_memory(err);
     return resolve(reader, path, symbol, err);
 }
 
@@ -205,8 +203,10 @@ void sp_type_note_defaults(const sp_type_reader *reader)
         if (!symbol->used || symbol->defaulted == NULL || told_before(reader, i)) continue;
         const bool inner = strchr(symbol->name, '.') != NULL;
         if (inner && sp_json_is_null(&symbol->value)) continue; /* says that there is none */
-        sp_text_printf(&text, "%s %s ", text.length > 0 ? "," : "", symbol->defaulted);
-        if (!inner) sp_json_dump(&symbol->value, &text);
+        sp_text_printf(&text, "%s %s", text.length > 0 ? "," : "", symbol->defaulted);
+        if (inner || sp_json_size(&symbol->value) > 0) continue;
+        sp_text_add(&text, " ");
+        sp_json_dump(&symbol->value, &text);
     }
     if (text.failed) {
         reader->build->no_memory = true;

@@ -4,12 +4,17 @@
 #include "spec/model_type.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 static sp_formula_code read_key(sp_type_reader *reader, sp_type_symbol *symbol, sp_value *out)
 {
     symbol->used = true;
+    reader->reads_keys = true;
     if (reader->origin == NULL) reader->origin = symbol->stated;
+    if (reader->null == NULL) reader->null = symbol->null;
+    if (symbol->stated != NULL) reader->latest = symbol->stated;
     return sp_value_of_json(&symbol->value, out);
 }
 
@@ -44,14 +49,16 @@ static sp_formula_code work_out(sp_type_reader *reader, sp_type_expr *expr)
     const sp_scope scope = {.lookup = look_up, .user = reader};
     sp_formula_failure failure = {.name = ""};
     if (expr->busy) return SP_FORMULA_CYCLE;
-    reader->origin = NULL;
-    reader->reads_layer = false;
+    reader->origin = reader->null = NULL;
+    reader->reads_layer = reader->reads_keys = false;
     expr->busy = true;
     const sp_formula_code code = sp_formula_eval(expr->formula, &scope, &expr->value, &failure);
     expr->busy = false;
     expr->known = code == SP_FORMULA_OK;
     expr->origin = reader->origin;
+    expr->null = reader->null;
     expr->layered = reader->reads_layer;
+    expr->reads_keys = reader->reads_keys;
     expr->layer_idx = reader->layer_idx;
     const bool innermost = reader->failure.detail[0] == '\0';
     if (code != SP_FORMULA_OK && innermost) reader->failure = failure;
@@ -60,31 +67,45 @@ static sp_formula_code work_out(sp_type_reader *reader, sp_type_expr *expr)
 
 sp_formula_code sp_type_eval(sp_type_reader *reader, sp_type_expr *expr)
 {
-    const sp_json *const origin = reader->origin;
-    const bool reads_layer = reader->reads_layer;
+    const sp_json *const origin = reader->origin, *const null = reader->null;
+    const bool reads_layer = reader->reads_layer, reads_keys = reader->reads_keys;
     const sp_formula_code code = holds(reader, expr) ? SP_FORMULA_OK : work_out(reader, expr);
     reader->origin = origin != NULL ? origin : expr->origin;
+    reader->null = null != NULL ? null : expr->null;
     reader->reads_layer = reads_layer || expr->layered;
+    reader->reads_keys = reads_keys || expr->reads_keys;
     return code;
 }
 
-/* Where the expression gets its value from, as far as the user can change it. */
-static const sp_json *place_of(const sp_type_expr *expr)
+sp_status sp_type_fail(const sp_type_reader *reader, const sp_type_expr *expr, sp_error *err,
+                       sp_status status, const char *format, ...)
 {
-    return expr->origin != NULL ? expr->origin : &expr->json;
+    char message[sizeof err->message];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    const sp_json *const key = expr->origin != NULL ? expr->origin : expr->null;
+    if (key != NULL) return sp_json_fail(key, err, status, "%s", message);
+    if (!expr->reads_keys || reader->config->node == NULL) {
+        return sp_json_fail(&expr->json, err, status, "%s", message);
+    }
+    sp_json_fail(reader->config, err, status, "%s, by the defaults of %s", message, reader->type);
+    err->value[0] = '\0'; /* the whole object says nothing */
+    return status;
 }
 
 static sp_status start(sp_type_reader *reader, sp_type_expr *expr, const char *what, sp_error *err)
 {
-    reader->origin = NULL;
-    reader->reads_layer = false;
+    reader->origin = reader->null = reader->latest = NULL;
+    reader->reads_layer = reader->reads_keys = false;
     reader->failure = (sp_formula_failure){.name = ""};
     const sp_formula_code code = sp_type_eval(reader, expr);
     if (code == SP_FORMULA_OK) return SP_OK;
     reader->unevaluated = true;
+    if (reader->latest != NULL) expr->origin = reader->latest; /* there it went wrong */
     const bool told = reader->failure.detail[0] != '\0';
-    return sp_json_fail(place_of(expr), err,
-                        code == SP_FORMULA_TYPE ? SP_E_TYPE : SP_E_INCONSISTENT,
+    return sp_type_fail(reader, expr, err, code == SP_FORMULA_TYPE ? SP_E_TYPE : SP_E_INCONSISTENT,
                         "%s cannot be worked out: %s", what,
                         told ? reader->failure.detail : sp_formula_code_words(code));
 }
@@ -107,27 +128,17 @@ static bool is_as_stated(const sp_type_expr *expr)
            stated.number.den == expr->value.number.den;
 }
 
-static void tell_number(const sp_value *value, char text[SP_RATIONAL_TEXT_BYTES])
-{
-    if (value->kind == SP_VALUE_NUMBER) {
-        (void)sp_rational_format(value->number, text);
-    } else {
-        (void)strcpy(text, value->kind == SP_VALUE_NONE ? "null" : "no number");
-    }
-}
-
-sp_status sp_type_fail_limits(const sp_type_expr *expr, const char *meaning, uint64_t lo,
-                              uint64_t hi, sp_error *err)
+sp_status sp_type_fail_limits(const sp_type_reader *reader, const sp_type_expr *expr,
+                              const char *meaning, uint64_t lo, uint64_t hi, sp_error *err)
 {
     char number[SP_RATIONAL_TEXT_BYTES];
-    const sp_json *const place = place_of(expr);
     uint64_t ignored = 0;
     if (is_as_stated(expr)) {
-        const sp_status status = sp_json_as_u64(place, lo, hi, &ignored, err);
+        const sp_status status = sp_json_as_u64(expr->origin, lo, hi, &ignored, err);
         if (status != SP_OK) return status;
     }
-    tell_number(&expr->value, number);
-    sp_json_fail(place, err, SP_E_RANGE, "from it follows %s: %s", number, meaning);
+    (void)sp_rational_format(expr->value.number, number);
+    sp_type_fail(reader, expr, err, SP_E_RANGE, "%s would be %s", meaning, number);
     return sp_fail_range(err, "%" PRIu64 " .. %" PRIu64 " for that", lo, hi);
 }
 
@@ -152,11 +163,12 @@ sp_status sp_type_field_value(sp_type_reader *reader, const sp_model_field *fiel
     SP_TRY(start(reader, expr, field->meaning, err));
     if (sp_model_field_is_form(field)) return read_form(expr, value, err);
     if (expr->value.kind != SP_VALUE_NUMBER) {
-        return sp_json_fail(place_of(expr), err, SP_E_TYPE, "from it follows %s: %s",
-                            sp_value_kind_words(&expr->value), field->meaning);
+        reader->unevaluated = true; /* a requirement may know better why */
+        return sp_type_fail(reader, expr, err, SP_E_TYPE, "%s would be %s", field->meaning,
+                            sp_value_kind_words(&expr->value));
     }
     if (!sp_value_as_int(&expr->value, (int64_t)field->lo, (int64_t)field->hi, &number)) {
-        return sp_type_fail_limits(expr, field->meaning, field->lo, field->hi, err);
+        return sp_type_fail_limits(reader, expr, field->meaning, field->lo, field->hi, err);
     }
     *value = (uint64_t)number;
     return SP_OK;

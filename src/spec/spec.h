@@ -239,6 +239,9 @@ typedef struct sp_model_build {
 /* model_type.c: the names of the files in HOME/configs/model_types, sorted. */
 sp_status sp_model_type_names(struct sp_arena *arena, const char *home, const char *const **names,
                               size_t *n_names, sp_error *err);
+/* Is `name`, which stands at `value`, one of them? *kept is it, in the arena of the model. */
+sp_status sp_model_type_check(sp_model_build *build, const sp_json *value, const char *name,
+                              const char **kept, sp_error *err);
 sp_status sp_model_read_hf(sp_model_build *build, const sp_json *root, sp_error *err);
 
 /* model_own.c: a file in our schema. */

@@ -66,10 +66,14 @@ says err 'have changed'
 # What is written is what the schemas promise.
 expect_code 0 params gpt2 --json -o "$work/params.json"
 expect_code 0 validate training tests/fidelity/runs.csv --json --points -o "$work/score.json"
+expect_code 0 validate params tests/fidelity/counts --json --points -o "$work/counts.json"
 follows result.json "$work/result.json"
 follows estimate.json "$work/one.json" "$work/many.json"
 follows params.json "$work/params.json"
-follows score.json "$work/score.json"
+follows score.json "$work/score.json" "$work/counts.json"
+follows model.json configs/models/*.json
+follows model-type.json configs/model_types/[a-z]*.json
+follows model-types-common.json configs/model_types/_common.json
 follows training-points.json configs/validation/training-points.json
 follows job.json jobs/*.json
 follows recipe.json configs/recipes/*.json

@@ -4,6 +4,7 @@
  * two models are the same. */
 #include "base/base.h"
 #include "shardplan/model.h"
+#include "spec/model_fields.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -66,23 +67,6 @@ static inline bool fixture_assumes(const sp_model *model, const char *words)
     return false;
 }
 
-static inline bool same_attention(const sp_attention *a, const sp_attention *b)
-{
-    return a->heads == b->heads && a->kv_heads == b->kv_heads && a->head_dim == b->head_dim &&
-           a->qkv_bias == b->qkv_bias && a->out_bias == b->out_bias && a->qk_norm == b->qk_norm &&
-           a->v_dim == b->v_dim && a->q_lora == b->q_lora && a->kv_lora == b->kv_lora &&
-           a->rope_dim == b->rope_dim && a->sinks == b->sinks && a->window == b->window;
-}
-
-static inline bool same_ffn(const sp_ffn *a, const sp_ffn *b)
-{
-    return a->ffn == b->ffn && a->gated == b->gated && a->bias == b->bias &&
-           a->n_experts == b->n_experts && a->top_k == b->top_k && a->expert_ffn == b->expert_ffn &&
-           a->shared_ffn == b->shared_ffn && a->shared_gate == b->shared_gate &&
-           a->router_bias == b->router_bias && a->expert_bias == b->expert_bias &&
-           a->expert_groups == b->expert_groups && a->top_groups == b->top_groups;
-}
-
 static inline bool same_outside(const sp_model *a, const sp_model *b)
 {
     return a->hidden == b->hidden && a->vocab == b->vocab && a->positions == b->positions &&
@@ -97,8 +81,7 @@ static inline bool fixture_same_shapes(const sp_model *a, const sp_model *b)
     for (uint32_t i = 0; i < a->n_layers; i++) {
         const sp_layer_kind *left = sp_model_layer(a, i);
         const sp_layer_kind *right = sp_model_layer(b, i);
-        if (!same_attention(&left->attention, &right->attention)) return false;
-        if (!same_ffn(&left->ffn, &right->ffn)) return false;
+        if (!sp_layer_kind_equal(left, right)) return false;
     }
     return true;
 }

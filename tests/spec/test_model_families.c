@@ -53,14 +53,14 @@ static void a_deepseek_v3_has_three_dense_layers_and_its_prediction_modules(void
     sp_arena_fini(&arena);
 }
 
-static void prediction_modules_that_are_not_stated_are_left_out_and_that_is_said(void **state)
+static void prediction_modules_that_are_not_stated_are_those_of_the_class_and_that_is_said(void **state)
 {
     (void)state;
     sp_arena arena = {0};
     const sp_model *m =
         fixture_model(&arena, "{\"model_type\": \"kimi_k2\", " FIXTURE_SIZES ", " EXPERTS "}");
-    assert_int_equal(m->mtp_layers, 0);
-    assert_true(fixture_assumes(m, "multi-token prediction is left out"));
+    assert_int_equal(m->mtp_layers, 1);
+    assert_true(fixture_assumes(m, "num_nextn_predict_layers 1"));
     sp_arena_fini(&arena);
 }
 
@@ -72,7 +72,6 @@ static void key_and_value_heads_do_not_matter_in_latent_attention(void **state)
         fixture_model(&arena, "{\"model_type\": \"deepseek_v3\", "
                               "\"num_key_value_heads\": 1, " FIXTURE_SIZES ", " EXPERTS "}");
     assert_int_equal(sp_model_layer(m, 0)->attention.kv_heads, 8);
-    assert_true(fixture_assumes(m, "num_key_value_heads is ignored"));
     sp_arena_fini(&arena);
 }
 
@@ -211,7 +210,8 @@ static void a_nemotron_has_two_matrices_and_no_biases_but_in_its_norms(void **st
 {
     (void)state;
     sp_arena arena = {0};
-    const sp_model *m = fixture_model(&arena, "{\"model_type\": \"nemotron\", " FIXTURE_SIZES "}");
+    const sp_model *m = fixture_model(&arena, "{\"model_type\": \"nemotron\", "
+                                              "\"num_key_value_heads\": 8, " FIXTURE_SIZES "}");
     const sp_layer_kind *kind = sp_model_layer(m, 0);
     assert_false(kind->ffn.gated || kind->ffn.bias || kind->attention.qkv_bias);
     assert_int_equal(m->norm_vectors, 2);
@@ -255,7 +255,7 @@ static void the_sizes_of_a_dbrx_stand_in_its_inner_objects(void **state)
     sp_arena arena = {0};
     const sp_model *m = fixture_model(
         &arena, "{\"model_type\": \"dbrx\", \"vocab_size\": 100, \"d_model\": 64, \"n_layers\": 4, "
-                "\"n_heads\": 8, \"attn_config\": {\"kv_n_heads\": 2}, \"ffn_config\": "
+                "\"n_heads\": 8, \"attn_config\": {\"kv_n_heads\": 2, \"rope_theta\": 1e4}, \"ffn_config\": "
                 "{\"ffn_hidden_size\": 96, \"moe_num_experts\": 6, \"moe_top_k\": 3}}");
     const sp_layer_kind *kind = sp_model_layer(m, 0);
     assert_int_equal(kind->attention.kv_heads, 2);
@@ -272,7 +272,8 @@ int main(void)
         cmocka_unit_test(a_deepseek_v2_takes_the_latent_dimensions_of_its_class),
         cmocka_unit_test(a_null_q_lora_rank_means_that_queries_are_projected_at_once),
         cmocka_unit_test(a_deepseek_v3_has_three_dense_layers_and_its_prediction_modules),
-        cmocka_unit_test(prediction_modules_that_are_not_stated_are_left_out_and_that_is_said),
+        cmocka_unit_test(
+            prediction_modules_that_are_not_stated_are_those_of_the_class_and_that_is_said),
         cmocka_unit_test(key_and_value_heads_do_not_matter_in_latent_attention),
         cmocka_unit_test(a_glm4_moe_has_no_bias_on_its_output),
         cmocka_unit_test(the_layers_of_a_gpt_oss_take_turns_beginning_with_the_window),

@@ -15,10 +15,12 @@ static void a_llama_without_options_is_multi_head_and_has_no_biases(void **state
     assert_true(kind->ffn.gated);
     assert_false(m->tied_embeddings || m->norm_vectors != 1 || m->dropout);
     assert_int_equal(m->n_runs, 1);
-    assert_int_equal(m->max_context, 0);
-    assert_true(fixture_assumes(m, "num_key_value_heads is not stated"));
-    assert_true(
-        fixture_assumes(m, "tie_word_embeddings is not stated; the default of llama, false"));
+    assert_int_equal(m->max_context, 2048);
+    assert_int_equal(m->n_assumptions, 1);
+    assert_true(fixture_assumes(m, "the defaults of llama hold:"));
+    assert_true(fixture_assumes(m, "num_key_value_heads null"));
+    assert_true(fixture_assumes(m, "tie_word_embeddings false"));
+    assert_false(fixture_assumes(m, "hidden_size"));
     sp_arena_fini(&arena);
 }
 
@@ -226,7 +228,7 @@ static void a_file_that_states_everything_needs_no_assumption(void **state)
     const sp_model *m = fixture_model(
         &arena,
         "{\"model_type\": \"llama\", \"num_key_value_heads\": 2, \"head_dim\": 8, "
-        "\"attention_bias\": false, \"mlp_bias\": false, "
+        "\"attention_bias\": false, \"mlp_bias\": false, \"attention_dropout\": 0.0, "
         "\"max_position_embeddings\": 2048, \"tie_word_embeddings\": true, " FIXTURE_SIZES "}");
     assert_int_equal(m->n_assumptions, 0);
     assert_int_equal(m->max_context, 2048);
@@ -245,9 +247,9 @@ static void more_unknown_keys_than_there_is_room_for_are_counted(void **state)
     }
     sp_text_add(&text, FIXTURE_SIZES "}");
     const sp_model *m = fixture_model(&arena, text.data);
-    /* 100 unknown keys and 5 defaults; the 64th place tells of the 42 that did not fit */
+    /* 100 unknown keys and a sentence on defaults; the 64th place tells of the 38 too many */
     assert_int_equal(m->n_assumptions, 64);
-    assert_non_null(strstr(m->assumptions[63], "42 more"));
+    assert_non_null(strstr(m->assumptions[63], "38 more"));
     sp_text_fini(&text);
     sp_arena_fini(&arena);
 }

@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Parameter counts of random configurations of every model type against the real client.
+
+    check_model_types.py [--each N] [--seed S] [--types a,b] [--store FILE] [--keep DIR]
+
+For each file of configs/model_types the default configuration of the client's class, as it saves
+it, and N variations of the keys in the file's "defaults" are built by transformers on torch's meta
+device and counted; `shardplan validate params` counts them all at once. Exit 1 when any count
+differs, or when one side refuses what the other reads. --store writes the configurations and the
+client's counts, which tests/spec/test_model_types.c replays without it.
+
+Needs transformers and torch; SHARDPLAN_BIN (default build/release/shardplan) and SHARDPLAN_HOME
+(default the source tree) say what is checked.
+"""
+import argparse, contextlib, copy, glob, io, json, os, random, subprocess, sys, tempfile, warnings
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+HOME = os.environ.get("SHARDPLAN_HOME", ROOT)
+BINARY = os.environ.get("SHARDPLAN_BIN", os.path.join(ROOT, "build/release/shardplan"))
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+warnings.filterwarnings("ignore")
+
+FIGURES = ("total", "embedding", "active")
+# Types that the client has under another name.
+ALIASES = {"kimi_k2": "deepseek_v3"}
+# Parameters that no text token meets, by words in their names.
+TOWER = ("visual", "vision", "multi_modal_projector", "embed_vision", "mm_projector", "audio")
+EXPERT_KEYS = ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts")
+CHOICE_KEYS = ("num_experts_per_tok", "num_experts_per_token", "top_k_experts", "moe_top_k",
+               "moe_topk", "moe_k")
+
+
+def config_of(d):
+    from transformers import AutoConfig
+    d = {k: v for k, v in d.items() if k not in ("dtype", "torch_dtype", "quantization_config")}
+    name = d.pop("model_type")
+    return AutoConfig.for_model(ALIASES.get(name, name), **d)
+
+
+def model_of(config):
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING as seeing
+    with torch.device("meta"):
+        if type(config) in seeing:
+            return seeing[type(config)]._from_config(config)
+        return AutoModelForCausalLM.from_config(config)
+
+
+def number_of(config, keys):
+    """The first of the keys that holds a number, in the object of experts too."""
+    for place in (config, getattr(config, "ffn_config", None)):
+        for key in keys:
+            value = getattr(place, key, None)
+            if isinstance(value, list):
+                value = max(value)
+            if isinstance(value, int) and not isinstance(value, bool):
+                return value
+    return 0
+
+
+def is_routed(name, tensor, experts):
+    """A tensor of routed experts: all of them stacked, or one module for each."""
+    if "shared" in name or experts < 2:
+        return False
+    if tensor.dim() >= 2 and tensor.shape[0] == experts and (
+            "experts." in name or "block_sparse_moe.input_linear" in name
+            or "block_sparse_moe.output_linear" in name):
+        return True
+    if ".experts." not in name:
+        return False
+    return name.split(".experts.")[1].split(".")[0].isdigit() or tensor.shape[0] % experts == 0
+
+
+def count(d):
+    """Counts of the client: tied tensors once; active leaves out the experts not chosen."""
+    config = config_of(copy.deepcopy(d))
+    model = model_of(config)
+    text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    experts, chosen = number_of(text, EXPERT_KEYS), number_of(text, CHOICE_KEYS)
+    table = {id(p) for p in model.get_input_embeddings().parameters()}
+    total = embedding = routed = 0
+    for name, tensor in model.named_parameters(remove_duplicate=True):
+        total += tensor.numel()
+        if any(word in name for word in TOWER):
+            continue
+        embedding += tensor.numel() if id(tensor) in table else 0
+        routed += tensor.numel() if is_routed(name, tensor, experts) else 0
+    idle = routed - routed * chosen // experts if experts > 1 and chosen else 0
+    return {"total": total, "embedding": embedding, "active": total - idle}
+
+
+def vary(value, draw):
+    """Another value of the same kind; lists and null stay."""
+    if isinstance(value, bool):
+        return draw.random() < 0.5
+    if isinstance(value, int) and value > 0 and draw.random() < 0.4:
+        return max(1, draw.choice([value // 2, 2 * value, value + draw.choice([0, value])]))
+    if isinstance(value, dict):
+        return {k: vary(v, draw) for k, v in value.items() if v is not None and draw.random() < 0.7}
+    return value
+
+
+def variation(defaults, draw):
+    """Some of the keys, and few layers: building all of a model takes the client seconds."""
+    stated = {k: vary(v, draw) for k, v in defaults.items() if draw.random() < 0.7}
+    for key in ("num_hidden_layers", "n_layer", "n_layers"):
+        if isinstance(defaults.get(key), int):
+            stated[key] = draw.randint(2, 9)
+    return {k: v for k, v in stated.items() if v is not None and v != {} and not isinstance(v, list)}
+
+
+def plain(d):
+    """What the client saves, without what depends on its version."""
+    return json.loads(json.dumps({k: v for k, v in d.items() if k != "transformers_version"},
+                                 default=str))
+
+
+def configs_of(path, each, draw):
+    with open(path) as f:
+        file = json.load(f)
+    name = file["model_type"]
+    yield name + "-default", {"model_type": name}
+    try:
+        saved = plain(config_of({"model_type": name}).to_dict())
+        saved["model_type"] = name
+        yield name + "-saved", saved
+    except Exception as error:  # the class has no default
+        print("note: no default of", name, str(error)[:80])
+    for i in range(each):
+        yield "%s-%d" % (name, i), dict(variation(file["defaults"], draw), model_type=name)
+
+
+def counted(configs):
+    """The client's counts by name, and of those it refuses the reason."""
+    counts, refused = {}, {}
+    for name, config in configs:
+        saved_of = name[:-len("saved")] + "default" if name.endswith("-saved") else None
+        if saved_of in counts:
+            counts[name] = counts[saved_of]
+            continue
+        try:
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                counts[name] = count(config)
+        except Exception as error:
+            refused[name] = "%s: %s" % (type(error).__name__, str(error)[:120].replace("\n", " "))
+    return counts, refused
+
+
+def ours(folder, configs, counts):
+    os.makedirs(os.path.join(folder, "configs"), exist_ok=True)
+    for name, config in configs:
+        with open(os.path.join(folder, "configs", name + ".json"), "w") as f:
+            json.dump(config, f)
+    nothing = dict.fromkeys(FIGURES, 1)
+    with open(os.path.join(folder, "expected.json"), "w") as f:
+        json.dump({"models": {name: counts.get(name, nothing) for name, _ in configs}}, f)
+    run = subprocess.run([BINARY, "validate", "params", folder, "--json", "--points"],
+                         env=dict(os.environ, SHARDPLAN_HOME=HOME), capture_output=True, text=True)
+    if run.returncode != 0:
+        sys.exit(run.stderr)
+    return {point["id"]: point for point in json.loads(run.stdout)["points"]}
+
+
+def check(configs, folder, stored):
+    """Prints what differs; the numbers of exact, wrong and refused ones."""
+    counts, refused = counted(configs)
+    points = ours(folder, configs, counts)
+    exact = wrong = 0
+    for name, config in configs:
+        point = points[name]
+        if name in refused:
+            unbuilt = "Unrecognized configuration class" in refused[name]  # the inside of a wrapper
+            if "predicted" in point and not unbuilt:
+                print("only we read", name, refused[name])
+        elif point.get("predicted") == counts[name]:
+            exact += 1
+            stored.append({"name": name, "config": config, "counts": counts[name]})
+        else:
+            wrong += 1
+            print("WRONG", name, point.get("refused") or {
+                f: (point["predicted"][f], counts[name][f]) for f in FIGURES
+                if point["predicted"][f] != counts[name][f]})
+    return exact, wrong, len(refused)
+
+
+def store(path, stored):
+    import transformers
+    with open(path, "w") as f:
+        f.write('{\n  "client": "transformers %s on the meta device",\n  "models": [\n' %
+                transformers.__version__)
+        f.write(",\n".join("    " + json.dumps(entry) for entry in stored))
+        f.write("\n  ]\n}\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--each", type=int, default=20, metavar="N")
+    parser.add_argument("--seed", type=int, default=1, metavar="S")
+    parser.add_argument("--types", metavar="A,B")
+    parser.add_argument("--store", metavar="FILE")
+    parser.add_argument("--keep", metavar="DIR")
+    options = parser.parse_args()
+    sums, stored = [0, 0, 0], []
+    for path in sorted(glob.glob(os.path.join(HOME, "configs/model_types/[a-z]*.json"))):
+        name = os.path.basename(path)[:-5]
+        if options.types and name not in options.types.split(","):
+            continue
+        draw = random.Random("%s %d" % (name, options.seed))
+        configs = list(configs_of(path, options.each, draw))
+        with tempfile.TemporaryDirectory() as temporary:
+            found = check(configs, os.path.join(options.keep or temporary, name), stored)
+        sums = [a + b for a, b in zip(sums, found)]
+        sys.stdout.flush()
+    print("%d exact, %d wrong, %d refused by the client" % tuple(sums))
+    if options.store:
+        store(options.store, stored)
+    sys.exit(sums[1] > 0)
+
+
+if __name__ == "__main__":
+    main()

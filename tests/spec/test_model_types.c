@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every file of configs/model_types: it is well formed, and the counts of configurations of its type
+ * are those of the real client. tests/spec/model_type_counts.json holds what the client counted; it
+ * is made by tests/spec/check_model_types.py. */
+#include "model_fixture.h"
+
+#include "spec/spec.h"
+
+#include <sys/stat.h>
+
+static const sp_json_doc *load_counts(sp_json_doc **doc)
+{
+    sp_arena arena = {0};
+    sp_error err = {0};
+    const char *file =
+        sp_arena_printf(&arena, "%s/tests/spec/model_type_counts.json", fixture_home());
+    assert_int_equal(sp_json_load_file(file, doc, &err), SP_OK);
+    sp_arena_fini(&arena);
+    return *doc;
+}
+
+static uint64_t u64_of(const sp_json *counts, const char *key)
+{
+    sp_error err = {0};
+    uint64_t value = 0;
+    assert_int_equal(sp_json_u64(counts, key, 0, UINT64_MAX, &value, &err), SP_OK);
+    return value;
+}
+
+static void check_entry(const sp_json *entry)
+{
+    sp_arena arena = {0};
+    sp_text text = {0};
+    sp_error err = {0};
+    const char *name = NULL;
+    sp_json config, counts;
+    assert_int_equal(sp_json_string(entry, "name", &name, &err), SP_OK);
+    assert_int_equal(sp_json_object(entry, "config", &config, &err), SP_OK);
+    assert_int_equal(sp_json_object(entry, "counts", &counts, &err), SP_OK);
+    sp_json_dump(&config, &text);
+    const sp_parameters p = sp_model_parameters(fixture_model(&arena, text.data));
+    if (p.total != u64_of(&counts, "total") || p.embedding != u64_of(&counts, "embedding") ||
+        p.active != u64_of(&counts, "active")) {
+        fail_msg("%s: %llu parameters, of which %llu active", name, (unsigned long long)p.total,
+                 (unsigned long long)p.active);
+    }
+    sp_text_fini(&text);
+    sp_arena_fini(&arena);
+}
+
+static void counts_are_those_that_the_client_made(void **state)
+{
+    (void)state;
+    sp_error err = {0};
+    sp_json_doc *doc = NULL;
+    sp_json models;
+    const sp_json root = sp_json_root(load_counts(&doc));
+    assert_int_equal(sp_json_array(&root, "models", &models, &err), SP_OK);
+    assert_true(sp_json_size(&models) > 300);
+    for (size_t i = 0; i < sp_json_size(&models); i++) {
+        const sp_json entry = sp_json_at(&models, i);
+        check_entry(&entry);
+    }
+    sp_json_free(doc);
+}
+
+/* Some classes have defaults that no model can be made of; a type file must say so itself, with a
+ * requirement. A mistake in the file would be told of that file. */
+static void every_type_file_is_well_formed(void **state)
+{
+    (void)state;
+    sp_arena arena = {0};
+    sp_error err = {0};
+    const char *const *names = NULL;
+    size_t n_names = 0;
+    size_t n_read = 0;
+    assert_int_equal(sp_model_type_names(&arena, fixture_home(), &names, &n_names, &err), SP_OK);
+    assert_true(n_names >= 22);
+    for (size_t i = 0; i < n_names; i++) {
+        const sp_model *model = NULL;
+        const char *text = sp_arena_printf(&arena, "{\"model_type\": \"%s\"}", names[i]);
+        const sp_status status = fixture_load_text(&arena, text, &model, &err);
+        if (status != SP_OK && strstr(err.file, "model_types") != NULL) {
+            fail_msg("%s: %s: %s", err.file, err.path, err.message);
+        }
+        n_read += status == SP_OK ? 1 : 0;
+    }
+    assert_true(10 * n_read >= 9 * n_names);
+    sp_arena_fini(&arena);
+}
+
+/* ---- files of types that are not well formed ---- */
+
+static void write_file(const char *file, const char *text)
+{
+    sp_error err = {0};
+    assert_int_equal(sp_file_write(file, text, strlen(text), &err), SP_OK);
+}
+
+#define HEAD                                                                                       \
+    "{\"schema\": \"shardplan/model-type/1\", \"model_type\": \"toy\", \"source\": \"none\", "     \
+    "\"date\": \"2026-11-21\", \"defaults\": {\"width\": 64, \"depth\": 2}, "
+#define MODEL                                                                                      \
+    "\"model\": {\"hidden\": \"width\", \"layers\": \"depth\", \"vocab\": 100, "                   \
+    "\"tied_embeddings\": true}, "
+
+/* Loads {"model_type": "toy"} where the type is read by this text. */
+static sp_status load_toy(const char *type_text, const char *config, sp_error *err)
+{
+    char home[] = "/tmp/shardplan-types-XXXXXX";
+    sp_arena arena = {0};
+    const sp_model *model = NULL;
+    assert_non_null(mkdtemp(home));
+    const char *folder = sp_arena_printf(&arena, "%s/configs", home);
+    const char *types = sp_arena_printf(&arena, "%s/model_types", folder);
+    const char *type = sp_arena_printf(&arena, "%s/toy.json", types);
+    const char *common = sp_arena_printf(&arena, "%s/_common.json", types);
+    const char *file = sp_arena_printf(&arena, "%s/config.json", home);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    assert_int_equal(mkdir(types, 0700), 0);
+    write_file(type, type_text);
+    write_file(file, config);
+    write_file(common, "{\"schema\": \"shardplan/model-types-common/1\", \"source\": \"none\", "
+                       "\"date\": \"2026-11-21\", \"inert\": [], \"shape_keys\": [], "
+                       "\"remarks\": {}}");
+    const sp_status status = sp_model_load(&arena, home, file, &model, err);
+    unlink(type);
+    unlink(common);
+    unlink(file);
+    rmdir(types);
+    rmdir(folder);
+    rmdir(home);
+    sp_arena_fini(&arena);
+    return status;
+}
+
+#define TOY "{\"model_type\": \"toy\"}"
+
+static void a_type_of_nothing_but_a_feed_forward_is_read(void **state)
+{
+    (void)state;
+    sp_error err = {0};
+    assert_int_equal(load_toy(HEAD MODEL "\"kinds\": [{\"ffn\": {\"ffn\": \"4 * width\"}}]}", TOY,
+                              &err),
+                     SP_OK);
+}
+
+static void check_refused(const char *type_text, sp_status status, const char *path,
+                          const char *message)
+{
+    sp_error err = {0};
+    assert_int_equal(load_toy(type_text, TOY, &err), status);
+    assert_non_null(strstr(err.file, "/toy.json"));
+    assert_string_equal(err.path, path);
+    assert_non_null(strstr(err.message, message));
+}
+
+static void mistakes_in_a_type_file_are_told_with_their_place(void **state)
+{
+    (void)state;
+    check_refused(HEAD MODEL "\"kinds\": [{\"ffn\": {\"fnn\": 4}}]}", SP_E_UNKNOWN_KEY,
+                  "/kinds/0/ffn/fnn", "not a key");
+    check_refused(HEAD MODEL "\"kinds\": [{\"ffn\": {\"ffn\": \"4 * widht\"}}]}",
+                  SP_E_UNKNOWN_NAME, "/kinds/0/ffn/ffn", "\"widht\" is neither");
+    check_refused(HEAD MODEL "\"kinds\": [{\"ffn\": {\"ffn\": \"4 *\"}}]}", SP_E_SYNTAX,
+                  "/kinds/0/ffn/ffn", "column");
+    check_refused(HEAD MODEL "\"kinds\": [{\"ffn\": {\"ffn\": null}}]}", SP_E_TYPE,
+                  "/kinds/0/ffn/ffn", "must be a number");
+    check_refused(HEAD "\"model\": {\"hidden\": 1}, \"kinds\": []}", SP_E_MISSING_KEY, "/model",
+                  "\"vocab\" is required");
+    check_refused(HEAD MODEL "\"kinds\": [{\"when\": \"i > 5\"}]}", SP_E_NOT_YET, "",
+                  "no kind of layer is known for layer 0");
+    check_refused(HEAD MODEL "\"kinds\": [{\"ffn\": {\"ffn\": -1}}]}", SP_E_RANGE,
+                  "/kinds/0/ffn/ffn", "would be -1");
+}
+
+static void lets_that_need_each_other_are_refused(void **state)
+{
+    (void)state;
+    check_refused(HEAD "\"let\": {\"a\": \"b + 1\", \"b\": \"a - 1\"}, " MODEL
+                       "\"kinds\": [{\"ffn\": {\"ffn\": \"a\"}}]}",
+                  SP_E_INCONSISTENT, "/kinds/0/ffn/ffn", "refers to itself");
+}
+
+static void a_value_out_of_its_limits_is_told_of_the_key_it_came_from(void **state)
+{
+    (void)state;
+    sp_error err = {0};
+    const char *type = HEAD MODEL "\"kinds\": [{\"ffn\": {\"ffn\": \"depth * width\"}}]}";
+    assert_int_equal(load_toy(type, "{\"model_type\": \"toy\",\n \"width\": 900000}", &err), SP_OK);
+    assert_int_equal(load_toy(type, "{\"model_type\": \"toy\",\n \"depth\": 20000}", &err),
+                     SP_E_RANGE);
+    assert_string_equal(err.path, "/depth");
+    assert_int_equal(err.line, 2);
+    assert_string_equal(err.value, "20000");
+    assert_string_equal(err.range, "1 .. 16384");
+    assert_int_equal(load_toy(type, "{\"model_type\": \"toy\",\n \"width\": 1000000, \"depth\": 17}",
+                              &err),
+                     SP_E_RANGE);
+    assert_string_equal(err.path, "/depth");
+    assert_non_null(strstr(err.message, "would be 17000000"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(counts_are_those_that_the_client_made),
+        cmocka_unit_test(every_type_file_is_well_formed),
+        cmocka_unit_test(a_type_of_nothing_but_a_feed_forward_is_read),
+        cmocka_unit_test(mistakes_in_a_type_file_are_told_with_their_place),
+        cmocka_unit_test(lets_that_need_each_other_are_refused),
+        cmocka_unit_test(a_value_out_of_its_limits_is_told_of_the_key_it_came_from),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
