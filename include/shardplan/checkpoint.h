@@ -84,6 +84,9 @@ typedef struct sp_checkpoint {
 /* Does the path look like a checkpoint: a name that ends like one, or a folder that holds one? */
 bool sp_checkpoint_is(const char *path);
 
+/* A name that ends in .gguf, or a folder with such a file. */
+bool sp_checkpoint_is_gguf(const char *path);
+
 /* path: FILE.safetensors, an INDEX.json, FILE.gguf (any part of a split one), or a folder with one
  * of them. Errors: SP_E_IO, SP_E_SYNTAX (not what the format says), SP_E_INCONSISTENT (sizes that
  * contradict each other), SP_E_UNKNOWN_NAME (a type), SP_E_OVERFLOW, SP_E_NOT_YET; with the file
