@@ -162,6 +162,28 @@ void sp_json_dump(const sp_json *value, sp_text *out);
 sp_status sp_json5_to_json(const char *text, size_t length, const char *name, sp_text *json,
                            sp_error *err);
 
+/* ---- json_pull.c: long JSON texts value by value, without a tree ------------------------------ */
+/* For files of many megabytes of which a few members matter. The text is borrowed. The first thing
+ * that is not well formed sets `complaint`; every later call returns false. */
+typedef struct sp_json_pull {
+    const char *text, *at, *end;
+    const char *complaint; /* NULL while all is well */
+    bool first;            /* nothing was read of the container just entered */
+} sp_json_pull;
+sp_json_pull sp_json_pull_begin(const char *text, size_t length);
+/* Enters an object ('{') or an array ('['). */
+bool sp_json_pull_enter(sp_json_pull *p, char bracket);
+/* Is there another member or element? False at the closing bracket ('}' or ']'), which is passed. */
+bool sp_json_pull_more(sp_json_pull *p, char bracket);
+/* Name of a member, or a string value; *out is emptied first. */
+bool sp_json_pull_key(sp_json_pull *p, sp_text *out);
+bool sp_json_pull_string(sp_json_pull *p, sp_text *out);
+bool sp_json_pull_u64(sp_json_pull *p, uint64_t *out);
+/* First character of the next value, '\0' at the end of the text. */
+char sp_json_pull_peek(sp_json_pull *p);
+bool sp_json_pull_skip(sp_json_pull *p); /* one value with all that is in it */
+bool sp_json_pull_end(sp_json_pull *p);  /* only white space is left */
+
 /* ---- json_write.c: a streaming writer, two spaces of indent, keys in the order given ---------- */
 typedef struct sp_json_writer {
     sp_text *out;
