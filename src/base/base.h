@@ -106,6 +106,8 @@ bool sp_json_is_string(const sp_json *value);
 bool sp_json_is_number(const sp_json *value); /* integer or real */
 bool sp_json_is_bool(const sp_json *value);
 bool sp_json_is_null(const sp_json *value);
+/* A number as it is written, without limits or errors: true and *whole for an integer, else *real. */
+bool sp_json_number(const sp_json *value, int64_t *whole, double *real);
 size_t sp_json_size(const sp_json *value); /* members or elements; 0 for anything else */
 
 /* Cursor to a member; absent (node NULL) when there is none. `key` must outlive the cursor. */

@@ -204,6 +204,14 @@ bool sp_json_is_null(const sp_json *value)
     return json_is_null(node_of(value));
 }
 
+bool sp_json_number(const sp_json *value, int64_t *whole, double *real)
+{
+    assert(sp_json_is_number(value));
+    *whole = json_integer_value(node_of(value));
+    *real = json_number_value(node_of(value));
+    return json_is_integer(node_of(value));
+}
+
 size_t sp_json_size(const sp_json *value)
 {
     return json_object_size(node_of(value)) + json_array_size(node_of(value)); /* 0 for others */
