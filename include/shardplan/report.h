@@ -15,6 +15,7 @@
  *     fwrite(text.data, 1, text.length, stdout);
  */
 #include "shardplan/analysis.h"
+#include "shardplan/checkpoint.h"
 #include "shardplan/evidence.h"
 #include "shardplan/search.h"
 #include "shardplan/space.h"
@@ -95,9 +96,12 @@ void sp_report_compare_page(const sp_space *space, const sp_priced *a, const sp_
 void sp_report_compare_json(const sp_space *space, const sp_priced *a, const sp_priced *b,
                             struct sp_text *out);
 /* ---- what there is ---- */
-/* What was read from a model: exact counts and assumptions. "shardplan/params/1" */
-void sp_report_params_page(const sp_model *model, struct sp_text *out);
-void sp_report_params_json(const sp_model *model, struct sp_text *out);
+/* What was read from a model and from its checkpoint, of which one may be NULL: exact counts, bytes,
+ * how far the two agree, assumptions. "shardplan/params/1" */
+void sp_report_params_page(const sp_model *model, const sp_checkpoint *checkpoint,
+                           struct sp_text *out);
+void sp_report_params_json(const sp_model *model, const sp_checkpoint *checkpoint,
+                           struct sp_text *out);
 
 /* ---- a model operator by operator ---- */
 void sp_report_analysis_page(const sp_analysis_question *question, const sp_analysis *analysis,

@@ -106,6 +106,8 @@ bool sp_json_is_string(const sp_json *value);
 bool sp_json_is_number(const sp_json *value); /* integer or real */
 bool sp_json_is_bool(const sp_json *value);
 bool sp_json_is_null(const sp_json *value);
+/* A number as it is written, without limits or errors: true and *whole for an integer, else *real. */
+bool sp_json_number(const sp_json *value, int64_t *whole, double *real);
 size_t sp_json_size(const sp_json *value); /* members or elements; 0 for anything else */
 
 /* Cursor to a member; absent (node NULL) when there is none. `key` must outlive the cursor. */
@@ -144,13 +146,8 @@ sp_status sp_json_bool_or(const sp_json *object, const char *key, bool fallback,
 sp_status sp_json_as_string(const sp_json *value, const char **out, sp_error *err);
 sp_status sp_json_as_u64(const sp_json *value, uint64_t lo, uint64_t hi, uint64_t *out,
                          sp_error *err);
+sp_status sp_json_as_bool(const sp_json *value, bool *out, sp_error *err);
 sp_status sp_json_as_double(const sp_json *value, double lo, double hi, double *out, sp_error *err);
-/* The value itself without a word: false where it is of another kind. A cursor to it may outlive its
- * parents for these. */
-bool sp_json_peek_string(const sp_json *value, const char **out);
-bool sp_json_peek_bool(const sp_json *value, bool *out);
-bool sp_json_peek_i64(const sp_json *value, int64_t *out); /* written without point and exponent */
-bool sp_json_peek_double(const sp_json *value, double *out); /* any number */
 /* Refuses members that are not in `keys`, naming the nearest. */
 sp_status sp_json_only(const sp_json *object, const char *const *keys, size_t n_keys,
                        sp_error *err);
@@ -166,6 +163,28 @@ void sp_json_dump(const sp_json *value, sp_text *out);
 /* Adds JSON5 as JSON with the same lines; name stands for the file in messages. */
 sp_status sp_json5_to_json(const char *text, size_t length, const char *name, sp_text *json,
                            sp_error *err);
+
+/* ---- json_pull.c: long JSON texts value by value, without a tree ------------------------------ */
+/* For files of many megabytes of which a few members matter. The text is borrowed. The first thing
+ * that is not well formed sets `complaint`; every later call returns false. */
+typedef struct sp_json_pull {
+    const char *text, *at, *end;
+    const char *complaint; /* NULL while all is well */
+    bool first;            /* nothing was read of the container just entered */
+} sp_json_pull;
+sp_json_pull sp_json_pull_begin(const char *text, size_t length);
+/* Enters an object ('{') or an array ('['). */
+bool sp_json_pull_enter(sp_json_pull *p, char bracket);
+/* Is there another member or element? False at the closing bracket ('}' or ']'), which is passed. */
+bool sp_json_pull_more(sp_json_pull *p, char bracket);
+/* Name of a member, or a string value; *out is emptied first. */
+bool sp_json_pull_key(sp_json_pull *p, sp_text *out);
+bool sp_json_pull_string(sp_json_pull *p, sp_text *out);
+bool sp_json_pull_u64(sp_json_pull *p, uint64_t *out);
+/* First character of the next value, '\0' at the end of the text. */
+char sp_json_pull_peek(sp_json_pull *p);
+bool sp_json_pull_skip(sp_json_pull *p); /* one value with all that is in it */
+bool sp_json_pull_end(sp_json_pull *p);  /* only white space is left */
 
 /* ---- json_write.c: a streaming writer, two spaces of indent, keys in the order given ---------- */
 typedef struct sp_json_writer {

@@ -204,6 +204,14 @@ bool sp_json_is_null(const sp_json *value)
     return json_is_null(node_of(value));
 }
 
+bool sp_json_number(const sp_json *value, int64_t *whole, double *real)
+{
+    assert(sp_json_is_number(value));
+    *whole = json_integer_value(node_of(value));
+    *real = json_number_value(node_of(value));
+    return json_is_integer(node_of(value));
+}
+
 size_t sp_json_size(const sp_json *value)
 {
     return json_object_size(node_of(value)) + json_array_size(node_of(value)); /* 0 for others */
@@ -317,31 +325,6 @@ sp_status sp_json_as_bool(const sp_json *value, bool *out, sp_error *err)
     if (!sp_json_is_bool(value)) return sp_json_fail_type(value, "true or false", err);
     *out = json_is_true(node_of(value));
     return SP_OK;
-}
-
-bool sp_json_peek_string(const sp_json *value, const char **out)
-{
-    if (sp_json_is_string(value)) *out = json_string_value(node_of(value));
-    return sp_json_is_string(value);
-}
-
-bool sp_json_peek_bool(const sp_json *value, bool *out)
-{
-    if (sp_json_is_bool(value)) *out = json_is_true(node_of(value));
-    return sp_json_is_bool(value);
-}
-
-bool sp_json_peek_i64(const sp_json *value, int64_t *out)
-{
-    if (!json_is_integer(node_of(value))) return false;
-    *out = json_integer_value(node_of(value));
-    return true;
-}
-
-bool sp_json_peek_double(const sp_json *value, double *out)
-{
-    if (sp_json_is_number(value)) *out = json_number_value(node_of(value));
-    return sp_json_is_number(value);
 }
 
 /* ---- whole objects ---- */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What was read from a model: exact parameter counts, its layers, and what was assumed. */
+/* What was read from a model: exact parameter counts, its layers, and what was assumed; with its
+ * checkpoint, or that alone. */
 #include "report/report_priv.h"
 
+#include <assert.h>
 #include <inttypes.h>
 
 static void add_count(struct sp_text *out, const char *name, uint64_t n, const char *meaning)
@@ -38,7 +40,7 @@ static void add_layers(struct sp_text *out, const sp_model *model)
     }
 }
 
-void sp_report_params_page(const sp_model *model, struct sp_text *out)
+static void add_model(struct sp_text *out, const sp_model *model)
 {
     const sp_parameters p = sp_model_parameters(model);
     sp_text_printf(out, "%s (%s)\n\nParameters\n", model->name, model->model_type);
@@ -56,26 +58,43 @@ void sp_report_params_page(const sp_model *model, struct sp_text *out)
     sp_text_printf(out, "\nSource: %s\n", model->source);
 }
 
-void sp_report_params_json(const sp_model *model, struct sp_text *out)
+void sp_report_params_page(const sp_model *model, const sp_checkpoint *checkpoint,
+                           struct sp_text *out)
+{
+    assert(model || checkpoint);
+    if (model) add_model(out, model);
+    if (model && checkpoint) sp_text_add(out, "\n");
+    if (checkpoint) sp_report_checkpoint_page(checkpoint, model, out);
+}
+
+static void write_model(sp_json_writer *w, const sp_model *model)
 {
     const sp_parameters p = sp_model_parameters(model);
+    sp_jw_string(w, "model", model->name);
+    sp_jw_string(w, "model_type", model->model_type);
+    sp_jw_open_object(w, "parameters");
+    sp_jw_u64(w, "total", p.total);
+    sp_jw_u64(w, "embedding", p.embedding);
+    sp_jw_u64(w, "non_embedding", p.non_embedding);
+    sp_jw_u64(w, "active", p.active);
+    sp_jw_close_object(w);
+    sp_jw_open_array(w, "assumptions");
+    for (uint32_t i = 0; i < model->n_assumptions; i++) {
+        sp_jw_string(w, NULL, model->assumptions[i]);
+    }
+    sp_jw_close_array(w);
+}
+
+void sp_report_params_json(const sp_model *model, const sp_checkpoint *checkpoint,
+                           struct sp_text *out)
+{
+    assert(model || checkpoint);
     sp_json_writer w;
     sp_jw_init(&w, out);
     sp_jw_open_object(&w, NULL);
     sp_jw_string(&w, "schema", "shardplan/params/1");
-    sp_jw_string(&w, "model", model->name);
-    sp_jw_string(&w, "model_type", model->model_type);
-    sp_jw_open_object(&w, "parameters");
-    sp_jw_u64(&w, "total", p.total);
-    sp_jw_u64(&w, "embedding", p.embedding);
-    sp_jw_u64(&w, "non_embedding", p.non_embedding);
-    sp_jw_u64(&w, "active", p.active);
-    sp_jw_close_object(&w);
-    sp_jw_open_array(&w, "assumptions");
-    for (uint32_t i = 0; i < model->n_assumptions; i++) {
-        sp_jw_string(&w, NULL, model->assumptions[i]);
-    }
-    sp_jw_close_array(&w);
+    if (model) write_model(&w, model);
+    if (checkpoint) sp_report_checkpoint_json(checkpoint, model, &w);
     sp_jw_close_object(&w);
     sp_text_add(out, "\n");
 }

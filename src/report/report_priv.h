@@ -36,6 +36,13 @@ void sp_tone_add(struct sp_text *out, bool color, sp_tone tone, const char *text
 /* Adds words, breaking lines at `width` columns; further lines are indented. */
 void sp_text_wrap(struct sp_text *out, const char *words, uint32_t width, uint32_t indent);
 
+/* ---- checkpoint_page.c: model may be NULL ----------------------------------------------------- */
+void sp_report_checkpoint_page(const sp_checkpoint *checkpoint, const sp_model *model,
+                               struct sp_text *out);
+/* Adds the member "checkpoint". */
+void sp_report_checkpoint_json(const sp_checkpoint *checkpoint, const sp_model *model,
+                               sp_json_writer *w);
+
 /* ---- grid.c: a table of text ----------------------------------------------------------------- */
 typedef enum sp_grid_align {
     SP_LEFT,

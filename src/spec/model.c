@@ -3,6 +3,7 @@
  * is in model_find.c. */
 #include "shardplan/model.h"
 
+#include "shardplan/checkpoint.h"
 #include "spec/spec.h"
 
 #include <assert.h>
@@ -33,7 +34,13 @@ static const char *name_of_file(struct sp_arena *arena, const char *file)
         const bool says_nothing = folder_length == 0 || strncmp(folder, "..", folder_length) == 0;
         if (!says_nothing) return sp_arena_printf(arena, "%.*s", (int)folder_length, folder);
     }
-    if (length > 5 && strcmp(name + length - 5, ".json") == 0) length -= 5;
+    static const char *const endings[] = {".json", ".gguf"};
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        const size_t n = strlen(endings[i]);
+        if (length <= n || memcmp(name + length - n, endings[i], n) != 0) continue;
+        length -= n;
+        break;
+    }
     return sp_arena_printf(arena, "%.*s", (int)length, name);
 }
 
@@ -88,6 +95,15 @@ static sp_status load_json(const char *file, sp_json_doc **doc, sp_error *err)
     return status;
 }
 
+/* The keys of a GGUF file, as a config.json. */
+static sp_status load_gguf(struct sp_arena *arena, const char *home, const char *path,
+                           sp_json_doc **doc, sp_error *err)
+{
+    const char *config = NULL;
+    SP_TRY(sp_checkpoint_gguf_config(arena, home, path, &config, err));
+    return sp_json_load_text(config, strlen(config), path, doc, err);
+}
+
 static const char *file_at(struct sp_arena *arena, const char *path)
 {
     if (!sp_dir_exists(path)) return path;
@@ -101,7 +117,12 @@ sp_status sp_model_load(struct sp_arena *arena, const char *home, const char *pa
     const char *file = file_at(arena, path);
     if (file == NULL) return sp_fail(err, SP_E_MEMORY, "the model needs more");
     sp_json_doc *doc = NULL;
-    SP_TRY(load_json(file, &doc, err));
+    const bool has_config = file != path && sp_file_exists(file);
+    if (!has_config && sp_checkpoint_is_gguf(path)) {
+        SP_TRY(load_gguf(arena, home, path, &doc, err));
+    } else {
+        SP_TRY(load_json(file, &doc, err));
+    }
     const sp_json root = sp_json_root(doc);
     const sp_status status = read_model(arena, home, &root, model, err);
     sp_json_free(doc);

@@ -145,8 +145,9 @@ static sp_status refuse_name(const model_shelf *shelf, const char *ref, sp_error
 static bool is_path(const char *ref)
 {
     const size_t length = strlen(ref);
-    const bool json = length > 5 && strcmp(ref + length - 5, ".json") == 0;
-    return json || (strchr(ref, '/') != NULL && (sp_dir_exists(ref) || sp_file_exists(ref)));
+    const bool ending = length > 5 && (strcmp(ref + length - 5, ".json") == 0 ||
+                                       strcmp(ref + length - 5, ".gguf") == 0);
+    return ending || (strchr(ref, '/') != NULL && (sp_dir_exists(ref) || sp_file_exists(ref)));
 }
 
 sp_status sp_model_find(struct sp_arena *arena, const char *home, const char *ref,
@@ -158,6 +159,7 @@ sp_status sp_model_find(struct sp_arena *arena, const char *home, const char *re
     SP_TRY(open_shelf(arena, home, &models, err));
     SP_TRY(find_file(&models, ref, &file, err));
     if (file != NULL) return sp_model_load(arena, home, file, model, err);
-    if (sp_dir_exists(ref) || sp_file_exists(ref)) return sp_model_load(arena, home, ref, model, err);
+    if (sp_dir_exists(ref) || sp_file_exists(ref))
+        return sp_model_load(arena, home, ref, model, err);
     return refuse_name(&models, ref, err);
 }

@@ -152,7 +152,7 @@ static void check_refused(const char *type_text, sp_status status, const char *p
     assert_int_equal(load_toy(type_text, TOY, &err), status);
     assert_non_null(strstr(err.file, "/toy.json"));
     assert_string_equal(err.path, path);
-    assert_non_null(strstr(err.message, message));
+    if (strstr(err.message, message) == NULL) fail_msg("%s", err.message);
 }
 
 static void mistakes_in_a_type_file_are_told_with_their_place(void **state)
@@ -163,7 +163,7 @@ static void mistakes_in_a_type_file_are_told_with_their_place(void **state)
     check_refused(HEAD MODEL "\"kinds\": [{\"ffn\": {\"ffn\": \"4 * widht\"}}]}",
                   SP_E_UNKNOWN_NAME, "/kinds/0/ffn/ffn", "\"widht\" is neither");
     check_refused(HEAD MODEL "\"kinds\": [{\"ffn\": {\"ffn\": \"4 *\"}}]}", SP_E_SYNTAX,
-                  "/kinds/0/ffn/ffn", "column");
+                  "/kinds/0/ffn/ffn", "ends where a value is expected");
     check_refused(HEAD MODEL "\"kinds\": [{\"ffn\": {\"ffn\": null}}]}", SP_E_TYPE,
                   "/kinds/0/ffn/ffn", "must be a number");
     check_refused(HEAD "\"model\": {\"hidden\": 1}, \"kinds\": []}", SP_E_MISSING_KEY, "/model",
