@@ -33,7 +33,7 @@
 
 typedef enum sp_roofline_view {
     SP_ROOFLINE_LOG,    /* both axes logarithmic                                                  */
-    SP_ROOFLINE_LINEAR, /* linear axes; the x axis is broken behind the last ridge                */
+    SP_ROOFLINE_LINEAR, /* linear axes; broken behind the last ridge of a main memory */
     SP_ROOFLINE_ENERGY, /* FLOP per joule over intensity, logarithmic                             */
     SP_ROOFLINE_N_VIEWS
 } sp_roofline_view;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ranges that hold every roof and point, the grid, and the axes; on linear axes the x axis breaks
- * behind the last ridge: to the left of it roofs rise, to the right they are flat. */
+ * behind the last ridge of a main memory: to the left of it roofs rise, to the right they are flat.
+ */
 #include "report/roofline_page.h"
 
 #include <math.h>
@@ -24,7 +25,9 @@ static void roof_extents(const sp_roof_page *page, extent *ridges, extent *tops)
     for (uint32_t h = 0; h < page->roofline->n_hardware; h++) {
         const sp_roofline_hardware *const hardware = &page->roofline->hardware[h];
         for (uint32_t c = 0; c < hardware->n_ceilings; c++) {
-            for (uint32_t b = 0; b < hardware->n_bandwidths; b++) {
+            /* On linear axes the ridge of a slow tier would leave no room for the others. */
+            const uint32_t n = page->view == SP_ROOFLINE_LINEAR ? 1 : hardware->n_bandwidths;
+            for (uint32_t b = 0; b < n; b++) {
                 const double ridge = sp_roofline_ridge(hardware, c, b);
                 widen(ridges, ridge);
                 widen(tops, sp_roof_height(hardware, page->view, c, b, ridge));

@@ -12,10 +12,16 @@ static const sp_ink slope_ink = {SP_INK_TEXT, 11.5, false, 0};
 static const sp_ink note_ink = {SP_INK_QUIET, 11.5, false, 0};
 static const sp_ink leader_ink = {0x9aa5b1u, 0.8, false, 0};
 
+/* Notes follow each other in lines below the plot. */
 static void note(sp_roof_page *page, const char *words)
 {
-    page->bottom += 16.0;
-    sp_picture_text(page->picture, &note_ink, words, page->x[0].from, page->bottom, -1);
+    const double width = 2.0 * sp_picture_measure(page->picture, &note_ink, words).half_width;
+    if (page->note_x == 0.0 || page->note_x + width > page->picture->width - 20.0) {
+        page->note_x = page->x[0].from;
+        page->bottom += 16.0;
+    }
+    sp_picture_text(page->picture, &note_ink, words, page->note_x, page->bottom, -1);
+    page->note_x += width + 24.0;
 }
 
 static void ridge_words(const sp_roof_page *page, uint32_t h, uint32_t c, sp_text *words)

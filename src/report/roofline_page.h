@@ -35,9 +35,11 @@ typedef struct sp_roof_page {
     unsigned n_panels; /* 2 where the x axis is broken */
     sp_scale y;
     double bottom; /* of what is drawn so far */
+    double note_x; /* where the next note below the plot begins; 0 = in a new line */
 } sp_roof_page;
 
-/* ---- roofline_model.c -------------------------------------------------------------------------- */
+/* ---- roofline_model.c --------------------------------------------------------------------------
+ */
 /* "prefill", "decode", "last decode step", "forward", "backward" */
 const char *sp_roof_phase_words(sp_phase phase);
 /* Height of a roof in the unit of the view's y axis: FLOP/s, or FLOP/J. */
@@ -47,7 +49,8 @@ double sp_point_height(const sp_roofline *roofline, sp_roofline_view view,
                        const sp_roofline_point *point);
 sp_status sp_roofline_check(const sp_roofline *roofline, sp_roofline_view view, sp_error *err);
 
-/* ---- roofline_axes.c --------------------------------------------------------------------------- */
+/* ---- roofline_axes.c ---------------------------------------------------------------------------
+ */
 /* Chooses the ranges of the axes; the plot's box must be known. */
 void sp_roof_scales(sp_roof_page *page);
 void sp_roof_axes(sp_roof_page *page);
@@ -55,19 +58,22 @@ void sp_roof_axes(sp_roof_page *page);
 const sp_scale *sp_roof_panel(const sp_roof_page *page, double flops_per_byte);
 sp_box sp_roof_panel_box(const sp_roof_page *page, const sp_scale *panel);
 
-/* ---- roofline_roofs.c -------------------------------------------------------------------------- */
+/* ---- roofline_roofs.c --------------------------------------------------------------------------
+ */
 /* Width and height that the labels of the ceilings take beside the plot. */
 sp_box sp_roof_gutter(const sp_roof_page *page);
 void sp_roof_roofs(sp_roof_page *page);
 void sp_roof_ceiling_labels(sp_roof_page *page);
 
-/* ---- roofline_labels.c ------------------------------------------------------------------------- */
+/* ---- roofline_labels.c -------------------------------------------------------------------------
+ */
 /* From a mark to the nearest edge of its label, where that is far. */
 void sp_roof_leader(sp_roof_page *page, double x, double y, const sp_box *label);
 /* Labels of ridges and bandwidths; those that find no place in the plot are listed below it. */
 void sp_roof_labels(sp_roof_page *page);
 
-/* ---- roofline_points.c ------------------------------------------------------------------------- */
+/* ---- roofline_points.c -------------------------------------------------------------------------
+ */
 void sp_roof_points(sp_roof_page *page);
 void sp_roof_point_labels(sp_roof_page *page);
 /* What marks and colours mean, below the plot. */
