@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every file of configs/model_types: it is well formed, and the counts of configurations of its type
- * are those of the real client. tests/spec/model_type_counts.json holds what the client counted; it
- * is made by tests/spec/check_model_types.py. */
+/* Every file of configs/model_types: it is well formed, and the counts of configurations of its
+ * type are those of the real client. tests/spec/model_type_counts.json holds what the client
+ * counted; it is made by tests/spec/check_model_types.py. */
 #include "model_fixture.h"
 
 #include "spec/spec.h"
@@ -140,9 +140,8 @@ static void a_type_of_nothing_but_a_feed_forward_is_read(void **state)
 {
     (void)state;
     sp_error err = {0};
-    assert_int_equal(load_toy(HEAD MODEL "\"kinds\": [{\"ffn\": {\"ffn\": \"4 * width\"}}]}", TOY,
-                              &err),
-                     SP_OK);
+    assert_int_equal(
+        load_toy(HEAD MODEL "\"kinds\": [{\"ffn\": {\"ffn\": \"4 * width\"}}]}", TOY, &err), SP_OK);
 }
 
 static void check_refused(const char *type_text, sp_status status, const char *path,
@@ -160,8 +159,8 @@ static void mistakes_in_a_type_file_are_told_with_their_place(void **state)
     (void)state;
     check_refused(HEAD MODEL "\"kinds\": [{\"ffn\": {\"fnn\": 4}}]}", SP_E_UNKNOWN_KEY,
                   "/kinds/0/ffn/fnn", "not a key");
-    check_refused(HEAD MODEL "\"kinds\": [{\"ffn\": {\"ffn\": \"4 * widht\"}}]}",
-                  SP_E_UNKNOWN_NAME, "/kinds/0/ffn/ffn", "\"widht\" is neither");
+    check_refused(HEAD MODEL "\"kinds\": [{\"ffn\": {\"ffn\": \"4 * widht\"}}]}", SP_E_UNKNOWN_NAME,
+                  "/kinds/0/ffn/ffn", "\"widht\" is neither");
     check_refused(HEAD MODEL "\"kinds\": [{\"ffn\": {\"ffn\": \"4 *\"}}]}", SP_E_SYNTAX,
                   "/kinds/0/ffn/ffn", "ends where a value is expected");
     check_refused(HEAD MODEL "\"kinds\": [{\"ffn\": {\"ffn\": null}}]}", SP_E_TYPE,
@@ -194,9 +193,9 @@ static void a_value_out_of_its_limits_is_told_of_the_key_it_came_from(void **sta
     assert_int_equal(err.line, 2);
     assert_string_equal(err.value, "20000");
     assert_string_equal(err.range, "1 .. 16384");
-    assert_int_equal(load_toy(type, "{\"model_type\": \"toy\",\n \"width\": 1000000, \"depth\": 17}",
-                              &err),
-                     SP_E_RANGE);
+    assert_int_equal(
+        load_toy(type, "{\"model_type\": \"toy\",\n \"width\": 1000000, \"depth\": 17}", &err),
+        SP_E_RANGE);
     assert_string_equal(err.path, "/depth");
     assert_non_null(strstr(err.message, "would be 17000000"));
 }
