@@ -200,6 +200,28 @@ static void a_value_out_of_its_limits_is_told_of_the_key_it_came_from(void **sta
     assert_non_null(strstr(err.message, "would be 17000000"));
 }
 
+/* Reads the config with each allocation failing in turn; the message may be cut, never the model. */
+static void a_lack_of_memory_is_told(void **state)
+{
+    (void)state;
+    const char *text = "{\"model_type\": \"qwen2_vl\", \"quantization_config\": {\"bits\": 4}}";
+    sp_status status = SP_E_MEMORY;
+    uint64_t nth = 1;
+    for (; status != SP_OK; nth++) {
+        sp_arena arena = {0};
+        sp_error err = {0};
+        const sp_model *model = NULL;
+        assert_true(nth < 10000);
+        sp_alloc_fail_at(nth);
+        status = fixture_load_text(&arena, text, &model, &err);
+        sp_alloc_fail_at(0);
+        assert_true(status == SP_OK || status == SP_E_MEMORY);
+        if (status == SP_OK) assert_int_equal(model->n_assumptions, 2);
+        sp_arena_fini(&arena);
+    }
+    assert_true(nth > 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +231,7 @@ int main(void)
         cmocka_unit_test(mistakes_in_a_type_file_are_told_with_their_place),
         cmocka_unit_test(lets_that_need_each_other_are_refused),
         cmocka_unit_test(a_value_out_of_its_limits_is_told_of_the_key_it_came_from),
+        cmocka_unit_test(a_lack_of_memory_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
