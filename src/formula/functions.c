@@ -179,6 +179,15 @@ static int64_t count_in_text(const char *text, const char *part)
     return n;
 }
 
+/* Some keys hold a number for all layers or a list of one for each. */
+static sp_formula_code call_is_list(const sp_value *args, size_t n_args, sp_value *out,
+                                    sp_formula_failure *failure)
+{
+    (void)failure;
+    *out = sp_value_of_int(is_list(args, n_args));
+    return SP_FORMULA_OK;
+}
+
 /* How many elements of the list count: all of them, or those before args[2]. */
 static sp_formula_code count_end(const sp_value *args, size_t n_args, size_t *end,
                                  sp_formula_failure *failure)
@@ -227,18 +236,19 @@ static const struct {
     body call;
     bool in_modules, in_configs;
 } functions[] = {
-    {"ceil",  1, 1,   call_ceil,         true,  false},
-    {"floor", 1, 1,   call_floor,        true,  false},
-    {"int",   1, 1,   call_int,          true,  false},
-    {"ceil",  1, 1,   call_double_ceil,  false, true },
-    {"floor", 1, 1,   call_double_floor, false, true },
-    {"int",   1, 1,   call_double_int,   false, true },
-    {"min",   1, ANY, call_min,          true,  true },
-    {"max",   1, ANY, call_max,          true,  true },
-    {"abs",   1, 1,   call_abs,          true,  true },
-    {"len",   1, 1,   call_len,          false, true },
-    {"sum",   1, 1,   call_sum,          false, true },
-    {"count", 2, 3,   call_count,        false, true },
+    {"ceil",    1, 1,   call_ceil,         true,  false},
+    {"floor",   1, 1,   call_floor,        true,  false},
+    {"int",     1, 1,   call_int,          true,  false},
+    {"ceil",    1, 1,   call_double_ceil,  false, true },
+    {"floor",   1, 1,   call_double_floor, false, true },
+    {"int",     1, 1,   call_double_int,   false, true },
+    {"min",     1, ANY, call_min,          true,  true },
+    {"max",     1, ANY, call_max,          true,  true },
+    {"abs",     1, 1,   call_abs,          true,  true },
+    {"len",     1, 1,   call_len,          false, true },
+    {"sum",     1, 1,   call_sum,          false, true },
+    {"count",   2, 3,   call_count,        false, true },
+    {"is_list", 1, 1,   call_is_list,      false, true },
 };
 
 enum { N_FUNCTIONS = sizeof functions / sizeof functions[0] };

@@ -81,8 +81,8 @@ static sp_status read_plain(sp_type_reader *reader, sp_error *err)
 }
 
 /* Where the values cannot be worked out, a requirement may say why. */
-static sp_status check_and_read(sp_type_reader *reader, sp_status (*read)(sp_type_reader *, sp_error *),
-                                sp_error *err)
+static sp_status check_and_read(sp_type_reader *reader,
+                                sp_status (*read)(sp_type_reader *, sp_error *), sp_error *err)
 {
     sp_error reason;
     const sp_status status = read(reader, err);
