@@ -224,14 +224,14 @@ static sp_formula_code run_on(const sp_formula *f, const sp_frame *frame, sp_val
 static __attribute__((noinline)) sp_formula_code
 run_on_large(const sp_formula *f, const sp_frame *frame, sp_value *out, sp_formula_failure *failure)
 {
-    sp_value stack[SP_FORMULA_STACK];
+    sp_value stack[SP_FORMULA_STACK] = {0};
     return run_on(f, frame, stack, out, failure);
 }
 
 static __attribute__((noinline)) sp_formula_code
 run_on_small(const sp_formula *f, const sp_frame *frame, sp_value *out, sp_formula_failure *failure)
 {
-    sp_value stack[SP_FORMULA_SMALL_STACK];
+    sp_value stack[SP_FORMULA_SMALL_STACK] = {0};
     return run_on(f, frame, stack, out, failure);
 }
 
