@@ -42,7 +42,7 @@ void sp_core_expand(const sp_core *core, const sp_shape *s, const sp_sharding *s
                   .n = s->past + s->length,
                   .k = core->head_dim,
                   .count = core->heads * s->sequences,
-                  .v = core->v_dim,
+                  .v = (uint32_t)core->v_dim,
                   .vectors = core->attention->sinks ? core->heads : 0.0,
                   .flops = 2.0 * visible * core->heads * (core->head_dim + core->v_dim) * s->tokens,
                   .bytes = 2.0 * s->sequences * core->key_elements *

@@ -75,8 +75,8 @@ typedef struct sp_op {
     sp_op_class class;
     uint32_t modules; /* runs again in the backward pass when any of these is recomputed          */
     sp_part part;
+    uint32_t v; /* of an ATTENTION                                                                */
     double m, n, k, count;
-    double v;       /* of an ATTENTION                                                            */
     double vectors; /* learned numbers of a product or core beside its matrix: biases, sinks      */
     double flops;   /* forward, causal                                                            */
     double bytes;   /* forward traffic of a STREAM or SCAN, fused, 2-byte elements; of an ATTENTION
