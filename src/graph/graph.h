@@ -120,9 +120,10 @@ typedef struct sp_layer_work {
     sp_op ops[SP_MAX_OPS];
     sp_tensor tensors[SP_MAX_TENSORS];
     sp_block_comm attention, ffn;
-    double gradient_bytes; /* inside the block that holds most of them, while it runs backwards */
-    double working_bytes;  /* live beside the kept bytes while the layer runs, with the above     */
-    double input_bytes;    /* the layer's input, all that full recompute keeps                 */
+    sp_layer_params params; /* as sp_graph_layer_params has them */
+    double gradient_bytes;  /* inside the block that holds most of them, while it runs backwards */
+    double working_bytes; /* live beside the kept bytes while the layer runs, with the above     */
+    double input_bytes;   /* the layer's input, all that full recompute keeps                 */
 } sp_layer_work;
 
 /* flash: the attention core is fused and keeps no scores. */
