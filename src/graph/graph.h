@@ -247,8 +247,9 @@ typedef struct sp_core {
 /* Appends the core with what it keeps but its inputs, and fills the traffic of cp. */
 void sp_core_expand(const sp_core *core, const sp_shape *shape, const sp_sharding *sharding,
                     sp_layer_work *work);
-/* Appends the gate on the core's output. */
-void sp_gate_expand(const sp_core *core, double hidden, double tokens, sp_layer_work *work);
+/* For attention with a gate: appends it to the core. */
+void sp_gate_expand(const sp_attention *attention, double heads, double hidden, double tokens,
+                    sp_layer_work *work);
 /* Width of the values of a head. */
 uint32_t sp_v_dim(const sp_attention *attention);
 /* Key and value heads that one rank holds; fewer heads than ranks are replicated. */
@@ -260,7 +261,7 @@ double sp_visible_keys(const sp_attention *attention, const sp_shape *shape);
 double sp_weighed_keys(const sp_attention *attention, const sp_shape *shape);
 double sp_touched_keys(const sp_attention *attention, const sp_shape *shape);
 
-/* Nothing without an indexer. */
+/* For attention with an indexer. */
 void sp_indexer_expand(const sp_model *model, const sp_attention *attention, const sp_shape *shape,
                        const sp_sharding *sharding, sp_layer_work *work);
 double sp_indexer_params(const sp_model *model, const sp_attention *attention);

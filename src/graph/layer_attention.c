@@ -65,11 +65,13 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
     }
     sp_core_expand(&core, s, shard, work);
     if (a->gate > 0) {
-        sp_gate_expand(&core, h, tokens, work);
+        sp_gate_expand(a, core.heads, h, tokens, work);
     }
     sp_op_gemm(work, "output_projection", SP_PART_ATTENTION, tokens, h, core.heads * v_dim)
         ->vectors = a->out_bias ? h : 0.0;
-    sp_norms_behind(work, "attention_post_norm", model, a->norms, whole);
+    if (a->norms > 1) {
+        sp_norms_behind(work, "attention_post_norm", model, a->norms, whole);
+    }
     sp_residual(work, "attention_residual", h * whole, model->dropout);
 
     sp_end_mixing(work);
