@@ -84,11 +84,10 @@ sp_status sp_analysis_check(const sp_analysis_question *question, sp_error *err)
 {
     const sp_model *model = question->model;
     SP_TRY(check_format(question, err));
-    SP_TRY(check_ranks(question, err));
     for (uint32_t k = 0; k < model->n_kinds; k++) {
         SP_TRY(check_attention(question, &model->kinds[k].attention, err));
         SP_TRY(check_recurrent(question, &model->kinds[k].recurrent, err));
         SP_TRY(check_ffn(question, &model->kinds[k].ffn, err));
     }
-    return SP_OK;
+    return check_ranks(question, err);
 }
