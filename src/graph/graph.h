@@ -83,8 +83,9 @@ typedef struct sp_op {
                      * what it reads of keys and values                                             */
 } sp_op;
 
-#define SP_MAX_OPS     48
-#define SP_MAX_TENSORS 48
+/* A layer that has everything at once stays below. */
+#define SP_MAX_OPS     72
+#define SP_MAX_TENSORS 72
 
 /* An activation kept from the forward pass for the backward one. */
 typedef struct sp_tensor {

@@ -116,6 +116,11 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
     } else {
         add_expansion(a, heads, rows, work);
     }
+    if (a->qk_norm > 0) {
+        const double keys = s->absorbed ? 0.0 : heads * a->head_dim * rows.cached;
+        sp_norm(work, "qk_norm", heads * a->head_dim * rows.tokens + keys, a->qk_norm,
+                SP_MODULE_STREAMS, false);
+    }
     sp_indexer_expand(model, a, s, shard, work);
     sp_core_expand(&core, s, shard, work);
     if (s->absorbed) {
