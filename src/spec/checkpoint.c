@@ -241,7 +241,7 @@ static void note_roles(sp_checkpoint_build *b)
         n_unclear += b->tensors[i].t.unclear;
     }
     if (n_packed > 0)
-        sp_build_note(b, "%" PRIu64 " tensors hold packed weights, counted unpacked", n_packed);
+        sp_build_note(b, "%" PRIu64 " tensor(s) hold packed weights, counted unpacked", n_packed);
     if (c->quantisation_elements > 0) {
         sp_build_note(b,
                       "%" PRIu64 " scales, zero points and indices of the quantisation are not "
@@ -254,7 +254,7 @@ static void note_roles(sp_checkpoint_build *b)
     }
     if (n_unclear > 0) {
         sp_build_note(b,
-                      "%" PRIu64 " tensors of whole numbers are counted as they are stored: how "
+                      "%" PRIu64 " tensor(s) of whole numbers are counted as they are stored: how "
                       "their weights are packed is not known",
                       n_unclear);
     }
@@ -267,7 +267,7 @@ static sp_status finish(sp_checkpoint_build *b, const sp_checkpoint **out)
     note_roles(b);
     const char **notes = sp_arena_alloc(b->arena, sizeof b->notes);
     sp_checkpoint *c = sp_arena_alloc(b->arena, sizeof *c);
-    if (!notes || !c) return fail_memory(b->err);
+    if (!notes || !c || b->no_memory) return fail_memory(b->err);
     memcpy(notes, b->notes, sizeof b->notes);
     b->c.notes = notes;
     *c = b->c;
