@@ -102,11 +102,12 @@ static sp_status read_all(sp_checkpoint_build *b, const char *dir, const listing
     return read_safetensors(b);
 }
 
-/* Are they the parts of one split file? */
-static bool are_parts(const listing *found)
+/* Are they one file, or the parts of one? */
+static bool are_one(const listing *found)
 {
     static const char form[] = "-00001-of-00001";
     const size_t length = strlen(found->names[0]), n = sizeof form - 1;
+    if (found->n == 1) return true;
     if (length <= n) return false;
     for (size_t i = 1; i < found->n; i++) {
         const char *name = found->names[i];
@@ -133,7 +134,7 @@ static sp_status read_folder(sp_checkpoint_build *b, const char *dir, sp_gguf_ke
         if (!name) return read_all(b, dir, &safetensors);
     }
     if (!name && gguf.n > 0) {
-        if (!are_parts(&gguf)) return fail_several(dir, &gguf, "GGUF files", b->err);
+        if (!are_one(&gguf)) return fail_several(dir, &gguf, "GGUF files", b->err);
         name = gguf.names[0];
         ending = ".gguf";
     }
