@@ -102,6 +102,7 @@ complaints=$(
     check_includes
     check_alone 'mpi\.h'
     check_alone 'hwloc\.h'
+    check_alone 'cairo\.h'
     check_alone 'omp\.h'
     check_jansson
     check_licence

@@ -28,8 +28,32 @@ typedef enum sp_dtype {
     SP_MXFP8, /* fp8 with one 8-bit scale for 32 elements */
     SP_NVFP4, /* 4 bits with one fp8 scale for 16 elements */
     SP_FP32,
+    SP_INT8, /* inference only, as is int4 */
+    SP_INT4,
     SP_N_DTYPES
 } sp_dtype;
+
+typedef enum sp_device_kind {
+    SP_DEVICE_GPU,
+    SP_DEVICE_ACCELERATOR, /* a data-centre part that is no GPU                                    */
+    SP_DEVICE_CPU,
+    SP_DEVICE_SOC,         /* a system on a chip, its memory shared by CPU, GPU and NPU            */
+    SP_DEVICE_NPU,         /* the neural unit of such a chip, taken alone                          */
+    SP_DEVICE_PIM,         /* processing in or near memory                                         */
+    SP_DEVICE_CHIPLET,
+    SP_N_DEVICE_KINDS
+} sp_device_kind;
+
+/* One memory of several that weights and cache may lie in. */
+typedef struct sp_memory_tier {
+    const char *name;      /* "SRAM", "DRAM", "Flash"; nearest to the arithmetic first             */
+    double bytes_per_s;
+    double bytes;
+    double joules_per_byte;
+    double latency_s;
+} sp_memory_tier;
+
+#define SP_GPU_MAX_TIERS 8
 
 /* Time of a dense matrix product C[m,n] = A[m,k] B[k,n] on one GPU, measured:
  *   compute = 2 (m + m_half)(n + n_half)(k + k_half) / (peak_flops_per_s * efficiency_ratio)
@@ -74,13 +98,21 @@ typedef struct sp_gpu {
     double stream_ratio;          /* element-wise kernels: achieved over peak memory bandwidth     */
     double stream_launch_s;       /* floor of one element-wise kernel                              */
     double context_bytes;         /* taken by the driver and runtime on every GPU                  */
-    double tdp_watts;
+    double tdp_watts;             /* 0 = not known, of parts that are not measured                 */
     double usd_per_hour;          /* on demand, one GPU with its share of the node; 0 = no price   */
     const char *price_source;     /* "" when there is no price                                     */
     const char *price_date;
     const char *const *links;     /* that the part itself has, fastest first, as in hardware/links */
-    uint32_t n_links;
+    uint32_t n_links;             /* 0: none that we know                                          */
     const char *typical_node;     /* in hardware/nodes: lends its host figures to topology strings */
+    sp_device_kind kind;
+    /* For analysis; 0 = not known. */
+    double usd;                   /* to buy one                                                    */
+    double process_m;             /* feature size of its process, as it is advertised              */
+    double manufacturing_kg_co2e;
+    double compute_power_ratio;   /* of the design power, at the peak, that the arithmetic takes   */
+    const sp_memory_tier *tiers;  /* none: one memory of memory_bytes                              */
+    uint32_t n_tiers;
 } sp_gpu;
 
 /* One network level, seen by one GPU:
@@ -115,7 +147,7 @@ typedef struct sp_cluster {
     const char *source;
 } sp_cluster;
 
-/* Reads HOME/hardware/clusters/NAME.json (by name or alias), a cluster file by path (*.json), or a
+/* Reads HOME/hardware/clusters/NAME.json (by name or alias), a cluster file by path (*.json, *.json5), or a
  * topology string, innermost level first:
  *
  *     COUNTxGPU[/LINK][:RATE][@OVER] [,COUNTxLINK[:RATE][@OVER]]...
@@ -132,10 +164,19 @@ typedef struct sp_cluster {
 sp_status sp_cluster_find(struct sp_arena *arena, const char *home, const char *ref,
                           const sp_cluster **cluster, sp_error *err);
 
+/* Reads HOME/hardware/gpus/NAME.json (by name or alias), or a file of one's own by its path (*.json,
+ * or *.json5 with comments and bare keys). Such a part need not have measured kernels. */
 sp_status sp_gpu_find(struct sp_arena *arena, const char *home, const char *name,
                       const sp_gpu **gpu, sp_error *err);
+/* The same, for plans: refuses a part whose kernels or links are not known. */
+sp_status sp_gpu_find_measured(struct sp_arena *arena, const char *home, const char *name,
+                               const sp_gpu **gpu, sp_error *err);
+/* True where its kernels were measured, or taken over from the part named in calibrated_from. */
+bool sp_gpu_is_measured(const sp_gpu *gpu);
 
-/* "bf16", "fp16", "fp8", "mxfp8", "nvfp4", "fp32" */
+/* "gpu", "accelerator", "cpu", "soc", "npu", "pim", "chiplet" */
+const char *sp_device_kind_name(sp_device_kind kind);
+/* "bf16", "fp16", "fp8", "mxfp8", "nvfp4", "fp32", "int8", "int4" */
 const char *sp_dtype_name(sp_dtype dtype);
 /* Of one element, its share of the scales included. */
 double sp_dtype_bytes(sp_dtype dtype);

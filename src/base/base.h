@@ -89,7 +89,8 @@ typedef struct sp_json {
     const char *key;               /* member name, when the parent is an object */
     size_t idx;                    /* element index, when the parent is an array */
 } sp_json;
-/* Reads at most 16 MiB; refuses duplicate keys, NaN, trailing text. *doc is freed by the caller. */
+/* Reads at most 16 MiB; refuses duplicate keys, NaN, trailing text. *doc is freed by the caller. A
+ * file that ends in .json5 may be JSON5. */
 sp_status sp_json_load_file(const char *file, sp_json_doc **doc, sp_error *err);
 /* name stands for the file in messages. */
 sp_status sp_json_load_text(const char *text, size_t length, const char *name, sp_json_doc **doc,
@@ -105,6 +106,8 @@ bool sp_json_is_string(const sp_json *value);
 bool sp_json_is_number(const sp_json *value); /* integer or real */
 bool sp_json_is_bool(const sp_json *value);
 bool sp_json_is_null(const sp_json *value);
+/* A number as it is written, without limits or errors: true and *whole for an integer, else *real. */
+bool sp_json_number(const sp_json *value, int64_t *whole, double *real);
 size_t sp_json_size(const sp_json *value); /* members or elements; 0 for anything else */
 
 /* Cursor to a member; absent (node NULL) when there is none. `key` must outlive the cursor. */
@@ -143,13 +146,8 @@ sp_status sp_json_bool_or(const sp_json *object, const char *key, bool fallback,
 sp_status sp_json_as_string(const sp_json *value, const char **out, sp_error *err);
 sp_status sp_json_as_u64(const sp_json *value, uint64_t lo, uint64_t hi, uint64_t *out,
                          sp_error *err);
+sp_status sp_json_as_bool(const sp_json *value, bool *out, sp_error *err);
 sp_status sp_json_as_double(const sp_json *value, double lo, double hi, double *out, sp_error *err);
-/* The value itself without a word: false where it is of another kind. A cursor to it may outlive its
- * parents for these. */
-bool sp_json_peek_string(const sp_json *value, const char **out);
-bool sp_json_peek_bool(const sp_json *value, bool *out);
-bool sp_json_peek_i64(const sp_json *value, int64_t *out); /* written without point and exponent */
-bool sp_json_peek_double(const sp_json *value, double *out); /* any number */
 /* Refuses members that are not in `keys`, naming the nearest. */
 sp_status sp_json_only(const sp_json *object, const char *const *keys, size_t n_keys,
                        sp_error *err);
@@ -160,6 +158,11 @@ sp_status sp_json_fail(const sp_json *value, sp_error *err, sp_status status, co
                        ...) __attribute__((format(printf, 4, 5)));
 /* Adds a value as compact JSON text (objects keep their order). */
 void sp_json_dump(const sp_json *value, sp_text *out);
+
+/* ---- json5.c ---------------------------------------------------------------------------------- */
+/* Adds JSON5 as JSON with the same lines; name stands for the file in messages. */
+sp_status sp_json5_to_json(const char *text, size_t length, const char *name, sp_text *json,
+                           sp_error *err);
 
 /* ---- json_pull.c: long JSON texts value by value, without a tree ------------------------------ */
 /* For files of many megabytes of which a few members matter. The text is borrowed. The first thing

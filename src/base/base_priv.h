@@ -53,7 +53,6 @@ void sp_json_scan_compact(const sp_json_place *place, sp_text *out);
 /* ---- json_read.c ---- */
 /* The place of a member among the members of its object, in file order. */
 size_t sp_json_ordinal(const sp_json *member);
-sp_status sp_json_as_bool(const sp_json *value, bool *out, sp_error *err);
 
 /* ---- json_fail.c ---- */
 /* Sets file, pointer and line of *err; the line is that of the member's name if of_key. */

@@ -90,6 +90,24 @@ static sp_json_doc *new_doc(const char *file, sp_error *err)
     return NULL;
 }
 
+/* Text of a .json5 file becomes JSON before it is parsed. */
+static sp_status from_json5(sp_json_doc *doc, sp_error *err)
+{
+    static const char ending[] = ".json5";
+    const size_t n = strlen(doc->file), n_ending = sizeof ending - 1;
+    if (n < n_ending || strcmp(doc->file + n - n_ending, ending) != 0) return SP_OK;
+    sp_text json = {0};
+    const sp_status status =
+        sp_json5_to_json(doc->text.data, doc->text.length, doc->file, &json, err);
+    if (status == SP_OK) {
+        sp_text_fini(&doc->text);
+        doc->text = json;
+    } else {
+        sp_text_fini(&json);
+    }
+    return status;
+}
+
 sp_status sp_json_load_file(const char *file, sp_json_doc **doc, sp_error *err)
 {
     assert(file && doc);
@@ -97,6 +115,7 @@ sp_status sp_json_load_file(const char *file, sp_json_doc **doc, sp_error *err)
     sp_json_doc *loaded = new_doc(file, err);
     if (!loaded) return SP_E_MEMORY;
     sp_status status = sp_file_read(file, FILE_MAX_BYTES, &loaded->text, err);
+    if (status == SP_OK) status = from_json5(loaded, err);
     if (status == SP_OK) status = parse(loaded, err);
     if (status == SP_OK) {
         *doc = loaded;
@@ -183,6 +202,14 @@ bool sp_json_is_bool(const sp_json *value)
 bool sp_json_is_null(const sp_json *value)
 {
     return json_is_null(node_of(value));
+}
+
+bool sp_json_number(const sp_json *value, int64_t *whole, double *real)
+{
+    assert(sp_json_is_number(value));
+    *whole = json_integer_value(node_of(value));
+    *real = json_number_value(node_of(value));
+    return json_is_integer(node_of(value));
 }
 
 size_t sp_json_size(const sp_json *value)
@@ -298,31 +325,6 @@ sp_status sp_json_as_bool(const sp_json *value, bool *out, sp_error *err)
     if (!sp_json_is_bool(value)) return sp_json_fail_type(value, "true or false", err);
     *out = json_is_true(node_of(value));
     return SP_OK;
-}
-
-bool sp_json_peek_string(const sp_json *value, const char **out)
-{
-    if (sp_json_is_string(value)) *out = json_string_value(node_of(value));
-    return sp_json_is_string(value);
-}
-
-bool sp_json_peek_bool(const sp_json *value, bool *out)
-{
-    if (sp_json_is_bool(value)) *out = json_is_true(node_of(value));
-    return sp_json_is_bool(value);
-}
-
-bool sp_json_peek_i64(const sp_json *value, int64_t *out)
-{
-    if (!json_is_integer(node_of(value))) return false;
-    *out = json_integer_value(node_of(value));
-    return true;
-}
-
-bool sp_json_peek_double(const sp_json *value, double *out)
-{
-    if (sp_json_is_number(value)) *out = json_number_value(node_of(value));
-    return sp_json_is_number(value);
 }
 
 /* ---- whole objects ---- */

@@ -8,7 +8,7 @@
 /* Adds the flag to an error of a parser. */
 sp_status sp_flag_blame(sp_status status, sp_flag_id flag, sp_error *err)
 {
-    if (status == SP_OK) return SP_OK;
+    if (status == SP_OK || err->line > 0) return status; /* a line is that of a file */
     char name[64];
     (void)snprintf(name, sizeof name, "--%s", sp_flag_describe(flag)->name);
     return sp_fail_file(err, name);

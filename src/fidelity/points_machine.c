@@ -41,7 +41,7 @@ static sp_status load(sp_arena *arena, const char *home, const char *gpu_name, s
 {
     const sp_gpu *gpu = NULL;
     sp_error failure = {0};
-    sp_status status = sp_gpu_find(arena, home, gpu_name, &gpu, &failure);
+    sp_status status = sp_gpu_find_measured(arena, home, gpu_name, &gpu, &failure);
     if (status == SP_OK) status = sp_cluster_find(arena, home, m->text, &m->cluster, &failure);
     return status == SP_OK ? SP_OK : sp_excuse(&failure, &m->reason, err);
 }

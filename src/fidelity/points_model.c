@@ -158,7 +158,7 @@ static void fill_model(const sp_table *table, uint32_t row, const dims *d, uint3
     model->max_context = d->seq;
     model->tied_embeddings = (traits >> SP_TRAIT_TIED_EMBEDDINGS & 1) != 0;
     model->norm_vectors = (traits >> SP_TRAIT_LAYER_NORM & 1) != 0 ? 2 : 1;
-    model->outer_norms = 1;
+    model->outer_norms = model->streams = 1;
     model->dropout = (traits >> SP_TRAIT_DROPOUT & 1) != 0;
     model->mtp_layers = (traits >> SP_TRAIT_PREDICTION_HEADS & 1) != 0 ? d->mtp : 0;
     model->n_layers = d->layers;

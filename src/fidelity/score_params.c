@@ -61,8 +61,7 @@ static sp_status read_expected(sp_params_score *score, const sp_json *entry, sp_
 
 bool sp_params_row_is_exact(const sp_params_row *row)
 {
-    return row->complaint == NULL &&
-           memcmp(row->counted, row->expected, sizeof row->counted) == 0;
+    return row->complaint == NULL && memcmp(row->counted, row->expected, sizeof row->counted) == 0;
 }
 
 static sp_status add_up(sp_params_score *score, sp_error *err)

@@ -99,11 +99,11 @@ static void add_row(const sp_params_row *row, struct sp_text *out)
     for (int f = 0; f < SP_N_PARAMS_FIGURES; f++) {
         const uint64_t counted = row->counted[f], expected = row->expected[f];
         if (counted == expected) continue;
-        sp_text_printf(out, "  %-9s %19s, expected %s: %s%s\n",
-                       sp_params_figure_name((sp_params_figure)f), sp_word_count(counted).text,
-                       sp_word_count(expected).text, counted > expected ? "+" : "-",
-                       sp_word_count(counted > expected ? counted - expected : expected - counted)
-                           .text);
+        sp_text_printf(
+            out, "  %-9s %19s, expected %s: %s%s\n", sp_params_figure_name((sp_params_figure)f),
+            sp_word_count(counted).text, sp_word_count(expected).text,
+            counted > expected ? "+" : "-",
+            sp_word_count(counted > expected ? counted - expected : expected - counted).text);
     }
 }
 

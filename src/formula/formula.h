@@ -9,7 +9,8 @@
  *                      the cost of another class; {{ }} are the same as { }.
  *   SP_FORMULA_CONFIG  a subset of Python for reading a config.json: the arithmetic of the former
  *                      without braces and references, and 'text' None list[i] `in` `not in` and or
- *                      not (they return operands, as in Python), len sum count(list, value).
+ *                      not (they return operands, as in Python), len sum count(list, value[, end])
+ *                      is_list; int floor ceil round to a double first, as Python's do.
  *
  * Decimal numbers are what they say (0.1 is 1/10), so a product such as 0.29 * 100 is exactly 29,
  * where binary floating point gives 28.999...
@@ -155,16 +156,22 @@ sp_formula_code sp_formula_expand_class(const sp_formula_library *library, size_
                                         sp_formula_metric metric, const sp_scope *scope,
                                         sp_rational *out, sp_formula_failure *failure);
 
-/* A kernel of a class as an analysis lists it; cost is that of one repetition. */
+/* ---- walk.c
+ * -------------------------------------------------------------------------------------- */
+/* A kernel as an analysis lists it: the class says where it stands, cost is that of one of its
+ * `times` repetitions, depth counts the classes around it from 1. */
 typedef struct sp_formula_kernel {
-    const char *operation, *type,
-        *class_name; /* class_name: of the class that it stands for, or "" */
-    sp_rational repeat, cost[SP_N_FORMULA_METRICS];
+    const char *operation, *type, *class_name;
+    sp_rational times, cost[SP_N_FORMULA_METRICS];
+    unsigned depth;
 } sp_formula_kernel;
-size_t sp_formula_class_kernels(const sp_formula_library *library, size_t idx);
-sp_formula_code sp_formula_expand_kernel(const sp_formula_library *library, size_t idx,
-                                         size_t kernel, const sp_scope *scope,
-                                         sp_formula_kernel *out, sp_formula_failure *failure);
+typedef void (*sp_formula_kernel_visit)(void *user, const sp_formula_kernel *kernel);
+/* Visits the kernels that the cost of a class is made of, in their order: times x cost over all of
+ * them is what sp_formula_expand_class gives. Classes are entered where a kernel is nothing but
+ * them; a kernel that computes with the cost of classes is visited as one. */
+sp_formula_code sp_formula_walk(const sp_formula_library *library, size_t idx,
+                                const sp_scope *scope, sp_formula_kernel_visit visit, void *user,
+                                sp_formula_failure *failure);
 
 /* ---- formulas_in.c
  * ------------------------------------------------------------------------------- */

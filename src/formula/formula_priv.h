@@ -281,3 +281,51 @@ sp_status sp_read_db_entry(sp_formula_library *library, const sp_json *object, c
                            sp_error *err);
 sp_status sp_read_tree(sp_formula_library *library, const sp_json *object, const char *path,
                        sp_error *err);
+
+/* ---- memo.c, expand.c: an expansion that is under way
+ * ------------------------------------------------ */
+enum { SP_EXPANSION_BUCKETS = 1024, SP_EXPANSION_CALLS = 1000000 };
+
+typedef struct sp_memo {
+    const struct sp_memo *next;
+    size_t class_idx;
+    sp_formula_metric metric;
+    uint64_t hash;
+    const sp_value *variables;
+    sp_rational cost;
+} sp_memo;
+
+typedef struct sp_expansion {
+    const sp_formula_library *library;
+    sp_formula_metric metric;
+    sp_formula_failure *failure;
+    sp_value *values; /* variables of all calls that are under way */
+    size_t n_values, room, n_calls;
+    size_t active[SP_FORMULA_CLASS_LEVELS]; /* classes that are under way */
+    size_t n_active;
+    const sp_memo *buckets[SP_EXPANSION_BUCKETS];
+    sp_arena arena; /* of the memos */
+    /* Takes the place of working out a class, where one wants to look into it. */
+    sp_formula_code (*enter)(struct sp_expansion *x, size_t class_idx, size_t base,
+                             sp_rational *out);
+    void *user;
+} sp_expansion;
+
+/* Variables of a call of the class, the inherited ones with it. */
+size_t sp_expansion_variables(const sp_expansion *x, const sp_class *c);
+uint64_t sp_expansion_hash(const sp_value *variables, size_t n, size_t class_idx);
+const sp_memo *sp_expansion_recall(const sp_expansion *x, size_t class_idx, uint64_t hash,
+                                   size_t base);
+/* Without memory the result is worked out again next time. */
+void sp_expansion_remember(sp_expansion *x, size_t class_idx, uint64_t hash, size_t base,
+                           sp_rational cost);
+
+/* Lays the variables of the outermost class; false: no memory. End it whatever comes back. */
+bool sp_expansion_begin(sp_expansion *x, const sp_class *c, const sp_scope *scope);
+void sp_expansion_end(sp_expansion *x);
+sp_formula_code sp_expansion_no_memory(const sp_expansion *x);
+/* One repetition of a kernel for the metric, under the variables at base; and how often. */
+sp_formula_code sp_expansion_single(sp_expansion *x, const sp_class *owner, const sp_kernel *kernel,
+                                    size_t base, sp_rational *out);
+sp_formula_code sp_expansion_repeat(sp_expansion *x, const sp_class *owner, const sp_kernel *kernel,
+                                    size_t base, sp_rational *out);

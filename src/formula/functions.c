@@ -47,6 +47,42 @@ static sp_formula_code call_int(const sp_value *args, size_t n_args, sp_value *o
     return set_number(out, x.num < 0 ? sp_rational_ceil(x) : sp_rational_floor(x));
 }
 
+/* ---- as the classes that read configurations round: they multiply doubles ---- */
+
+/* The double next to x: 1536 * 5.833333333333333 is 8960 there, and just below it in decimals. */
+static sp_value as_double(const sp_value *value)
+{
+    sp_rational near;
+    size_t length = 0;
+    char text[32];
+    if (value->kind != SP_VALUE_NUMBER || value->number.den == 1) return *value;
+    const double x = sp_rational_to_double(value->number);
+    sp_format_double(x < 0 ? -x : x, text);
+    if (sp_rational_scan(text, &length, &near) != SP_FORMULA_OK) return *value;
+    return (sp_value){.kind = SP_VALUE_NUMBER, .number = x < 0 ? sp_rational_negate(near) : near};
+}
+
+static sp_formula_code call_double_ceil(const sp_value *args, size_t n_args, sp_value *out,
+                                        sp_formula_failure *failure)
+{
+    const sp_value x = as_double(args);
+    return call_ceil(&x, n_args, out, failure);
+}
+
+static sp_formula_code call_double_floor(const sp_value *args, size_t n_args, sp_value *out,
+                                         sp_formula_failure *failure)
+{
+    const sp_value x = as_double(args);
+    return call_floor(&x, n_args, out, failure);
+}
+
+static sp_formula_code call_double_int(const sp_value *args, size_t n_args, sp_value *out,
+                                       sp_formula_failure *failure)
+{
+    const sp_value x = as_double(args);
+    return call_int(&x, n_args, out, failure);
+}
+
 static sp_formula_code call_abs(const sp_value *args, size_t n_args, sp_value *out,
                                 sp_formula_failure *failure)
 {
@@ -143,16 +179,42 @@ static int64_t count_in_text(const char *text, const char *part)
     return n;
 }
 
-/* How often the value stands in the list, or the text in the text. */
+/* Some keys hold a number for all layers or a list of one for each. */
+static sp_formula_code call_is_list(const sp_value *args, size_t n_args, sp_value *out,
+                                    sp_formula_failure *failure)
+{
+    (void)failure;
+    *out = sp_value_of_int(is_list(args, n_args));
+    return SP_FORMULA_OK;
+}
+
+/* How many elements of the list count: all of them, or those before args[2]. */
+static sp_formula_code count_end(const sp_value *args, size_t n_args, size_t *end,
+                                 sp_formula_failure *failure)
+{
+    int64_t stated = 0;
+    *end = sp_json_size(&args[0].json);
+    if (n_args < 3) return SP_FORMULA_OK;
+    if (!sp_value_as_int(&args[2], 0, INT32_MAX, &stated)) {
+        return sp_formula_fail(failure, SP_FORMULA_TYPE, "count", "%s is no place in a list",
+                               sp_value_kind_words(&args[2]));
+    }
+    if ((size_t)stated < *end) *end = (size_t)stated;
+    return SP_FORMULA_OK;
+}
+
+/* How often the value stands in the list, or in its first elements, or the text in the text. */
 static sp_formula_code call_count(const sp_value *args, size_t n_args, sp_value *out,
                                   sp_formula_failure *failure)
 {
-    (void)n_args;
     int64_t n = 0;
+    size_t end = 0;
     if (args[0].kind == SP_VALUE_TEXT && args[1].kind == SP_VALUE_TEXT) {
         n = count_in_text(args[0].text, args[1].text);
     } else if (is_list(args, 1)) {
-        for (size_t i = 0; i < sp_json_size(&args[0].json); i++) {
+        const sp_formula_code code = count_end(args, n_args, &end, failure);
+        if (code != SP_FORMULA_OK) return code;
+        for (size_t i = 0; i < end; i++) {
             sp_value item;
             if (get_item(args, 1, i, &item) == SP_FORMULA_OK) n += sp_value_equal(&item, &args[1]);
         }
@@ -172,25 +234,35 @@ static const struct {
     const char *name;
     size_t least, most; /* arguments */
     body call;
-    bool config_only;
+    bool in_modules, in_configs;
 } functions[] = {
-    {"ceil",  1, 1,   call_ceil,  false},
-    {"floor", 1, 1,   call_floor, false},
-    {"min",   1, ANY, call_min,   false},
-    {"max",   1, ANY, call_max,   false},
-    {"abs",   1, 1,   call_abs,   false},
-    {"int",   1, 1,   call_int,   false},
-    {"len",   1, 1,   call_len,   true },
-    {"sum",   1, 1,   call_sum,   true },
-    {"count", 2, 2,   call_count, true },
+    {"ceil",    1, 1,   call_ceil,         true,  false},
+    {"floor",   1, 1,   call_floor,        true,  false},
+    {"int",     1, 1,   call_int,          true,  false},
+    {"ceil",    1, 1,   call_double_ceil,  false, true },
+    {"floor",   1, 1,   call_double_floor, false, true },
+    {"int",     1, 1,   call_double_int,   false, true },
+    {"min",     1, ANY, call_min,          true,  true },
+    {"max",     1, ANY, call_max,          true,  true },
+    {"abs",     1, 1,   call_abs,          true,  true },
+    {"len",     1, 1,   call_len,          false, true },
+    {"sum",     1, 1,   call_sum,          false, true },
+    {"count",   2, 3,   call_count,        false, true },
+    {"is_list", 1, 1,   call_is_list,      false, true },
 };
 
 enum { N_FUNCTIONS = sizeof functions / sizeof functions[0] };
 
+static bool is_known(int function, sp_formula_dialect dialect)
+{
+    return dialect == SP_FORMULA_CONFIG ? functions[function].in_configs
+                                        : functions[function].in_modules;
+}
+
 int sp_function_find(sp_formula_dialect dialect, const char *name, size_t length)
 {
     for (int i = 0; i < N_FUNCTIONS; i++) {
-        if (functions[i].config_only && dialect != SP_FORMULA_CONFIG) continue;
+        if (!is_known(i, dialect)) continue;
         if (strlen(functions[i].name) == length && memcmp(functions[i].name, name, length) == 0) {
             return i;
         }
@@ -202,9 +274,7 @@ size_t sp_function_names(sp_formula_dialect dialect, const char *names[SP_FUNCTI
 {
     size_t n = 0;
     for (int i = 0; i < N_FUNCTIONS; i++) {
-        if (!functions[i].config_only || dialect == SP_FORMULA_CONFIG) {
-            names[n++] = functions[i].name;
-        }
+        if (is_known(i, dialect)) names[n++] = functions[i].name;
     }
     return n;
 }

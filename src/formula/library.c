@@ -225,6 +225,9 @@ sp_status sp_library_bindings(sp_formula_library *library, sp_class *owner, cons
         snprintf(at, sizeof at, "%s/%s", path, binding.key);
         kernel->binding_names[i] = sp_arena_strdup(library->arena, binding.key);
         if (!kernel->binding_names[i]) return fail_memory(err);
+        if (sp_json_is_null(&binding)) {
+            return sp_json_fail(&binding, err, SP_E_TYPE, "must be a formula");
+        }
         SP_TRY(sp_library_member(library, owner, &binding, at, &kernel->bindings[i], err));
     }
     return SP_OK;

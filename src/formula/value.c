@@ -16,9 +16,16 @@ static sp_value value_of_text(const char *text)
     return (sp_value){.kind = SP_VALUE_TEXT, .text = text};
 }
 
-/* Whole numbers are exact; others are the shortest decimal that reads back as the double. */
-static sp_formula_code rational_of_double(double real, sp_rational *out)
+/* Whole numbers are exact; others are the shortest decimal that reads back as the double. No getter
+ * that fails is asked: the cursor of an element has lost its way back, which errors would follow.
+ */
+static sp_formula_code number_of_json(const sp_json *json, sp_rational *out)
 {
+    const double most = (double)(UINT64_C(1) << 53);
+    int64_t whole = 0;
+    double real = 0;
+    if (sp_json_number(json, &whole, &real)) return sp_rational_make(whole, 1, out);
+    if (real > most || real < -most) return SP_FORMULA_OVERFLOW;
     char text[32];
     size_t length = 0;
     sp_format_double(real < 0 ? -real : real, text);
@@ -29,21 +36,20 @@ static sp_formula_code rational_of_double(double real, sp_rational *out)
 
 sp_formula_code sp_value_of_json(const sp_json *json, sp_value *out)
 {
+    sp_error ignored = {0};
     bool truth = false;
-    int64_t whole = 0;
-    double real = 0;
-    const char *text = NULL;
-    if (!json->node || sp_json_is_null(json)) {
-        *out = (sp_value){.kind = SP_VALUE_NONE};
-    } else if (sp_json_peek_i64(json, &whole)) {
-        *out = sp_value_of_int(whole);
-    } else if (sp_json_peek_double(json, &real)) {
-        *out = sp_value_of_int(0);
-        return rational_of_double(real, &out->number);
-    } else if (sp_json_peek_bool(json, &truth)) {
+    *out = (sp_value){.kind = SP_VALUE_NONE};
+    if (!json->node || sp_json_is_null(json)) return SP_FORMULA_OK;
+    if (sp_json_is_number(json)) {
+        out->kind = SP_VALUE_NUMBER;
+        return number_of_json(json, &out->number);
+    }
+    if (sp_json_is_bool(json)) {
+        (void)sp_json_as_bool(json, &truth, &ignored);
         *out = sp_value_of_int(truth);
-    } else if (sp_json_peek_string(json, &text)) {
-        *out = (sp_value){.kind = SP_VALUE_TEXT, .text = text};
+    } else if (sp_json_is_string(json)) {
+        out->kind = SP_VALUE_TEXT;
+        (void)sp_json_as_string(json, &out->text, &ignored);
     } else {
         *out = (sp_value){.kind = SP_VALUE_JSON, .json = *json};
         out->json.parent = NULL; /* the way to it may not outlive it */

@@ -3,6 +3,7 @@
 #include "report/report_priv.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static sp_status names_in(sp_listing *l, const char *folder, const char *const **names, size_t *n,
                           sp_error *err)
@@ -54,31 +55,57 @@ static void join_links(const sp_cluster *cluster, char *text, size_t capacity)
     }
 }
 
-static void put_gpu(sp_listing *l, const sp_gpu *gpu)
+/* Of bf16, or fp16 where a part has no bf16. */
+static double peak_16_bit(const sp_gpu *gpu)
 {
-    sp_listing_number(l, gpu->memory_bytes, sp_word_gib(gpu->memory_bytes));
-    sp_listing_number(l, gpu->peak_flops_per_s[SP_BF16],
-                      sp_word_number(gpu->peak_flops_per_s[SP_BF16] / 1e12));
-    sp_listing_number(l, gpu->memory_bytes_per_s, sp_word_number(gpu->memory_bytes_per_s / 1e9));
-    sp_listing_number(l, gpu->usd_per_hour, sp_word_usd(gpu->usd_per_hour));
+    const double bf16 = gpu->peak_flops_per_s[SP_BF16];
+    return bf16 > 0.0 ? bf16 : gpu->peak_flops_per_s[SP_FP16];
 }
 
+/* Whose measured kernels price its plans; a part without any can be analysed alone. */
+static const char *kernels_of(const sp_gpu *gpu)
+{
+    const bool own = strcmp(gpu->name, gpu->calibrated_from) == 0;
+    return !sp_gpu_is_measured(gpu) ? "none" : own ? "its own" : gpu->calibrated_from;
+}
+
+static void put_gpu(sp_listing *l, const sp_gpu *gpu)
+{
+    const double peak = peak_16_bit(gpu);
+    sp_listing_number(l, gpu->memory_bytes, sp_word_gib(gpu->memory_bytes));
+    sp_listing_number(l, peak, sp_word_number(peak / 1e12));
+    sp_listing_number(l, gpu->memory_bytes_per_s, sp_word_number(gpu->memory_bytes_per_s / 1e9));
+    sp_listing_number(l, gpu->tdp_watts, sp_word_number(gpu->tdp_watts));
+    sp_listing_number(l, gpu->usd_per_hour, sp_word_usd(gpu->usd_per_hour));
+    sp_listing_text(l, kernels_of(gpu));
+}
+
+static void list_gpu(sp_listing *l, const sp_gpu *gpu)
+{
+    sp_listing_text(l, sp_device_kind_name(gpu->kind));
+    sp_listing_text(l, gpu->name);
+    sp_listing_text(l, gpu->name);
+    sp_listing_count(l, 1);
+    sp_listing_text(l, "");
+    put_gpu(l, gpu);
+    sp_listing_row_end(l);
+}
+
+/* One kind of part after the other, by name. */
 static sp_status list_gpus(sp_listing *l, sp_error *err)
 {
     const char *const *names = NULL;
     size_t n = 0;
     SP_TRY(names_in(l, "hardware/gpus", &names, &n, err));
+    const sp_gpu **gpus = sp_arena_alloc(&l->arena, n * sizeof *gpus);
+    if (gpus == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the list");
     for (size_t i = 0; i < n; i++) {
-        const sp_gpu *gpu = NULL;
-        SP_TRY(sp_gpu_find(&l->arena, l->home, names[i], &gpu, err));
-        if (!sp_listing_row(l)) return SP_OK;
-        sp_listing_text(l, "gpu");
-        sp_listing_text(l, gpu->name);
-        sp_listing_text(l, gpu->name);
-        sp_listing_count(l, 1);
-        sp_listing_text(l, "");
-        put_gpu(l, gpu);
-        sp_listing_row_end(l);
+        SP_TRY(sp_gpu_find(&l->arena, l->home, names[i], &gpus[i], err));
+    }
+    for (sp_device_kind kind = 0; kind < SP_N_DEVICE_KINDS; kind++) {
+        for (size_t i = 0; i < n; i++) {
+            if (gpus[i]->kind == kind && sp_listing_row(l)) list_gpu(l, gpus[i]);
+        }
     }
     return SP_OK;
 }
@@ -91,14 +118,17 @@ sp_status sp_list_hardware(sp_listing *l, sp_error *err)
                                        "node_gpus",
                                        "links",
                                        "memory_bytes",
-                                       "peak_bf16_flops_per_s",
+                                       "peak_16bit_flops_per_s",
                                        "memory_bytes_per_s",
-                                       "usd_per_gpu_hour"};
-    static const char *const headers[] = {"kind", "name",         "gpu",  "GPUs/node", "links",
-                                          "GiB",  "bf16 TFLOP/s", "GB/s", "$/GPU/h"};
+                                       "power_watts",
+                                       "usd_per_gpu_hour",
+                                       "kernels"};
+    static const char *const headers[] = {"kind",  "name", "part",           "a node",
+                                          "links", "GiB",  "16-bit TFLOP/s", "GB/s",
+                                          "W",     "$/h",  "kernels"};
     const char *const *names = NULL;
     size_t n = 0;
-    sp_listing_begin(l, keys, headers, 9, 0x1e8);
+    sp_listing_begin(l, keys, headers, 11, 0x3e8);
     SP_TRY(names_in(l, "hardware/clusters", &names, &n, err));
     for (size_t i = 0; i < n; i++) {
         const sp_cluster *cluster = NULL;

@@ -163,6 +163,19 @@ static sp_status find(lookup *look, const char *home, sp_error *err)
     return refuse(look, err);
 }
 
+bool sp_names_file(const char *ref)
+{
+    static const char *const endings[] = {".json", ".json5"};
+    const size_t length = strlen(ref);
+    for (size_t i = 0; i < 2; i++) {
+        const size_t n = strlen(endings[i]);
+        if (length > n && strcmp(ref + length - n, endings[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 sp_status sp_catalogue_load(const char *home, const sp_catalogue *catalogue, const char *ref,
                             sp_json_doc **doc, sp_error *err)
 {

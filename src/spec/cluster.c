@@ -125,15 +125,9 @@ static sp_status read_cluster(sp_arena *arena, const char *home, const sp_json *
     return SP_OK;
 }
 
-static bool is_file_name(const char *ref)
-{
-    const size_t length = strlen(ref);
-    return length > 5 && strcmp(ref + length - 5, ".json") == 0;
-}
-
 static sp_status load(const char *home, const char *ref, sp_json_doc **doc, sp_error *err)
 {
-    if (is_file_name(ref)) {
+    if (sp_names_file(ref)) {
         return sp_json_load_file(ref, doc, err);
     }
     if (strchr(ref, ':') != NULL) {
@@ -147,7 +141,7 @@ sp_status sp_cluster_find(struct sp_arena *arena, const char *home, const char *
                           const sp_cluster **cluster, sp_error *err)
 {
     assert(home != NULL && ref != NULL);
-    if (sp_topology_is_string(ref) && !is_file_name(ref)) {
+    if (sp_topology_is_string(ref) && !sp_names_file(ref)) {
         return sp_topology_build(arena, home, ref, cluster, err);
     }
     sp_cluster *const read = sp_arena_alloc(arena, sizeof *read);

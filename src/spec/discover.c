@@ -84,7 +84,7 @@ static sp_status find_named_gpu(sp_findings *f, const witness found[N_WITNESSES]
         if (name == NULL || name[0] == '\0') {
             continue;
         }
-        const sp_status status = sp_gpu_find(f->arena, f->home, name, &f->gpu, f->err);
+        const sp_status status = sp_gpu_find_measured(f->arena, f->home, name, &f->gpu, f->err);
         return status == SP_OK || f->err->file[0] != '\0' ? status
                                                           : sp_fail_file(f->err, found[i].file);
     }

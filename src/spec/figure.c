@@ -16,26 +16,29 @@ typedef struct unit {
 } unit;
 
 static const unit units[] = {
-    {SP_Q_COUNT, "count", 1.0},
-    {SP_Q_MEMORY, "B", 1.0},
-    {SP_Q_MEMORY, "MiB", 1048576.0},
-    {SP_Q_MEMORY, "GiB", 1073741824.0},
-    {SP_Q_MEMORY, "TiB", 1099511627776.0},
-    {SP_Q_MEMORY, "kB", 1e3},
-    {SP_Q_MEMORY, "MB", 1e6},
-    {SP_Q_MEMORY, "GB", 1e9},
-    {SP_Q_MEMORY, "TB", 1e12},
-    {SP_Q_BANDWIDTH, "GB/s", 1e9},
-    {SP_Q_BANDWIDTH, "TB/s", 1e12},
-    {SP_Q_BANDWIDTH, "Gb/s", 1e9 / 8.0},
-    {SP_Q_COMPUTE, "TFLOP/s", 1e12},
-    {SP_Q_COMPUTE, "PFLOP/s", 1e15},
-    {SP_Q_TIME, "us", 1e-6},
-    {SP_Q_TIME, "ms", 1e-3},
-    {SP_Q_TIME, "s", 1.0},
-    {SP_Q_RATIO, "ratio", 1.0},
-    {SP_Q_POWER, "W", 1.0},
-    {SP_Q_PRICE, "USD/hour", 1.0},
+    {SP_Q_COUNT,     "count",    1.0            },
+    {SP_Q_MEMORY,    "B",        1.0            },
+    {SP_Q_MEMORY,    "MiB",      1048576.0      },
+    {SP_Q_MEMORY,    "GiB",      1073741824.0   },
+    {SP_Q_MEMORY,    "TiB",      1099511627776.0},
+    {SP_Q_MEMORY,    "kB",       1e3            },
+    {SP_Q_MEMORY,    "MB",       1e6            },
+    {SP_Q_MEMORY,    "GB",       1e9            },
+    {SP_Q_MEMORY,    "TB",       1e12           },
+    {SP_Q_BANDWIDTH, "GB/s",     1e9            },
+    {SP_Q_BANDWIDTH, "TB/s",     1e12           },
+    {SP_Q_BANDWIDTH, "Gb/s",     1e9 / 8.0      },
+    {SP_Q_COMPUTE,   "TFLOP/s",  1e12           },
+    {SP_Q_COMPUTE,   "PFLOP/s",  1e15           },
+    {SP_Q_TIME,      "us",       1e-6           },
+    {SP_Q_TIME,      "ms",       1e-3           },
+    {SP_Q_TIME,      "s",        1.0            },
+    {SP_Q_RATIO,     "ratio",    1.0            },
+    {SP_Q_POWER,     "W",        1.0            },
+    {SP_Q_PRICE,     "USD/hour", 1.0            },
+    {SP_Q_MONEY,     "USD",      1.0            },
+    {SP_Q_LENGTH,    "nm",       1e-9           },
+    {SP_Q_CARBON,    "kgCO2e",   1.0            },
 };
 
 static sp_status unit_fail(const sp_json *written, const char *name, sp_quantity quantity,
@@ -123,8 +126,8 @@ static void store(const sp_figure_field *field, double value, void *out)
 static sp_status read_one(const sp_json *object, const sp_figure_field *field, void *out,
                           sp_error *err)
 {
-    static const char *const keys[] = {"value",   "unit",             "source",       "date",
-                                       "samples", "median_ape_ratio", "p90_ape_ratio"};
+    static const char *const keys[] = {
+        "value", "unit", "source", "date", "samples", "median_ape_ratio", "p90_ape_ratio"};
     sp_json figure;
     double scale = 1.0;
     double value = 0.0;

@@ -11,14 +11,18 @@
 static const sp_catalogue gpus = {"GPU", "gpus", "shardplan/gpu/1"};
 
 static const char *const dtype_names[SP_N_DTYPES] = {
-    [SP_BF16] = "bf16",   [SP_FP16] = "fp16",   [SP_FP8] = "fp8",
-    [SP_MXFP8] = "mxfp8", [SP_NVFP4] = "nvfp4", [SP_FP32] = "fp32"};
+    [SP_BF16] = "bf16",   [SP_FP16] = "fp16", [SP_FP8] = "fp8",   [SP_MXFP8] = "mxfp8",
+    [SP_NVFP4] = "nvfp4", [SP_FP32] = "fp32", [SP_INT8] = "int8", [SP_INT4] = "int4"};
 
 static const sp_figure_field data_sheet[] = {
     {"memory",           SP_Q_MEMORY,    offsetof(sp_gpu, memory_bytes),       1e9,  1e13},
     {"memory_bandwidth", SP_Q_BANDWIDTH, offsetof(sp_gpu, memory_bytes_per_s), 1e10, 1e15},
-    {"context",          SP_Q_MEMORY,    offsetof(sp_gpu, context_bytes),      0.0,  1e11},
-    {"power",            SP_Q_POWER,     offsetof(sp_gpu, tdp_watts),          1.0,  1e5 },
+};
+
+/* Plans need these; of a part without measured kernels they may not be known. */
+static const sp_figure_field running[] = {
+    {"context", SP_Q_MEMORY, offsetof(sp_gpu, context_bytes), 0.0, 1e11},
+    {"power",   SP_Q_POWER,  offsetof(sp_gpu, tdp_watts),     0.1, 1e5 },
 };
 
 static const sp_figure_field price = {"price", SP_Q_PRICE, offsetof(sp_gpu, usd_per_hour), 0.0,
@@ -79,7 +83,9 @@ double sp_dtype_bytes(sp_dtype dtype)
                                               [SP_FP8] = 1.0,
                                               [SP_MXFP8] = 1.0 + 1.0 / 32.0,
                                               [SP_NVFP4] = 0.5 + 1.0 / 16.0,
-                                              [SP_FP32] = 4.0};
+                                              [SP_FP32] = 4.0,
+                                              [SP_INT8] = 1.0,
+                                              [SP_INT4] = 0.5};
     assert(dtype < SP_N_DTYPES);
     return bytes[dtype];
 }
@@ -120,8 +126,18 @@ static sp_status read_products(const sp_json *root, const product_kind *kind, sp
     return SP_OK;
 }
 
+/* A part has all of these, and links to others, or none. */
+static bool has_kernels(const sp_json *root)
+{
+    return sp_json_has(root, "stream") || sp_json_has(root, "gemm") ||
+           sp_json_has(root, "grouped") || sp_json_has(root, "attention");
+}
+
 static sp_status read_kernels(const sp_json *root, sp_gpu *gpu, sp_error *err)
 {
+    if (!has_kernels(root)) {
+        return SP_OK;
+    }
     SP_TRY(read_products(root, &gemm_kind, gpu, err));
     SP_TRY(read_products(root, &grouped_kind, gpu, err));
     SP_TRY(sp_figure_set_read(root, "stream", stream, COUNT(stream), gpu, err));
@@ -143,6 +159,9 @@ sp_status sp_gpu_price_read(sp_arena *arena, const sp_json *object, sp_gpu *gpu,
 static sp_status read_links(sp_arena *arena, const sp_json *root, sp_gpu *gpu, sp_error *err)
 {
     sp_json links;
+    if (!has_kernels(root) && !sp_json_has(root, "links")) {
+        return SP_OK;
+    }
     SP_TRY(sp_json_array(root, "links", &links, err));
     const size_t n = sp_json_size(&links);
     if (n == 0 || n > 16) {
@@ -181,19 +200,40 @@ static sp_status read_names(sp_arena *arena, const sp_json *root, sp_gpu *gpu, s
 static sp_status read_gpu(sp_arena *arena, const sp_json *root, sp_gpu *gpu, sp_error *err)
 {
     static const char *const keys[] = {
-        "schema",          "name",   "aliases",          "links",   "typical_node",
-        "calibrated_from", "memory", "memory_bandwidth", "context", "power",
-        "price",           "peak",   "stream",           "gemm",    "grouped",
-        "attention"};
+        "schema",          "name",          "aliases",          "links",   "typical_node",
+        "calibrated_from", "memory",        "memory_bandwidth", "context", "power",
+        "price",           "peak",          "stream",           "gemm",    "grouped",
+        "attention",       SP_GPU_FACT_KEYS};
     SP_TRY(sp_json_only(root, keys, COUNT(keys), err));
     SP_TRY(read_names(arena, root, gpu, err));
     SP_TRY(read_links(arena, root, gpu, err));
     SP_TRY(sp_figures_read(root, data_sheet, COUNT(data_sheet), gpu, err));
+    for (size_t i = 0; i < COUNT(running); i++) {
+        if (has_kernels(root) || sp_json_has(root, running[i].key)) {
+            SP_TRY(sp_figures_read(root, &running[i], 1, gpu, err));
+        }
+    }
     if (sp_json_has(root, price.key)) {
         SP_TRY(sp_gpu_price_read(arena, root, gpu, err));
     }
+    SP_TRY(sp_gpu_facts_read(arena, root, gpu, err));
     SP_TRY(read_peaks(root, gpu, err));
     return read_kernels(root, gpu, err);
+}
+
+/* By name from the catalogue, or a file of one's own. */
+static sp_status load(const char *home, const char *name, sp_json_doc **doc, sp_error *err)
+{
+    if (!sp_names_file(name)) {
+        return sp_catalogue_load(home, &gpus, name, doc, err);
+    }
+    SP_TRY(sp_json_load_file(name, doc, err));
+    const sp_json root = sp_json_root(*doc);
+    const sp_status status = sp_json_schema(&root, gpus.schema, err);
+    if (status != SP_OK) {
+        sp_json_free(*doc);
+    }
+    return status;
 }
 
 sp_status sp_gpu_find(struct sp_arena *arena, const char *home, const char *name,
@@ -204,10 +244,27 @@ sp_status sp_gpu_find(struct sp_arena *arena, const char *home, const char *name
         return sp_fail(err, SP_E_MEMORY, "out of memory");
     }
     sp_json_doc *doc = NULL;
-    SP_TRY(sp_catalogue_load(home, &gpus, name, &doc, err));
+    SP_TRY(load(home, name, &doc, err));
     const sp_json root = sp_json_root(doc);
     const sp_status status = read_gpu(arena, &root, read, err);
     sp_json_free(doc);
     *gpu = read;
     return status;
+}
+
+bool sp_gpu_is_measured(const sp_gpu *gpu)
+{
+    return gpu->attention.efficiency_ratio > 0.0;
+}
+
+sp_status sp_gpu_find_measured(struct sp_arena *arena, const char *home, const char *name,
+                               const sp_gpu **gpu, sp_error *err)
+{
+    SP_TRY(sp_gpu_find(arena, home, name, gpu, err));
+    if (sp_gpu_is_measured(*gpu)) {
+        return SP_OK;
+    }
+    (void)sp_fail(err, SP_E_NOT_YET,
+                  "no kernel of this part has been measured: it can be analysed, not planned for");
+    return sp_fail_value(err, "%s", name);
 }

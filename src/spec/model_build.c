@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NOTE_BYTES 256
+#define NOTE_BYTES 1024
 
 void sp_model_note(sp_model_build *build, const char *format, ...)
 {

@@ -9,20 +9,17 @@
 static bool refuse_range(sp_model_fault *fault, sp_field_group group, const char *name, uint64_t lo,
                          uint64_t hi)
 {
-    *fault = (sp_model_fault){.field = sp_model_field_find(group, name),
-                              .status = SP_E_RANGE,
-                              .lo = lo,
-                              .hi = hi};
+    *fault = (sp_model_fault){
+        .field = sp_model_field_find(group, name), .status = SP_E_RANGE, .lo = lo, .hi = hi};
     return false;
 }
 
-__attribute__((format(printf, 4, 5))) static bool refuse(sp_model_fault *fault,
-                                                         sp_field_group group, const char *name,
-                                                         const char *format, ...)
+__attribute__((format(printf, 4, 5))) static bool
+refuse(sp_model_fault *fault, sp_field_group group, const char *name, const char *format, ...)
 {
     va_list args;
-    *fault = (sp_model_fault){.field = sp_model_field_find(group, name),
-                              .status = SP_E_INCONSISTENT};
+    *fault =
+        (sp_model_fault){.field = sp_model_field_find(group, name), .status = SP_E_INCONSISTENT};
     va_start(args, format);
     (void)vsnprintf(fault->message, sizeof fault->message, format, args);
     va_end(args);
@@ -111,8 +108,8 @@ static bool check_experts(const sp_ffn *f, sp_model_fault *fault)
 
 /* What only routed experts have. */
 static const char *const expert_members[] = {
-    "top_k",       "expert_ffn",  "expert_groups", "top_groups",  "idle_experts", "latent",
-    "shared_ffn",  "shared_gate", "router_bias",   "expert_bias",
+    "top_k",  "expert_ffn", "expert_groups", "top_groups",  "idle_experts",
+    "latent", "shared_ffn", "shared_gate",   "router_bias", "expert_bias",
 };
 
 #define N_EXPERT_MEMBERS (sizeof expert_members / sizeof expert_members[0])

@@ -86,7 +86,7 @@ void sp_model_fields_init(sp_field_group group, void *object)
 }
 
 sp_status sp_model_check_keys(const sp_json *g, sp_field_group group, const char *const *more,
-                            size_t n_more, sp_error *err)
+                              size_t n_more, sp_error *err)
 {
     const char *keys[MAX_KEYS];
     const sp_model_field *fields = NULL;
@@ -102,8 +102,7 @@ sp_status sp_model_check_keys(const sp_json *g, sp_field_group group, const char
 
 bool sp_model_field_is_form(const sp_model_field *field)
 {
-    return field->group == SP_FIELDS_RECURRENT &&
-           field->offset == offsetof(sp_recurrent, form);
+    return field->group == SP_FIELDS_RECURRENT && field->offset == offsetof(sp_recurrent, form);
 }
 
 static bool equal_fields(sp_field_group group, const void *a, const void *b)
@@ -132,8 +131,8 @@ bool sp_layer_kind_equal(const sp_layer_kind *a, const sp_layer_kind *b)
 {
     return equal_fields(SP_FIELDS_ATTENTION, &a->attention, &b->attention) &&
            equal_fields(SP_FIELDS_RECURRENT, &a->recurrent, &b->recurrent) &&
-           equal_fields(SP_FIELDS_FFN, &a->ffn, &b->ffn) &&
-           equal_fields(SP_FIELDS_KIND, a, b) && equal_projections(a, b);
+           equal_fields(SP_FIELDS_FFN, &a->ffn, &b->ffn) && equal_fields(SP_FIELDS_KIND, a, b) &&
+           equal_projections(a, b);
 }
 
 static void add_fields(sp_text *out, const char *title, sp_field_group group, const void *object)

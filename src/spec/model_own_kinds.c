@@ -17,14 +17,15 @@ static sp_status read_field(const sp_json *g, const sp_model_field *field, uint6
     if (sp_model_field_is_form(field)) return read_form(g, value, err);
     if (field->type == SP_FIELD_BOOL) {
         bool truth = false;
-        SP_TRY(field->required ? sp_json_bool(g, field->name, &truth, err)
-                               : sp_json_bool_or(g, field->name, field->fallback != 0, &truth, err));
+        SP_TRY(field->required
+                   ? sp_json_bool(g, field->name, &truth, err)
+                   : sp_json_bool_or(g, field->name, field->fallback != 0, &truth, err));
         *value = truth ? 1 : 0;
         return SP_OK;
     }
-    return field->required ? sp_json_u64(g, field->name, field->lo, field->hi, value, err)
-                           : sp_json_u64_or(g, field->name, field->lo, field->hi, field->fallback,
-                                            value, err);
+    return field->required
+               ? sp_json_u64(g, field->name, field->lo, field->hi, value, err)
+               : sp_json_u64_or(g, field->name, field->lo, field->hi, field->fallback, value, err);
 }
 
 sp_status sp_model_own_read_fields(const sp_json *g, sp_field_group group, const char *const *more,
@@ -116,8 +117,8 @@ static sp_status read_kind(sp_model_build *build, const sp_json *value, sp_layer
     SP_TRY(read_block(value, SP_FIELDS_ATTENTION, "heads", &kind->attention, err));
     SP_TRY(read_block(value, SP_FIELDS_RECURRENT, "form", &kind->recurrent, err));
     SP_TRY(read_block(value, SP_FIELDS_FFN, "ffn", &kind->ffn, err));
-    SP_TRY(sp_model_own_read_projections(build, value, kind->projections, &kind->n_projections,
-                                         err));
+    SP_TRY(
+        sp_model_own_read_projections(build, value, kind->projections, &kind->n_projections, err));
     if (!sp_layer_kind_check(kind, &fault)) return place_fault(value, &fault, err);
     return sp_model_own_read_origin(value, &source, &date, err);
 }

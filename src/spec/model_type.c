@@ -61,7 +61,7 @@ sp_status sp_model_type_check(sp_model_build *build, const sp_json *value, const
     } else if (status == SP_OK) {
         status = sp_json_fail(value, err, SP_E_UNKNOWN_NAME, "models of this type cannot be read");
         sp_fail_names(err, name, names, n_names);
-        sp_fail_range(err, "the %zu names of configs/model_types", n_names);
+        sp_fail_range(err, "the names of files in configs/model_types");
     }
     sp_arena_fini(&scratch);
     return status;
@@ -81,8 +81,8 @@ static sp_status read_plain(sp_type_reader *reader, sp_error *err)
 }
 
 /* Where the values cannot be worked out, a requirement may say why. */
-static sp_status check_and_read(sp_type_reader *reader, sp_status (*read)(sp_type_reader *, sp_error *),
-                                sp_error *err)
+static sp_status check_and_read(sp_type_reader *reader,
+                                sp_status (*read)(sp_type_reader *, sp_error *), sp_error *err)
 {
     sp_error reason;
     const sp_status status = read(reader, err);

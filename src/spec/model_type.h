@@ -8,12 +8,12 @@
 
 /* A value of a type file: a number, a truth value or an expression. */
 typedef struct sp_type_expr {
-    sp_json json;                     /* where it stands                                           */
-    const struct sp_formula *formula; /* NULL: the value is a constant                             */
+    sp_json json; /* where it stands                                           */
+    const struct sp_formula *formula; /* NULL: the value is a constant */
     sp_value value;
-    const sp_json *origin; /* the first key it read that the config states, NULL = none            */
-    const sp_json *null;   /* the first one that it states as null, NULL = none                    */
-    uint32_t layer_idx;    /* for which the value holds, where it is layered                       */
+    const sp_json *origin; /* the first key it read that the config states, NULL = none */
+    const sp_json *null; /* the first one that it states as null, NULL = none                    */
+    uint32_t layer_idx;  /* for which the value holds, where it is layered                       */
     bool known, layered, busy;
     bool reads_keys; /* stated or not */
 } sp_type_expr;
@@ -21,11 +21,11 @@ typedef struct sp_type_expr {
 /* A name that expressions read: a key of the config, its path dotted, or a "let" of the file. */
 typedef struct sp_type_symbol {
     const char *name;
-    sp_type_expr *let;     /* NULL: a key                                                          */
-    sp_json value;         /* of a key: as the config states it, or the default                    */
-    const sp_json *stated; /* where it is stated and not null; NULL: nowhere                       */
-    const sp_json *null;   /* where null is stated; NULL: nowhere                                  */
-    const char *defaulted; /* the key that is absent, NULL = none                                  */
+    sp_type_expr *let; /* NULL: a key                                                          */
+    sp_json value;     /* of a key: as the config states it, or the default                    */
+    const sp_json *stated; /* where it is stated and not null; NULL: nowhere */
+    const sp_json *null; /* where null is stated; NULL: nowhere                                  */
+    const char *defaulted; /* the key that is absent, NULL = none */
     bool used;
 } sp_type_symbol;
 
@@ -47,7 +47,7 @@ typedef struct sp_type_projection {
 } sp_type_projection;
 
 typedef struct sp_type_kind {
-    sp_type_expr *when; /* NULL = always */
+    sp_type_expr *when;                      /* NULL = always */
     sp_type_block blocks[SP_N_FIELD_GROUPS]; /* ATTENTION, RECURRENT, FFN and KIND */
     size_t n_projections;
     sp_type_projection *projections;
@@ -62,26 +62,27 @@ typedef struct sp_type_requirement {
 /* A config while it is read by the file of its type. */
 typedef struct sp_type_reader {
     sp_model_build *build;
-    sp_arena *scratch;     /* everything but the model                                             */
-    const char *type;      /* model_type                                                           */
-    const sp_json *config; /* the object with the keys; absent: all defaults hold                  */
-    const sp_json *file;   /* root of the type file                                                */
+    sp_arena *scratch; /* everything but the model                                             */
+    const char *type;  /* model_type                                                           */
+    const sp_json *config; /* the object with the keys; absent: all defaults hold */
+    const sp_json *file; /* root of the type file                                                */
     sp_json defaults, aliases, lets;
     sp_type_symbol *symbols;
     size_t n_symbols, symbol_capacity;
-    const char *wrapped_key, *wrapped_type; /* NULL: not a wrapper                                 */
+    const char *wrapped_key, *wrapped_type; /* NULL: not a wrapper */
     sp_type_block model;
     sp_type_expr *layers;
     size_t n_projections, n_kinds, n_requirements;
     sp_type_projection *projections;
     sp_type_kind *kinds;
     sp_type_requirement *requirements;
-    uint32_t layer_idx, n_layers; /* i and n; n is 0 until it is known                             */
-    bool reads_layer, reads_keys; /* the expression at work read i, or a key                       */
-    const sp_json *origin, *null; /* keys that the expression at work read: stated, stated as null */
-    const sp_json *latest;        /* the last key that was read and is stated                      */
-    bool unevaluated;             /* an expression failed, as opposed to a value out of its limits */
-    sp_formula_failure failure;   /* of the last expression that failed                            */
+    uint32_t layer_idx, n_layers; /* i and n; n is 0 until it is known */
+    bool reads_layer, reads_keys; /* the expression at work read i, or a key */
+    const sp_json *origin,
+        *null;                  /* keys that the expression at work read: stated, stated as null */
+    const sp_json *latest;      /* the last key that was read and is stated                      */
+    bool unevaluated;           /* an expression failed, as opposed to a value out of its limits */
+    sp_formula_failure failure; /* of the last expression that failed                            */
 } sp_type_reader;
 
 /* A cursor that stays. NULL: no memory. */
@@ -89,9 +90,26 @@ const sp_json *sp_type_keep(sp_arena *scratch, sp_json value);
 
 /* model_type_file.c: fills the reader from its type file, which must be well formed. */
 sp_status sp_type_file_read(sp_type_reader *reader, sp_error *err);
+
+/* model_type_parts.c; cursors that are handed in must stay. */
 /* Compiles a value. */
 sp_status sp_type_expr_read(sp_type_reader *reader, const sp_json *value, sp_type_expr *out,
                             sp_error *err);
+/* object[key], NULL where it is absent */
+sp_status sp_type_expr_read_optional(sp_type_reader *reader, const sp_json *object, const char *key,
+                                     sp_type_expr **out, sp_error *err);
+/* Members of a group in an object that may hold `more` beside them. */
+sp_status sp_type_block_read(sp_type_reader *reader, const sp_json *object, sp_field_group group,
+                             const char *const *more, size_t n_more, sp_type_block *out,
+                             sp_error *err);
+/* A member of object as a list whose elements' cursors may point to it. */
+sp_status sp_type_list_read(sp_type_reader *reader, const sp_json *object, const char *key,
+                            const sp_json **list, sp_error *err);
+/* object["projections"], none where it is absent */
+sp_status sp_type_projections_read(sp_type_reader *reader, const sp_json *object,
+                                   sp_type_projection **out, size_t *n_out, sp_error *err);
+/* "kinds" of the file */
+sp_status sp_type_kinds_read(sp_type_reader *reader, sp_error *err);
 
 /* model_type_names.c: what the names in expressions stand for. */
 /* Sees to it that the name has a symbol; `value` is the expression that reads it, for messages. */

@@ -20,7 +20,8 @@ static bool lists(const sp_json *list, const char *key)
         const sp_json entry = sp_json_at(list, i);
         const char *text = NULL;
         sp_error ignored;
-        if (sp_json_as_string(&entry, &text, &ignored) == SP_OK && strcmp(text, key) == 0) return true;
+        if (sp_json_as_string(&entry, &text, &ignored) == SP_OK && strcmp(text, key) == 0)
+            return true;
     }
     return false;
 }
@@ -66,7 +67,8 @@ static const char *meant_key(const sp_type_reader *reader, const char *key, sp_e
     }
     for (size_t i = 0; i < n_defaults; i++) {
         const char *name = sp_json_member(&reader->defaults, i).key;
-        const bool stated = sp_json_has(reader->config, name) || states_other_spelling(reader, name);
+        const bool stated =
+            sp_json_has(reader->config, name) || states_other_spelling(reader, name);
         if (!stated) absent[n_absent++] = name;
     }
     return sp_name_nearest(key, absent, n_absent);
@@ -121,8 +123,8 @@ static sp_status check_key(const sp_type_reader *reader, const common_keys *comm
 
 static sp_status check_all(const sp_type_reader *reader, const sp_json *root, sp_error *err)
 {
-    static const char *const keys[] = {"schema",     "source",  "date", "inert",
-                                       "shape_keys", "remarks"};
+    static const char *const keys[] = {"schema", "source",     "date",
+                                       "inert",  "shape_keys", "remarks"};
     common_keys common;
     SP_TRY(sp_json_schema(root, SCHEMA, err));
     SP_TRY(sp_json_only(root, keys, N_KEYS(keys), err));

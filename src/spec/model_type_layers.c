@@ -135,7 +135,8 @@ sp_status sp_type_read_layers(sp_type_reader *reader, sp_error *err)
 {
     sp_model *const model = &reader->build->model;
     uint8_t *kind_of_layer = sp_arena_alloc(reader->scratch, reader->n_layers);
-    if (kind_of_layer == NULL) return sp_fail(err, SP_E_MEMORY, "the layers of the model need more");
+    if (kind_of_layer == NULL)
+        return sp_fail(err, SP_E_MEMORY, "the layers of the model need more");
     model->n_layers = reader->n_layers;
     for (uint32_t i = 0; i < reader->n_layers; i++) {
         sp_layer_kind kind = {0};

@@ -20,7 +20,8 @@ static const char *spelling(const sp_type_reader *reader, const char *key)
         const char *stands_for = NULL;
         sp_error ignored;
         if (sp_json_as_string(&alias, &stands_for, &ignored) != SP_OK) continue;
-        if (strcmp(stands_for, key) == 0 && sp_json_has(reader->config, alias.key)) return alias.key;
+        if (strcmp(stands_for, key) == 0 && sp_json_has(reader->config, alias.key))
+            return alias.key;
     }
     return key;
 }
@@ -44,8 +45,8 @@ static sp_status resolve(sp_type_reader *reader, char *path, sp_type_symbol *out
         in_config = sp_type_keep(reader->scratch, sp_json_get(in_config, key));
         in_defaults = sp_type_keep(reader->scratch, sp_json_get(in_defaults, part));
         if (in_config == NULL || in_defaults == NULL) return no_memory(err);
-        const bool silent = in_config->node == NULL ||
-                            (!is_stated(in_config) && sp_json_is_object(in_defaults));
+        const bool silent =
+            in_config->node == NULL || (!is_stated(in_config) && sp_json_is_object(in_defaults));
         if (silent && out->defaulted == NULL) out->defaulted = part;
         origin = silent ? NULL : in_config;
         part = dot != NULL ? dot + 1 : NULL;
@@ -65,7 +66,7 @@ const sp_type_symbol *sp_type_symbol_find(const sp_type_reader *reader, const ch
     return NULL;
 }
 
-/* NULL without memory. */
+/* NULL: no memory. */
 static sp_type_symbol *add_symbol(sp_type_reader *reader, const char *name)
 {
     if (reader->n_symbols == reader->symbol_capacity) {
@@ -78,16 +79,16 @@ static sp_type_symbol *add_symbol(sp_type_reader *reader, const char *name)
         reader->symbols = grown;
         reader->symbol_capacity = capacity;
     }
-    sp_type_symbol *symbol = &reader->symbols[reader->n_symbols++];
-    symbol->name = name;
-    return symbol;
+    sp_type_symbol *added = &reader->symbols[reader->n_symbols++];
+    added->name = name;
+    return added;
 }
 
 static sp_status bind_let(sp_type_reader *reader, const char *name, sp_error *err)
 {
-    sp_type_expr *let = sp_arena_alloc(reader->scratch, sizeof *let);
     sp_type_symbol *symbol = add_symbol(reader, name);
-    if (let == NULL || symbol == NULL) return no_memory(err);
+    sp_type_expr *let = sp_arena_alloc(reader->scratch, sizeof *let);
+    if (symbol == NULL || let == NULL) return no_memory(err);
     symbol->let = let; /* before it is compiled: lets may name each other */
     const sp_json value = sp_json_get(&reader->lets, name);
     return sp_type_expr_read(reader, &value, let, err);
@@ -190,7 +191,8 @@ static bool told_before(const sp_type_reader *reader, size_t idx)
     const char *key = reader->symbols[idx].defaulted;
     for (size_t i = 0; i < idx; i++) {
         const sp_type_symbol *other = &reader->symbols[i];
-        if (other->used && other->defaulted != NULL && strcmp(other->defaulted, key) == 0) return true;
+        if (other->used && other->defaulted != NULL && strcmp(other->defaulted, key) == 0)
+            return true;
     }
     return false;
 }

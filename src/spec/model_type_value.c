@@ -187,8 +187,8 @@ static sp_status refuse(const sp_type_reader *reader, const sp_type_requirement 
         return sp_json_fail(requirement->that.origin, err, status, "%s: %s", requirement->key,
                             requirement->sentence);
     }
-    sp_json_fail(reader->config->node != NULL ? reader->config : reader->file, err, status, "%s: %s",
-                 requirement->key, requirement->sentence);
+    sp_json_fail(reader->config->node != NULL ? reader->config : reader->file, err, status,
+                 "%s: %s", requirement->key, requirement->sentence);
     err->value[0] = '\0'; /* the whole object says nothing */
     return status;
 }

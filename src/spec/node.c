@@ -92,7 +92,7 @@ static sp_status read_gpu(sp_arena *arena, const char *home, const sp_json *valu
 {
     const char *gpu = NULL;
     SP_TRY(sp_json_string(value, "gpu", &gpu, err));
-    if (sp_gpu_find(arena, home, gpu, &node->gpu, err) == SP_OK) {
+    if (sp_gpu_find_measured(arena, home, gpu, &node->gpu, err) == SP_OK) {
         return SP_OK;
     }
     return sp_fail_in(err, value);

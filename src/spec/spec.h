@@ -22,11 +22,14 @@ typedef enum sp_quantity {
     SP_Q_TIME,
     SP_Q_RATIO,
     SP_Q_POWER,
-    SP_Q_PRICE
+    SP_Q_PRICE,
+    SP_Q_MONEY,
+    SP_Q_LENGTH,
+    SP_Q_CARBON
 } sp_quantity;
 
 /* Where one figure goes: a double at `offset` of a struct, in base units (bytes, bytes/s, FLOP/s,
- * s, W, USD/hour), within lo .. hi. */
+ * s, W, USD/hour, USD, m, kg of CO2e), within lo .. hi. */
 typedef struct sp_figure_field {
     const char *key;
     sp_quantity quantity;
@@ -52,6 +55,11 @@ bool sp_is_date(const char *text);
 /* Reads object["price"] and where it comes from. */
 sp_status sp_gpu_price_read(struct sp_arena *arena, const sp_json *object, sp_gpu *gpu,
                             sp_error *err);
+/* gpu_facts.c: what analysis asks of a part and plans do not; each may be left out. */
+#define SP_GPU_FACT_KEYS                                                                           \
+    "kind", "purchase", "process", "manufacturing", "compute_power_ratio", "memory_tiers"
+sp_status sp_gpu_facts_read(struct sp_arena *arena, const sp_json *root, sp_gpu *gpu,
+                            sp_error *err);
 /* Adds the file of `value` to an error that names none; returns its status. */
 sp_status sp_fail_in(sp_error *err, const sp_json *value);
 /* Copies a text into the arena. */
@@ -66,6 +74,8 @@ typedef struct sp_catalogue {
 
 /* The same but for case, '-', '_' and spaces. */
 bool sp_same_name(const char *a, const char *b);
+/* True of "own.json" and "own.json5": a path rather than a name. */
+bool sp_names_file(const char *ref);
 /* Loads the file that goes by `ref`; the caller frees *doc. Names that nothing or two files go by
  * are refused. */
 sp_status sp_catalogue_load(const char *home, const sp_catalogue *catalogue, const char *ref,

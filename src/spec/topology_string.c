@@ -213,7 +213,7 @@ static sp_status read_node(reader *r, sp_cluster *cluster)
     SP_TRY(read_count(r, SP_CLUSTER_MAX_NODE_GPUS, &cluster->node_gpus));
     const char *const start = r->at;
     SP_TRY(read_name(r, "GPU", &name));
-    if (sp_gpu_find(r->arena, r->home, name, &cluster->gpu, r->err) != SP_OK) {
+    if (sp_gpu_find_measured(r->arena, r->home, name, &cluster->gpu, r->err) != SP_OK) {
         return at_column(r, start);
     }
     const bool named = *r->at == '/';

@@ -20,7 +20,8 @@ static const char config_text[] =
     "\"sliding\","
     " \"pattern\": \"M-M*\", \"empty\": \"\", \"list\": [3, 1, 2, 1], \"words\": [\"full\", "
     "\"sliding\"],"
-    " \"nested\": {\"deep\": {\"x\": 7}}, \"dotted.name\": 9, \"reals\": [0.5, -2.5, 1e-3, true, null, \"x\"], \"huge\": 9223372036854775807}";
+    " \"nested\": {\"deep\": {\"x\": 7}}, \"dotted.name\": 9, \"reals\": [0.5, -2.5, 1e-3, true, "
+    "null, \"x\"], \"huge\": 9223372036854775807}";
 
 /* The result as text: a number, a text in quotes, None, or the name of an error. */
 static const char *evaluate(sp_formula_dialect dialect, const char *text)

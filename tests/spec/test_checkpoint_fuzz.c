@@ -100,8 +100,10 @@ static void changed_bytes_are_read_or_refused(void **state)
         const uint32_t n = draw_between(&d, 1, 4);
         for (uint32_t i = 0; i < n; i++) {
             char *byte = text.data + draw_between(&d, 0, (uint32_t)text.length - 1);
-            *byte = draw_coin(&d) ? (char)draw_u64(&d)
-                                  : (char)((unsigned char)*byte ^ (1u << draw_between(&d, 0, 7)));
+            const unsigned bit = 1u << draw_between(&d, 0, 7);
+            const unsigned other =
+                draw_coin(&d) ? (unsigned)draw_u64(&d) : (unsigned char)*byte ^ bit;
+            *byte = (char)(other & 0xFF);
         }
         write_file(path, &text);
         read_or_refused(path);

@@ -39,6 +39,99 @@ static void fitted_constants_are_read_by_name(void **state)
     assert_true(gpu->stream_ratio == 0.5 && gpu->stream_launch_s == 1e-6);
 }
 
+/* A data sheet is enough for analysis, and not for plans. */
+static const char sheet[] =
+    "{\"schema\": \"shardplan/gpu/1\", \"name\": \"other\", \"kind\": \"npu\",\n"
+    " \"memory\": " FIGURE("4", "GB") ", \"memory_bandwidth\": " FIGURE(
+        "50",
+        "GB/s") ",\n"
+                " \"power\": " FIGURE("8", "W") ", \"peak\": {\"int8\": " FIGURE(
+                    "20",
+                    "TFLOP/s") "},\n"
+                               " \"purchase\": " FIGURE("150", "USD") ", \"process\": " FIGURE(
+                                   "4",
+                                   "nm") ",\n"
+                                         " \"manufacturing\": " FIGURE(
+                                             "12",
+                                             "kgCO2e") ",\n"
+                                                       " \"compute_power_ratio\": " FIGURE(
+                                                           "0.4",
+                                                           "ratio") ",\n"
+                                                                    " \"memory_tiers\": [\n"
+                                                                    "  {\"name\": \"SRAM\", "
+                                                                    "\"figures\": {\"value\": "
+                                                                    "{\"bandwidth_bytes_per_s\": "
+                                                                    "2e12,\n"
+                                                                    "   \"capacity_bytes\": 1e8, "
+                                                                    "\"energy_j_per_byte\": 1e-12, "
+                                                                    "\"latency_s\": 1e-9}, " FROM
+                                                                    "},\n"
+                                                                    "  {\"name\": \"DRAM\", "
+                                                                    "\"figures\": {\"value\": "
+                                                                    "{\"bandwidth_bytes_per_s\": "
+                                                                    "5e10,\n"
+                                                                    "   \"capacity_bytes\": 4e9, "
+                                                                    "\"energy_j_per_byte\": 4e-12, "
+                                                                    "\"latency_s\": 1e-7}, " FROM
+                                                                    "}]}\n";
+
+static void a_data_sheet_alone_is_read_for_analysis(void **state)
+{
+    tiny_home *home = *state;
+    const sp_gpu *gpu = NULL;
+    tiny_put(home, "gpus/other", sheet);
+    assert_int_equal(find(home, "other", &gpu), SP_OK);
+    assert_int_equal(gpu->kind, SP_DEVICE_NPU);
+    assert_false(sp_gpu_is_measured(gpu));
+    assert_true(gpu->peak_flops_per_s[SP_INT8] == 2e13 && gpu->tdp_watts == 8.0);
+    assert_true(gpu->usd == 150.0 && gpu->manufacturing_kg_co2e == 12.0);
+    assert_true(gpu->process_m == 4.0 * 1e-9 && gpu->compute_power_ratio == 0.4);
+    assert_int_equal(gpu->n_tiers, 2);
+    assert_string_equal(gpu->tiers[1].name, "DRAM");
+    assert_true(gpu->tiers[1].bytes_per_s == 5e10 && gpu->tiers[1].joules_per_byte == 4e-12);
+    assert_int_equal(gpu->n_links, 0);
+}
+
+static void a_data_sheet_alone_is_refused_for_plans(void **state)
+{
+    tiny_home *home = *state;
+    const sp_gpu *gpu = NULL;
+    const sp_cluster *cluster = NULL;
+    tiny_put(home, "gpus/other", sheet);
+    assert_int_equal(sp_gpu_find_measured(&home->arena, home->dir, "other", &gpu, &home->err),
+                     SP_E_NOT_YET);
+    assert_int_equal(sp_cluster_find(&home->arena, home->dir, "4xother", &cluster, &home->err),
+                     SP_E_NOT_YET);
+    assert_non_null(strstr(home->err.message, "can be analysed"));
+}
+
+static void a_file_of_ones_own_may_be_json5(void **state)
+{
+    tiny_home *home = *state;
+    const sp_gpu *gpu = NULL;
+    char path[512];
+    static const char own[] =
+        "// my board\n{schema: 'shardplan/gpu/1', name: 'mine',\n"
+        " memory: {value: 16, unit: 'GiB', source: 'me', date: '2026-01-31',},\n"
+        " memory_bandwidth: {value: 60, unit: 'GB/s', source: 'me', date: '2026-01-31'},\n"
+        " peak: {fp16: {value: .5, unit: 'TFLOP/s', source: 'me', date: '2026-01-31'}},\n"
+        " colour: 'green', /* unknown */\n}\n";
+    snprintf(path, sizeof path, "%s/own.json5", home->dir);
+    assert_int_equal(sp_file_write(path, own, strlen(own), &home->err), SP_OK);
+    assert_int_equal(find(home, path, &gpu), SP_E_UNKNOWN_KEY);
+    assert_string_equal(home->err.path, "/colour");
+    assert_int_equal(home->err.line, 6);
+    const char *const end = strstr(own, " colour");
+    assert_int_equal(sp_file_write(path, own, (size_t)(end - own), &home->err), SP_OK);
+    assert_int_equal(find(home, path, &gpu), SP_E_SYNTAX); /* its last brace is gone */
+    char whole[sizeof own + 2];
+    snprintf(whole, sizeof whole, "%.*s}", (int)(end - own), own);
+    assert_int_equal(sp_file_write(path, whole, strlen(whole), &home->err), SP_OK);
+    assert_int_equal(find(home, path, &gpu), SP_OK);
+    assert_true(gpu->peak_flops_per_s[SP_FP16] == 5e11 && gpu->tdp_watts == 0.0);
+    unlink(path);
+}
+
 static void a_gpu_without_a_price_costs_nothing_and_says_so(void **state)
 {
     tiny_home *home = *state;
@@ -92,25 +185,32 @@ typedef struct bad_file {
 } bad_file;
 
 static const bad_file bad_files[] = {
-    {"\"unit\": \"GiB\"",       "\"unit\": \"Gib\"",  SP_E_UNKNOWN_NAME,               "/memory/unit"                                 },
-    {"\"unit\": \"GiB\"",       "\"unit\": \"GB/s\"", SP_E_UNKNOWN_NAME,               "/memory/unit"                                 },
-    {"\"unit\": \"GiB\", ",     "",                   SP_E_MISSING_KEY,                "/memory"                                      },
-    {"\"value\": 2,",           "\"value\": 0,",      SP_E_RANGE,                      "/memory/value"                                },
-    {"\"value\": 2,",           "\"value\": \"2\",",  SP_E_TYPE,                       "/memory/value"                                },
-    {"\"memory\": " FIGURE("2", "GiB"),               "\"memory\": 2e9",               SP_E_TYPE,                                       "/memory"},
-    {"\"made up\"",                         "\"\"",                                 SP_E_RANGE,                                  "/memory/source"                                      },
+    {"\"unit\": \"GiB\"",       "\"unit\": \"Gib\"",  SP_E_UNKNOWN_NAME,               "/memory/unit"                                         },
+    {"\"unit\": \"GiB\"",       "\"unit\": \"GB/s\"", SP_E_UNKNOWN_NAME,               "/memory/unit"                                         },
+    {"\"unit\": \"GiB\", ",     "",                   SP_E_MISSING_KEY,                "/memory"                                              },
+    {"\"value\": 2,",           "\"value\": 0,",      SP_E_RANGE,                      "/memory/value"                                        },
+    {"\"value\": 2,",           "\"value\": \"2\",",  SP_E_TYPE,                       "/memory/value"                                        },
+    {"\"memory\": " FIGURE("2", "GiB"),               "\"memory\": 2e9",               SP_E_TYPE,                                               "/memory"},
+    {"\"made up\"",                         "\"\"",                                 SP_E_RANGE,                                  "/memory/source"                                              },
     {"\"2026-01-31\"",                         "\"2026-13-31\"",                              SP_E_RANGE,                     "/memory/date"},
-    {"\"2026-01-31\"",                         "\"31 Jan 2026\"",                              SP_E_RANGE,                    "/memory/date"                                     },
+    {"\"2026-01-31\"",                         "\"31 Jan 2026\"",                              SP_E_RANGE,                    "/memory/date"                                             },
     {"\"made up\",",                         "\"made up\", \"p90_ape_ratio\": 0.1,",                                SP_E_MISSING_KEY, "/memory"},
-    {"\"made up\",",                         "\"made up\", \"sample\": 3,",                                SP_E_UNKNOWN_KEY,          "/memory/sample"                                              },
+    {"\"made up\",",                         "\"made up\", \"sample\": 3,",                                SP_E_UNKNOWN_KEY,          "/memory/sample"                                                      },
     {"\"power\"",                         "\"watts\"",                                   SP_E_UNKNOWN_KEY,                               "/watts"},
-    {"\"name\": \"tiny\"",                         "\"name\": \"Tiny\"",                          SP_E_INCONSISTENT,             "/name"                                    },
+    {"\"name\": \"tiny\"",                         "\"name\": \"Tiny\"",                          SP_E_INCONSISTENT,             "/name"                                            },
     {"gpu/1",                         "gpu/2",                                       SP_E_UNKNOWN_NAME,                                       "/schema"},
-    {"\"k_half\": 3",                         "\"k_half\": -3",                               SP_E_RANGE,                      "/gemm/bf16/value/k_half"                                  },
+    {"\"k_half\": 3",                         "\"k_half\": -3",                               SP_E_RANGE,                      "/gemm/bf16/value/k_half"                                          },
     {", \"k_half\": 3",                         "",                             SP_E_MISSING_KEY,                                  "/gemm/bf16/value"  },
-    {"\"gemm\": {\"bf16\"",                         "\"gemm\": {\"fp8\"",                         SP_E_INCONSISTENT,            "/gemm/fp8"               },
+    {"\"gemm\": {\"bf16\"",                         "\"gemm\": {\"fp8\"",                         SP_E_INCONSISTENT,            "/gemm/fp8"                       },
     {"\"gemm\": {\"bf16\"",                         "\"gemm\": {\"fp4\"",                         SP_E_UNKNOWN_KEY,            "/gemm/fp4"   },
-    {"[\"wire2\"]",                         "[]",                                 SP_E_RANGE,                                    "/links"                                     },
+    {"\"power\": " FIGURE("50",                         "W") ",\n",                     "",                  SP_E_MISSING_KEY,                                                ""},
+    {"\"links\"",                       "\"kind\": \"toaster\", \"links\"",                                           SP_E_UNKNOWN_NAME,                                                                "/kind"               },
+    {"\"links\"",                  "\"memory_tiers\": [], \"links\"",                                      SP_E_RANGE,"/memory_tiers"},
+    {"\"links\"",          "\"process\": " FIGURE("4",                              "um") ", \"links\"",                                                        SP_E_UNKNOWN_NAME,
+     "/process/unit"},
+    {"\"links\"",        "\"compute_power_ratio\": " FIGURE("1.5",                                 "ratio") ", \"links\"",                                                                SP_E_RANGE,
+     "/compute_power_ratio/value"},
+    {"[\"wire2\"]",   "[]",SP_E_RANGE,                                                     "/links"                                                                                                           },
 };
 
 static void a_bad_file_is_refused_with_the_place(void **state)
@@ -171,6 +271,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_HOME(figures_are_read_in_base_units),
         WITH_HOME(fitted_constants_are_read_by_name),
+        WITH_HOME(a_data_sheet_alone_is_read_for_analysis),
+        WITH_HOME(a_data_sheet_alone_is_refused_for_plans),
+        WITH_HOME(a_file_of_ones_own_may_be_json5),
         WITH_HOME(a_gpu_without_a_price_costs_nothing_and_says_so),
         WITH_HOME(case_dashes_and_spaces_of_a_name_do_not_matter),
         WITH_HOME(an_unknown_name_is_told_the_nearest_name_or_alias),

@@ -45,10 +45,32 @@ static bool within(double value, double lo, double hi)
     return value >= lo && value <= hi;
 }
 
+/* Of every part, from a phone to a server; rates of any number format. */
+static void check_part(const sp_gpu *gpu)
+{
+    double peak = 0.0;
+    for (int d = 0; d < SP_N_DTYPES; d++) {
+        peak = gpu->peak_flops_per_s[d] > peak ? gpu->peak_flops_per_s[d] : peak;
+    }
+    assert_true(within(peak / gpu->memory_bytes_per_s, 0.5, 2000.0));
+    assert_true(within(gpu->memory_bytes_per_s, 1e10, 3e13));
+    assert_true(gpu->process_m == 0.0 || within(gpu->process_m, 2.9e-9, 22.1e-9));
+    assert_true(within(gpu->manufacturing_kg_co2e, 0.0, 200.0));
+    if (gpu->compute_power_ratio > 0.0) {
+        assert_true(within(gpu->compute_power_ratio, 0.2, 0.6));
+        assert_true(within(peak / gpu->tdp_watts, 5e9, 1.5e13)); /* FLOP/J; 4 bits the most */
+    }
+}
+
 static void check_gpu(sp_arena *arena, const char *name)
 {
     const sp_gpu *gpu = load_gpu(arena, name);
     assert_string_equal(gpu->name, name);
+    check_part(gpu);
+    if (!sp_gpu_is_measured(gpu)) {
+        assert_true(within(gpu->memory_bytes, 8e9, 5e12));
+        return;
+    }
     assert_true(within(gpu->memory_bytes, 8e9, 1e12));
     assert_true(within(gpu->memory_bytes_per_s, 2e11, 3e13));
     assert_true(within(gpu->context_bytes, 1e8, 0.05 * gpu->memory_bytes));
@@ -70,8 +92,15 @@ static void every_gpu_has_figures_of_a_real_part(void **state)
  * rates are twice, on parts made for inference three times that. */
 static void check_peaks(sp_arena *arena, const char *name)
 {
-    const double *peak = load_gpu(arena, name)->peak_flops_per_s;
+    const sp_gpu *gpu = load_gpu(arena, name);
+    const double *peak = gpu->peak_flops_per_s;
+    assert_true(peak[SP_INT4] == 0.0 || peak[SP_INT4] >= peak[SP_INT8]);
+    if (!sp_gpu_is_measured(gpu)) {
+        assert_true(peak[SP_FP32] <= peak[SP_FP16] || peak[SP_FP16] == 0.0);
+        return;
+    }
     assert_true(within(peak[SP_FP16], 1e13, 1e16));
+    assert_true(peak[SP_INT8] == 0.0 || within(peak[SP_INT8] / peak[SP_FP16], 1.9, 4.1));
     assert_true(peak[SP_BF16] == 0.0 || peak[SP_BF16] == peak[SP_FP16]);
     assert_true(peak[SP_FP32] < peak[SP_FP16]);
     assert_true(peak[SP_FP8] == 0.0 || within(peak[SP_FP8] / peak[SP_FP16], 1.9, 2.1));
@@ -91,7 +120,7 @@ static void check_surfaces(sp_arena *arena, const char *name)
     const sp_gpu *gpu = load_gpu(arena, name);
     for (int d = 0; d < SP_FP32; d++) {
         const sp_gemm_surface *s = &gpu->gemm[d];
-        if (!(gpu->peak_flops_per_s[d] > 0.0)) {
+        if (!(gpu->peak_flops_per_s[d] > 0.0) || !sp_gpu_is_measured(gpu)) {
             continue;
         }
         const double m = 8192.0;
@@ -106,6 +135,64 @@ static void every_dtype_with_a_peak_has_surfaces_below_it(void **state)
 {
     (void)state;
     for_each("gpus", check_surfaces);
+}
+
+/* The presets of LLMSim and LLM-para by the names that they have there, with their 16-bit peaks in
+ * TFLOP/s by public data sheets, which those tools do not always give. */
+static void presets_of_other_tools_are_known(void **state)
+{
+    static const struct {
+        const char *name;
+        double peak;
+    } presets[] = {
+        {"h20",                               148.0 },
+        {"h800",                              989.4 },
+        {"gb200",                             2500.0},
+        {"klx_p800",                          250.0 },
+        {"LLMSim default",                    250.0 },
+        {"NVIDIA H100 SXM",                   989.4 },
+        {"NVIDIA H100 PCIe",                  756.0 },
+        {"NVIDIA A100 SXM (80GB)",            312.0 },
+        {"NVIDIA A100 SXM (40GB)",            312.0 },
+        {"NVIDIA A10",                        125.0 },
+        {"NVIDIA RTX 4090",                   165.2 },
+        {"NVIDIA RTX 4080",                   97.5  },
+        {"AMD MI300X",                        1307.4},
+        {"AMD MI250X",                        383.0 },
+        {"Apple M3 Ultra",                    28.3  },
+        {"Apple M2 Ultra",                    27.2  },
+        {"Apple M2 Max",                      13.6  },
+        {"Intel Gaudi 3",                     1835.0},
+        {"Intel Xeon Platinum 8480+",         229.4 },
+        {"Snapdragon 8 Gen 3 NPU",            10.0  },
+        {"Snapdragon 8 Gen 2 NPU",            4.35  },
+        {"MediaTek Dimensity 9300 NPU",       8.0   },
+        {"DRAM-PIM (HBM-PIM)",                1.6   },
+        {"NAND-PIM (HILOS)",                  0.4   },
+        {"SRAM-PIM (MRAM)",                   4.0   },
+        {"Cambricon-LLM (Chiplet)",           20.0  },
+        {"Flash-LLM (NAND Storage)",          10.0  },
+        {"NAND-PIM (Near-Storage)",           1.6   },
+        {"Custom Hardware",                   20.0  },
+        {"Custom Heterogeneous",              20.0  },
+        {"Apple M1 Pro (RooflineBench)",      4.61  },
+        {"RTX 3070Ti Laptop (RooflineBench)", 31.76 },
+        {"Jetson Orin Nano (RooflineBench)",  9.56  }
+    };
+    static const char *const clusters[] = {"dgx-h100", "hgx-a100-4", "mi300x-2-pcie"};
+    sp_arena arena = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++) {
+        const double *peaks = load_gpu(&arena, presets[i].name)->peak_flops_per_s;
+        const double peak = peaks[SP_BF16] > 0.0 ? peaks[SP_BF16] : peaks[SP_FP16];
+        if (!within(peak / 1e12, presets[i].peak - 1e-9, presets[i].peak + 1e-9)) {
+            fail_msg("%s: %g", presets[i].name, peak);
+        }
+    }
+    for (size_t i = 0; i < sizeof clusters / sizeof clusters[0]; i++) {
+        (void)load_cluster(&arena, clusters[i]);
+    }
+    sp_arena_fini(&arena);
 }
 
 /* A part without tables of its own says whose it uses, and that part measured them itself. */
@@ -362,6 +449,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_gpu_has_figures_of_a_real_part),
+        cmocka_unit_test(presets_of_other_tools_are_known),
         cmocka_unit_test(narrower_numbers_never_have_the_lower_peak),
         cmocka_unit_test(every_dtype_with_a_peak_has_surfaces_below_it),
         cmocka_unit_test(surfaces_are_lent_by_parts_that_were_measured),

@@ -53,7 +53,8 @@ static void a_deepseek_v3_has_three_dense_layers_and_its_prediction_modules(void
     sp_arena_fini(&arena);
 }
 
-static void prediction_modules_that_are_not_stated_are_those_of_the_class_and_that_is_said(void **state)
+static void
+prediction_modules_that_are_not_stated_are_those_of_the_class_and_that_is_said(void **state)
 {
     (void)state;
     sp_arena arena = {0};
@@ -244,7 +245,8 @@ static void an_mpt_has_neither_biases_nor_a_position_table(void **state)
     const sp_layer_kind *kind = sp_model_layer(m, 0);
     assert_int_equal(m->positions, 0);
     assert_int_equal(kind->ffn.ffn, 4 * 64);
-    assert_false(m->norm_vectors == 2 || kind->ffn.bias || kind->attention.qkv_bias || kind->ffn.gated);
+    assert_false(m->norm_vectors == 2 || kind->ffn.bias || kind->attention.qkv_bias ||
+                 kind->ffn.gated);
     assert_true(m->tied_embeddings);
     sp_arena_fini(&arena);
 }
@@ -255,7 +257,8 @@ static void the_sizes_of_a_dbrx_stand_in_its_inner_objects(void **state)
     sp_arena arena = {0};
     const sp_model *m = fixture_model(
         &arena, "{\"model_type\": \"dbrx\", \"vocab_size\": 100, \"d_model\": 64, \"n_layers\": 4, "
-                "\"n_heads\": 8, \"attn_config\": {\"kv_n_heads\": 2, \"rope_theta\": 1e4}, \"ffn_config\": "
+                "\"n_heads\": 8, \"attn_config\": {\"kv_n_heads\": 2, \"rope_theta\": 1e4}, "
+                "\"ffn_config\": "
                 "{\"ffn_hidden_size\": 96, \"moe_num_experts\": 6, \"moe_top_k\": 3}}");
     const sp_layer_kind *kind = sp_model_layer(m, 0);
     assert_int_equal(kind->attention.kv_heads, 2);
