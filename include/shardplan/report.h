@@ -110,6 +110,10 @@ void sp_report_analysis_page(const sp_analysis_question *question, const sp_anal
 void sp_report_analysis_json(const sp_analysis_question *question, const sp_analysis *analysis,
                              struct sp_text *out);
 void sp_report_analysis_csv(const sp_analysis *analysis, struct sp_text *out);
+/* The operators of the first phase asked for and what each reads: "shardplan/graph/1", and for
+ * Graphviz. */
+void sp_report_graph_json(const sp_analysis_question *question, struct sp_text *out);
+void sp_report_graph_dot(const sp_analysis_question *question, struct sp_text *out);
 /* A workbook: a summary, and a sheet of operators for each phase. SP_E_NOT_YET in a build without
  * libxlsxwriter, SP_E_IO when the file cannot be written. */
 sp_status sp_report_analysis_xlsx(const sp_analysis_question *question,
