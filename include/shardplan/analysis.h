@@ -76,6 +76,7 @@ typedef struct sp_operator {
     double parameters;
     double held_bytes;     /* of all its parameters; weight_bytes are those that a pass reads       */
     double weight_bytes, read_bytes, write_bytes; /* read: activations and cache                  */
+    double cache_bytes;    /* of read_bytes, keys and values                                      */
     double network_bytes;  /* sent by this accelerator                                            */
     double intensity;      /* flops / (weight_bytes + read_bytes + write_bytes), 0 without bytes  */
     double compute_s, memory_s, network_s;

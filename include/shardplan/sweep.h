@@ -184,7 +184,8 @@ typedef struct sp_individual {
 /* Deb, Pratap, Agarwal, Meyarivan, IEEE TEC 6(2), 2002, with its constrained dominance: what keeps
  * the constraints beats what does not, and of two that do not the one that breaks them less.
  * Simulated binary crossover and polynomial mutation act on the logarithm of genes that range over
- * more than a factor of ten. The same seed gives the same population on every machine. */
+ * more than a factor of ten. The same seed gives the same population wherever exp, log and pow are the
+ * same. */
 sp_status sp_evolve(struct sp_arena *arena, const sp_evolve_problem *problem, uint32_t population,
                     uint32_t generations, uint64_t seed, const sp_individual **individuals,
                     sp_error *err);

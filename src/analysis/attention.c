@@ -62,6 +62,7 @@ static void add_fused(sp_rows *rows, const sp_pass *pass, const core_elements *e
         row.read_bytes = e->queries * a + kv;
         row.write_bytes = e->outputs * a;
     }
+    row.cache_bytes = kv;
     sp_rows_add(rows, pass, &row);
 }
 
@@ -77,6 +78,7 @@ static void add_unfused(sp_rows *rows, const sp_pass *pass, const core_elements 
     scores.flops = twice * op->flops * e->key_share;
     scores.read_bytes = (e->queries + (backward ? 2.0 * e->scores : 0.0)) * a + e->keys * kv;
     scores.write_bytes = backward ? e->queries * a + e->keys * kv : e->scores * a;
+    scores.cache_bytes = e->keys * kv;
     sp_rows_add(rows, pass, &scores);
 
     sp_operator softmax = {.name = "softmax", .category = "attention", .layers = layers};
@@ -89,6 +91,7 @@ static void add_unfused(sp_rows *rows, const sp_pass *pass, const core_elements 
     values.flops = twice * op->flops * (1.0 - e->key_share);
     values.read_bytes = (e->scores + (backward ? 2.0 * e->outputs : 0.0)) * a + e->values * kv;
     values.write_bytes = backward ? e->scores * a + e->values * kv : e->outputs * a;
+    values.cache_bytes = e->values * kv;
     sp_rows_add(rows, pass, &values);
 }
 

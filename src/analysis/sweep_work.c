@@ -6,6 +6,7 @@
 #include "base/base.h"
 #include "shardplan/sweep.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* Operators first .. n - 1 of a phase by rising intensity. */
