@@ -184,8 +184,8 @@ typedef struct sp_individual {
 /* Deb, Pratap, Agarwal, Meyarivan, IEEE TEC 6(2), 2002, with its constrained dominance: what keeps
  * the constraints beats what does not, and of two that do not the one that breaks them less.
  * Simulated binary crossover and polynomial mutation act on the logarithm of genes that range over
- * more than a factor of ten. The same seed gives the same population wherever exp, log and pow are the
- * same. */
+ * more than a factor of ten. The same seed gives the same population wherever exp, log and pow are
+ * the same. */
 sp_status sp_evolve(struct sp_arena *arena, const sp_evolve_problem *problem, uint32_t population,
                     uint32_t generations, uint64_t seed, const sp_individual **individuals,
                     sp_error *err);
@@ -271,8 +271,8 @@ typedef struct sp_chips {
 } sp_chips;
 /* Prices tp x pp x dp chips of question->cluster (which must be set); question's own tp and dp are
  * not read. Layers go to stages as evenly as whole layers can, the first stages taking one more. */
-sp_status sp_chips_price(struct sp_arena *arena, const sp_analysis_question *question, uint32_t tp,
-                         uint32_t pp, uint32_t dp, sp_chips *chips, sp_error *err);
+sp_status sp_chips_price(const sp_analysis_question *question, uint32_t tp, uint32_t pp,
+                         uint32_t dp, sp_chips *chips, sp_error *err);
 /* For 1 .. max_chips the split with the most tokens a second of those that fit, or of all where
  * none fits; counts without any split that divides the model have tp 0. */
 sp_status sp_chips_curve(struct sp_arena *arena, const sp_analysis_question *question,

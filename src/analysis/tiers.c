@@ -96,6 +96,19 @@ static tier_rate rate_of(const sp_tiered_chip *chip, const sp_tier_item *item)
     return rate;
 }
 
+/* All weights as one item. */
+static sp_tier_item weights_of(const sp_tier_load *load)
+{
+    sp_tier_item all = {.name = "weights"};
+    for (uint32_t i = 0; i < load->cache_item; i++) {
+        all.held_bytes += load->items[i].held_bytes;
+        for (uint32_t t = 0; t < SP_TIERS_MAX; t++) {
+            all.in_tier[t] += load->items[i].in_tier[t];
+        }
+    }
+    return all;
+}
+
 /* One pass on a placement: an operator waits for its bytes, one tier after the other, or for its
  * arithmetic. Tiers are read ahead, so their latency does not show. */
 static void price_phase(const sp_analysis_question *q, const sp_tier_load *load,
@@ -103,11 +116,14 @@ static void price_phase(const sp_analysis_question *q, const sp_tier_load *load,
 {
     const double slower =
         q->gpu->peak_flops_per_s[q->compute] / chip->chip.flops_per_s; /* than the question's */
+    const sp_tier_item all = weights_of(load);
     const tier_rate cache = rate_of(chip, &load->items[load->cache_item]);
     const tier_rate rest = rate_of(chip, &load->items[load->activation_item]);
     for (uint32_t i = 0; i < load->n_rows[p]; i++) {
         const sp_operator *row = &load->rows[p][i];
-        const tier_rate weights = rate_of(chip, &load->items[sp_tiers_owner(load, row, p, i)]);
+        const uint32_t owner = sp_tiers_owner(load, row, p, i);
+        const tier_rate weights =
+            rate_of(chip, owner == SP_TIERS_SPREAD ? &all : &load->items[owner]);
         const double other = row->read_bytes - row->cache_bytes + row->write_bytes;
         const double memory_s = row->weight_bytes * weights.s_per_byte +
                                 row->cache_bytes * cache.s_per_byte + other * rest.s_per_byte;

@@ -17,6 +17,8 @@ typedef struct sp_tier_load {
 /* question must ask for the three inference phases. */
 sp_status sp_tiers_load(const sp_analysis_question *question, const sp_analysis *analysis,
                         sp_tier_load *load, sp_error *err);
-/* The item whose weights row `idx` of a phase reads. */
+/* The item whose weights row `idx` of a phase reads; SP_TIERS_SPREAD: some of all weights, since
+ * the phase cuts them into other operators than a decode step (latent attention, expanded). */
+#define SP_TIERS_SPREAD UINT32_MAX
 uint32_t sp_tiers_owner(const sp_tier_load *load, const sp_operator *row, uint32_t phase,
                         uint32_t idx);

@@ -24,7 +24,7 @@ static uint32_t find_named(const sp_tier_load *load, const char *name, uint32_t 
         if (load->items[i].held_bytes <= 0.0 || strcmp(load->items[i].name, name) != 0) continue;
         if (skip-- == 0) return i;
     }
-    return load->activation_item;
+    return SP_TIERS_SPREAD;
 }
 
 /* Rows of a decode step own themselves; others are found by name. A head without weights of its own
@@ -35,10 +35,25 @@ uint32_t sp_tiers_owner(const sp_tier_load *load, const sp_operator *row, uint32
     const bool is_head = strcmp(row->category, "head") == 0;
     if (is_head && row->held_bytes <= 0.0) {
         const uint32_t own = find_named(load, "head", 0);
-        return own != load->activation_item ? own : find_named(load, "embedding", 0);
+        return own != SP_TIERS_SPREAD ? own : find_named(load, "embedding", 0);
     }
     if (row->held_bytes <= 0.0) return load->activation_item;
     return find_named(load, row->name, namesakes_before(load->rows[phase], idx));
+}
+
+static void add_weight_moves(sp_tier_load *load, uint32_t owner, uint32_t phase, double bytes)
+{
+    double held_bytes = 0.0;
+    if (owner != SP_TIERS_SPREAD) {
+        load->items[owner].moved_bytes[phase] += bytes;
+        return;
+    }
+    for (uint32_t i = 0; i < load->cache_item; i++) {
+        held_bytes += load->items[i].held_bytes;
+    }
+    for (uint32_t i = 0; i < load->cache_item; i++) {
+        load->items[i].moved_bytes[phase] += bytes * load->items[i].held_bytes / held_bytes;
+    }
 }
 
 static void add_moves(sp_tier_load *load, uint32_t phase)
@@ -47,7 +62,7 @@ static void add_moves(sp_tier_load *load, uint32_t phase)
         const sp_operator *row = &load->rows[phase][i];
         const double other = row->read_bytes - row->cache_bytes + row->write_bytes;
         const uint32_t owner = sp_tiers_owner(load, row, phase, i);
-        load->items[owner].moved_bytes[phase] += row->layers * row->weight_bytes;
+        add_weight_moves(load, owner, phase, row->layers * row->weight_bytes);
         load->items[load->cache_item].moved_bytes[phase] += row->layers * row->cache_bytes;
         load->items[load->activation_item].moved_bytes[phase] += row->layers * other;
     }
