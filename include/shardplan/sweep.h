@@ -261,7 +261,7 @@ typedef struct sp_chips {
     uint32_t tp, pp, dp;
     uint32_t
         groups_in_flight; /* parts of a replica's batch that follow each other through stages */
-    double prefill_s;     /* of a sequence's prompt, through all stages                       */
+    double prefill_s;     /* of the prompts of one part, through all stages                  */
     double token_s;       /* between two tokens of a sequence                                 */
     double least_token_s; /* one part alone in the pipeline: no smaller for more stages       */
     double tokens_per_s;  /* of the deployment                                                */
