@@ -53,7 +53,7 @@ static double largest_operator_bytes(const sp_analysis *analysis)
     double largest = 0.0;
     for (uint32_t i = 0; i < analysis->n_operators; i++) {
         const sp_operator *row = &analysis->operators[i];
-        largest = fmax(largest, row->read_bytes + row->write_bytes);
+        largest = fmax(largest, row->read_bytes - row->cache_bytes + row->write_bytes);
     }
     return largest;
 }
