@@ -52,10 +52,12 @@ static double on_scale(const scale *s, double gene)
     return s->logarithmic ? log(gene) : gene;
 }
 
+/* The ends are themselves, not exp(log(end)). */
 static double off_scale(const scale *s, double at, const sp_evolve_problem *problem, uint32_t gene)
 {
-    const double kept = fmin(s->hi, fmax(s->lo, at));
-    return fmin(problem->hi[gene], fmax(problem->lo[gene], s->logarithmic ? exp(kept) : kept));
+    if (at <= s->lo) return problem->lo[gene];
+    if (at >= s->hi) return problem->hi[gene];
+    return s->logarithmic ? exp(at) : at;
 }
 
 static double spread_factor(double u)
