@@ -40,6 +40,8 @@ sp_economics llmpara_money(const sp_json *record);
 /* Attention with h / n columns a head, a dense or a routed feed-forward block: all that the
  * reference has but MLA. */
 void llmpara_model(const sp_json *record, const char *config, made_model *made);
+/* The config's lengths and widths on a GPU that stays as it is. */
+sp_analysis_question llmpara_ask(const sp_json *record, const made_model *made, const sp_gpu *gpu);
 /* On `gpu`, which gets the hardware's figures. */
 sp_analysis_question llmpara_question(const sp_json *record, const made_model *made, sp_gpu *gpu);
 

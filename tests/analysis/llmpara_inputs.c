@@ -68,14 +68,8 @@ void llmpara_model(const sp_json *record, const char *config, made_model *made)
     kind->ffn.n_experts = member(record, config, "num_local_experts", 0);
 }
 
-sp_analysis_question llmpara_question(const sp_json *record, const made_model *made, sp_gpu *gpu)
+sp_analysis_question llmpara_ask(const sp_json *record, const made_model *made, const sp_gpu *gpu)
 {
-    *gpu = (sp_gpu){.name = "of the record",
-                    .memory_bytes = llmpara_number(record, "hardware/memory_capacity"),
-                    .memory_bytes_per_s = llmpara_number(record, "hardware/memory_bandwidth"),
-                    .tdp_watts = llmpara_number(record, "hardware/tdp_w")};
-    gpu->peak_flops_per_s[SP_BF16] = llmpara_number(record, "hardware/peak_performance_fp16");
-    gpu->peak_flops_per_s[SP_FP32] = llmpara_number(record, "hardware/peak_performance");
     sp_analysis_question q = {.model = &made->model, .gpu = gpu};
     sp_analysis_defaults(&q);
     q.batch = (uint64_t)llmpara_number(record, "config/batch_size");
@@ -88,4 +82,15 @@ sp_analysis_question llmpara_question(const sp_json *record, const made_model *m
     q.bits.kv_cache = llmpara_number(record, "config/quant_config/kv_cache");
     q.bits.rope = llmpara_number(record, "config/quant_config/rope_bit");
     return q;
+}
+
+sp_analysis_question llmpara_question(const sp_json *record, const made_model *made, sp_gpu *gpu)
+{
+    *gpu = (sp_gpu){.name = "of the record",
+                    .memory_bytes = llmpara_number(record, "hardware/memory_capacity"),
+                    .memory_bytes_per_s = llmpara_number(record, "hardware/memory_bandwidth"),
+                    .tdp_watts = llmpara_number(record, "hardware/tdp_w")};
+    gpu->peak_flops_per_s[SP_BF16] = llmpara_number(record, "hardware/peak_performance_fp16");
+    gpu->peak_flops_per_s[SP_FP32] = llmpara_number(record, "hardware/peak_performance");
+    return llmpara_ask(record, made, gpu);
 }
