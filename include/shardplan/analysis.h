@@ -67,21 +67,22 @@ typedef enum sp_bound { SP_BOUND_COMPUTE, SP_BOUND_MEMORY, SP_BOUND_NETWORK } sp
 typedef struct sp_operator {
     sp_phase phase;
     const char *name;      /* "qkv_projection"                                                    */
-    const char *category;  /* embedding, norm, projection, rotary, attention, recurrence, ffn,
-                            * router, experts, residual, head, sampling, collective                */
+    const char *category;  /* embedding, norm, projection, rotary, cache, attention, recurrence, ffn,
+                            * router, experts, residual, head, collective                          */
     uint32_t layers;
+    uint32_t held_layers;  /* with weights of their own: fewer where layers share them              */
     double rows, columns, inner, count; /* of a product [rows, inner] x [inner, columns], count times;
                                          * 0 for others                                           */
     double flops;
     double parameters;
     double held_bytes;     /* of all its parameters; weight_bytes are those that a pass reads       */
     double weight_bytes, read_bytes, write_bytes; /* read: activations and cache                  */
-    double cache_bytes;    /* of read_bytes, keys and values                                      */
+    double cache_bytes;    /* of read_bytes, those that lie in the cache                            */
     double network_bytes;  /* sent by this accelerator                                            */
     double intensity;      /* flops / (weight_bytes + read_bytes + write_bytes), 0 without bytes  */
     double compute_s, memory_s, network_s;
     double time_s;         /* max(compute_s, memory_s) + network_s                                */
-    double expected_s;     /* by measured surfaces, 0 = not known                                 */
+    double expected_s;     /* of kernels as measured, and the network; 0 = nothing measured         */
     sp_bound bound;
 } sp_operator;
 
@@ -105,11 +106,19 @@ typedef struct sp_analysis {
     double state_bytes;           /* of recurrent layers on one accelerator, its sequences         */
     double gqa_ratio;             /* query heads over key and value heads                          */
     double ridge_intensity;       /* FLOP/byte at which both take as long                          */
-    double memory_needed_bytes;   /* weights, largest cache, working activations                   */
+    double rope_tokens;           /* longest wavelength of the rotary embedding: positions so far
+                                   * apart look alike in every pair; 0 = no base known             */
+    double memory_needed_bytes;   /* weights, cache at its longest, inputs and outputs of the largest
+                                   * operator                                                      */
     bool fits;
     const char *const *notes;     /* sentences: what was assumed, what is out of range             */
     uint32_t n_notes;
 } sp_analysis;
+
+/* Changes *bits and *compute by "fp8", a preset of HOME/configs/widths.json, by "w=4.125,kv=8", parts
+ * (a, w, attention_weight, ffn_weight, kv, rope, norm) and their bits, or by both: "fp8,kv=16". */
+sp_status sp_widths_parse(struct sp_arena *arena, const char *home, const char *text,
+                          sp_widths *bits, sp_dtype *compute, sp_error *err);
 
 /* 16-bit formats, batch 1, a prompt of 2,048 and 512 generated tokens, one accelerator, every
  * inference phase; model and gpu stay as they are. */

@@ -35,6 +35,7 @@ typedef struct sp_ffn {
     uint32_t expert_ffn; /* width of one routed expert                                            */
     uint32_t expert_groups; /* groups of experts, of which a token reaches top_groups; 0 = no such */
     uint32_t top_groups;    /* limit (DeepSeek-V3, arXiv:2412.19437, section 2.1.2)                */
+    uint32_t router_in;     /* rows of the router's matrix, 0 = hidden                             */
     uint32_t idle_experts;  /* choices of the router that compute nothing                         */
     uint32_t latent;     /* width in which routed experts read and write, 0 = hidden: a projection
                           * down before dispatch and one up after combining                       */
@@ -62,6 +63,8 @@ typedef struct sp_attention {
     bool sinks;           /* one learned logit a head that takes part in the softmax              */
     bool qkv_bias;        /* bias on the query, key and value projections; latent: on those down  */
     bool out_bias;        /* bias on the output projection                                        */
+    bool factored;        /* queries and the output have no matrix of their own: those of the layer's
+                           * projections stand for them                                           */
     bool keys_as_values;  /* no value projection: values are the keys                             */
     bool kv_of_other;     /* keys and values are those of an earlier layer: none are made or kept */
     bool no_rope;         /* queries and keys are not rotated                                     */
@@ -72,7 +75,8 @@ typedef struct sp_attention {
     uint32_t index_heads; /* an indexer of so many heads of index_dim chooses index_top_k keys for
                            * each query (DeepSeek-V3.2, arXiv:2512.02556), 0 = all are met        */
     uint32_t index_dim;
-    uint32_t index_top_k;
+    uint32_t index_top_k; /* with index_heads = 0: chosen by an earlier layer                     */
+    uint32_t index_block; /* the indexer scores blocks of so many tokens, 0 = each token          */
 } sp_attention;
 
 /* How a recurrent block carries its state from token to token. */
@@ -113,6 +117,7 @@ typedef struct sp_projection {
     uint32_t blocks;  /* so many matrices of [in, out] side by side (block diagonal), usually 1   */
     bool cut;         /* by tp; otherwise whole on every rank                                     */
     bool ffn;         /* belongs to the feed-forward block, otherwise to the mixing one           */
+    bool tied;        /* shared by the layers of one `tied` number, otherwise the layer's own      */
 } sp_projection;
 
 typedef struct sp_layer_kind {
@@ -140,11 +145,18 @@ typedef struct sp_model {
     uint32_t vocab;
     uint32_t positions;     /* rows of a learned position table, 0 = rotary or none               */
     uint32_t max_context;   /* longest sequence the model was made for, 0 = not stated            */
+    double rope_theta;      /* base of the rotary frequencies theta^(-2i/d), 0 = none or not stated */
+    double rope_factor;     /* by which the longest wavelength is stretched, 0 = 1: the factor of
+                             * linear, yarn and llama3 scaling, all of which divide the lowest
+                             * frequency by it; of dynamic scaling, factor L / L0 - (factor - 1) at
+                             * the length L asked for and the length L0 of training               */
     bool tied_embeddings;   /* the head is the embedding table                                    */
     bool head_bias;         /* a bias of vocab on the head                                        */
     uint32_t norm_vectors;  /* of one norm over hidden: 1 RMSNorm's weight, 2 LayerNorm's weight and
                              * bias, 0 a norm that learns nothing                                 */
     uint32_t outer_norms;   /* norms over hidden outside layers: the final one, one on embeddings */
+    uint32_t streams;       /* hidden-wide streams between layers: 1, more under hyper-connections
+                             * and alternating updates                                            */
     uint32_t vectors;       /* further learned numbers outside layers                             */
     uint64_t table_params;  /* of further tables in which tokens are looked up                    */
     uint64_t tower_params;  /* of encoders of images or sound, which no text token meets          */

@@ -35,10 +35,25 @@ static sp_status check_ffn(const sp_analysis_question *q, const sp_ffn *f, sp_er
     if (!q->dense_dp && f->ffn > 0 && f->ffn % q->tp != 0) {
         return refuse_share(err, "--tp", q->tp, "feed-forward width", f->ffn);
     }
-    if (f->n_experts > 0 && f->n_experts % q->ep != 0) {
+    if (f->n_experts == 0) return SP_OK;
+    if (f->n_experts % q->ep != 0) {
         return refuse_share(err, "--ep", q->ep, "routed experts", f->n_experts);
     }
+    if (q->ep < q->tp && f->expert_ffn % (q->tp / q->ep) != 0) {
+        return refuse_share(err, "--tp over --ep", q->tp / q->ep, "width of an expert",
+                            f->expert_ffn);
+    }
+    if (f->shared_ffn % q->tp != 0) {
+        return refuse_share(err, "--tp", q->tp, "width of the shared experts", f->shared_ffn);
+    }
     return SP_OK;
+}
+
+static sp_status check_recurrent(const sp_analysis_question *q, const sp_recurrent *r,
+                                 sp_error *err)
+{
+    if (r->form == SP_RECURRENCE_NONE || r->heads == 0 || r->heads % q->tp == 0) return SP_OK;
+    return refuse_share(err, "--tp", q->tp, "heads of the recurrence", r->heads);
 }
 
 static sp_status check_ranks(const sp_analysis_question *q, sp_error *err)
@@ -72,6 +87,7 @@ sp_status sp_analysis_check(const sp_analysis_question *question, sp_error *err)
     SP_TRY(check_ranks(question, err));
     for (uint32_t k = 0; k < model->n_kinds; k++) {
         SP_TRY(check_attention(question, &model->kinds[k].attention, err));
+        SP_TRY(check_recurrent(question, &model->kinds[k].recurrent, err));
         SP_TRY(check_ffn(question, &model->kinds[k].ffn, err));
     }
     return SP_OK;

@@ -41,6 +41,7 @@ typedef enum sp_flag_group {
     SP_GROUP_SEARCH,
     SP_GROUP_PLAN,
     SP_GROUP_TABLE,
+    SP_GROUP_ANALYSIS,
     SP_GROUP_OUTPUT,
     SP_N_GROUPS
 } sp_flag_group;
@@ -54,7 +55,8 @@ enum {
     SP_TAKES_PLANS = 16,    /* estimate: many at once        */
     SP_TAKES_BASELINE = 32, /* train, run, estimate          */
     SP_TAKES_RESULT = 64,   /* train: the question as an answer holds it */
-    SP_TAKES_TABLE = 128    /* validate                      */
+    SP_TAKES_TABLE = 128,   /* validate                      */
+    SP_TAKES_ANALYSIS = 256 /* analyze                       */
 };
 
 typedef struct sp_flag {
@@ -122,6 +124,17 @@ sp_status sp_settings_read_environment(sp_settings *settings, unsigned commands,
 
 /* job.c: a job file or the question of a result */
 sp_status sp_settings_read_job(sp_settings *settings, const char *file, sp_error *err);
+
+/* ---- flag_values.c: a flag that is not given leaves *out as it is ------------------------------ */
+/* Adds the flag to an error of a parser; returns status. */
+sp_status sp_flag_blame(sp_status status, sp_flag_id flag, sp_error *err);
+sp_status sp_flag_length(const sp_settings *s, sp_flag_id flag, uint64_t *out, sp_error *err);
+sp_status sp_flag_amount(const sp_settings *s, sp_flag_id flag, double *out, sp_error *err);
+sp_status sp_flag_ratio(const sp_settings *s, sp_flag_id flag, double *out, sp_error *err);
+sp_status sp_flag_choice(const sp_settings *s, sp_flag_id flag, const char *const *names,
+                         size_t n_names, uint32_t *choice, sp_error *err);
+sp_status sp_flag_count(const sp_settings *s, sp_flag_id flag, uint64_t lo, uint64_t hi,
+                        uint32_t *out, sp_error *err);
 
 /* ---- question.c ------------------------------------------------------------------------------ */
 typedef enum sp_format {

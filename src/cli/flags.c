@@ -15,6 +15,7 @@
 #define R SP_TAKES_RESULT
 #define A SP_TAKES_OUTPUT
 #define V SP_TAKES_TABLE
+#define L SP_TAKES_ANALYSIS
 
 /* clang-format off */
 static const sp_flag flags[SP_N_FLAGS] = {

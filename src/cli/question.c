@@ -9,62 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Adds the flag to an error of a parser. */
-static sp_status of_flag(sp_status status, sp_flag_id flag, sp_error *err)
-{
-    if (status == SP_OK) return SP_OK;
-    char name[64];
-    (void)snprintf(name, sizeof name, "--%s", sp_flag_describe(flag)->name);
-    return sp_fail_file(err, name);
-}
-
-static sp_status read_length(const sp_settings *s, sp_flag_id flag, uint64_t *out, sp_error *err)
-{
-    const char *text = sp_settings_text(s, flag);
-    return text == NULL ? SP_OK : of_flag(sp_parse_length(text, out, err), flag, err);
-}
-
-static sp_status read_amount(const sp_settings *s, sp_flag_id flag, double *out, sp_error *err)
-{
-    const char *text = sp_settings_text(s, flag);
-    return text == NULL ? SP_OK : of_flag(sp_parse_amount(text, out, err), flag, err);
-}
-
-static sp_status read_ratio(const sp_settings *s, sp_flag_id flag, double *out, sp_error *err)
-{
-    const char *text = sp_settings_text(s, flag);
-    return text == NULL ? SP_OK : of_flag(sp_parse_ratio(text, out, err), flag, err);
-}
-
-static sp_status read_choice(const sp_settings *s, sp_flag_id flag, const char *const *names,
-                             size_t n_names, uint32_t *choice, sp_error *err)
-{
-    const char *text = sp_settings_text(s, flag);
-    for (uint32_t i = 0; text != NULL && i < n_names; i++) {
-        *choice = i;
-        if (strcmp(text, names[i]) == 0) return SP_OK;
-    }
-    if (text == NULL) return SP_OK;
-    sp_fail(err, SP_E_UNKNOWN_NAME, "there is no such choice");
-    sp_fail_value(err, "%s", text);
-    sp_fail_names(err, text, names, n_names);
-    return of_flag(err->status, flag, err);
-}
-
-static sp_status read_count(const sp_settings *s, sp_flag_id flag, uint64_t lo, uint64_t hi,
-                            uint32_t *out, sp_error *err)
-{
-    uint64_t value = *out;
-    SP_TRY(read_length(s, flag, &value, err));
-    const char *text = sp_settings_text(s, flag);
-    *out = (uint32_t)value;
-    if (text == NULL || (value >= lo && value <= hi)) return SP_OK;
-    sp_fail(err, SP_E_RANGE, "the number is out of range");
-    sp_fail_value(err, "%s", text);
-    sp_fail_range(err, "%llu .. %llu", (unsigned long long)lo, (unsigned long long)hi);
-    return of_flag(err->status, flag, err);
-}
-
 /* ---- how to run ---- */
 
 static const char *const format_names[SP_N_FORMATS] = {"table", "json", "csv", "md"};
@@ -73,7 +17,7 @@ static sp_status read_format(const sp_settings *s, sp_run *run, sp_error *err)
 {
     uint32_t format = SP_FORMAT_TABLE;
     bool json = false;
-    SP_TRY(read_choice(s, SP_FLAG_format, format_names, SP_N_FORMATS, &format, err));
+    SP_TRY(sp_flag_choice(s, SP_FLAG_format, format_names, SP_N_FORMATS, &format, err));
     SP_TRY(sp_settings_switch(s, SP_FLAG_json, &json, err));
     const bool format_wins = s->of[SP_FLAG_format].origin > s->of[SP_FLAG_json].origin;
     run->format = json && !format_wins ? SP_FORMAT_JSON : (sp_format)format;
@@ -92,14 +36,14 @@ sp_status sp_run_check_format(const sp_run *run, unsigned forms, sp_error *err)
     sp_fail_value(err, "%s", format_names[run->format]);
     sp_fail_names(err, format_names[run->format], names, n);
     err->nearest[0] = '\0'; /* no form stands for another */
-    return of_flag(err->status, SP_FLAG_format, err);
+    return sp_flag_blame(err->status, SP_FLAG_format, err);
 }
 
 static sp_status read_color(const sp_settings *s, sp_run *run, sp_error *err)
 {
     static const char *const names[] = {"auto", "always", "never"};
     uint32_t choice = 0;
-    SP_TRY(read_choice(s, SP_FLAG_color, names, 3, &choice, err));
+    SP_TRY(sp_flag_choice(s, SP_FLAG_color, names, 3, &choice, err));
     const char *no_color = getenv("NO_COLOR"), *terminal = getenv("TERM");
     const bool wanted = (no_color == NULL || no_color[0] == '\0') &&
                         (terminal == NULL || strcmp(terminal, "dumb") != 0);
@@ -127,13 +71,13 @@ sp_status sp_run_read(const sp_settings *s, sp_run *run, sp_error *err)
     SP_TRY(read_switches(s, run, err));
     SP_TRY(read_format(s, run, err));
     SP_TRY(read_color(s, run, err));
-    SP_TRY(read_count(s, SP_FLAG_top, 1, 100000, &run->top, err));
-    SP_TRY(read_count(s, SP_FLAG_threads, 1, 4096, &run->threads, err));
-    SP_TRY(read_choice(s, SP_FLAG_distinct, distinct, 2, &rows, err));
+    SP_TRY(sp_flag_count(s, SP_FLAG_top, 1, 100000, &run->top, err));
+    SP_TRY(sp_flag_count(s, SP_FLAG_threads, 1, 4096, &run->threads, err));
+    SP_TRY(sp_flag_choice(s, SP_FLAG_distinct, distinct, 2, &rows, err));
     run->by_layout = rows == 0;
     const char *timeout = sp_settings_text(s, SP_FLAG_timeout);
     if (timeout == NULL) return SP_OK;
-    return of_flag(sp_parse_duration(timeout, &run->timeout_s, err), SP_FLAG_timeout, err);
+    return sp_flag_blame(sp_parse_duration(timeout, &run->timeout_s, err), SP_FLAG_timeout, err);
 }
 
 /* ---- the question ---- */
@@ -145,11 +89,11 @@ static sp_status read_task(const sp_settings *s, sp_question *q, sp_error *err)
         names[i] = sp_task_name((sp_task)i);
     }
     uint32_t task = SP_TASK_PRETRAIN;
-    SP_TRY(read_choice(s, SP_FLAG_task, names, SP_N_TASKS, &task, err));
+    SP_TRY(sp_flag_choice(s, SP_FLAG_task, names, SP_N_TASKS, &task, err));
     q->task = (sp_task)task;
-    SP_TRY(read_count(s, SP_FLAG_lora_rank, 1, 65536, &q->lora_rank, err));
-    SP_TRY(read_length(s, SP_FLAG_doc_len, &q->doc_len, err));
-    return read_amount(s, SP_FLAG_moe_imbalance, &q->moe_imbalance_ratio, err);
+    SP_TRY(sp_flag_count(s, SP_FLAG_lora_rank, 1, 65536, &q->lora_rank, err));
+    SP_TRY(sp_flag_length(s, SP_FLAG_doc_len, &q->doc_len, err));
+    return sp_flag_amount(s, SP_FLAG_moe_imbalance, &q->moe_imbalance_ratio, err);
 }
 
 static sp_status take_list(const sp_settings *s, sp_flag_id flag, const char **out, uint32_t most,
@@ -160,7 +104,7 @@ static sp_status take_list(const sp_settings *s, sp_flag_id flag, const char **o
         if (*n == most) {
             sp_fail(err, SP_E_RANGE, "too many values");
             sp_fail_range(err, "0 .. %u", most);
-            return of_flag(err->status, flag, err);
+            return sp_flag_blame(err->status, flag, err);
         }
         out[(*n)++] = setting->values[i];
     }
@@ -175,8 +119,8 @@ static sp_status take_precision(sp_settings *s, sp_question *q, sp_error *err)
     if (precision == NULL) return SP_OK;
     if (q->n_sets == SP_MAX_SETS) return sp_fail(err, SP_E_RANGE, "too many values of --set");
     uint32_t value = 0;
-    SP_TRY(of_flag(sp_axis_parse_value(SP_AXIS_precision, precision, &value, err),
-                   SP_FLAG_precision, err));
+    SP_TRY(sp_flag_blame(sp_axis_parse_value(SP_AXIS_precision, precision, &value, err),
+                         SP_FLAG_precision, err));
     q->sets[q->n_sets] = sp_arena_printf(&s->arena, "precision=%s", precision);
     if (q->sets[q->n_sets++] == NULL)
         return sp_fail(err, SP_E_MEMORY, "no memory for the question");
@@ -187,11 +131,12 @@ static sp_status read_limits(sp_settings *s, sp_question *q, sp_error *err)
 {
     static const char *const uses[] = {"all", "upto"};
     uint32_t use = 0;
-    SP_TRY(read_ratio(s, SP_FLAG_max_network_ratio, &q->max_network_ratio, err));
-    SP_TRY(read_ratio(s, SP_FLAG_headroom, &q->headroom_ratio, err));
-    SP_TRY(of_flag(sp_parse_bytes(sp_settings_text(s, SP_FLAG_reserve), &q->reserve_bytes, err),
-                   SP_FLAG_reserve, err));
-    SP_TRY(read_choice(s, SP_FLAG_use, uses, 2, &use, err));
+    SP_TRY(sp_flag_ratio(s, SP_FLAG_max_network_ratio, &q->max_network_ratio, err));
+    SP_TRY(sp_flag_ratio(s, SP_FLAG_headroom, &q->headroom_ratio, err));
+    SP_TRY(
+        sp_flag_blame(sp_parse_bytes(sp_settings_text(s, SP_FLAG_reserve), &q->reserve_bytes, err),
+                      SP_FLAG_reserve, err));
+    SP_TRY(sp_flag_choice(s, SP_FLAG_use, uses, 2, &use, err));
     q->use_upto = use == 1;
     SP_TRY(take_list(s, SP_FLAG_set, q->sets, SP_MAX_SETS, &q->n_sets, err));
     SP_TRY(take_list(s, SP_FLAG_where, q->wheres, SP_MAX_WHERES, &q->n_wheres, err));
@@ -214,14 +159,14 @@ static sp_status read_question(sp_settings *s, const char *home, sp_question *q,
     q->space = sp_settings_text(s, SP_FLAG_space);
     q->optimizer = sp_settings_text(s, SP_FLAG_optimizer);
     SP_TRY(read_task(s, q, err));
-    SP_TRY(read_length(s, SP_FLAG_seq_len, &q->seq_len, err));
+    SP_TRY(sp_flag_length(s, SP_FLAG_seq_len, &q->seq_len, err));
     if (q->seq_len == 0 && sp_settings_text(s, SP_FLAG_seq_len) != NULL) {
         sp_fail(err, SP_E_RANGE, "a sequence has a token or more");
         sp_fail_value(err, "%s", sp_settings_text(s, SP_FLAG_seq_len));
-        return of_flag(sp_fail_range(err, "1 .. %u", 1u << 30), SP_FLAG_seq_len, err);
+        return sp_flag_blame(sp_fail_range(err, "1 .. %u", 1u << 30), SP_FLAG_seq_len, err);
     }
-    SP_TRY(read_amount(s, SP_FLAG_tokens, &q->tokens, err));
-    SP_TRY(read_amount(s, SP_FLAG_usd_per_gpu_hour, &q->usd_per_gpu_hour, err));
+    SP_TRY(sp_flag_amount(s, SP_FLAG_tokens, &q->tokens, err));
+    SP_TRY(sp_flag_amount(s, SP_FLAG_usd_per_gpu_hour, &q->usd_per_gpu_hour, err));
     SP_TRY(read_limits(s, q, err));
     const char *text = sp_settings_text(s, SP_FLAG_global_batch);
     if (text == NULL) return SP_OK;
@@ -238,7 +183,7 @@ static void blame(const sp_settings *s, sp_error *err)
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
         const char *text = sp_settings_text(s, flags[i]);
         if (text == NULL || strstr(text, err->value) == NULL) continue;
-        (void)of_flag(err->status, flags[i], err);
+        (void)sp_flag_blame(err->status, flags[i], err);
         return;
     }
 }

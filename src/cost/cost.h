@@ -24,6 +24,7 @@ typedef struct sp_rates {
     double attention_backward_ratio;
     double attention_launch_s;
     double stream_s_per_byte, stream_launch_s;
+    double vector_s_per_flop; /* of scans, outside the matrix units; 0 = no figure */
     double state_s_per_byte; /* optimizer: long streams, no launch overhead to speak of */
     double score_bytes_ratio;
     double grad_bytes;

@@ -83,6 +83,8 @@ void sp_rates_build(const sp_gpu *gpu, const sp_engine_profile *profile, sp_rate
     rates->state_s_per_byte = 1.0 / (gpu->memory_bytes_per_s * gpu->stream_ratio);
     rates->stream_s_per_byte = profile->element_bytes_ratio * rates->state_s_per_byte;
     rates->stream_launch_s = gpu->stream_launch_s;
+    const double vector = gpu->peak_flops_per_s[SP_FP32];
+    rates->vector_s_per_flop = vector > 0.0 ? 1.0 / vector : 0.0;
 }
 
 /* t = launch + 4-norm(2 (m + m_half)(n + n_half)(k + k_half) / (peak eff), bytes / bandwidth)
@@ -148,6 +150,14 @@ static sp_op_time scores_time(const sp_rates *rates, const sp_op *op, const sp_g
                         .input_grad_s = 2.0 * product + backward * rates->state_s_per_byte};
 }
 
+/* The backward pass reads the gradient beside the input and writes one: about twice the bytes. A
+ * scan takes whichever is longer, its bytes or its FLOPs, and does both twice likewise. */
+static sp_op_time stream_time(const sp_rates *rates, double work_s)
+{
+    return (sp_op_time){.forward_s = rates->stream_launch_s + work_s,
+                        .input_grad_s = rates->stream_launch_s + 2.0 * work_s};
+}
+
 sp_op_time sp_roof_op(const sp_rates *rates, const sp_op *op, sp_precision precision, bool dropout)
 {
     switch (op->class) {
@@ -159,14 +169,12 @@ sp_op_time sp_roof_op(const sp_rates *rates, const sp_op *op, sp_precision preci
         return rates->flash
                    ? flash_time(rates, op)
                    : scores_time(rates, op, &rates->gemm[sp_precision_of_head(precision)], dropout);
-    case SP_OP_STREAM:
     case SP_OP_SCAN:
+        return stream_time(rates, fmax(op->bytes * rates->stream_s_per_byte,
+                                       op->flops * rates->vector_s_per_flop));
+    case SP_OP_STREAM:
         break;
     }
-    assert(op->class == SP_OP_STREAM || op->class == SP_OP_SCAN);
-    const double t = op->bytes * rates->stream_s_per_byte;
-    /* The backward pass reads the gradient beside the input and writes one: about twice the bytes.
-     */
-    return (sp_op_time){.forward_s = rates->stream_launch_s + t,
-                        .input_grad_s = rates->stream_launch_s + 2.0 * t};
+    assert(op->class == SP_OP_STREAM);
+    return stream_time(rates, op->bytes * rates->stream_s_per_byte);
 }

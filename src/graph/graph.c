@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Expands a layer into the operators of its blocks, and counts what lies at both ends of the model.
- */
+/* Expands a layer into the operators of its blocks, and counts what layers hold. */
 #include "graph/graph.h"
 
 #include <assert.h>
@@ -28,8 +27,7 @@ void sp_graph_layer(const sp_model *model, const sp_layer_kind *kind, const sp_s
     work->attention = work->ffn = (sp_block_comm){0};
     /* With sequence parallelism the block's input is gathered while it runs; its gradient is live.
      */
-    const double whole = shape->tokens / (sharding->sp ? sharding->tp : 1);
-    work->input_bytes = 2.0 * model->hidden * whole;
+    work->input_bytes = 2.0 * model->hidden * sp_whole_rows(shape, sharding);
     work->working_bytes =
         work->input_bytes + (sharding->sp ? 2.0 * model->hidden * shape->tokens : 0.0);
     for (size_t i = 0; i < N_BLOCKS; i++) {
@@ -40,12 +38,13 @@ void sp_graph_layer(const sp_model *model, const sp_layer_kind *kind, const sp_s
     work->working_bytes += work->gradient_bytes;
 }
 
-sp_layer_params sp_graph_layer_params(const sp_model *model, const sp_layer_kind *kind,
-                                      const sp_sharding *sharding)
+/* Of all blocks, or of those whose weights tied layers share. */
+static sp_layer_params sum_blocks(const sp_model *model, const sp_layer_kind *kind,
+                                  const sp_sharding *sharding, bool shared_alone)
 {
     sp_layer_params sum = {0};
     for (size_t i = 0; i < N_BLOCKS; i++) {
-        if (blocks[i]->present(kind)) {
+        if (blocks[i]->present(kind) && !(shared_alone && blocks[i]->own)) {
             const sp_layer_params part = blocks[i]->params(model, kind, sharding);
             sum.dense += part.dense;
             sum.expert += part.expert;
@@ -54,28 +53,78 @@ sp_layer_params sp_graph_layer_params(const sp_model *model, const sp_layer_kind
     return sum;
 }
 
-double sp_graph_embedding_params(const sp_model *model, const sp_sharding *sharding)
+sp_layer_params sp_graph_layer_params(const sp_model *model, const sp_layer_kind *kind,
+                                      const sp_sharding *sharding)
 {
-    return (double)model->vocab * model->hidden / sharding->tp +
-           (double)model->positions * model->hidden;
+    return sum_blocks(model, kind, sharding, false);
 }
 
-double sp_graph_head_params(const sp_model *model, const sp_sharding *sharding)
+sp_layer_params sp_graph_tied_params(const sp_model *model, const sp_layer_kind *kind,
+                                     const sp_sharding *sharding)
 {
-    const double norm = (double)model->outer_norms * model->norm_vectors;
-    return (double)model->vocab * model->hidden / sharding->tp + norm * model->hidden;
+    return kind->tied > 0 ? sum_blocks(model, kind, sharding, true) : (sp_layer_params){0};
 }
 
-sp_op sp_graph_head(const sp_model *model, const sp_shape *shape, const sp_sharding *sharding)
+/* Copies of the shared part beyond those in memory: all of them, but one for the first kind with
+ * the number. */
+static double copies_spared(const sp_model *model, uint32_t kind, const double *n_layers)
 {
-    const double columns = (double)model->vocab / sharding->tp;
-    return (sp_op){.name = "head",
-                   .class = SP_OP_GEMM,
-                   .m = shape->tokens,
-                   .n = columns,
-                   .k = model->hidden,
-                   .count = 1.0,
-                   .flops = 2.0 * shape->tokens * columns * model->hidden};
+    const uint32_t tied = model->kinds[kind].tied;
+    for (uint32_t k = 0; k < kind; k++) {
+        if (model->kinds[k].tied == tied && n_layers[k] > 0.0) return n_layers[kind];
+    }
+    return n_layers[kind] > 0.0 ? n_layers[kind] - 1.0 : 0.0;
+}
+
+sp_layer_params sp_graph_spared_params(const sp_model *model, const sp_layer_params *tied,
+                                       const double *n_layers)
+{
+    sp_layer_params sum = {0};
+    for (uint32_t k = 0; k < model->n_kinds; k++) {
+        if (model->kinds[k].tied > 0) {
+            const double spared = copies_spared(model, k, n_layers);
+            sum.dense += spared * tied[k].dense;
+            sum.expert += spared * tied[k].expert;
+        }
+    }
+    return sum;
+}
+
+/* Of all layers: each for itself, less what tied ones share. */
+static sp_layer_params all_layers_params(const sp_model *model, const sp_sharding *sharding)
+{
+    sp_layer_params sum = {0}, tied[SP_MODEL_MAX_KINDS];
+    double n_layers[SP_MODEL_MAX_KINDS] = {0};
+    for (uint32_t r = 0; r < model->n_runs; r++) {
+        n_layers[model->runs[r].kind] += model->runs[r].count;
+    }
+    for (uint32_t k = 0; k < model->n_kinds; k++) {
+        const sp_layer_params layer = sp_graph_layer_params(model, &model->kinds[k], sharding);
+        tied[k] = sp_graph_tied_params(model, &model->kinds[k], sharding);
+        sum.dense += n_layers[k] * layer.dense;
+        sum.expert += n_layers[k] * layer.expert;
+    }
+    const sp_layer_params spared = sp_graph_spared_params(model, tied, n_layers);
+    return (sp_layer_params){.dense = sum.dense - spared.dense,
+                             .expert = sum.expert - spared.expert};
+}
+
+sp_layer_params sp_graph_model_params(const sp_model *model, const sp_sharding *sharding)
+{
+    const double table = (double)model->vocab * model->hidden / sharding->tp;
+    sp_layer_params sum = all_layers_params(model, sharding);
+    sum.dense += sp_graph_embedding_params(model, sharding) +
+                 sp_graph_head_params(model, sharding) - (model->tied_embeddings ? table : 0.0);
+    return sum;
+}
+
+static double flops_of(const sp_layer_work *work)
+{
+    double flops = 0.0;
+    for (uint32_t i = 0; i < work->n_ops; i++) {
+        flops += work->ops[i].flops;
+    }
+    return flops;
 }
 
 double sp_graph_forward_flops(const sp_model *model, double length, double tokens)
@@ -83,13 +132,17 @@ double sp_graph_forward_flops(const sp_model *model, double length, double token
     const sp_shape shape = {
         .sequences = tokens / length, .tokens = tokens, .length = length, .context = length / 2.0};
     const sp_sharding whole = {.tp = 1, .cp = 1, .ep = 1, .etp = 1};
+    sp_layer_work work;
     double flops = sp_graph_head(model, &shape, &whole).flops;
     for (uint32_t r = 0; r < model->n_runs; r++) {
-        sp_layer_work work;
         sp_graph_layer(model, &model->kinds[model->runs[r].kind], &shape, &whole, true, &work);
         for (uint32_t i = 0; i < work.n_ops; i++) {
             flops += model->runs[r].count * work.ops[i].flops;
         }
+    }
+    if (model->n_projections > 0) {
+        sp_graph_embedding_work(model, &shape, &whole, &work);
+        flops += flops_of(&work);
     }
     return flops;
 }

@@ -19,7 +19,7 @@ typedef struct sp_shape {
     double context;   /* tokens that one token attends to, mean: length / 2 under a causal mask,
                        * and `past` before them                                                   */
     double past;      /* tokens of each sequence before the new ones, 0 in training               */
-    bool absorbed;    /* latent attention works on the latent vectors themselves, as decoding does */
+    bool absorbed; /* latent attention works on the latent vectors themselves, as decoding does */
 } sp_shape;
 
 typedef struct sp_sharding {
@@ -46,7 +46,8 @@ typedef enum sp_module {
 typedef enum sp_op_class {
     SP_OP_GEMM,      /* [m,k] x [k,n], `count` of them                                            */
     SP_OP_GROUPED,   /* the same, one launch for all experts                                      */
-    SP_OP_ATTENTION, /* softmax(q k^T) v over `count` heads: m queries, n keys, k = head_dim      */
+    SP_OP_ATTENTION, /* fused products of queries, keys and values over `count` heads: m queries, n
+                      * keys, k = size of a key, v = size of a value (0: scores alone)            */
     SP_OP_STREAM,    /* element-wise: bytes only                                                  */
     SP_OP_SCAN       /* a recurrence or convolution: bytes, and FLOPs that no matrix unit does    */
 } sp_op_class;
@@ -65,17 +66,21 @@ typedef enum sp_part {
     SP_PART_HEAD
 } sp_part;
 
-/* m, n, k of a STREAM are the elements that it reads, those that it writes, and its learned numbers;
- * a SCAN has them too, and FLOPs. */
+/* m, n, k of a STREAM are the elements that it reads, those that it writes, and its learned
+ * numbers; a SCAN has them too, and FLOPs. FLOPs of a product are 2 m n k count; of an ATTENTION 2
+ * m (k + v) count for each key that a query meets, mean: n of them are there, fewer are met under
+ * a mask, a window or a choice. */
 typedef struct sp_op {
     const char *name;
     sp_op_class class;
     uint32_t modules; /* runs again in the backward pass when any of these is recomputed          */
     sp_part part;
     double m, n, k, count;
-    double flops; /* forward, causal                                                              */
-    double bytes; /* forward traffic of a STREAM or SCAN, fused, 2-byte elements; of an ATTENTION
-                   * what it reads of keys and values                                             */
+    double v;       /* of an ATTENTION                                                            */
+    double vectors; /* learned numbers of a product or core beside its matrix: biases, sinks      */
+    double flops;   /* forward, causal                                                            */
+    double bytes;   /* forward traffic of a STREAM or SCAN, fused, 2-byte elements; of an ATTENTION
+                     * what it reads of keys and values                                             */
 } sp_op;
 
 #define SP_MAX_OPS     48
@@ -109,8 +114,8 @@ typedef struct sp_layer_params {
 
 typedef struct sp_layer_work {
     uint32_t n_ops, n_tensors;
-    uint32_t n_attention_ops,
-        n_attention_tensors; /* the first ones belong to the attention block */
+    uint32_t n_attention_ops, n_attention_tensors; /* the first ones belong to the mixing block:
+                                                    * attention, recurrence, projections          */
     sp_op ops[SP_MAX_OPS];
     sp_tensor tensors[SP_MAX_TENSORS];
     sp_block_comm attention, ffn;
@@ -124,11 +129,49 @@ void sp_graph_layer(const sp_model *model, const sp_layer_kind *kind, const sp_s
                     const sp_sharding *sharding, bool flash, sp_layer_work *work);
 sp_layer_params sp_graph_layer_params(const sp_model *model, const sp_layer_kind *kind,
                                       const sp_sharding *sharding);
-/* The embedding (first stage) and the final norm with the head (last stage), on one rank. */
+/* The part of these that layers with the same `tied` number hold together: attention and
+ * feed-forward. 0 where the kind is not tied. A rank with several such layers has it once, and
+ * computes each of them. */
+sp_layer_params sp_graph_tied_params(const sp_model *model, const sp_layer_kind *kind,
+                                     const sp_sharding *sharding);
+/* What a rank with n_layers[k] layers of each kind k holds less than each of them for itself;
+ * tied[k] is the part that layers of a number share. */
+sp_layer_params sp_graph_spared_params(const sp_model *model, const sp_layer_params *tied,
+                                       const double *n_layers);
+/* Weights that one operator reads, on one rank. Over the operators of a layer they add up to its
+ * parameters. */
+double sp_op_params(const sp_op *op);
+
+/* ---- ends.c: what lies outside the layers ---- */
+/* The embedding (first stage), with what else tokens meet before the layers: norms, projections,
+ * further tables, encoders of other inputs. */
 double sp_graph_embedding_params(const sp_model *model, const sp_sharding *sharding);
+/* The final norm with the head (last stage), the head's table even where it is tied. */
 double sp_graph_head_params(const sp_model *model, const sp_sharding *sharding);
-/* [tokens, vocab / tp, hidden] */
+/* All layers and both ends on one rank; a tied table counts once. */
+sp_layer_params sp_graph_model_params(const sp_model *model, const sp_sharding *sharding);
+/* Operators of the ends. The first of the embedding is the look-up, the last of the head
+ * [tokens, vocab / tp, hidden]; work->n_ops and work->ops alone are filled. */
+void sp_graph_embedding_work(const sp_model *model, const sp_shape *shape,
+                             const sp_sharding *sharding, sp_layer_work *work);
+void sp_graph_head_work(const sp_model *model, const sp_shape *shape, const sp_sharding *sharding,
+                        sp_layer_work *work);
+/* The head's product alone. */
 sp_op sp_graph_head(const sp_model *model, const sp_shape *shape, const sp_sharding *sharding);
+
+/* ---- cache.c: what a layer remembers of a sequence while it decodes ---- */
+/* Elements on one rank, whatever their width. */
+typedef struct sp_cache {
+    double token;      /* for each token of the sequence                                         */
+    double near_token; /* for each of its newest near_tokens: windows and blocks                 */
+    double near_tokens;
+    double state;       /* of a recurrence, whatever the length                                   */
+    double convolution; /* inputs of the last taps                                                */
+} sp_cache;
+
+sp_cache sp_graph_cache(const sp_layer_kind *kind, const sp_sharding *sharding);
+/* Elements of a sequence of so many tokens. */
+double sp_cache_elements(const sp_cache *cache, double tokens);
 
 /* FLOPs of a forward pass of the whole model over `tokens` tokens of sequences (or packed
  * documents) of `length`: every matrix product and the causal attention core; the input embedding
@@ -139,7 +182,8 @@ double sp_graph_forward_flops(const sp_model *model, double length, double token
 /* ---- mtp.c: multi-token prediction --------------------------------------------------------------
  * Behind the last layer, on the last stage, stand mtp_layers modules: norms of the hidden state and
  * of the next token's embedding, a projection of both (2 hidden) to hidden, a layer like the last
- * one, and a norm of its own before the shared head. Source: DeepSeek-V3, arXiv:2412.19437, section 2.2. */
+ * one, and a norm of its own before the shared head. Source: DeepSeek-V3, arXiv:2412.19437,
+ * section 2.2. */
 /* Of all modules; the projection's columns are cut by tp, the norms are not. */
 sp_layer_params sp_graph_mtp_params(const sp_model *model, const sp_sharding *sharding);
 /* Of one module: [tokens, hidden / tp, 2 hidden] */
@@ -151,6 +195,7 @@ double sp_graph_mtp_forward_flops(const sp_model *model, double length, double t
 /* ---- a block kind (layers.def) ---- */
 typedef struct sp_block {
     const char *name;
+    bool own; /* each of several tied layers has its own weights */
     bool (*present)(const sp_layer_kind *kind);
     /* Appends its operators to work and fills its communication. */
     void (*expand)(const sp_model *model, const sp_layer_kind *kind, const sp_shape *shape,
@@ -161,29 +206,59 @@ typedef struct sp_block {
 
 /* ---- parts.c: what blocks are put together from ---- */
 /* Append an operator; its modules are 0. */
-sp_op *sp_op_gemm(sp_layer_work *work, const char *name, double m, double n, double k);
-sp_op *sp_op_stream(sp_layer_work *work, const char *name, double bytes);
+sp_op *sp_op_gemm(sp_layer_work *work, const char *name, sp_part part, double m, double n,
+                  double k);
+/* In elements of 2 bytes. */
+sp_op *sp_op_stream(sp_layer_work *work, const char *name, sp_part part, double reads,
+                    double writes);
 /* Appends a kept activation. */
 void sp_keep(sp_layer_work *work, double bytes, uint32_t modules, bool product_input);
 /* Gradients that are live while the block runs backwards; the block with most of them counts. */
 void sp_live(sp_layer_work *work, double bytes);
-/* A norm over `elements` keeps its input for its own gradient; its output, the input of what
- * follows, goes with `modules`. */
-void sp_norm(sp_layer_work *work, const char *name, double elements, uint32_t modules,
-             bool feeds_product);
+/* A norm with so many learned numbers over `elements` keeps its input for its own gradient; its
+ * output, the input of what follows, goes with `modules`. */
+void sp_norm(sp_layer_work *work, const char *name, double elements, double learned,
+             uint32_t modules, bool feeds_product);
+/* The first of the norms of a block stands before it; a block without one keeps its input. */
+void sp_norm_before(sp_layer_work *work, const char *name, const sp_model *model, uint32_t norms,
+                    double rows, bool feeds_product);
+/* The others stand behind it and keep their inputs. */
+void sp_norms_behind(sp_layer_work *work, const char *name, const sp_model *model, uint32_t norms,
+                     double rows);
 /* Adds a block's output to its input, under dropout with a mask of 1 byte an element. */
 void sp_residual(sp_layer_work *work, const char *name, double elements, bool dropout);
+/* What was appended so far belongs to the mixing block. */
+void sp_end_mixing(sp_layer_work *work);
+/* Rows of what tp leaves whole. */
+double sp_whole_rows(const sp_shape *shape, const sp_sharding *sharding);
 
+/* ---- core.c, visible.c, indexer.c: attention ---- */
 /* The attention core of one rank. */
 typedef struct sp_core {
-    double heads, kv_heads; /* of the rank */
+    const sp_attention *attention;
+    double heads; /* of the rank                                                           */
     double head_dim, v_dim;
-    uint32_t window; /* 0 = full */
+    double key_elements; /* of one token's keys and values                                        */
     bool flash, dropout;
 } sp_core;
 
 /* Appends the core with what it keeps but its inputs, and fills the traffic of cp. */
 void sp_core_expand(const sp_core *core, const sp_shape *shape, const sp_sharding *sharding,
                     sp_layer_work *work);
+/* Appends the gate on the core's output. */
+void sp_gate_expand(const sp_core *core, double hidden, double tokens, sp_layer_work *work);
 /* Width of the values of a head. */
 uint32_t sp_v_dim(const sp_attention *attention);
+/* Key and value heads that one rank holds; fewer heads than ranks are replicated. */
+double sp_kv_heads_local(const sp_attention *attention, uint32_t tp);
+
+/* Keys that a query meets, mean over the new tokens; those that the indexer weighs for it; those
+ * that the new tokens of a sequence read together, each once. */
+double sp_visible_keys(const sp_attention *attention, const sp_shape *shape);
+double sp_weighed_keys(const sp_attention *attention, const sp_shape *shape);
+double sp_touched_keys(const sp_attention *attention, const sp_shape *shape);
+
+/* Nothing without an indexer. */
+void sp_indexer_expand(const sp_model *model, const sp_attention *attention, const sp_shape *shape,
+                       const sp_sharding *sharding, sp_layer_work *work);
+double sp_indexer_params(const sp_model *model, const sp_attention *attention);

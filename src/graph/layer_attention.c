@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Multi-head, grouped-query and multi-query attention: norm, projections, rotary embedding, core,
  * output projection, residual. Kept activations follow Korthikanti et al., MLSys 2023, section 4,
- * tensor by tensor (13 s b h + 5 a s^2 b with the norm for GPT). Leaves out: KV caches (serving).
- */
+ * tensor by tensor (13 s b h + 5 a s^2 b with the norm for GPT). */
 #include "graph/graph.h"
 
 static bool present(const sp_layer_kind *kind)
@@ -10,10 +9,17 @@ static bool present(const sp_layer_kind *kind)
     return kind->attention.heads > 0 && kind->attention.kv_lora == 0;
 }
 
-/* Key/value heads that one rank holds; fewer heads than ranks are replicated. */
-static double kv_heads_local(const sp_attention *a, uint32_t tp)
+/* Columns of one rank. Keys may serve as values, and both may be those of another layer. */
+typedef struct head_widths {
+    double queries, keys, values;
+} head_widths;
+
+static head_widths widths_of(const sp_attention *a, uint32_t tp)
 {
-    return a->kv_heads >= tp ? (double)a->kv_heads / tp : 1.0;
+    const double kv_heads = a->kv_of_other ? 0.0 : sp_kv_heads_local(a, tp);
+    return (head_widths){.queries = (double)a->heads / tp * a->head_dim,
+                         .keys = kv_heads * a->head_dim,
+                         .values = a->keys_as_values ? 0.0 : kv_heads * sp_v_dim(a)};
 }
 
 /* Queries, keys and values, the inputs of the core, are kept as they leave the rotation, which
@@ -24,13 +30,13 @@ static void add_heads(const sp_model *model, const sp_attention *a, double qk, d
     const uint32_t modules = a->qk_norm > 0 ? SP_MODULE_STREAMS : 0;
     if (a->qk_norm > 0) {
         /* The norm's input is kept as well, from which queries and keys can be had again. */
-        sp_norm(work, "qk_norm", qk * tokens, modules, false);
+        sp_norm(work, "qk_norm", qk * tokens, a->qk_norm, modules, false);
         sp_keep(work, 2.0 * v * tokens, 0, false);
     } else {
         sp_keep(work, 2.0 * (qk + v) * tokens, 0, false);
     }
-    if (model->positions == 0) {
-        sp_op_stream(work, "rotary", 4.0 * qk * tokens)->modules = modules;
+    if (model->positions == 0 && !a->no_rope) {
+        sp_op_stream(work, "rotary", SP_PART_ROTARY, qk * tokens, qk * tokens)->modules = modules;
     }
 }
 
@@ -38,27 +44,31 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
                    const sp_sharding *shard, bool flash, sp_layer_work *work)
 {
     const sp_attention *a = &kind->attention;
-    const double h = model->hidden, tokens = s->tokens;
-    const double whole = tokens / (shard->sp ? shard->tp : 1); /* tokens where tp does not cut */
-    const sp_core core = {.heads = (double)a->heads / shard->tp,
-                          .kv_heads = kv_heads_local(a, shard->tp),
+    const double h = model->hidden, tokens = s->tokens, whole = sp_whole_rows(s, shard);
+    const head_widths w = widths_of(a, shard->tp);
+    const double v_dim = sp_v_dim(a), qk = w.queries + w.keys, qkv = qk + w.values;
+    const double key = a->head_dim + (a->keys_as_values ? 0.0 : v_dim);
+    const sp_core core = {.attention = a,
+                          .heads = (double)a->heads / shard->tp,
                           .head_dim = a->head_dim,
-                          .v_dim = sp_v_dim(a),
-                          .window = a->window,
+                          .v_dim = v_dim,
+                          .key_elements = sp_kv_heads_local(a, shard->tp) * key,
                           .flash = flash,
                           .dropout = model->dropout};
-    const double qk = (core.heads + core.kv_heads) * core.head_dim;
-    const double v = core.kv_heads * core.v_dim;
 
-    sp_norm(work, "attention_norm", h * whole, SP_MODULE_NORM | SP_MODULE_STREAMS, true);
-    sp_op_gemm(work, "qkv_projection", tokens, qk + v, h);
-    add_heads(model, a, qk, v, tokens, work);
+    sp_norm_before(work, "attention_norm", model, a->norms, whole, true);
+    sp_op_gemm(work, "qkv_projection", SP_PART_ATTENTION, tokens, qkv, h)->vectors =
+        a->qkv_bias ? qkv : 0.0;
+    add_heads(model, a, qk, w.values, tokens, work);
+    sp_indexer_expand(model, a, s, shard, work);
     sp_core_expand(&core, s, shard, work);
-    sp_op_gemm(work, "output_projection", tokens, h, core.heads * core.v_dim);
+    sp_gate_expand(&core, h, tokens, work);
+    sp_op_gemm(work, "output_projection", SP_PART_ATTENTION, tokens, h, core.heads * v_dim)
+        ->vectors = a->out_bias ? h : 0.0;
+    sp_norms_behind(work, "attention_post_norm", model, a->norms, whole);
     sp_residual(work, "attention_residual", h * whole, model->dropout);
 
-    work->n_attention_ops = work->n_ops;
-    work->n_attention_tensors = work->n_tensors;
+    sp_end_mixing(work);
     work->attention.tp_exchange = true;
 }
 
@@ -66,13 +76,14 @@ static sp_layer_params params(const sp_model *model, const sp_layer_kind *kind,
                               const sp_sharding *shard)
 {
     const sp_attention *a = &kind->attention;
-    const double h = model->hidden, d = a->head_dim;
-    const double heads = (double)a->heads / shard->tp;
-    const double qkv = heads * d + kv_heads_local(a, shard->tp) * (d + sp_v_dim(a));
-    const double norm = (double)kind->attention.norms * model->norm_vectors * h;
+    const double h = model->hidden, heads = (double)a->heads / shard->tp;
+    const head_widths w = widths_of(a, shard->tp);
+    const double qkv = w.queries + w.keys + w.values;
+    const double norm = (double)a->norms * model->norm_vectors * h;
     const double bias = (a->qkv_bias ? qkv : 0.0) + (a->out_bias ? h : 0.0);
-    return (sp_layer_params){.dense = h * qkv + heads * sp_v_dim(a) * h + bias + norm +
-                                      a->qk_norm + (a->sinks ? heads : 0.0)};
+    return (sp_layer_params){.dense = h * qkv + heads * (sp_v_dim(a) + (double)a->gate) * h + bias +
+                                      norm + a->qk_norm + (a->sinks ? heads : 0.0) +
+                                      sp_indexer_params(model, a)};
 }
 
 const sp_block sp_block_attention = {

@@ -15,17 +15,23 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
                    const sp_sharding *shard, bool flash, sp_layer_work *work)
 {
     (void)flash;
-    const double h = model->hidden, tokens = s->tokens;
-    const double whole = tokens / (shard->sp ? shard->tp : 1);
-    const double f = (double)kind->ffn.ffn / shard->tp;
-    const double columns = kind->ffn.gated ? 2.0 * f : f;
+    const sp_ffn *ffn = &kind->ffn;
+    const double h = model->hidden, tokens = s->tokens, whole = sp_whole_rows(s, shard);
+    const double f = (double)ffn->ffn / shard->tp;
+    const double columns = ffn->gated ? 2.0 * f : f;
 
-    sp_norm(work, "ffn_norm", h * whole, SP_MODULE_NORM | SP_MODULE_STREAMS, true);
-    sp_op_gemm(work, "ffn_up", tokens, columns, h)->modules = SP_MODULE_FFN;
+    sp_norm_before(work, "ffn_norm", model, ffn->norms, whole, true);
+    sp_op *up = sp_op_gemm(work, "ffn_up", SP_PART_FFN, tokens, columns, h);
+    up->modules = SP_MODULE_FFN;
+    up->vectors = ffn->bias ? columns : 0.0;
     sp_keep(work, 2.0 * columns * tokens, SP_MODULE_FFN, false);
-    sp_op_stream(work, "ffn_activation", 2.0 * (columns + f) * tokens)->modules = activation;
+    sp_op_stream(work, "ffn_activation", SP_PART_FFN, columns * tokens, f * tokens)->modules =
+        activation;
     sp_keep(work, 2.0 * f * tokens, activation, true);
-    sp_op_gemm(work, "ffn_down", tokens, h, f)->modules = SP_MODULE_FFN;
+    sp_op *down = sp_op_gemm(work, "ffn_down", SP_PART_FFN, tokens, h, f);
+    down->modules = SP_MODULE_FFN;
+    down->vectors = ffn->bias ? h : 0.0;
+    sp_norms_behind(work, "ffn_post_norm", model, ffn->norms, whole);
     sp_residual(work, "ffn_residual", h * whole, model->dropout);
 
     work->ffn.tp_exchange = true;

@@ -23,6 +23,7 @@ sp_op sp_graph_mtp_projection(const sp_model *model, const sp_shape *shape,
     const double h = model->hidden, columns = h / sharding->tp;
     return (sp_op){.name = "mtp_projection",
                    .class = SP_OP_GEMM,
+                   .part = SP_PART_FFN,
                    .m = shape->tokens,
                    .n = columns,
                    .k = 2.0 * h,

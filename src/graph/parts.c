@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What blocks are put together from: operators, kept activations, norms, residuals and the
- * attention core. Bytes of norms, residuals and the core follow Korthikanti et al., MLSys 2023,
- * section 4. */
+/* What blocks are put together from: operators, kept activations, norms and residuals. Bytes of
+ * norms and residuals follow Korthikanti et al., MLSys 2023, section 4. */
 #include "graph/graph.h"
 
 #include <assert.h>
-#include <math.h>
 
-sp_op *sp_op_gemm(sp_layer_work *work, const char *name, double m, double n, double k)
+sp_op *sp_op_gemm(sp_layer_work *work, const char *name, sp_part part, double m, double n, double k)
 {
     assert(work->n_ops < SP_MAX_OPS);
     sp_op *op = &work->ops[work->n_ops++];
     *op = (sp_op){.name = name,
                   .class = SP_OP_GEMM,
+                  .part = part,
                   .m = m,
                   .n = n,
                   .k = k,
@@ -21,12 +20,33 @@ sp_op *sp_op_gemm(sp_layer_work *work, const char *name, double m, double n, dou
     return op;
 }
 
-sp_op *sp_op_stream(sp_layer_work *work, const char *name, double bytes)
+sp_op *sp_op_stream(sp_layer_work *work, const char *name, sp_part part, double reads,
+                    double writes)
 {
     assert(work->n_ops < SP_MAX_OPS);
     sp_op *op = &work->ops[work->n_ops++];
-    *op = (sp_op){.name = name, .class = SP_OP_STREAM, .bytes = bytes};
+    *op = (sp_op){.name = name,
+                  .class = SP_OP_STREAM,
+                  .part = part,
+                  .m = reads,
+                  .n = writes,
+                  .bytes = 2.0 * (reads + writes)};
     return op;
+}
+
+double sp_op_params(const sp_op *op)
+{
+    switch (op->class) {
+    case SP_OP_GEMM:
+    case SP_OP_GROUPED:
+        return op->count * op->n * op->k + op->vectors;
+    case SP_OP_ATTENTION:
+        return op->vectors;
+    case SP_OP_STREAM:
+    case SP_OP_SCAN:
+        break;
+    }
+    return op->k;
 }
 
 void sp_keep(sp_layer_work *work, double bytes, uint32_t modules, bool product_input)
@@ -41,66 +61,57 @@ void sp_live(sp_layer_work *work, double bytes)
     work->gradient_bytes = bytes > work->gradient_bytes ? bytes : work->gradient_bytes;
 }
 
-void sp_norm(sp_layer_work *work, const char *name, double elements, uint32_t modules,
-             bool feeds_product)
+void sp_norm(sp_layer_work *work, const char *name, double elements, double learned,
+             uint32_t modules, bool feeds_product)
 {
-    sp_op_stream(work, name, 4.0 * elements)->modules = modules;
+    sp_op *op = sp_op_stream(work, name, SP_PART_NORM, elements, elements);
+    op->modules = modules;
+    op->k = learned;
     sp_keep(work, 2.0 * elements, 0, false);
     sp_keep(work, 2.0 * elements, modules, feeds_product);
 }
 
-/* The sum itself is kept as the input of the next norm. Only its mask can be drawn again. */
+void sp_norm_before(sp_layer_work *work, const char *name, const sp_model *model, uint32_t norms,
+                    double rows, bool feeds_product)
+{
+    const double h = model->hidden;
+    if (norms == 0) {
+        sp_keep(work, 2.0 * h * rows, 0, feeds_product);
+        return;
+    }
+    sp_norm(work, name, h * rows, model->norm_vectors * h, SP_MODULE_NORM | SP_MODULE_STREAMS,
+            feeds_product);
+}
+
+void sp_norms_behind(sp_layer_work *work, const char *name, const sp_model *model, uint32_t norms,
+                     double rows)
+{
+    const double h = model->hidden;
+    for (uint32_t i = 1; i < norms; i++) {
+        sp_op_stream(work, name, SP_PART_NORM, h * rows, h * rows)->k = model->norm_vectors * h;
+        sp_keep(work, 2.0 * h * rows, 0, false);
+    }
+}
+
+/* Under dropout a mask of half an element is written, and the branch is read again for it. The sum
+ * itself is kept as the input of the next norm; only the mask can be drawn again. */
 void sp_residual(sp_layer_work *work, const char *name, double elements, bool dropout)
 {
-    sp_op *op = sp_op_stream(work, name, (dropout ? 8.0 : 6.0) * elements);
+    const double half = dropout ? 0.5 * elements : 0.0;
+    sp_op *op = sp_op_stream(work, name, SP_PART_RESIDUAL, 2.0 * elements + half, elements + half);
     if (dropout) {
         op->modules = SP_MODULE_STREAMS;
         sp_keep(work, elements, SP_MODULE_STREAMS, false);
     }
 }
 
-uint32_t sp_v_dim(const sp_attention *attention)
+void sp_end_mixing(sp_layer_work *work)
 {
-    return attention->v_dim > 0 ? attention->v_dim : attention->head_dim;
+    work->n_attention_ops = work->n_ops;
+    work->n_attention_tensors = work->n_tensors;
 }
 
-/* Tokens that one token attends to, mean over a causal sequence; the first ones of a sliding window
- * of w see less than w: w - w^2 / (2 length). */
-static double visible_tokens(double w, const sp_shape *s)
+double sp_whole_rows(const sp_shape *s, const sp_sharding *shard)
 {
-    return w > 0.0 && w < s->length ? w - w * w / (2.0 * s->length) : s->context;
-}
-
-/* The fused core keeps its output and one log-sum-exp (4 bytes) a query and head. The unfused one
- * keeps the probabilities (2 bytes a score) and, under dropout, mask and dropped probabilities
- * (1 + 2 bytes). Recomputing it drops all but the output, which the projection needs. */
-static void keep_core(const sp_core *core, const sp_shape *s, sp_layer_work *work)
-{
-    const double score_bytes = core->dropout ? 5.0 : 2.0;
-    const double rows = core->heads * s->tokens;
-    sp_keep(work, core->flash ? 4.0 * rows : score_bytes * rows * s->length, SP_MODULE_CORE, false);
-    sp_keep(work, 2.0 * rows * core->v_dim, 0, true);
-}
-
-void sp_core_expand(const sp_core *core, const sp_shape *s, const sp_sharding *shard,
-                    sp_layer_work *work)
-{
-    assert(work->n_ops < SP_MAX_OPS);
-    assert(fabs(s->sequences * s->length - s->tokens * shard->cp) <= 1e-9 * s->tokens * shard->cp);
-    const double visible = visible_tokens(core->window, s);
-    sp_op *op = &work->ops[work->n_ops++];
-    *op =
-        (sp_op){.name = "attention_core",
-                .class = SP_OP_ATTENTION,
-                .modules = SP_MODULE_CORE,
-                .m = s->length / shard->cp,
-                .n = s->length,
-                .k = core->head_dim,
-                .count = core->heads * s->sequences,
-                .flops = 2.0 * visible * core->heads * (core->head_dim + core->v_dim) * s->tokens};
-    keep_core(core, s, work);
-    const double element_bytes = 2.0 * s->tokens;
-    work->attention.kv_bytes = element_bytes * core->kv_heads * (core->head_dim + core->v_dim);
-    work->attention.q_bytes = element_bytes * core->heads * core->head_dim;
-    work->attention.o_bytes = element_bytes * core->heads * core->v_dim;
+    return s->tokens / (shard->sp ? shard->tp : 1);
 }

@@ -19,11 +19,12 @@ typedef struct figure {
     {                                                                                              \
 #member, NULL, offsetof(sp_operator, member)                                               \
     }
-static const figure figures[] = {FIGURE(flops),       FIGURE(parameters),  FIGURE(weight_bytes),
-                                 FIGURE(read_bytes),  FIGURE(write_bytes), FIGURE(network_bytes),
-                                 PROPERTY(intensity), FIGURE(compute_s),   FIGURE(memory_s),
-                                 FIGURE(network_s),   FIGURE(time_s),      PROPERTY(rows),
-                                 PROPERTY(columns),   PROPERTY(inner),     PROPERTY(count)};
+static const figure figures[] = {FIGURE(flops),         FIGURE(parameters),  FIGURE(weight_bytes),
+                                 FIGURE(read_bytes),    FIGURE(cache_bytes), FIGURE(write_bytes),
+                                 FIGURE(network_bytes), PROPERTY(intensity), FIGURE(compute_s),
+                                 FIGURE(memory_s),      FIGURE(network_s),   FIGURE(time_s),
+                                 FIGURE(expected_s),    PROPERTY(rows),      PROPERTY(columns),
+                                 PROPERTY(inner),       PROPERTY(count)};
 #define N_FIGURES (sizeof figures / sizeof figures[0])
 
 static double value_of(const sp_operator *row, const figure *f)
@@ -64,6 +65,7 @@ static void put_phase(sp_json_writer *w, const sp_analysis *a, sp_phase phase)
     sp_jw_double(w, "memory_s", total->memory_s);
     sp_jw_double(w, "network_s", total->network_s);
     sp_jw_double(w, "time_s", total->time_s);
+    sp_jw_double(w, "expected_s", total->expected_s);
     sp_jw_double(w, "tokens_per_s", total->tokens_per_s);
     sp_jw_string(w, "bottleneck", a->operators[total->bottleneck].name);
     sp_jw_close_object(w);
@@ -84,6 +86,7 @@ static void put_totals(sp_json_writer *w, const sp_analysis_question *q, const s
     sp_jw_double(w, "state_bytes", a->state_bytes);
     sp_jw_double(w, "gqa_ratio", a->gqa_ratio);
     sp_jw_double(w, "ridge_intensity", a->ridge_intensity);
+    sp_jw_double(w, "rope_tokens", a->rope_tokens);
     sp_jw_double(w, "memory_needed_bytes", a->memory_needed_bytes);
     sp_jw_double(w, "memory_usable_bytes", q->gpu->memory_bytes);
     sp_jw_bool(w, "fits", a->fits);

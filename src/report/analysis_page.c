@@ -19,6 +19,7 @@ enum {
     MEMORY,
     NETWORK,
     TIME,
+    EXPECTED,
     SHARE,
     BOUND,
     N_COLUMNS
@@ -38,11 +39,12 @@ static void add_columns(sp_grid *grid)
           [WRITTEN] = {"written",  6},
         [INTENSITY] = {"FLOP/B",   1},
           [COMPUTE] = {"compute",  2},
-          [MEMORY] = {"memory",   3},
+          [MEMORY] = {"memory",   2},
         [NETWORK] = {"network",  7},
           [TIME] = {"time",     0},
-          [SHARE] = {"share",    0},
-        [BOUND] = {"bound by", 0}
+          [EXPECTED] = {"measured", 3},
+        [SHARE] = {"share",    0},
+          [BOUND] = {"bound by", 0}
     };
     for (uint32_t i = 0; i < N_COLUMNS; i++) {
         const bool words = i == OPERATOR || i == BOUND;
@@ -67,6 +69,9 @@ static void add_row(sp_grid *grid, const sp_operator *row, double phase_s)
     sp_grid_set(grid, MEMORY, row->memory_s > 0.0 ? sp_word_short(row->memory_s).text : "");
     sp_grid_set(grid, NETWORK, row->network_bytes > 0.0 ? sp_word_si(row->network_bytes).text : "");
     sp_grid_set(grid, TIME, sp_word_short(n * row->time_s).text);
+    if (row->expected_s > 0.0) {
+        sp_grid_set(grid, EXPECTED, sp_word_short(n * row->expected_s).text);
+    }
     sp_grid_set(grid, SHARE, sp_word_percent(n * row->time_s / phase_s).text);
     sp_grid_set(grid, BOUND, sp_bound_word(row->bound));
 }
@@ -82,6 +87,9 @@ static void add_total(sp_grid *grid, const sp_phase_total *total)
     sp_grid_set(grid, COMPUTE, sp_word_short(total->compute_s).text);
     sp_grid_set(grid, MEMORY, sp_word_short(total->memory_s).text);
     sp_grid_set(grid, TIME, sp_word_short(total->time_s).text);
+    if (total->expected_s > 0.0) {
+        sp_grid_set(grid, EXPECTED, sp_word_short(total->expected_s).text);
+    }
 }
 
 static void add_heading(const sp_analysis_question *q, const sp_analysis *a, sp_phase phase,
@@ -137,6 +145,10 @@ static void add_memory(const sp_analysis_question *q, const sp_analysis *a, stru
     if (a->gqa_ratio > 0.0) {
         sp_text_printf(out, ", %s query heads a key and value head",
                        sp_word_number(a->gqa_ratio).text);
+    }
+    if (a->rope_tokens > 0.0) {
+        sp_text_printf(out, "; longest rotary wavelength %s tokens",
+                       sp_word_si(a->rope_tokens).text);
     }
     sp_text_printf(out, "; ridge at %s FLOP/byte in %s\n", sp_word_number(a->ridge_intensity).text,
                    sp_dtype_name(q->compute));

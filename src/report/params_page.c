@@ -9,21 +9,53 @@ static void add_count(struct sp_text *out, const char *name, uint64_t n, const c
     sp_text_printf(out, "  %-14s %19s  %s\n", name, sp_word_count(n).text, meaning);
 }
 
-static void add_kind(struct sp_text *out, const sp_layer_kind *kind)
+static void add_attention(struct sp_text *out, const sp_attention *a)
 {
-    const sp_attention *a = &kind->attention;
-    const sp_ffn *f = &kind->ffn;
-    sp_text_printf(out, "%u heads of %u, %u for keys and values", a->heads, a->head_dim,
-                   a->kv_heads);
+    if (a->heads == 0) return;
+    sp_text_printf(out, "%u heads of %u", a->heads, a->head_dim);
+    if (a->kv_of_other) {
+        sp_text_add(out, ", keys and values of an earlier layer");
+    } else {
+        sp_text_printf(out, ", %u for keys and values", a->kv_heads);
+    }
     if (a->kv_lora > 0) sp_text_printf(out, ", from a latent vector of %u", a->kv_lora);
     if (a->sinks) sp_text_add(out, ", sinks");
     if (a->window > 0) sp_text_printf(out, ", window %u", a->window);
-    if (f->ffn > 0) sp_text_printf(out, "; feed-forward %u%s", f->ffn, f->gated ? ", gated" : "");
+    if (a->chunk > 0) sp_text_printf(out, ", blocks of %u tokens", a->chunk);
+    if (a->compress > 0) sp_text_printf(out, ", a key for %u tokens beyond", a->compress);
+    if (a->index_heads > 0) sp_text_printf(out, ", %u chosen keys", a->index_top_k);
+    sp_text_add(out, "; ");
+}
+
+static void add_recurrent(struct sp_text *out, const sp_recurrent *r)
+{
+    if (r->form == SP_RECURRENCE_NONE) return;
+    if (r->form == SP_RECURRENCE_CONV) {
+        sp_text_printf(out, "convolution of %u taps; ", r->conv_kernel);
+        return;
+    }
+    sp_text_printf(out, "recurrence of %u heads, state %u x %u; ", r->heads, r->key_dim,
+                   r->value_dim);
+}
+
+static void add_ffn(struct sp_text *out, const sp_ffn *f)
+{
+    const bool both = f->ffn > 0 && f->n_experts > 0;
+    if (f->ffn > 0) sp_text_printf(out, "feed-forward %u%s", f->ffn, f->gated ? ", gated" : "");
     if (f->n_experts > 0) {
-        sp_text_printf(out, "; %u of %u experts of %u", f->top_k, f->n_experts, f->expert_ffn);
+        sp_text_printf(out, "%s%u of %u experts of %u", both ? "; " : "", f->top_k, f->n_experts,
+                       f->expert_ffn);
     }
     if (f->shared_ffn > 0) sp_text_printf(out, " and a shared one of %u", f->shared_ffn);
+    if (f->ffn == 0 && f->n_experts == 0) sp_text_add(out, "no feed-forward");
     sp_text_add(out, "\n");
+}
+
+static void add_kind(struct sp_text *out, const sp_layer_kind *kind)
+{
+    add_attention(out, &kind->attention);
+    add_recurrent(out, &kind->recurrent);
+    add_ffn(out, &kind->ffn);
 }
 
 /* Layers of the kind of run r, 0 where an earlier run has told of them. */

@@ -109,11 +109,24 @@ static void add_gpus(const sp_space *space, list *l)
     sort_distinct(l);
 }
 
+/* Of attention or a recurrence, in any layer. */
+static uint32_t most_heads(const sp_model *model)
+{
+    uint32_t most = 1;
+    for (uint32_t k = 0; k < model->n_kinds; k++) {
+        const uint32_t attention = model->kinds[k].attention.heads;
+        const uint32_t recurrent = model->kinds[k].recurrent.heads;
+        most = attention > most ? attention : most;
+        most = recurrent > most ? recurrent : most;
+    }
+    return most;
+}
+
 static void add_tp(const sp_space *space, list *l)
 {
     const sp_problem *problem = space->problem;
     const uint32_t most = most_gpus(problem) < MAX_RANKS ? most_gpus(problem) : MAX_RANKS;
-    for (uint32_t tp = 1; tp <= most && tp <= problem->model->kinds[0].attention.heads; tp++) {
+    for (uint32_t tp = 1; tp <= most && tp <= most_heads(problem->model); tp++) {
         if (sp_tp_cuts_model(problem->model, tp)) add(l, tp);
     }
     if (l->n == 0) add(l, 1);

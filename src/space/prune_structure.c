@@ -23,16 +23,35 @@ static bool cuts_ffn(const sp_ffn *ffn, uint32_t tp)
 
 static bool cuts_attention(const sp_attention *attention, uint32_t tp)
 {
+    const uint32_t kv_heads = attention->kv_heads;
     return attention->heads % tp == 0 &&
-           (attention->kv_heads % tp == 0 || tp % attention->kv_heads == 0);
+           (kv_heads % tp == 0 || (kv_heads > 0 && tp % kv_heads == 0));
+}
+
+static bool cuts_recurrent(const sp_recurrent *recurrent, uint32_t tp)
+{
+    return recurrent->heads % tp == 0 && recurrent->in_width % tp == 0 &&
+           recurrent->conv_width % tp == 0;
+}
+
+/* By columns, or by whole blocks. */
+static bool cuts_projections(const sp_layer_kind *kind, uint32_t tp)
+{
+    for (uint32_t i = 0; i < kind->n_projections; i++) {
+        const sp_projection *p = &kind->projections[i];
+        if (p->cut && (p->blocks > 1 ? p->blocks : p->out) % tp != 0) return false;
+    }
+    return true;
 }
 
 bool sp_tp_cuts_model(const sp_model *model, uint32_t tp)
 {
     for (uint32_t k = 0; k < model->n_kinds; k++) {
         const sp_layer_kind *kind = &model->kinds[k];
-        if (kind->attention.heads > 0 && !cuts_attention(&kind->attention, tp)) return false;
-        if (!cuts_ffn(&kind->ffn, tp)) return false;
+        if (!cuts_attention(&kind->attention, tp) || !cuts_recurrent(&kind->recurrent, tp) ||
+            !cuts_ffn(&kind->ffn, tp) || !cuts_projections(kind, tp)) {
+            return false;
+        }
     }
     return true;
 }
@@ -177,7 +196,10 @@ bool sp_prune_offload_has_room(const sp_problem *problem, const sp_plan *plan)
 static bool whole_heads(const sp_model *model, uint32_t ranks)
 {
     for (uint32_t k = 0; k < model->n_kinds; k++) {
-        if (model->kinds[k].attention.kv_heads % ranks != 0) return false;
+        const sp_layer_kind *kind = &model->kinds[k];
+        if (kind->attention.kv_heads % ranks != 0 || kind->recurrent.heads % ranks != 0) {
+            return false;
+        }
     }
     return true;
 }

@@ -31,12 +31,14 @@ static void list_facts(const sp_engine_facts *asked, fact facts[N_FACTS])
     for (uint32_t i = 0; i < model->n_kinds; i++) {
         const sp_layer_kind *kind = &model->kinds[i];
         heads = sp_gcd_u64(heads, kind->attention.heads);
+        heads = sp_gcd_u64(heads, kind->recurrent.heads);
         kv_heads = sp_gcd_u64(kv_heads, kind->attention.kv_heads);
         ffn = sp_gcd_u64(ffn, kind->ffn.ffn);
         experts = sp_gcd_u64(experts, kind->ffn.n_experts);
         latent |= kind->attention.kv_lora > 0;
         if (kind->ffn.top_k > top_k) top_k = kind->ffn.top_k;
     }
+    if (kv_heads == 0) kv_heads = heads; /* no layer attends */
     const fact listed[N_FACTS] = {
         {"heads",        (double)heads              },
         {"kv_heads",     (double)kv_heads           },

@@ -12,7 +12,7 @@
 
 void sp_model_build_init(sp_model_build *build)
 {
-    build->model.norm_vectors = build->model.outer_norms = 1;
+    build->model.norm_vectors = build->model.outer_norms = build->model.streams = 1;
     for (uint32_t k = 0; k < SP_MODEL_MAX_KINDS; k++) {
         build->model.kinds[k].attention.norms = build->model.kinds[k].ffn.norms = 1;
     }

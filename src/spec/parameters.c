@@ -31,9 +31,11 @@ static void add_norms(tally *t, const sp_model *model, uint64_t n_norms)
     add(t, n_norms, model->norm_vectors, model->hidden);
 }
 
-static void add_projections(tally *t, const sp_projection *projections, uint32_t n_projections)
+static void add_projections(tally *t, const sp_projection *projections, uint32_t n_projections,
+                            bool tied)
 {
     for (uint32_t i = 0; i < n_projections; i++) {
+        if (projections[i].tied != tied) continue;
         add(t, projections[i].blocks, projections[i].in, projections[i].out);
     }
 }
@@ -45,8 +47,9 @@ static void add_queries_keys_values(tally *t, const sp_attention *attention, uin
 {
     const uint64_t kv_heads = attention->kv_of_other ? 0 : attention->kv_heads;
     const uint64_t values = attention->keys_as_values ? 0 : value_dim(attention);
-    const uint64_t qkv = (uint64_t)attention->heads * attention->head_dim +
-                         kv_heads * (attention->head_dim + values);
+    const uint64_t queries =
+        attention->factored ? 0 : (uint64_t)attention->heads * attention->head_dim;
+    const uint64_t qkv = queries + kv_heads * (attention->head_dim + values);
     add(t, 1, hidden, qkv);
     add(t, attention->qkv_bias ? 1 : 0, 1, qkv);
 }
@@ -70,13 +73,15 @@ static void add_latent(tally *t, const sp_attention *attention, uint64_t hidden)
 }
 
 /* Queries of the indexer (from the compressed query if there is one), its one key with a LayerNorm,
- * and a weight a head. Source: arXiv:2512.02556, section 2.1. */
+ * and a weight a head, unless it scores blocks by their mean key. Source: arXiv:2512.02556, section
+ * 2.1. */
 static void add_indexer(tally *t, const sp_attention *attention, uint64_t hidden)
 {
     if (attention->index_heads == 0) return;
     const uint64_t queries = (uint64_t)attention->index_heads * attention->index_dim;
     add(t, 1, attention->q_lora > 0 ? attention->q_lora : hidden, queries);
-    add(t, 1, hidden, (uint64_t)attention->index_dim + attention->index_heads);
+    const uint64_t weights = attention->index_block > 0 ? 0 : attention->index_heads;
+    add(t, 1, hidden, attention->index_dim + weights);
     add(t, 2, 1, attention->index_dim);
 }
 
@@ -93,7 +98,8 @@ static void add_attention(tally *t, const sp_model *model, const sp_attention *a
     }
     add_indexer(t, attention, hidden);
     add(t, 1, 1, attention->qk_norm);
-    add(t, attention->heads, value_dim(attention) + attention->gate, hidden);
+    add(t, attention->factored ? 0 : attention->heads, value_dim(attention), hidden);
+    add(t, attention->heads, attention->gate, hidden);
     add(t, attention->out_bias ? 1 : 0, 1, hidden);
     add(t, attention->sinks ? 1 : 0, 1, attention->heads);
     add_norms(t, model, attention->norms);
@@ -132,7 +138,7 @@ static void add_common_ffn(tally *t, const sp_model *model, const sp_ffn *ffn)
     add(t, n_matrices(ffn), hidden, ffn->ffn);
     add(t, ffn->bias ? n_matrices(ffn) - 1 : 0, 1, ffn->ffn);
     add(t, ffn->bias ? 1 : 0, 1, hidden);
-    add(t, 1, hidden, choices);
+    add(t, 1, ffn->router_in > 0 ? ffn->router_in : hidden, choices);
     add(t, ffn->router_bias ? 1 : 0, 1, choices);
     add(t, 2, hidden, ffn->latent);
     add(t, n_matrices(ffn), hidden, ffn->shared_ffn);
@@ -157,12 +163,13 @@ static void add_shared_part(tally *t, const sp_model *model, const sp_layer_kind
     add_attention(t, model, &kind->attention);
     add_common_ffn(t, model, &kind->ffn);
     add_experts(t, model, &kind->ffn, n_experts);
+    add_projections(t, kind->projections, kind->n_projections, true);
 }
 
 static void add_own_part(tally *t, const sp_model *model, const sp_layer_kind *kind)
 {
     add_recurrent(t, model, &kind->recurrent);
-    add_projections(t, kind->projections, kind->n_projections);
+    add_projections(t, kind->projections, kind->n_projections, false);
     add(t, 1, 1, kind->vectors);
 }
 
@@ -201,7 +208,7 @@ static void add_outside(tally *t, const sp_model *model)
     add(t, model->head_bias ? 1 : 0, 1, model->vocab);
     add(t, 1, model->positions, model->hidden);
     add_norms(t, model, model->outer_norms);
-    add_projections(t, model->projections, model->n_projections);
+    add_projections(t, model->projections, model->n_projections, false);
     add(t, 1, 1, model->vectors);
     add(t, 1, 1, model->table_params);
     add(t, 1, 1, model->tower_params);

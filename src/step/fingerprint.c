@@ -63,6 +63,7 @@ static void add_machine(sp_text *t, const sp_problem *problem)
                              r->stream_s_per_byte,
                              r->stream_launch_s,
                              r->state_s_per_byte,
+                             r->vector_s_per_flop,
                              r->score_bytes_ratio,
                              r->grad_bytes,
                              (double)r->flash,

@@ -27,6 +27,17 @@ uint32_t sp_model_last_kind(const sp_model *model)
     return model->runs[model->n_runs - 1].kind;
 }
 
+/* Inputs of norms behind the embedding, inputs and outputs of projections outside layers. */
+static double outer_kept(const sp_model *model, double rows)
+{
+    double bytes = model->outer_norms > 1 ? (model->outer_norms - 1.0) * 2.0 * model->hidden : 0.0;
+    for (uint32_t i = 0; i < model->n_projections; i++) {
+        const sp_projection *p = &model->projections[i];
+        bytes += 2.0 * p->blocks * ((double)p->in + p->out);
+    }
+    return bytes * rows;
+}
+
 static void read_ends(const sp_problem *problem, const sp_plan *plan, sp_inputs *in)
 {
     const sp_model *model = problem->model;
@@ -39,9 +50,11 @@ static void read_ends(const sp_problem *problem, const sp_plan *plan, sp_inputs 
     in->head_params = sp_graph_head_params(model, &sharding) -
                       (one_table ? (double)model->vocab * model->hidden / sharding.tp : 0.0);
     /* Token ids and positions, 8 bytes each a token, and the dropout mask. */
-    in->embedding_kept = 16.0 * tokens + (model->dropout ? model->hidden * whole : 0.0);
+    in->embedding_kept =
+        16.0 * tokens + (model->dropout ? model->hidden * whole : 0.0) + outer_kept(model, whole);
     /* Inputs of the final norm and of the head; each module for a further token has its own. */
-    in->head_kept = (1.0 + model->mtp_layers) * 4.0 * model->hidden * whole;
+    in->head_kept = (1.0 + model->mtp_layers) * (model->outer_norms > 0 ? 4.0 : 2.0) *
+                    model->hidden * whole;
     in->logits = (1.0 + model->mtp_layers) * logits;
     in->mtp_params = (sp_layer_params){0};
     if (model->mtp_layers > 0) {
@@ -77,6 +90,9 @@ static void read_layers(const sp_problem *problem, const sp_plan *plan, bool tim
         const sp_sharding sharding = sp_plan_sharding(plan, kind->ffn.n_experts > 0);
         sp_graph_layer(model, kind, &in->shape, &sharding, problem->rates.flash, &work);
         in->params[k] = sp_graph_layer_params(model, kind, &sharding);
+        if (problem->has_tied_layers) {
+            in->tied[k] = sp_graph_tied_params(model, kind, &sharding);
+        }
         in->adapters[k] = adapter_params(problem, &work);
         in->bytes[k] = sp_mem_layer(&work, in->redo.modules, in->redo.full, product_bytes);
         in->bytes[k].working += sp_context_bytes(plan, &work.attention);

@@ -209,6 +209,23 @@ void sp_mtp_price(const sp_problem *problem, const sp_plan *plan, sp_layer_cost 
                             .flops = op.flops};
 }
 
+/* Norms and projections between the embedding and the first layer. */
+static void price_outer(const sp_problem *problem, const sp_plan *plan, sp_layer_cost *cost)
+{
+    const sp_shape shape = sp_plan_shape(problem, plan);
+    const sp_sharding sharding = sp_plan_sharding(plan, false);
+    sp_layer_work work;
+    sp_graph_embedding_work(problem->model, &shape, &sharding, &work);
+    for (uint32_t i = 0; i < work.n_ops; i++) {
+        const sp_op *op = &work.ops[i];
+        if (op->class != SP_OP_GEMM && op->part != SP_PART_NORM) continue;
+        const sp_op_time t = price_op(problem, op, (sp_precision)plan->precision);
+        cost->forward_s += t.forward_s;
+        cost->backward_s += t.input_grad_s + t.weight_grad_s;
+        cost->flops += op->flops;
+    }
+}
+
 /* Look-up of rows cut along the vocabulary: sum over the tp ranks, one way forward, one back. */
 void sp_embedding_price(const sp_problem *problem, const sp_plan *plan,
                         const sp_tp_traffic *traffic, sp_layer_cost *cost)
@@ -221,6 +238,9 @@ void sp_embedding_price(const sp_problem *problem, const sp_plan *plan,
                             .tp_forward_s = sp ? traffic->gather_s : traffic->reduce_s,
                             .tp_backward_s = sp ? traffic->gather_s : 0.0,
                             .tp_sent_bytes = 2.0 * traffic->bytes * (plan->tp - 1.0) / plan->tp};
+    if (problem->model->outer_norms > 1 || problem->model->n_projections > 0) {
+        price_outer(problem, plan, cost);
+    }
 }
 
 /* The head is cut along the vocabulary and its output stays cut: forward one all-gather of its

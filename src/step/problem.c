@@ -347,6 +347,7 @@ static sp_status derive(sp_problem *problem, sp_error *err)
     sp_fabric_build(problem->cluster, &problem->fabric);
     for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
         problem->has_experts |= problem->model->kinds[k].ffn.n_experts > 0;
+        problem->has_tied_layers |= problem->model->kinds[k].tied > 0;
         problem->has_latent_attention |= problem->model->kinds[k].attention.kv_lora > 0;
     }
     derive_recipes(problem);

@@ -69,6 +69,18 @@ double sp_stage_layers_of(const sp_inputs *in, const sp_stage_class *stage, uint
     return stage->layers[kind] + (predicts ? model->mtp_layers : 0.0);
 }
 
+/* Tied layers of a stage hold what they share once. */
+static void spare_tied(const sp_inputs *in, const sp_stage_class *stage, sp_stage_params *params)
+{
+    double n_layers[SP_MODEL_MAX_KINDS];
+    for (uint32_t k = 0; k < SP_MODEL_MAX_KINDS; k++) {
+        n_layers[k] = stage->layers[k];
+    }
+    const sp_layer_params spared = sp_graph_spared_params(in->problem->model, in->tied, n_layers);
+    params->dense -= spared.dense;
+    params->expert -= spared.expert;
+}
+
 sp_stage_params sp_stage_params_of(const sp_inputs *in, const sp_stage_class *stage)
 {
     sp_stage_params params = {0};
@@ -79,6 +91,9 @@ sp_stage_params sp_stage_params_of(const sp_inputs *in, const sp_stage_class *st
         params.adapter.dense += n * in->adapters[k].dense;
         params.adapter.expert += n * in->adapters[k].expert;
         params.n_layers += n;
+    }
+    if (in->problem->has_tied_layers) {
+        spare_tied(in, stage, &params);
     }
     params.dense += stage->embedding ? in->embedding_params : 0.0;
     if (stage->head) {

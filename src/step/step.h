@@ -78,6 +78,7 @@ struct sp_problem {
     bool has_adapters;
     bool has_experts;
     bool has_latent_attention;
+    bool has_tied_layers;
     bool ranks_by_money;     /* an objective is in money                                   */
     double forward_flops;    /* of the global batch                                        */
     double usd_per_gpu_hour; /* 0 = no price                                               */
@@ -196,6 +197,7 @@ typedef struct sp_inputs {
     sp_redo redo;
     sp_shape shape;
     sp_layer_params params[SP_MODEL_MAX_KINDS];
+    sp_layer_params tied[SP_MODEL_MAX_KINDS]; /* the part that tied layers share; unset without them  */
     sp_layer_params adapters[SP_MODEL_MAX_KINDS]; /* of one layer, 0 unless the task trains them      */
     double embedding_params, head_params;      /* the head's own, final norm included                */
     sp_layer_params mtp_params;                /* of all modules for further tokens, their layers in  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The genetic search of LLM-para against ours, on its objectives by its own formulas: the same
  * value for each of its points, and points at least as good as its own. */
-#include "llmpara.h"
+#include "sweep_records.h"
 
 #include <math.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 /* Its problem: genes in its units, its three objectives (turned so that less is better), its
  * limits. */
 typedef struct reference_problem {
-    llmpara_rows rows;
+    reference_rows rows;
     sp_economics money;
     sp_silicon silicon;
     bool constrained;
@@ -27,8 +27,8 @@ static double evaluate(const void *user, const double *genes, double *objectives
 {
     const reference_problem *p = user;
     const sp_chip chip = chip_of(genes);
-    objectives[0] = -llmpara_attained_tflops(&p->rows, &chip);
-    objectives[1] = -llmpara_gflops_per_watt(&p->rows, &chip);
+    objectives[0] = -reference_attained_tflops(&p->rows, &chip);
+    objectives[1] = -reference_gflops_per_watt(&p->rows, &chip);
     objectives[2] = sp_own(&chip, &p->money).usd_per_eflop;
     return p->constrained ? sp_silicon_excess_ratio(&p->silicon, &chip) : 0.0;
 }
@@ -43,7 +43,7 @@ static reference_problem problem_of(const sp_json *record)
                   .compute_power_ratio = 0.55}
     };
     sp_error err = {0};
-    llmpara_rows_of(record, &p.rows);
+    reference_rows_of(record, &p.rows);
     must(sp_silicon_load(source_home(), &p.silicon, &err), &err);
     must(sp_json_bool_or(record, "use_constraints", false, &p.constrained, &err), &err);
     return p;
@@ -63,7 +63,7 @@ static void genes_of(const sp_json *point, double *genes)
     static const char *const keys[] = {"peak_performance_tflops", "memory_bandwidth_gbs",
                                        "memory_capacity_gb", "tdp_w", "cost_usd"};
     for (size_t g = 0; g < 5; g++) {
-        genes[g] = llmpara_number(point, keys[g]);
+        genes[g] = reference_number(point, keys[g]);
     }
 }
 
@@ -75,9 +75,9 @@ static void take_point(const sp_json *point, void *user)
     genes_of(point, genes);
     double *at = c->objectives[c->n++];
     const double violation = evaluate(c->problem, genes, at);
-    assert_close(-at[0], llmpara_number(point, "avg_attain_tflops"), 1e-9);
-    assert_close(-at[1], llmpara_number(point, "energy_efficiency_gflops_per_w"), 1e-9);
-    assert_close(at[2], llmpara_number(point, "tco_per_eflop_usd"), 1e-9);
+    assert_close(-at[0], reference_number(point, "avg_attain_tflops"), 1e-9);
+    assert_close(-at[1], reference_number(point, "energy_efficiency_gflops_per_w"), 1e-9);
+    assert_close(at[2], reference_number(point, "tco_per_eflop_usd"), 1e-9);
     if (c->problem->constrained) {
         bool feasible = false;
         sp_error err = {0};
@@ -88,8 +88,8 @@ static void take_point(const sp_json *point, void *user)
 
 static void take_points(const sp_json *record, cloud *c)
 {
-    for (size_t i = 0; i < llmpara_count(record, "points"); i++) {
-        llmpara_element(record, "points", i, take_point, c);
+    for (size_t i = 0; i < reference_count(record, "points"); i++) {
+        reference_element(record, "points", i, take_point, c);
     }
 }
 
@@ -105,7 +105,7 @@ static void recompute(const sp_json *record, void *user)
 static void each_point_has_its_objectives_again(void **state)
 {
     (void)state;
-    llmpara_each("nsga2", recompute, NULL);
+    reference_each("nsga2", recompute, NULL);
 }
 
 /* Area between the front of speed against cost and the corner (0, 10^6). */
@@ -174,10 +174,10 @@ static void contest(const sp_json *record, void *user)
     theirs = (cloud){.problem = &p};
     take_points(record, &theirs);
     evolve(&p, 400, 150, 7, &ours);
-    const double reference = llmpara_number(record, "hypervolume_2d_ref0_1e6");
+    const double reference = reference_number(record, "hypervolume_2d_ref0_1e6");
     const double ratio = hypervolume(&ours) / reference, share = share_matched(&theirs, &ours);
     print_message("%s: hypervolume %.4f of its own, %.0f %% of its points matched\n",
-                  llmpara_text(record, "model_preset"), ratio, 100.0 * share);
+                  reference_text(record, "model_preset"), ratio, 100.0 * share);
     assert_close(hypervolume(&theirs), reference, 1e-9);
     assert_true(ratio >= 0.98);
     assert_true(share >= 0.95);
@@ -186,7 +186,7 @@ static void contest(const sp_json *record, void *user)
 static void our_front_is_as_large_and_as_good_as_its_own(void **state)
 {
     (void)state;
-    llmpara_each("nsga2", contest, NULL);
+    reference_each("nsga2", contest, NULL);
 }
 
 /* Its population and its generations: 100 x 20. The mean of three seeds. */
@@ -198,17 +198,17 @@ static void contest_equal(const sp_json *record, void *user)
     (void)user;
     for (uint64_t seed = 1; seed <= 3; seed++) {
         evolve(&p, 100, 20, seed, &ours);
-        ratio += hypervolume(&ours) / llmpara_number(record, "hypervolume_2d_ref0_1e6") / 3.0;
+        ratio += hypervolume(&ours) / reference_number(record, "hypervolume_2d_ref0_1e6") / 3.0;
     }
     print_message("%s: with as many evaluations %.4f of its own\n",
-                  llmpara_text(record, "model_preset"), ratio);
+                  reference_text(record, "model_preset"), ratio);
     assert_true(ratio >= 0.98);
 }
 
 static void as_many_evaluations_find_no_smaller_front(void **state)
 {
     (void)state;
-    llmpara_each("nsga2", contest_equal, NULL);
+    reference_each("nsga2", contest_equal, NULL);
 }
 
 int main(void)

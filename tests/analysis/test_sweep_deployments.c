@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What LLM-para gets wrong about memory tiers, several chips and speculative decoding: each test
  * states its value, ours, and why ours is right. */
-#include "llmpara.h"
+#include "sweep_records.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,8 +20,8 @@ static void analyse(const sp_json *record, deployed *d)
 {
     sp_error err = {0};
     *d = (deployed){0};
-    llmpara_model(record, "config", &d->model);
-    d->question = llmpara_question(record, &d->model, &d->gpu);
+    reference_model(record, "config", &d->model);
+    d->question = reference_question(record, &d->model, &d->gpu);
     must(sp_analyze(&d->arena, &d->question, &d->analysis, &err), &err);
 }
 
@@ -29,7 +29,7 @@ static const sp_tier_plan *place(const sp_json *record, deployed *d)
 {
     sp_error err = {0};
     const sp_tiered_chip *chip = NULL;
-    must(sp_tiered_chip_find(&d->arena, source_home(), llmpara_text(record, "hardware_key"), &chip,
+    must(sp_tiered_chip_find(&d->arena, source_home(), reference_text(record, "hardware_key"), &chip,
                              &err),
          &err);
     must(sp_tiers_plan(&d->arena, &d->question, d->analysis, chip, &d->plan, &err), &err);
@@ -52,11 +52,11 @@ static void slowest_tier(const sp_json *record, void *user)
     deployed d;
     (void)user;
     analyse(record, &d);
-    const double theirs = llmpara_number(record, "hetero/throughput/decode_tokens_per_sec");
+    const double theirs = reference_number(record, "hetero/throughput/decode_tokens_per_sec");
     const double by_tier_s =
-        llmpara_number(record, "hetero/placement/summary/weights_in_dram_gb") / 256.0 +
-        llmpara_number(record, "hetero/placement/summary/weights_in_flash_gb") / 8.0;
-    const double at_flash_s = llmpara_number(record, "hetero/throughput/bytes_per_token") / 8e9;
+        reference_number(record, "hetero/placement/summary/weights_in_dram_gb") / 256.0 +
+        reference_number(record, "hetero/placement/summary/weights_in_flash_gb") / 8.0;
+    const double at_flash_s = reference_number(record, "hetero/throughput/bytes_per_token") / 8e9;
     assert_close(theirs, 0.5518948590313947, 1e-12);
     assert_close(theirs, 1.0 / at_flash_s, 1e-12);
     assert_true(by_tier_s < at_flash_s / 2.0);
@@ -68,7 +68,7 @@ static void slowest_tier(const sp_json *record, void *user)
 static void defect_14_each_byte_moves_at_the_speed_of_its_tier(void **state)
 {
     (void)state;
-    llmpara_one("lp-dev-045", slowest_tier, NULL);
+    reference_one("lp-dev-045", slowest_tier, NULL);
 }
 
 /* Its bytes a token grow with the batch (2 sequences: twice 7.25 GB). A step reads a weight once
@@ -86,7 +86,7 @@ static void weights_once_a_step(const sp_json *record, void *user)
     two.question.generated_tokens = one.question.generated_tokens = 128;
     must(sp_analyze(&one.arena, &one.question, &one.analysis, &err), &err);
     must(sp_analyze(&two.arena, &two.question, &two.analysis, &err), &err);
-    const double bytes = llmpara_number(record, "hetero/throughput/bytes_per_token");
+    const double bytes = reference_number(record, "hetero/throughput/bytes_per_token");
     assert_close(bytes, 2.0 * 32.0 * 2.0 * (4.0 * 3072.0 * 3072.0 + 3.0 * 3072.0 * 8192.0), 1e-12);
     assert_at_most(1.5 * place(record, &one)->tokens_per_s, place(record, &two)->tokens_per_s, 0.0);
     sp_arena_fini(&one.arena);
@@ -96,15 +96,15 @@ static void weights_once_a_step(const sp_json *record, void *user)
 static void defect_15_weights_are_read_once_a_step(void **state)
 {
     (void)state;
-    llmpara_one("lp-dev-045", weights_once_a_step, NULL);
+    reference_one("lp-dev-045", weights_once_a_step, NULL);
 }
 
 static void take_scores_tier(const sp_json *op, void *user)
 {
-    const char *category = llmpara_text(op, "category"), *phase = llmpara_text(op, "phase");
+    const char *category = reference_text(op, "category"), *phase = reference_text(op, "phase");
     if (strcmp(category, "Attention") != 0 || strcmp(phase, "Decode") != 0) return;
-    if (strcmp(llmpara_text(op, "operation"), "Softmax") == 0) return;
-    assert_string_equal(llmpara_text(op, "data_tier"), "Flash");
+    if (strcmp(reference_text(op, "operation"), "Softmax") == 0) return;
+    assert_string_equal(reference_text(op, "data_tier"), "Flash");
     (*(uint32_t *)user)++;
 }
 
@@ -116,11 +116,11 @@ static void tier_of_the_cache(const sp_json *record, void *user)
     deployed d;
     uint32_t n = 0;
     (void)user;
-    for (size_t i = 0; i < llmpara_count(record, "hetero/hetero_ops"); i++) {
-        llmpara_element(record, "hetero/hetero_ops", i, take_scores_tier, &n);
+    for (size_t i = 0; i < reference_count(record, "hetero/hetero_ops"); i++) {
+        reference_element(record, "hetero/hetero_ops", i, take_scores_tier, &n);
     }
     assert_int_equal(n, 2);
-    assert_true(llmpara_number(record, "hetero/placement/summary/kv_cache_gb") < 8.0);
+    assert_true(reference_number(record, "hetero/placement/summary/kv_cache_gb") < 8.0);
     analyse(record, &d);
     const sp_tier_item *cache = item_of(place(record, &d), "kv_cache");
     double placed_bytes = 0.0;
@@ -134,7 +134,7 @@ static void tier_of_the_cache(const sp_json *record, void *user)
 static void defect_16_the_cache_is_read_from_where_it_lies(void **state)
 {
     (void)state;
-    llmpara_one("lp-dev-045", tier_of_the_cache, NULL);
+    reference_one("lp-dev-045", tier_of_the_cache, NULL);
 }
 
 /* LLaMA-3 8B, 2,048 tokens: its time to the first token stands for 28.59 TFLOP, without the output
@@ -145,8 +145,8 @@ static void output_projection(const sp_json *record, void *user)
     double ours = 0.0;
     (void)user;
     analyse(record, &d);
-    const double theirs = llmpara_number(record, "hetero/throughput/ttft_ms") / 1e3 *
-                          llmpara_number(record, "hardware/peak_performance");
+    const double theirs = reference_number(record, "hetero/throughput/ttft_ms") / 1e3 *
+                          reference_number(record, "hardware/peak_performance");
     assert_close(theirs, 28.59e12, 1e-3);
     for (uint32_t i = 0; i < d.analysis->n_operators; i++) {
         const sp_operator *row = &d.analysis->operators[i];
@@ -161,13 +161,13 @@ static void output_projection(const sp_json *record, void *user)
 static void defect_17_a_prompt_passes_the_output_projection(void **state)
 {
     (void)state;
-    llmpara_one("lp-dev-042", output_projection, NULL);
+    reference_one("lp-dev-042", output_projection, NULL);
 }
 
 static void take_activation(const sp_json *place, void *user)
 {
-    if (strcmp(llmpara_text(place, "data_type"), "activation") != 0) return;
-    *(double *)user += llmpara_number(place, "size_gb");
+    if (strcmp(reference_text(place, "data_type"), "activation") != 0) return;
+    *(double *)user += reference_number(place, "size_gb");
 }
 
 /* 2.15 GB of activations by its own count, 0.25 GB of SRAM: it places 0.25 GB and the rest nowhere.
@@ -177,11 +177,11 @@ static void nothing_lost(const sp_json *record, void *user)
     deployed d;
     double placed_gb = 0.0;
     (void)user;
-    for (size_t i = 0; i < llmpara_count(record, "hetero/placement/placement"); i++) {
-        llmpara_element(record, "hetero/placement/placement", i, take_activation, &placed_gb);
+    for (size_t i = 0; i < reference_count(record, "hetero/placement/placement"); i++) {
+        reference_element(record, "hetero/placement/placement", i, take_activation, &placed_gb);
     }
     assert_close(placed_gb, 0.25, 1e-12);
-    assert_true(llmpara_number(record, "hetero/placement/summary/activations_gb") > 2.0);
+    assert_true(reference_number(record, "hetero/placement/summary/activations_gb") > 2.0);
     analyse(record, &d);
     const sp_tier_plan *plan = place(record, &d);
     double used_bytes = 0.0;
@@ -195,7 +195,7 @@ static void nothing_lost(const sp_json *record, void *user)
 static void defect_18_what_is_held_lies_somewhere(void **state)
 {
     (void)state;
-    llmpara_one("lp-dev-045", nothing_lost, NULL);
+    reference_one("lp-dev-045", nothing_lost, NULL);
 }
 
 /* ---- 19: several chips ---- */
@@ -216,7 +216,7 @@ static void experts(const sp_json *record, void *user)
     deployed d;
     (void)user;
     analyse(record, &d);
-    assert_close(llmpara_number(record, "parallelism/sharding/total_params"), 22237839360.0, 0.0);
+    assert_close(reference_number(record, "parallelism/sharding/total_params"), 22237839360.0, 0.0);
     assert_close(d.analysis->parameters, 140.6e9, 1e-3);
     sp_arena_fini(&d.arena);
 }
@@ -224,21 +224,21 @@ static void experts(const sp_json *record, void *user)
 static void defect_19_all_experts_are_held(void **state)
 {
     (void)state;
-    llmpara_one("lp-dev-023", experts, NULL);
+    reference_one("lp-dev-023", experts, NULL);
 }
 
 /* 61 layers in 2 stages: it counts 30 in each. Ours prices 31 and 30 (test_chips.c). */
 static void lost_layer(const sp_json *record, void *user)
 {
     (void)user;
-    assert_close(llmpara_number(record, "config/num_layers"), 61.0, 0.0);
-    assert_close(llmpara_number(record, "parallelism/sharding/layers_per_stage"), 30.0, 0.0);
+    assert_close(reference_number(record, "config/num_layers"), 61.0, 0.0);
+    assert_close(reference_number(record, "parallelism/sharding/layers_per_stage"), 30.0, 0.0);
 }
 
 static void defect_19_no_layer_falls_between_stages(void **state)
 {
     (void)state;
-    llmpara_one("lp-dev-037", lost_layer, NULL);
+    reference_one("lp-dev-037", lost_layer, NULL);
 }
 
 /* LLaMA-3 8B in 8 stages: it credits one token with a speed-up of 2.9. A token passes the same
@@ -254,7 +254,7 @@ static void pipeline_latency(const sp_json *record, void *user)
     d.question.batch = 1;
     must(sp_chips_price(&d.question, 1, 1, 1, &one, &err), &err);
     must(sp_chips_price(&d.question, 1, 8, 1, &eight, &err), &err);
-    assert_close(llmpara_number(record, "parallelism/throughput/speedup"), 2.909090909090909,
+    assert_close(reference_number(record, "parallelism/throughput/speedup"), 2.909090909090909,
                  1e-12);
     assert_at_most(one.token_s, eight.token_s, 0.0);
     assert_at_most(eight.tokens_per_s, one.tokens_per_s, 0.0);
@@ -264,7 +264,7 @@ static void pipeline_latency(const sp_json *record, void *user)
 static void defect_19_stages_speed_up_no_single_token(void **state)
 {
     (void)state;
-    llmpara_one("lp-dev-008", pipeline_latency, NULL);
+    reference_one("lp-dev-008", pipeline_latency, NULL);
 }
 
 /* ---- 20: speculative decoding ---- */
@@ -277,19 +277,19 @@ static void gib_for_gb(const sp_json *record, void *user)
     sp_error err = {0};
     sp_speculation s;
     made_model draft_model;
-    const sp_economics money = llmpara_money(record);
+    const sp_economics money = reference_money(record);
     (void)user;
     analyse(record, &d);
-    llmpara_model(record, "config", &draft_model);
+    reference_model(record, "config", &draft_model);
     draft_model.runs[0].count = draft_model.model.n_layers = 6;
     sp_analysis_question draft = d.question;
     draft.model = &draft_model.model;
     must(sp_speculate(&d.arena, &d.question, &draft, &money, &s, &err), &err);
-    const double bytes_per_s = llmpara_number(record, "hardware/memory_bandwidth");
-    const double gib = llmpara_number(record, "summary/model_size_gb");
+    const double bytes_per_s = reference_number(record, "hardware/memory_bandwidth");
+    const double gib = reference_number(record, "summary/model_size_gb");
     const double theirs_s = gib * 1e9 / bytes_per_s;
     assert_close(theirs_s * 1e3,
-                 llmpara_number(record, "speculative/target_summary/decode_latency_ms"), 2e-3);
+                 reference_number(record, "speculative/target_summary/decode_latency_ms"), 2e-3);
     assert_close(gib * 0x1p30 / bytes_per_s, 1.073741824 * theirs_s, 1e-12);
     assert_at_most(gib * 0x1p30 / bytes_per_s, s.target_s, 0.0);
     sp_arena_fini(&d.arena);
@@ -298,7 +298,7 @@ static void gib_for_gb(const sp_json *record, void *user)
 static void defect_20_a_step_reads_all_bytes_and_the_cache(void **state)
 {
     (void)state;
-    llmpara_one("lp-dev-000", gib_for_gb, NULL);
+    reference_one("lp-dev-000", gib_for_gb, NULL);
 }
 
 /* With a depth of 1 the target sees 2 tokens a sequence: the last accepted one and the proposal. It
@@ -308,12 +308,12 @@ static void one_more_token(const sp_json *record, void *user)
     deployed d;
     sp_error err = {0};
     sp_speculation s;
-    const sp_economics money = llmpara_money(record);
+    const sp_economics money = reference_money(record);
     (void)user;
     analyse(record, &d);
     d.gpu.memory_bytes_per_s = 1e24;
     must(sp_speculate(&d.arena, &d.question, &d.question, &money, &s, &err), &err);
-    assert_close(llmpara_number(record, "speculative_inputs/gamma"), 1.0, 0.0);
+    assert_close(reference_number(record, "speculative_inputs/gamma"), 1.0, 0.0);
     assert_close(s.verify_s[1], 2.0 * s.target_s, 1e-3);
     sp_arena_fini(&d.arena);
 }
@@ -321,7 +321,7 @@ static void one_more_token(const sp_json *record, void *user)
 static void defect_20_verification_sees_one_token_more_than_were_proposed(void **state)
 {
     (void)state;
-    llmpara_one("lp-dev-000", one_more_token, NULL);
+    reference_one("lp-dev-000", one_more_token, NULL);
 }
 
 int main(void)

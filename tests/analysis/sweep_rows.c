@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The reference's operators and its scores of a design point, by its own formulas, mistakes
  * included: what our answers are compared with, and no part of ours. */
-#include "llmpara.h"
+#include "sweep_records.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -18,25 +18,25 @@ static config config_of(const sp_json *record)
     made_model made;
     sp_error err = {0};
     const sp_json object = sp_json_get(record, "config");
-    llmpara_model(record, "config", &made);
+    reference_model(record, "config", &made);
     const sp_attention *at = &made.model.kinds[0].attention;
     const sp_ffn *f = &made.model.kinds[0].ffn;
-    config k = {.b = llmpara_number(record, "config/batch_size"),
-                .s = llmpara_number(record, "config/seq_len"),
+    config k = {.b = reference_number(record, "config/batch_size"),
+                .s = reference_number(record, "config/seq_len"),
                 .h = made.model.hidden,
                 .n = at->heads,
                 .kv = at->kv_heads,
                 .d = at->head_dim,
-                .ffn = llmpara_number(record, "config/intermediate_size"),
+                .ffn = reference_number(record, "config/intermediate_size"),
                 .vocab = made.model.vocab,
                 .layers = made.model.n_layers,
                 .experts = f->n_experts,
                 .top_k = f->top_k,
-                .a = llmpara_number(record, "config/quant_config/activation") / 8.0,
-                .wa = llmpara_number(record, "config/quant_config/weight_attn") / 8.0,
-                .wf = llmpara_number(record, "config/quant_config/weight_ffn") / 8.0,
-                .c = llmpara_number(record, "config/quant_config/kv_cache") / 8.0,
-                .r = llmpara_number(record, "config/quant_config/rope_bit") / 8.0,
+                .a = reference_number(record, "config/quant_config/activation") / 8.0,
+                .wa = reference_number(record, "config/quant_config/weight_attn") / 8.0,
+                .wf = reference_number(record, "config/quant_config/weight_ffn") / 8.0,
+                .c = reference_number(record, "config/quant_config/kv_cache") / 8.0,
+                .r = reference_number(record, "config/quant_config/rope_bit") / 8.0,
                 .gated = f->gated,
                 .rms = made.model.norm_vectors == 1};
     k.h_kv = floor(k.h * k.kv / k.n);
@@ -54,21 +54,21 @@ static double rounded(double x)
     return value;
 }
 
-static void add(llmpara_rows *rows, double layers, double flops, double bytes)
+static void add(reference_rows *rows, double layers, double flops, double bytes)
 {
-    assert_true(rows->n < LLMPARA_MAX_ROWS);
-    rows->row[rows->n++] = (llmpara_row){layers * flops, layers * bytes, rounded(flops / bytes)};
+    assert_true(rows->n < REFERENCE_MAX_ROWS);
+    rows->row[rows->n++] = (reference_row){layers * flops, layers * bytes, rounded(flops / bytes)};
     rows->total_flops += layers * flops;
 }
 
 /* A product of x elements in, a matrix of w at `width`, y elements out. */
-static void product(llmpara_rows *rows, const config *k, double flops, double x, double w,
+static void product(reference_rows *rows, const config *k, double flops, double x, double w,
                     double width, double y)
 {
     add(rows, k->layers, flops, (x + y) * k->a + w * width);
 }
 
-static void add_attention(llmpara_rows *rows, const config *k, double m, double ctx)
+static void add_attention(reference_rows *rows, const config *k, double m, double ctx)
 {
     const double q = k->b * k->n * m * k->d, cache = k->b * k->kv * k->d * ctx;
     const double scores = k->b * k->n * m * ctx;
@@ -81,7 +81,7 @@ static void add_attention(llmpara_rows *rows, const config *k, double m, double 
     product(rows, k, 2.0 * scores * k->d, scores, cache, k->c, q);
 }
 
-static void add_ffn(llmpara_rows *rows, const config *k, double m, bool prefill)
+static void add_ffn(reference_rows *rows, const config *k, double m, bool prefill)
 {
     const double x = k->b * m * k->h, t = k->b * m * k->ffn, w = k->h * k->ffn;
     if (k->top_k > 0.0) {
@@ -101,7 +101,7 @@ static void add_ffn(llmpara_rows *rows, const config *k, double m, bool prefill)
     product(rows, k, 2.0 * x * k->ffn, t, w, k->wf, x);
 }
 
-static void add_phase(llmpara_rows *rows, const config *k, double m, double ctx, bool prefill)
+static void add_phase(reference_rows *rows, const config *k, double m, double ctx, bool prefill)
 {
     const double x = k->b * m * k->h, y = k->b * m * k->h_kv, half = floor(k->d / 2.0);
     const double norm = k->rms ? 4.0 : 6.0, table = m * k->d;
@@ -119,10 +119,10 @@ static void add_phase(llmpara_rows *rows, const config *k, double m, double ctx,
     add_ffn(rows, k, m, prefill);
 }
 
-void llmpara_rows_of(const sp_json *record, llmpara_rows *rows)
+void reference_rows_of(const sp_json *record, reference_rows *rows)
 {
     const config k = config_of(record);
-    *rows = (llmpara_rows){.layers = k.layers};
+    *rows = (reference_rows){.layers = k.layers};
     add(rows, 1.0, 2.0 * k.b * k.s, k.b * k.s * k.a + k.vocab * k.h * k.wa + k.b * k.s * k.h * k.a);
     add_phase(rows, &k, k.s, k.s, true);
     add_phase(rows, &k, 1.0, k.s + 1.0, false);
@@ -130,7 +130,7 @@ void llmpara_rows_of(const sp_json *record, llmpara_rows *rows)
         k.b * k.h * k.a + k.h * k.vocab * k.wa + k.b * k.vocab * k.a);
 }
 
-double llmpara_attained_tflops(const llmpara_rows *rows, const sp_chip *chip)
+double reference_attained_tflops(const reference_rows *rows, const sp_chip *chip)
 {
     double sum = 0.0;
     for (uint32_t i = 0; i < rows->n; i++) {
@@ -140,12 +140,12 @@ double llmpara_attained_tflops(const llmpara_rows *rows, const sp_chip *chip)
     return sum / rows->n / 1e12;
 }
 
-double llmpara_joules(const llmpara_rows *rows, const sp_chip *chip)
+double reference_joules(const reference_rows *rows, const sp_chip *chip)
 {
     const double alpha = 0.55, ridge = chip->flops_per_s / chip->bytes_per_s;
     double joules = 0.0;
     for (uint32_t i = 0; i < rows->n; i++) {
-        const llmpara_row *row = &rows->row[i];
+        const reference_row *row = &rows->row[i];
         if (row->density <= 0.0) continue;
         const double power = chip->tdp_watts * (alpha * fmin(1.0, row->density / ridge) +
                                                 (1.0 - alpha) * fmin(1.0, ridge / row->density));
@@ -155,7 +155,7 @@ double llmpara_joules(const llmpara_rows *rows, const sp_chip *chip)
     return joules;
 }
 
-double llmpara_gflops_per_watt(const llmpara_rows *rows, const sp_chip *chip)
+double reference_gflops_per_watt(const reference_rows *rows, const sp_chip *chip)
 {
-    return rows->total_flops / llmpara_joules(rows, chip) / 1e9;
+    return rows->total_flops / reference_joules(rows, chip) / 1e9;
 }
