@@ -69,7 +69,7 @@ static sp_status price_stage(sp_arena *arena, const sp_analysis_question *q, con
         price->phase_s[row->phase] += row->layers * row->time_s;
         if (row->phase != SP_PHASE_DECODE) continue;
         price->network_s += row->layers * row->network_s;
-        price->weight_bytes += row->layers * row->held_bytes;
+        price->weight_bytes += row->held_layers * row->held_bytes;
     }
     return SP_OK;
 }

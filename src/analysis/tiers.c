@@ -124,15 +124,16 @@ static void price_phase(const sp_analysis_question *q, const sp_tier_load *load,
         const uint32_t owner = sp_tiers_owner(load, row, p, i);
         const tier_rate weights =
             rate_of(chip, owner == SP_TIERS_SPREAD ? &all : &load->items[owner]);
-        const double other = row->read_bytes - row->cache_bytes + row->write_bytes;
-        const double memory_s = row->weight_bytes * weights.s_per_byte +
-                                row->cache_bytes * cache.s_per_byte + other * rest.s_per_byte;
+        const double cached = sp_tiers_cache_bytes(row);
+        const double other = row->read_bytes + row->write_bytes - cached;
+        const double memory_s = row->weight_bytes * weights.s_per_byte + cached * cache.s_per_byte +
+                                other * rest.s_per_byte;
         plan->phase_memory_s[p] += row->layers * memory_s;
         plan->phase_s[p] +=
             row->layers * (fmax(row->compute_s * slower, memory_s) + row->network_s);
         plan->phase_joules[p] +=
             row->layers * (row->weight_bytes * weights.joules_per_byte +
-                           row->cache_bytes * cache.joules_per_byte + other * rest.joules_per_byte);
+                           cached * cache.joules_per_byte + other * rest.joules_per_byte);
     }
 }
 

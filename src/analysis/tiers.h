@@ -22,3 +22,5 @@ sp_status sp_tiers_load(const sp_analysis_question *question, const sp_analysis 
 #define SP_TIERS_SPREAD UINT32_MAX
 uint32_t sp_tiers_owner(const sp_tier_load *load, const sp_operator *row, uint32_t phase,
                         uint32_t idx);
+/* Of the bytes that a row reads and writes, those of the cache. */
+double sp_tiers_cache_bytes(const sp_operator *row);

@@ -41,6 +41,12 @@ uint32_t sp_tiers_owner(const sp_tier_load *load, const sp_operator *row, uint32
     return find_named(load, row->name, namesakes_before(load->rows[phase], idx));
 }
 
+double sp_tiers_cache_bytes(const sp_operator *row)
+{
+    const bool writes = strcmp(row->category, "cache") == 0;
+    return row->cache_bytes + (writes ? row->write_bytes : 0.0);
+}
+
 static void add_weight_moves(sp_tier_load *load, uint32_t owner, uint32_t phase, double bytes)
 {
     double held_bytes = 0.0;
@@ -60,10 +66,11 @@ static void add_moves(sp_tier_load *load, uint32_t phase)
 {
     for (uint32_t i = 0; i < load->n_rows[phase]; i++) {
         const sp_operator *row = &load->rows[phase][i];
-        const double other = row->read_bytes - row->cache_bytes + row->write_bytes;
+        const double cached = sp_tiers_cache_bytes(row);
+        const double other = row->read_bytes + row->write_bytes - cached;
         const uint32_t owner = sp_tiers_owner(load, row, phase, i);
         add_weight_moves(load, owner, phase, row->layers * row->weight_bytes);
-        load->items[load->cache_item].moved_bytes[phase] += row->layers * row->cache_bytes;
+        load->items[load->cache_item].moved_bytes[phase] += row->layers * cached;
         load->items[load->activation_item].moved_bytes[phase] += row->layers * other;
     }
 }
@@ -74,7 +81,7 @@ static void add_items(const sp_analysis *analysis, sp_tier_load *load)
     for (uint32_t i = 0; i < n; i++) {
         const sp_operator *row = &load->rows[1][i];
         load->items[i] =
-            (sp_tier_item){.name = row->name, .held_bytes = row->layers * row->held_bytes};
+            (sp_tier_item){.name = row->name, .held_bytes = row->held_layers * row->held_bytes};
     }
     const double working =
         analysis->memory_needed_bytes - analysis->weight_bytes - analysis->kv_max_bytes;

@@ -130,7 +130,7 @@ static void take_element(const sp_json *list, void *user)
 }
 
 void reference_element(const sp_json *record, const char *path, size_t idx, reference_visit visit,
-                     void *user)
+                       void *user)
 {
     element e = {idx, visit, user};
     walk(record, path, take_element, &e);

@@ -28,7 +28,7 @@ bool reference_has(const sp_json *record, const char *path);
 const char *reference_text(const sp_json *record, const char *path);
 /* Element idx of the list at path. Visit it inside the callback. */
 void reference_element(const sp_json *record, const char *path, size_t idx, reference_visit visit,
-                     void *user);
+                       void *user);
 size_t reference_count(const sp_json *record, const char *path);
 
 /* ---- the reference's inputs as ours ---- */
@@ -41,7 +41,8 @@ sp_economics reference_money(const sp_json *record);
  * reference has but MLA. */
 void reference_model(const sp_json *record, const char *config, made_model *made);
 /* The config's lengths and widths on a GPU that stays as it is. */
-sp_analysis_question reference_ask(const sp_json *record, const made_model *made, const sp_gpu *gpu);
+sp_analysis_question reference_ask(const sp_json *record, const made_model *made,
+                                   const sp_gpu *gpu);
 /* On `gpu`, which gets the hardware's figures. */
 sp_analysis_question reference_question(const sp_json *record, const made_model *made, sp_gpu *gpu);
 

@@ -202,7 +202,8 @@ static void thinning(const sp_json *record, void *user)
     sp_error err = {0};
     const sp_sweep *sweep = NULL;
     (void)user;
-    must(sp_sweep_find(&arena, source_home(), reference_text(record, "preset"), &sweep, &err), &err);
+    must(sp_sweep_find(&arena, source_home(), reference_text(record, "preset"), &sweep, &err),
+         &err);
     assert_close(reference_number(record, "max_points"), 500.0, 0.0);
     assert_close(reference_number(record, "stats/total_points"), 640.0, 0.0);
     assert_int_equal(sweep->n_points, 1920);

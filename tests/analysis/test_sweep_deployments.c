@@ -29,8 +29,8 @@ static const sp_tier_plan *place(const sp_json *record, deployed *d)
 {
     sp_error err = {0};
     const sp_tiered_chip *chip = NULL;
-    must(sp_tiered_chip_find(&d->arena, source_home(), reference_text(record, "hardware_key"), &chip,
-                             &err),
+    must(sp_tiered_chip_find(&d->arena, source_home(), reference_text(record, "hardware_key"),
+                             &chip, &err),
          &err);
     must(sp_tiers_plan(&d->arena, &d->question, d->analysis, chip, &d->plan, &err), &err);
     return d->plan;
