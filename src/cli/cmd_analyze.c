@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `shardplan analyze MODEL`: every operator of every phase under the roofline. */
 #include "cli/analyze.h"
+#include "cli/analyze_sweep.h"
 
 #include <string.h>
 
@@ -44,8 +45,10 @@ static sp_exit run(const sp_context *context)
         status = sp_analyze_read(context->settings, &arena, context->home, &question, &err);
     }
     if (status == SP_OK) status = sp_analyze(&arena, &question, &analysis, &err);
-    const sp_exit code =
-        status == SP_OK ? show(context, &question, analysis) : sp_cli_fail(context, &err);
+    const sp_exit code = status != SP_OK ? sp_cli_fail(context, &err)
+                         : sp_cli_sweep_asked(context)
+                             ? sp_cli_sweep(context, &arena, &question, analysis)
+                             : show(context, &question, analysis);
     sp_arena_fini(&arena);
     return code;
 }
