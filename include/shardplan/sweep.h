@@ -48,6 +48,10 @@ typedef struct sp_economics {
 } sp_economics;
 /* grid: a name of configs/grids.json, NULL the default. Errors name the nearest. */
 sp_status sp_economics_load(const char *home, const char *grid, sp_economics *money, sp_error *err);
+/* Changes what text names, "years=4,utilization=0.6,pue=1.2,usd_per_kwh=0.08,embodied_kg=150,
+ * alpha=0.5,grid=France" or g_per_kwh=250 for the last. */
+sp_status sp_economics_parse(const char *home, const char *text, sp_economics *money,
+                             sp_error *err);
 
 /* Energy of work on a chip: P = TDP (alpha u_c + (1 - alpha) u_m), u_c and u_m the shares of the
  * time during which the arithmetic and the memory are busy. Since u_c t = F / peak and u_m t =
