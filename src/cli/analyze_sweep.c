@@ -28,6 +28,12 @@ static sp_status need_form(const asked *a, unsigned forms, sp_error *err)
     return sp_run_check_format(&a->context->run, forms, err);
 }
 
+/* A mistake in a file is told with the file, one in the flag with the flag. */
+static sp_status blame(sp_status status, sp_flag_id flag, sp_error *err)
+{
+    return status == SP_OK || err->line > 0 ? status : sp_flag_blame(status, flag, err);
+}
+
 static bool wants(const asked *a, sp_format format)
 {
     return a->context->run.format == format;
@@ -73,9 +79,8 @@ static sp_status answer_sweep(const asked *a, sp_error *err)
     const sp_sweep_result *result = NULL;
     sp_workload *workload = NULL;
     uint32_t max_points = 0;
-    SP_TRY(sp_flag_blame(
-        sp_sweep_find(a->arena, a->context->home, value_of(a, SP_FLAG_sweep), &sweep, err),
-        SP_FLAG_sweep, err));
+    SP_TRY(blame(sp_sweep_find(a->arena, a->context->home, value_of(a, SP_FLAG_sweep), &sweep, err),
+                 SP_FLAG_sweep, err));
     SP_TRY(sp_workload_build(a->arena, a->question, a->analysis, &workload, err));
     if (value_of(a, SP_FLAG_evolve) != NULL) return show_evolved(a, workload, sweep, err);
     SP_TRY(sp_flag_count(a->context->settings, SP_FLAG_max_points, 1, SP_SWEEP_MAX_POINTS,
@@ -146,7 +151,7 @@ static sp_status answer_tiers(const asked *a, sp_error *err)
     const sp_tiered_chip *chip = NULL;
     const sp_tier_plan *plan = NULL;
     SP_TRY(need_form(a, SP_FORM_TABLE | SP_FORM_JSON, err));
-    SP_TRY(sp_flag_blame(
+    SP_TRY(blame(
         sp_tiered_chip_find(a->arena, a->context->home, value_of(a, SP_FLAG_tiers), &chip, err),
         SP_FLAG_tiers, err));
     SP_TRY(sp_tiers_plan(a->arena, a->question, a->analysis, chip, &plan, err));
@@ -178,7 +183,7 @@ static sp_status answer_draft(const asked *a, sp_error *err)
     sp_analysis_question draft = *a->question;
     sp_speculation speculation;
     SP_TRY(need_form(a, SP_FORM_TABLE | SP_FORM_JSON, err));
-    SP_TRY(sp_flag_blame(
+    SP_TRY(blame(
         sp_model_find(a->arena, a->context->home, value_of(a, SP_FLAG_draft), &draft.model, err),
         SP_FLAG_draft, err));
     SP_TRY(sp_speculate(a->arena, a->question, &draft, &a->money, &speculation, err));
@@ -234,8 +239,8 @@ static sp_status read_money(asked *a, sp_error *err)
     const char *text = value_of(a, SP_FLAG_economics);
     SP_TRY(sp_economics_load(a->context->home, NULL, &a->money, err));
     if (text == NULL) return SP_OK;
-    return sp_flag_blame(sp_economics_parse(a->context->home, text, &a->money, err),
-                         SP_FLAG_economics, err);
+    return blame(sp_economics_parse(a->context->home, text, &a->money, err), SP_FLAG_economics,
+                 err);
 }
 
 sp_exit sp_cli_sweep(const sp_context *context, sp_arena *arena,
