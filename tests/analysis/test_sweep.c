@@ -283,6 +283,46 @@ static void a_sweep_without_a_decode_phase_is_refused(void **state)
     sweep_fini(&s);
 }
 
+/* Every allocation of loading and running a sweep fails once. */
+static void memory_that_runs_out_is_said(void **state)
+{
+    swept s;
+    const sp_economics money = sweep_money();
+    sp_status status = SP_E_MEMORY;
+    (void)state;
+    sweep_setup(&s);
+    for (uint64_t n = 1; status != SP_OK && n < 10000; n++) {
+        sp_arena arena = {0};
+        sp_error err = {0};
+        const sp_sweep *sweep = NULL;
+        const sp_sweep_result *result = NULL;
+        sp_alloc_fail_at(n);
+        status = sp_sweep_find(&arena, source_home(), "quick-scan", &sweep, &err);
+        if (status == SP_OK) {
+            status = sp_sweep_run(&arena, s.workload, &money, sweep, 0, &result, &err);
+        }
+        sp_alloc_fail_at(0);
+        assert_true(status == SP_OK || status == SP_E_MEMORY);
+        sp_arena_fini(&arena);
+    }
+    assert_int_equal(status, SP_OK);
+    sweep_fini(&s);
+}
+
+static void assumptions_are_changed_one_by_one(void **state)
+{
+    sp_economics money = sweep_money();
+    sp_error err = {0};
+    (void)state;
+    must(sp_economics_parse(source_home(), "years=4,pue=1.5,grid=Iceland", &money, &err), &err);
+    assert_close(money.lifetime_years, 4.0, 0.0);
+    assert_close(money.pue, 1.5, 0.0);
+    assert_close(money.grid_g_per_kwh, 28.0, 0.0);
+    assert_close(money.utilization_ratio, 0.5, 0.0);
+    assert_int_equal(sp_economics_parse(source_home(), "pue", &money, &err), SP_E_UNKNOWN_NAME);
+    assert_int_equal(sp_economics_parse(source_home(), "pue=1.5x", &money, &err), SP_E_RANGE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +340,8 @@ int main(void)
         cmocka_unit_test(twice_the_bandwidth_halves_a_step_that_waits_for_memory),
         cmocka_unit_test(an_unknown_preset_or_grid_is_told_its_nearest),
         cmocka_unit_test(a_sweep_without_a_decode_phase_is_refused),
+        cmocka_unit_test(memory_that_runs_out_is_said),
+        cmocka_unit_test(assumptions_are_changed_one_by_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
