@@ -21,7 +21,9 @@ static sp_exit show(const sp_context *context, const sp_analysis_question *quest
         if (!context->speaks) return SP_EXIT_FOUND;
         const sp_status status =
             sp_report_analysis_xlsx(question, analysis, context->run.output, &err);
-        return status == SP_OK ? SP_EXIT_FOUND : sp_cli_fail(context, &err);
+        if (status == SP_OK) return SP_EXIT_FOUND;
+        (void)sp_cli_fail(context, &err);
+        return SP_EXIT_FAILED;
     }
     if (context->run.format == SP_FORMAT_JSON) {
         sp_report_analysis_json(question, analysis, &text);

@@ -34,6 +34,13 @@ static double value_of(const sp_operator *row, const figure *f)
     return value;
 }
 
+/* Parameters that several layers share count once. */
+static double value_of_all(const sp_operator *row, const figure *f)
+{
+    const bool held = f->offset == offsetof(sp_operator, parameters);
+    return (held ? row->held_layers : row->layers) * value_of(row, f);
+}
+
 static void put_operator(sp_json_writer *w, const sp_operator *row)
 {
     sp_jw_open_object(w, NULL);
@@ -42,10 +49,9 @@ static void put_operator(sp_json_writer *w, const sp_operator *row)
     sp_jw_string(w, "category", row->category);
     sp_jw_u64(w, "layers", row->layers);
     for (size_t i = 0; i < N_FIGURES; i++) {
-        const double value = value_of(row, &figures[i]);
-        sp_jw_double(w, figures[i].name, value);
+        sp_jw_double(w, figures[i].name, value_of(row, &figures[i]));
         if (figures[i].name_all != NULL) {
-            sp_jw_double(w, figures[i].name_all, row->layers * value);
+            sp_jw_double(w, figures[i].name_all, value_of_all(row, &figures[i]));
         }
     }
     sp_jw_string(w, "bound", sp_bound_word(row->bound));
@@ -159,7 +165,7 @@ void sp_report_analysis_csv(const sp_analysis *analysis, struct sp_text *out)
         for (size_t i = 0; i < N_FIGURES; i++) {
             sp_csv_add_number(out, value_of(row, &figures[i]));
             if (figures[i].name_all != NULL) {
-                sp_csv_add_number(out, row->layers * value_of(row, &figures[i]));
+                sp_csv_add_number(out, value_of_all(row, &figures[i]));
             }
         }
         sp_text_printf(out, ",%s\n", sp_bound_word(row->bound));

@@ -283,6 +283,8 @@ static sp_status fail(lxw_error code, const char *file, sp_error *err)
 sp_status sp_report_analysis_xlsx(const sp_analysis_question *question, const sp_analysis *analysis,
                                   const char *file, sp_error *err)
 {
+    /* The library would print that it cannot, so that is found out before. */
+    SP_TRY(sp_file_write(file, "", 0, err));
     workbook w = {.book = workbook_new(file)};
     if (w.book == NULL) return fail(LXW_ERROR_MEMORY_MALLOC_FAILED, file, err);
     add_formats(&w);
