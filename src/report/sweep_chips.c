@@ -42,11 +42,11 @@ static void add_row(sp_grid *grid, uint32_t n, const sp_chips *c, const sp_chips
 void sp_report_chips_page(const sp_analysis_question *question, const sp_chips *curve,
                           uint32_t max_chips, const sp_report_options *options, struct sp_text *out)
 {
-    static const char *const headers[N_COLUMNS] = {
-        "chips",    "split",   "prefill",    "token",   "alone",
-        "tokens/s", "speedup", "efficiency", "network", "GiB of a chip"};
+    static const char *const headers[N_COLUMNS] = {"chips",   "split",    "prefill", "token",
+                                                   "alone",   "tokens/s", "speedup", "efficiency",
+                                                   "network", "GiB/chip"};
     sp_grid grid;
-    sp_analysis_words(question, out);
+    sp_answer_head(question, out);
     sp_text_printf(out,
                    "\nChips of %s; faint: does not fit. A pipeline never shortens the way of "
                    "one token (alone).\n",

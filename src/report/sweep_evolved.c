@@ -24,10 +24,11 @@ void sp_report_evolved_page(const sp_analysis_question *question, const sp_sweep
     static const char *const headers[] = {"FLOP/s", "B/s",      "B",       "W",
                                           "USD",    "tokens/s", "J/token", "$/Mtok"};
     sp_grid grid;
-    sp_analysis_words(question, out);
-    sp_text_printf(out, "\nChips within %s that silicon allows and no other beats; ", ranges->name);
-    sp_economics_words(money, out);
-    sp_text_add(out, "\n");
+    struct sp_text line = {0};
+    sp_answer_head(question, out);
+    sp_text_printf(&line, "Chips within %s that silicon allows and no other beats; ", ranges->name);
+    sp_economics_words(money, &line);
+    sp_wrap_line(&line, out);
     sp_grid_init(&grid, 8, n);
     for (uint32_t i = 0; i < 8; i++) {
         sp_grid_column_add(&grid, headers[i], SP_RIGHT, 0);

@@ -14,7 +14,7 @@ static void add_columns(sp_grid *grid, const char *first)
                                                    "J/token", "g/Mtok",      "score"};
     sp_grid_column_add(grid, first, SP_LEFT, 0);
     for (uint32_t i = 0; i < N_COLUMNS; i++) {
-        sp_grid_column_add(grid, headers[i], SP_RIGHT, i == SCORE ? 1 : 0);
+        sp_grid_column_add(grid, headers[i], SP_RIGHT, i == SCORE ? 2 : i == TTFT ? 1 : 0);
     }
 }
 
@@ -39,7 +39,7 @@ static void add_point(sp_grid *grid, const char *first, const sp_sweep_point *po
 
 static void write_grid(sp_grid *grid, const sp_report_options *options, struct sp_text *out)
 {
-    sp_grid_write(grid, 2, options->width > 0 ? options->width : 120, options->color, out);
+    sp_grid_write(grid, 2, options->width > 0 ? options->width : 100, options->color, out);
     out->failed = out->failed || grid->failed;
     sp_grid_fini(grid);
 }
@@ -79,12 +79,13 @@ void sp_report_sweep_page(const sp_analysis_question *question, const sp_sweep *
                           const sp_economics *money, const sp_sweep_result *result,
                           const sp_report_options *options, struct sp_text *out)
 {
-    sp_analysis_words(question, out);
-    sp_text_printf(out, "\nSweep %s: %s of %s chips, of which %s hold the model; ", sweep->name,
+    struct sp_text line = {0};
+    sp_answer_head(question, out);
+    sp_text_printf(&line, "Sweep %s: %s of %s chips, of which %s hold the model; ", sweep->name,
                    sp_word_count(result->n_points).text, sp_word_count(sweep->n_points).text,
                    sp_word_count(result->n_fitting).text);
-    sp_economics_words(money, out);
-    sp_text_add(out, "\n");
+    sp_economics_words(money, &line);
+    sp_wrap_line(&line, out);
     if (result->n_fitting == 0) sp_text_add(out, "No chip of the sweep holds the model.\n");
     add_best(result, options, out);
     for (sp_sweep_metric m = SP_SWEEP_COST; m < SP_SWEEP_N_METRICS; m++) {

@@ -37,7 +37,7 @@ void sp_report_speculation_page(const sp_analysis_question *target,
                                 const sp_report_options *options, struct sp_text *out)
 {
     sp_grid grid;
-    sp_analysis_words(target, out);
+    sp_answer_head(target, out);
     sp_text_printf(out, "\nDrafted by %s: a token takes %s, of the target %s; ", draft->model->name,
                    sp_word_short(s->draft_s).text, sp_word_short(s->target_s).text);
     sp_text_printf(out, "both need %s GiB, which %s.\n", sp_word_gib(s->memory_bytes).text,

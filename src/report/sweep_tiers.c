@@ -46,8 +46,8 @@ void sp_report_tiers_page(const sp_analysis_question *question, const sp_tiered_
                           struct sp_text *out)
 {
     sp_grid grid;
-    sp_analysis_words(question, out);
-    sp_text_printf(out, "\nMemory of %s: ", chip->name);
+    sp_answer_head(question, out);
+    sp_text_printf(out, "\nMemory of %s\n", chip->name);
     add_times(plan, out);
     sp_grid_init(&grid, MAX_COLUMNS, plan->n_items + 1);
     sp_grid_column_add(&grid, "what", SP_LEFT, 0);

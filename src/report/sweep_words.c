@@ -19,6 +19,21 @@ void sp_economics_words(const sp_economics *money, struct sp_text *out)
                    sp_word_number(money->embodied_kg).text);
 }
 
+void sp_wrap_line(struct sp_text *line, struct sp_text *out)
+{
+    sp_text_wrap(out, line->length > 0 ? line->data : "", 100, 0);
+    out->failed = out->failed || line->failed;
+    sp_text_fini(line);
+    *line = (struct sp_text){0};
+}
+
+void sp_answer_head(const sp_analysis_question *question, struct sp_text *out)
+{
+    struct sp_text line = {0};
+    sp_analysis_words(question, &line);
+    sp_wrap_line(&line, out);
+}
+
 void sp_json_put_chip(sp_json_writer *w, const char *key, const sp_chip *chip)
 {
     sp_jw_open_object(w, key);

@@ -14,6 +14,8 @@ follows silicon.json configs/silicon.json
 expect_code 0 analyze $on --sweep quick-scan --max-points 100
 says out '100 of 243 chips'
 says out 'Speed against carbon'
+n_expected=$((n_expected + 1))
+awk 'length > 100 { exit 1 }' "$work/out" || fail 'a sweep is wider than 100 columns'
 expect_code 0 analyze $on --sweep quick-scan --format csv
 n_expected=$((n_expected + 1))
 [ "$(wc -l <"$work/out")" -eq 244 ] || fail 'not a line for each of 243 chips'
