@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `shardplan analyze MODEL`: every operator of every phase under the roofline. */
 #include "cli/analyze.h"
+#include "cli/analyze_sweep.h"
 
 #include <string.h>
 
@@ -80,7 +81,10 @@ static sp_exit run(const sp_context *context)
     sp_arena arena = {0};
     sp_analyzed done = {0};
     const sp_status status = analyze(context, &arena, &done, &err);
-    const sp_exit code = status == SP_OK ? show(context, &done) : sp_cli_fail(context, &err);
+    const sp_exit code = status != SP_OK ? sp_cli_fail(context, &err)
+                         : sp_cli_sweep_asked(context)
+                             ? sp_cli_sweep(context, &arena, &done.questions[0], done.analyses[0])
+                             : show(context, &done);
     sp_arena_fini(&arena);
     return code;
 }
