@@ -259,6 +259,42 @@ static void layers_that_share_weights_hold_them_once(void **state)
     sp_arena_fini(&arena);
 }
 
+/* So do layers of two kinds, full and windowed: the first of either holds them for all. */
+static void kinds_that_share_weights_hold_them_once(void **state)
+{
+    (void)state;
+    made_model made;
+    sp_arena arena = {0};
+    make_tiny(&made);
+    made.model.kinds[0].tied = 1;
+    made.model.kinds[1] = made.model.kinds[0];
+    made.model.kinds[1].attention.window = 2;
+    made.model.n_kinds = made.model.n_runs = 2;
+    made.runs[0].count = 1;
+    made.runs[1] = (sp_layer_run){.kind = 1, .count = 2};
+    const sp_analysis_question question = tiny_question(&made);
+    const sp_analysis *a = analyze(&arena, &question);
+    exactly(a->parameters, 80.0 + 592 + 8 + 80);
+    exactly(a->phase[SP_PHASE_PREFILL].weight_bytes, 3.0 * 1248 + 304);
+    exactly(a->kv_max_bytes, 2.0 * 8 * (7 + 2 * 2));
+    sp_arena_fini(&arena);
+}
+
+/* What is read from the cache is held already: a step behind 1,000 tokens reads 16 kB of it, and
+ * needs 192 bytes for the activation besides. */
+static void the_cache_is_no_activation(void **state)
+{
+    (void)state;
+    made_model made;
+    sp_arena arena = {0};
+    make_tiny(&made);
+    sp_analysis_question question = tiny_question(&made);
+    question.prompt_tokens = 1000;
+    question.phases = 1u << SP_PHASE_DECODE;
+    exactly(analyze(&arena, &question)->memory_needed_bytes, 3888.0 + 2.0 * 1003 * 24 + 192);
+    sp_arena_fini(&arena);
+}
+
 /* A tied head is the token table: read, not held again. */
 static void a_tied_head_is_held_once(void **state)
 {
@@ -434,6 +470,8 @@ int main(void)
         cmocka_unit_test(fusing_changes_no_flops_of_inference),
         cmocka_unit_test(rows_hold_what_the_model_has),
         cmocka_unit_test(layers_that_share_weights_hold_them_once),
+        cmocka_unit_test(kinds_that_share_weights_hold_them_once),
+        cmocka_unit_test(the_cache_is_no_activation),
         cmocka_unit_test(a_tied_head_is_held_once),
         cmocka_unit_test(biases_keep_the_format_of_norms),
         cmocka_unit_test(a_window_bounds_the_cache),

@@ -250,6 +250,29 @@ static void experts_that_are_not_spread_are_cut(void **state)
     sp_arena_fini(&arena);
 }
 
+/* Two groups of experts on four ranks that all have the tokens: --dispatch has nothing to send. */
+static void a_group_inside_the_tensor_parallel_one_exchanges_nothing(void **state)
+{
+    (void)state;
+    made_model made;
+    sp_arena arena = {0};
+    make_tiny_moe(&made);
+    made.model.kinds[0].attention.heads = 4;
+    sp_analysis_question question = tiny_question(&made);
+    question.tp = 4;
+    question.ep = 2;
+    question.dispatch = true;
+    const sp_analysis *a = analyze(&arena, &question);
+    const sp_operator *up = need_row(a, SP_PHASE_PREFILL, "expert_up");
+    exactly(up->count, 4.0);
+    exactly(up->columns, 16.0);
+    exactly(up->flops, 2.0 * 8 * 2 * 8 * 32 / 4);
+    assert_null(row_of(a, SP_PHASE_PREFILL, "dispatch"));
+    exactly(need_row(a, SP_PHASE_PREFILL, "ffn_all_reduce")->network_bytes, 2.0 * 128 * 3 / 4);
+    assert_non_null(strstr(a->notes[0], "dispatch changes nothing"));
+    sp_arena_fini(&arena);
+}
+
 /* ---- dense layers that are not cut ---- */
 
 /* Each rank runs whole matrices on its half of the tokens: it needs half of the sums of attention,
@@ -337,6 +360,7 @@ int main(void)
         cmocka_unit_test(experts_of_one_group_need_no_exchange),
         cmocka_unit_test(shared_experts_are_reduced_with_the_routed_ones),
         cmocka_unit_test(experts_that_are_not_spread_are_cut),
+        cmocka_unit_test(a_group_inside_the_tensor_parallel_one_exchanges_nothing),
         cmocka_unit_test(dense_layers_can_run_on_a_share_of_the_tokens),
         cmocka_unit_test(shares_that_do_not_divide_are_refused),
     };

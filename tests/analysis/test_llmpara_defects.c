@@ -271,6 +271,7 @@ static void error_12_decode_reads_one_latent_vector_for_all_heads(void **state)
     exactly(ours(&c, SP_PHASE_DECODE, "attention_scores")->cache_bytes, 576.0 * context * 2);
     exactly(ours(&c, SP_PHASE_DECODE, "attention_scores")->flops, 2.0 * 128 * 576 * context);
     exactly(ours(&c, SP_PHASE_DECODE, "attention_values")->flops, 2.0 * 128 * 512 * context);
+    exactly(ours(&c, SP_PHASE_DECODE, "attention_values")->cache_bytes, 512.0 * context * 2);
     exactly(theirs(&c, "Decode", "KV Expand (MLA)", "param_count"), 512.0 * 128 * (128 + 128));
     assert_null(row_of(c.ours, SP_PHASE_DECODE, "kv_up"));
     exactly(ours(&c, SP_PHASE_DECODE, "q_absorb")->parameters +
