@@ -208,7 +208,9 @@ static void add_outside(tally *t, const sp_model *model)
     add(t, model->head_bias ? 1 : 0, 1, model->vocab);
     add(t, 1, model->positions, model->hidden);
     add_norms(t, model, model->outer_norms);
-    add_projections(t, model->projections, model->n_projections, false);
+    for (int tied = 0; tied <= 1; tied++) { /* outside layers it makes no difference */
+        add_projections(t, model->projections, model->n_projections, tied == 1);
+    }
     add(t, 1, 1, model->vectors);
     add(t, 1, 1, model->table_params);
     add(t, 1, 1, model->tower_params);
