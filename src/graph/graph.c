@@ -42,31 +42,32 @@ void sp_graph_layer(const sp_model *model, const sp_layer_kind *kind, const sp_s
     work->working_bytes += work->gradient_bytes;
 }
 
-/* Of all blocks, or of those whose weights tied layers share. */
-static sp_layer_params sum_blocks(const sp_model *model, const sp_layer_kind *kind,
-                                  const sp_sharding *sharding, bool shared_alone)
+static void add_params(sp_layer_params *sum, sp_layer_params part)
 {
-    sp_layer_params sum = {0};
-    for (size_t i = 0; i < N_BLOCKS; i++) {
-        if (blocks[i]->present(kind) && !(shared_alone && blocks[i]->own)) {
-            const sp_layer_params part = blocks[i]->params(model, kind, sharding);
-            sum.dense += part.dense;
-            sum.expert += part.expert;
-        }
-    }
-    return sum;
+    sum->dense += part.dense;
+    sum->expert += part.expert;
 }
 
 sp_layer_params sp_graph_layer_params(const sp_model *model, const sp_layer_kind *kind,
                                       const sp_sharding *sharding)
 {
-    return sum_blocks(model, kind, sharding, false);
+    sp_layer_params sum = {0};
+    for (size_t i = 0; i < N_BLOCKS; i++) {
+        if (blocks[i]->present(kind)) add_params(&sum, blocks[i]->params(model, kind, sharding));
+    }
+    return sum;
 }
 
 sp_layer_params sp_graph_tied_params(const sp_model *model, const sp_layer_kind *kind,
                                      const sp_sharding *sharding)
 {
-    return kind->tied > 0 ? sum_blocks(model, kind, sharding, true) : (sp_layer_params){0};
+    sp_layer_params sum = {0};
+    for (size_t i = 0; kind->tied > 0 && i < N_BLOCKS; i++) {
+        if (blocks[i]->shared != NULL && blocks[i]->present(kind)) {
+            add_params(&sum, blocks[i]->shared(model, kind, sharding));
+        }
+    }
+    return sum;
 }
 
 /* Copies of the shared part beyond those in memory: all of them, but one for the first kind with

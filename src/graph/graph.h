@@ -131,9 +131,9 @@ void sp_graph_layer(const sp_model *model, const sp_layer_kind *kind, const sp_s
                     const sp_sharding *sharding, bool flash, sp_layer_work *work);
 sp_layer_params sp_graph_layer_params(const sp_model *model, const sp_layer_kind *kind,
                                       const sp_sharding *sharding);
-/* The part of these that layers with the same `tied` number hold together: attention and
- * feed-forward. 0 where the kind is not tied. A rank with several such layers has it once, and
- * computes each of them. */
+/* The part of these that layers with the same `tied` number hold together: attention,
+ * feed-forward, and projections that say so. 0 where the kind is not tied. A rank with several such
+ * layers has it once, and computes each of them. */
 sp_layer_params sp_graph_tied_params(const sp_model *model, const sp_layer_kind *kind,
                                      const sp_sharding *sharding);
 /* What a rank with n_layers[k] layers of each kind k holds less than each of them for itself;
@@ -197,12 +197,14 @@ double sp_graph_mtp_forward_flops(const sp_model *model, double length, double t
 /* ---- a block kind (layers.def) ---- */
 typedef struct sp_block {
     const char *name;
-    bool own; /* each of several tied layers has its own weights */
     bool (*present)(const sp_layer_kind *kind);
     /* Appends its operators to work and fills its communication. */
     void (*expand)(const sp_model *model, const sp_layer_kind *kind, const sp_shape *shape,
                    const sp_sharding *sharding, bool flash, sp_layer_work *work);
     sp_layer_params (*params)(const sp_model *model, const sp_layer_kind *kind,
+                              const sp_sharding *sharding);
+    /* Of these, what several tied layers hold together; NULL: each has its own. */
+    sp_layer_params (*shared)(const sp_model *model, const sp_layer_kind *kind,
                               const sp_sharding *sharding);
 } sp_block;
 

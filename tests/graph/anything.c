@@ -51,6 +51,7 @@ static sp_attention draw_attention(draw *d)
         draw_latent(&a, d);
     } else {
         a.keys_as_values = draw_coin(d);
+        a.kv_cached_once = a.keys_as_values && draw_coin(d);
         a.kv_of_other = draw_coin(d);
     }
     draw_reach(&a, d);
@@ -99,9 +100,10 @@ static sp_ffn draw_ffn(draw *d)
 
 static uint32_t draw_projections(sp_projection *projections, draw *d)
 {
+    static const char *const names[] = {"first drawn", "second drawn", "third drawn"};
     const uint32_t n = draw_between(d, 0, 3);
     for (uint32_t i = 0; i < n; i++) {
-        projections[i] = (sp_projection){.name = "drawn",
+        projections[i] = (sp_projection){.name = names[i],
                                          .in = draw_between(d, 1, 1000),
                                          .out = eights(d, 100),
                                          .blocks = draw_coin(d) ? 1 : eights(d, 3),
@@ -111,7 +113,21 @@ static uint32_t draw_projections(sp_projection *projections, draw *d)
     return n;
 }
 
-/* A kind with a number shares attention and feed-forward with the first that has it. */
+static const char *const shared_names[] = {"first shared", "second shared", "third shared"};
+
+/* Shares with another kind what layers of one number hold together; its own projections stay. */
+static void share(sp_layer_kind *kind, const sp_layer_kind *with)
+{
+    kind->attention = with->attention;
+    kind->ffn = with->ffn;
+    for (uint32_t i = 0; i < with->n_projections; i++) {
+        if (!with->projections[i].tied) continue;
+        kind->projections[kind->n_projections] = with->projections[i];
+        kind->projections[kind->n_projections++].name = shared_names[i];
+    }
+}
+
+/* A kind with a number shares weights with the first that has it. */
 static sp_layer_kind draw_kind(const sp_model *model, uint32_t idx, draw *d)
 {
     sp_layer_kind kind = {.vectors = maybe(d, draw_between(d, 1, 1000)),
@@ -122,8 +138,11 @@ static sp_layer_kind draw_kind(const sp_model *model, uint32_t idx, draw *d)
     kind.n_projections = draw_projections(kind.projections, d);
     for (uint32_t k = 0; kind.tied > 0 && k < idx; k++) {
         if (model->kinds[k].tied != kind.tied) continue;
-        kind.attention = model->kinds[k].attention;
-        kind.ffn = model->kinds[k].ffn;
+        share(&kind, &model->kinds[k]);
+        return kind;
+    }
+    for (uint32_t i = 0; kind.tied > 0 && i < kind.n_projections; i++) {
+        kind.projections[i].tied = draw_coin(d);
     }
     return kind;
 }
