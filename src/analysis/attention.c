@@ -29,7 +29,7 @@ static core_elements elements_of(const sp_pass *pass, const sp_op *op)
     const sp_attention *a = &pass->kind->attention;
     const sp_widths *bits = &pass->question->bits;
     const bool latent = a->kv_lora > 0,
-               both = (latent && pass->shape.absorbed) || a->keys_as_values;
+               both = (latent && pass->shape.absorbed) || a->kv_cached_once;
     /* Expanded keys and values of latent attention were made from the cache just before. */
     const bool from_cache = !sp_phase_is_training(pass->phase) && (!latent || both);
     const double cached = op->bytes / 2.0, key_share = op->k / (op->k + op->v);

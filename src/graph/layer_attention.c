@@ -9,19 +9,22 @@ static bool present(const sp_layer_kind *kind)
     return kind->attention.heads > 0 && kind->attention.kv_lora == 0;
 }
 
-/* Columns of one rank. Keys may serve as values, and both may be those of another layer. `made` of
- * the queries, keys and values come from the layer's own matrix: projections may make the queries.
- */
+/* Columns of one rank. Values may be made of the keys' columns, and both may be those of another
+ * layer. `made` of the queries, keys and values come from the layer's own matrix: projections may
+ * make the queries. */
 typedef struct head_widths {
     double queries, keys, values, made;
+    double kept_values; /* beside the keys */
 } head_widths;
 
 static head_widths widths_of(const sp_attention *a, uint32_t tp)
 {
     const double kv_heads = a->kv_of_other ? 0.0 : sp_kv_heads_local(a, tp);
+    const double values = kv_heads * sp_v_dim(a);
     head_widths w = {.queries = (double)a->heads / tp * a->head_dim,
                      .keys = kv_heads * a->head_dim,
-                     .values = a->keys_as_values ? 0.0 : kv_heads * sp_v_dim(a)};
+                     .values = a->keys_as_values ? 0.0 : values,
+                     .kept_values = a->kv_cached_once ? 0.0 : values};
     w.made = (a->factored ? 0.0 : w.queries) + w.keys + w.values;
     return w;
 }
@@ -63,7 +66,7 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
     const double h = model->hidden, tokens = s->tokens, whole = sp_whole_rows(s, shard);
     const head_widths w = widths_of(a, shard->tp);
     const double v_dim = sp_v_dim(a), qk = w.queries + w.keys;
-    const double key = a->head_dim + (a->keys_as_values ? 0.0 : v_dim);
+    const double key = a->head_dim + (a->kv_cached_once ? 0.0 : v_dim);
     const sp_core core = {.attention = a,
                           .heads = (double)a->heads / shard->tp,
                           .head_dim = a->head_dim,
@@ -77,7 +80,7 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
         sp_op_gemm(work, "qkv_projection", SP_PART_ATTENTION, tokens, w.made, h)->vectors =
             a->qkv_bias ? w.made : 0.0;
     }
-    add_heads(model, a, qk, w.values, tokens, work);
+    add_heads(model, a, qk, w.kept_values, tokens, work);
     if (a->index_heads > 0) {
         sp_indexer_expand(model, a, s, shard, work);
     }
@@ -110,4 +113,4 @@ static sp_layer_params params(const sp_model *model, const sp_layer_kind *kind,
 }
 
 const sp_block sp_block_attention = {
-    .name = "attention", .present = present, .expand = expand, .params = params};
+    .name = "attention", .present = present, .expand = expand, .params = params, .shared = params};

@@ -53,6 +53,7 @@ static sp_attention draw_attention(draw *d)
         draw_latent(&a, d);
     } else {
         a.keys_as_values = draw_coin(d);
+        a.kv_cached_once = a.keys_as_values && draw_coin(d);
         a.kv_of_other = draw_coin(d);
         a.factored = draw_coin(d);
     }
