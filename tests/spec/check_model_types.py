@@ -4,10 +4,11 @@
 
     check_model_types.py [--each N] [--seed S] [--types a,b] [--store FILE] [--keep DIR]
 
-For each file of configs/model_types the default configuration of the client's class, as it saves
-it, and N variations of the keys in the file's "defaults" are built by transformers on torch's meta
-device and counted; `shardplan validate params` counts them all at once. Exit 1 when any count
-differs, or when one side refuses what the other reads. --store writes the configurations and the
+For each file of configs/model_types the default configuration of the client's class and N
+variations of the keys in the file's "defaults" are built by transformers on torch's meta device and
+counted: as they are written, as the client saves them again ("-saved", the config.json that people
+have), and with every key that it knows ("-whole"). `shardplan validate params` counts them all at
+once. Exit 1 when any count differs, or when one side refuses what the other reads. --store writes the configurations and the
 client's counts, which tests/spec/test_model_types.c replays without it.
 
 Needs transformers and torch; SHARDPLAN_BIN (default build/release/shardplan) and SHARDPLAN_HOME
@@ -112,38 +113,44 @@ def variation(defaults, draw):
     return {k: v for k, v in stated.items() if v is not None and v != {} and not isinstance(v, list)}
 
 
-def plain(d):
-    """What the client saves, without what depends on its version."""
-    return json.loads(json.dumps({k: v for k, v in d.items() if k != "transformers_version"},
-                                 default=str))
+def rewritten(name, d):
+    """The configuration as the client saves it, and with all that it knows."""
+    try:
+        config = config_of(copy.deepcopy(d))
+        yield name + "-saved", json.loads(config.to_json_string(use_diff=True))
+        yield name + "-whole", json.loads(config.to_json_string(use_diff=False))
+    except Exception as error:  # the class refuses the keys, or has no default
+        print("note:", name, str(error)[:80].replace("\n", " "))
+
+
+def with_rewritten(name, d):
+    yield name, d
+    for again, saved in rewritten(name, d):
+        saved.pop("transformers_version", None)
+        yield again, dict(saved, model_type=d["model_type"])
 
 
 def configs_of(path, each, draw):
     with open(path) as f:
         file = json.load(f)
     name = file["model_type"]
-    yield name + "-default", {"model_type": name}
-    try:
-        saved = plain(config_of({"model_type": name}).to_dict())
-        saved["model_type"] = name
-        yield name + "-saved", saved
-    except Exception as error:  # the class has no default
-        print("note: no default of", name, str(error)[:80])
+    yield from with_rewritten(name + "-default", {"model_type": name})
     for i in range(each):
-        yield "%s-%d" % (name, i), dict(variation(file["defaults"], draw), model_type=name)
+        d = dict(variation(file["defaults"], draw), model_type=name)
+        yield from with_rewritten("%s-%d" % (name, i), d)
 
 
 def counted(configs):
-    """The client's counts by name, and of those it refuses the reason."""
-    counts, refused = {}, {}
+    """The client's counts by name, and of those it refuses the reason. What it reads from different
+    files as the same is built once."""
+    counts, refused, built = {}, {}, {}
     for name, config in configs:
-        saved_of = name[:-len("saved")] + "default" if name.endswith("-saved") else None
-        if saved_of in counts:
-            counts[name] = counts[saved_of]
-            continue
         try:
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                counts[name] = count(config)
+                read = config_of(copy.deepcopy(config)).to_json_string(use_diff=False)
+                if read not in built:
+                    built[read] = count(config)
+            counts[name] = built[read]
         except Exception as error:
             refused[name] = "%s: %s" % (type(error).__name__, str(error)[:120].replace("\n", " "))
     return counts, refused
@@ -177,7 +184,7 @@ def check(configs, folder, stored):
                 print("only we read", name, refused[name])
         elif point.get("predicted") == counts[name]:
             exact += 1
-            if not name.endswith("-saved"):  # long, and equal to the default
+            if not name.endswith(("-saved", "-whole")):  # long
                 stored.append({"name": name, "config": config, "counts": counts[name]})
         else:
             wrong += 1
