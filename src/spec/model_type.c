@@ -75,6 +75,7 @@ static sp_status read_plain(sp_type_reader *reader, sp_error *err)
     SP_TRY(sp_type_block_values(reader, &reader->model, model, err));
     SP_TRY(sp_type_field_value(reader, &layers_field, reader->layers, &n_layers, err));
     reader->n_layers = (uint32_t)n_layers;
+    SP_TRY(sp_type_overrides_check(reader, err));
     SP_TRY(sp_type_read_projections(reader, reader->projections, reader->n_projections,
                                     model->projections, &model->n_projections, err));
     return sp_type_read_layers(reader, err);
@@ -94,7 +95,7 @@ static sp_status check_and_read(sp_type_reader *reader,
 }
 
 static sp_status read_by_type(sp_model_build *build, const sp_json *config, const char *type,
-                              sp_error *err);
+                              bool beside, sp_error *err);
 
 /* The language model inside, then what the wrapper adds to it. */
 static sp_status read_wrapper(sp_type_reader *reader, sp_error *err)
@@ -102,12 +103,16 @@ static sp_status read_wrapper(sp_type_reader *reader, sp_error *err)
     sp_model_build *const build = reader->build;
     const char *name = NULL;
     const char *type = NULL;
-    const sp_json inner = sp_json_get(reader->config, reader->wrapped_key);
-    SP_TRY(sp_json_string_or(&inner, "model_type", reader->wrapped_type, &name, err));
-    const sp_json value = sp_json_has(&inner, "model_type") ? sp_json_get(&inner, "model_type")
-                                                            : sp_json_get(reader->file, "wraps");
+    const sp_json stated = sp_json_get(reader->config, reader->wrapped_key);
+    const bool beside = reader->wraps_beside && !sp_json_is_object(&stated);
+    const sp_json inner = beside ? *reader->config : stated;
+    const bool typed = !beside && sp_json_has(&inner, "model_type");
+    const sp_json value =
+        typed ? sp_json_get(&inner, "model_type") : sp_json_get(reader->file, "wraps");
+    if (typed) SP_TRY(sp_json_string(&inner, "model_type", &name, err));
+    if (!typed) name = reader->wrapped_type;
     SP_TRY(sp_model_type_check(build, &value, name, &type, err));
-    SP_TRY(read_by_type(build, &inner, type, err));
+    SP_TRY(read_by_type(build, &inner, type, beside, err));
     reader->n_layers = build->model.n_layers;
     return sp_type_block_values(reader, &reader->model, &build->model, err);
 }
@@ -115,7 +120,8 @@ static sp_status read_wrapper(sp_type_reader *reader, sp_error *err)
 static sp_status read_config(sp_type_reader *reader, sp_error *err)
 {
     SP_TRY(sp_type_file_read(reader, err));
-    SP_TRY(sp_type_check_keys(reader, err));
+    SP_TRY(sp_type_overrides_read(reader, err));
+    if (!reader->beside) SP_TRY(sp_type_check_keys(reader, err));
     SP_TRY(sp_type_check_config(reader, err));
     SP_TRY(check_and_read(reader, reader->wrapped_key != NULL ? read_wrapper : read_plain, err));
     sp_type_note_defaults(reader);
@@ -123,7 +129,7 @@ static sp_status read_config(sp_type_reader *reader, sp_error *err)
 }
 
 static sp_status read_by_type(sp_model_build *build, const sp_json *config, const char *type,
-                              sp_error *err)
+                              bool beside, sp_error *err)
 {
     sp_arena scratch = {0};
     sp_json_doc *doc = NULL;
@@ -132,8 +138,13 @@ static sp_status read_by_type(sp_model_build *build, const sp_json *config, cons
     sp_status status = path != NULL ? sp_json_load_file(path, &doc, err) : no_memory(err);
     if (status == SP_OK) {
         const sp_json file = sp_json_root(doc);
-        sp_type_reader reader = {
-            .build = build, .scratch = &scratch, .type = type, .config = config, .file = &file};
+        sp_type_reader reader = {.build = build,
+                                 .scratch = &scratch,
+                                 .type = type,
+                                 .config = config,
+                                 .file = &file,
+                                 .beside = beside,
+                                 .layer_idx = SP_TYPE_NO_LAYER};
         status = read_config(&reader, err);
         sp_json_free(doc);
     }
@@ -151,5 +162,5 @@ sp_status sp_model_read_hf(sp_model_build *build, const sp_json *root, sp_error 
     build->model.source =
         sp_arena_printf(build->arena, "Hugging Face configuration %s", sp_json_file(root));
     build->no_memory = build->no_memory || build->model.source == NULL;
-    return read_by_type(build, root, build->model.model_type, err);
+    return read_by_type(build, root, build->model.model_type, false, err);
 }

@@ -46,11 +46,12 @@ static sp_status read_requirements(sp_type_reader *reader, sp_error *err)
 
 static sp_status read_wraps(sp_type_reader *reader, sp_error *err)
 {
-    static const char *const keys[] = {"key", "model_type"};
+    static const char *const keys[] = {"key", "model_type", "beside"};
     sp_json wraps;
     SP_TRY(sp_json_object(reader->file, "wraps", &wraps, err));
     SP_TRY(sp_json_only(&wraps, keys, N_KEYS(keys), err));
     SP_TRY(sp_json_string(&wraps, "key", &reader->wrapped_key, err));
+    SP_TRY(sp_json_bool_or(&wraps, "beside", false, &reader->wraps_beside, err));
     return sp_json_string(&wraps, "model_type", &reader->wrapped_type, err);
 }
 
@@ -84,9 +85,9 @@ static sp_status read_model(sp_type_reader *reader, sp_error *err)
 
 static sp_status read_head(sp_type_reader *reader, sp_error *err)
 {
-    static const char *const keys[] = {"schema",   "model_type", "source", "date",       "note",
-                                       "defaults", "aliases",    "inert",  "let",        "require",
-                                       "model",    "kinds",      "wraps",  "projections"};
+    static const char *const keys[] = {"schema",   "model_type", "source",  "date",  "note",
+                                       "defaults", "absent",     "aliases", "inert", "let",
+                                       "require",  "model",      "kinds",   "wraps", "projections"};
     const char *text = NULL;
     SP_TRY(sp_json_schema(reader->file, SCHEMA, err));
     SP_TRY(sp_json_only(reader->file, keys, N_KEYS(keys), err));
@@ -99,6 +100,7 @@ static sp_status read_head(sp_type_reader *reader, sp_error *err)
     SP_TRY(sp_json_string(reader->file, "source", &text, err));
     SP_TRY(sp_json_string(reader->file, "date", &text, err));
     SP_TRY(sp_json_object(reader->file, "defaults", &reader->defaults, err));
+    reader->absent = sp_json_get(reader->file, "absent");
     reader->aliases = sp_json_get(reader->file, "aliases");
     reader->lets = sp_json_get(reader->file, "let");
     return SP_OK;

@@ -121,6 +121,16 @@ static sp_status check_key(const sp_type_reader *reader, const common_keys *comm
                         reader->type);
 }
 
+static sp_status check_members(const sp_type_reader *reader, const common_keys *common,
+                               const sp_json *object, sp_error *err)
+{
+    for (size_t i = 0; i < sp_json_size(object); i++) {
+        const sp_json value = sp_json_member(object, i);
+        SP_TRY(check_key(reader, common, &value, err));
+    }
+    return SP_OK;
+}
+
 static sp_status check_all(const sp_type_reader *reader, const sp_json *root, sp_error *err)
 {
     static const char *const keys[] = {"schema", "source",     "date",
@@ -131,9 +141,9 @@ static sp_status check_all(const sp_type_reader *reader, const sp_json *root, sp
     SP_TRY(sp_json_array(root, "inert", &common.inert, err));
     SP_TRY(sp_json_array(root, "shape_keys", &common.shape_keys, err));
     SP_TRY(sp_json_object(root, "remarks", &common.remarks, err));
-    for (size_t i = 0; i < sp_json_size(reader->config); i++) {
-        const sp_json value = sp_json_member(reader->config, i);
-        SP_TRY(check_key(reader, &common, &value, err));
+    SP_TRY(check_members(reader, &common, reader->config, err));
+    for (size_t i = 0; i < reader->n_overrides; i++) {
+        SP_TRY(check_members(reader, &common, reader->overrides[i].keys, err));
     }
     return SP_OK;
 }
