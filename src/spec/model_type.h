@@ -56,7 +56,8 @@ typedef struct sp_type_kind {
 typedef struct sp_type_requirement {
     sp_type_expr that;
     const char *key, *sentence;
-    bool later; /* a "not yet" */
+    bool later;  /* a "not yet" */
+    bool remark; /* told among the assumptions; the model is read all the same */
 } sp_type_requirement;
 
 /* Keys that hold another value in one layer. */

@@ -16,11 +16,12 @@ static sp_status no_memory(sp_error *err)
 static sp_status read_requirement(sp_type_reader *reader, const sp_json *value,
                                   sp_type_requirement *out, sp_error *err)
 {
-    static const char *const keys[] = {"that", "key", "say", "later"};
+    static const char *const keys[] = {"that", "key", "say", "later", "remark"};
     SP_TRY(sp_json_only(value, keys, N_KEYS(keys), err));
     SP_TRY(sp_json_string(value, "key", &out->key, err));
     SP_TRY(sp_json_string(value, "say", &out->sentence, err));
     SP_TRY(sp_json_bool_or(value, "later", false, &out->later, err));
+    SP_TRY(sp_json_bool_or(value, "remark", false, &out->remark, err));
     const sp_json that = sp_json_get(value, "that");
     SP_TRY(sp_type_expr_read(reader, &that, &out->that, err));
     const sp_json key = sp_json_get(value, "key");

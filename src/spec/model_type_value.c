@@ -206,7 +206,10 @@ sp_status sp_type_check_requirements(sp_type_reader *reader, bool patient, sp_er
             sp_type_is_true(reader, &requirement->that, requirement->sentence, &truth, err);
         if (status != SP_OK && patient) continue;
         if (status != SP_OK) return status;
-        if (!truth) return refuse(reader, requirement, err);
+        if (truth) continue;
+        if (!requirement->remark) return refuse(reader, requirement, err);
+        if (!patient)
+            sp_model_note(reader->build, "%s: %s.", requirement->key, requirement->sentence);
     }
     return SP_OK;
 }
