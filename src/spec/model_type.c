@@ -97,20 +97,28 @@ static sp_status check_and_read(sp_type_reader *reader,
 static sp_status read_by_type(sp_model_build *build, const sp_json *config, const char *type,
                               bool beside, sp_error *err);
 
+/* The object with the language model's keys: where it is not stated, what the classes put in its
+ * place, or the wrapper's own keys, among which *beside says that they stand. */
+static sp_json inner_config(const sp_type_reader *reader, bool *beside)
+{
+    const sp_json stated = sp_json_get(reader->config, reader->wrapped_key);
+    *beside = reader->wraps_beside && !sp_json_is_object(&stated);
+    if (*beside) return *reader->config;
+    return sp_json_is_object(&stated) ? stated : sp_json_get(&reader->absent, reader->wrapped_key);
+}
+
 /* The language model inside, then what the wrapper adds to it. */
 static sp_status read_wrapper(sp_type_reader *reader, sp_error *err)
 {
     sp_model_build *const build = reader->build;
-    const char *name = NULL;
+    const char *name = reader->wrapped_type;
     const char *type = NULL;
-    const sp_json stated = sp_json_get(reader->config, reader->wrapped_key);
-    const bool beside = reader->wraps_beside && !sp_json_is_object(&stated);
-    const sp_json inner = beside ? *reader->config : stated;
+    bool beside = false;
+    const sp_json inner = inner_config(reader, &beside);
     const bool typed = !beside && sp_json_has(&inner, "model_type");
     const sp_json value =
         typed ? sp_json_get(&inner, "model_type") : sp_json_get(reader->file, "wraps");
     if (typed) SP_TRY(sp_json_string(&inner, "model_type", &name, err));
-    if (!typed) name = reader->wrapped_type;
     SP_TRY(sp_model_type_check(build, &value, name, &type, err));
     SP_TRY(read_by_type(build, &inner, type, beside, err));
     reader->n_layers = build->model.n_layers;
