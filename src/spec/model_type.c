@@ -61,7 +61,8 @@ sp_status sp_model_type_check(sp_model_build *build, const sp_json *value, const
     } else if (status == SP_OK) {
         status = sp_json_fail(value, err, SP_E_UNKNOWN_NAME, "models of this type cannot be read");
         sp_fail_names(err, name, names, n_names);
-        sp_fail_range(err, "the names of files in configs/model_types");
+        sp_fail_range(err, "the names of `shardplan list types`; a file of the name in "
+                           "configs/model_types adds one");
     }
     sp_arena_fini(&scratch);
     return status;

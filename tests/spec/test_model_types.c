@@ -121,7 +121,7 @@ static sp_status load_toy(const char *type_text, const char *config, sp_error *e
     write_file(type, type_text);
     write_file(file, config);
     write_file(common, "{\"schema\": \"shardplan/model-types-common/1\", \"source\": \"none\", "
-                       "\"date\": \"2026-11-21\", \"inert\": [], \"shape_keys\": [], "
+                       "\"date\": \"2026-11-21\", \"inert\": [], \"shape_keys\": [], \"refused\": [], "
                        "\"remarks\": {}}");
     const sp_status status = sp_model_load(&arena, home, file, &model, err);
     unlink(type);
