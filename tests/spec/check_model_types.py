@@ -3,13 +3,16 @@
 """Parameter counts of random configurations of every model type against the real client.
 
     check_model_types.py [--each N] [--seed S] [--types a,b] [--store FILE] [--keep DIR]
+    check_model_types.py --again FILE
 
 For each file of configs/model_types the default configuration of the client's class and N
 variations of the keys in the file's "defaults" are built by transformers on torch's meta device and
 counted: as they are written, as the client saves them again ("-saved", the config.json that people
 have), and with every key that it knows ("-whole"). `shardplan validate params` counts them all at
 once. Prints every count that differs (exit 1) and what only one side refuses, with its reason. --store writes the configurations and the
-client's counts, which tests/spec/test_model_types.c replays without it.
+client's counts, which tests/spec/test_model_types.c replays without it. --again counts the
+configurations of such a file anew: model_published_counts.json holds models as their makers
+describe them, written down from their published dimensions.
 
 Needs transformers and torch; SHARDPLAN_BIN (default build/release/shardplan) and SHARDPLAN_HOME
 (default the source tree) say what is checked.
@@ -207,6 +210,17 @@ def store(path, stored):
         f.write("\n  ]\n}\n")
 
 
+def again(path):
+    """The configurations of a stored file, counted and stored anew."""
+    with open(path) as f:
+        configs = [(entry["name"], entry["config"]) for entry in json.load(f)["models"]]
+    stored = []
+    with tempfile.TemporaryDirectory() as temporary:
+        found = check(configs, temporary, stored)
+    store(path, stored)
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--each", type=int, default=20, metavar="N")
@@ -214,9 +228,10 @@ def main():
     parser.add_argument("--types", metavar="A,B")
     parser.add_argument("--store", metavar="FILE")
     parser.add_argument("--keep", metavar="DIR")
+    parser.add_argument("--again", metavar="FILE")
     options = parser.parse_args()
-    sums, stored = [0, 0, 0, 0], []
-    for path in sorted(glob.glob(os.path.join(HOME, "configs/model_types/[a-z]*.json"))):
+    sums, stored = list(again(options.again)) if options.again else [0, 0, 0, 0], []
+    for path in [] if options.again else sorted(glob.glob(os.path.join(HOME, "configs/model_types/[a-z]*.json"))):
         name = os.path.basename(path)[:-5]
         if options.types and name not in options.types.split(","):
             continue
