@@ -160,6 +160,8 @@ typedef struct sp_model {
     uint32_t norm_vectors;  /* of one norm over hidden: 1 RMSNorm's weight, 2 LayerNorm's weight and
                              * bias, 0 a norm that learns nothing                                 */
     uint32_t outer_norms;   /* norms over hidden outside layers: the final one, one on embeddings */
+    bool table_norm;        /* one of these belongs to the module of the token table and counts as
+                             * embedding                                                          */
     uint32_t streams;       /* hidden-wide streams between layers: 1, more under hyper-connections
                              * and alternating updates                                            */
     uint32_t vectors;       /* further learned numbers outside layers                             */
