@@ -19,6 +19,10 @@ typedef struct sp_pass {
     const sp_rates *rates;   /* NULL: nothing measured */
 } sp_pass;
 
+/* FlashAttention-2 (Dao, arXiv:2307.08691): five products backward where forward has two, the
+ * scores being computed again. */
+#define SP_ANALYSIS_BACKWARD_PRODUCTS 2.5
+
 /* Rows in the making; a row that equals an earlier one of its phase is counted to it. */
 typedef struct sp_rows {
     sp_operator row[SP_ANALYSIS_MAX_ROWS];
@@ -37,6 +41,13 @@ void sp_rows_add_op(sp_rows *rows, const sp_pass *pass, const sp_layer_kind *kin
                     uint32_t layers);
 /* Fills what follows from the rest of a row and appends it, or counts it to an equal one. */
 void sp_rows_add(sp_rows *rows, const sp_pass *pass, const sp_operator *row);
+
+/* Bits of the weights of a part, and where the table lists an operator. */
+double sp_rows_weight_bits(const sp_widths *bits, sp_part part);
+const char *sp_rows_category(const sp_op *op);
+
+/* ---- counted.c: operators whose counts a formula model states ---- */
+void sp_rows_add_counted(sp_rows *rows, const sp_pass *pass, const sp_op *op, uint32_t layers);
 
 /* ---- attention.c: the core as one fused kernel or as three ---- */
 void sp_rows_add_core(sp_rows *rows, const sp_pass *pass, const sp_attention *attention,

@@ -7,10 +7,6 @@
 /* Subtract the maximum, exponential, sum, divide, and the comparison for the maximum. */
 #define SOFTMAX_FLOPS_PER_SCORE 5.0
 
-/* FlashAttention-2 (Dao, arXiv:2307.08691): five products backward where forward has two, the
- * scores being computed again. */
-#define BACKWARD_PRODUCTS 2.5
-
 /* What the core works on, in elements of one layer. */
 typedef struct core_elements {
     double queries, outputs, keys, values, scores;
@@ -54,7 +50,7 @@ static void add_fused(sp_rows *rows, const sp_pass *pass, const core_elements *e
     const double softmax = SOFTMAX_FLOPS_PER_SCORE * e->scores;
     sp_operator row = core_row(op, op->name, layers);
     if (pass->phase == SP_PHASE_BACKWARD) {
-        row.flops = BACKWARD_PRODUCTS * op->flops + 2.0 * softmax;
+        row.flops = SP_ANALYSIS_BACKWARD_PRODUCTS * op->flops + 2.0 * softmax;
         row.read_bytes = (e->queries + 2.0 * e->outputs) * a + kv;
         row.write_bytes = e->queries * a + kv;
     } else {

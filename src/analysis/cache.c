@@ -2,12 +2,15 @@
 /* What the accelerator must hold: weights, keys and values of its sequences at their longest,
  * states of recurrent layers, and the inputs and outputs of its largest operator. */
 #include "analysis/analysis_priv.h"
+#include "spec/model_formula.h"
 
 #include <math.h>
 
 /* Elements that one token leaves in the cache of one layer, on this rank or, with tp 1, in all. */
-static double elements_per_token(const sp_attention *a, uint32_t tp)
+static double elements_per_token(const sp_layer_kind *kind, uint32_t tp)
 {
+    const sp_attention *a = &kind->attention;
+    if (kind->formula != NULL) return (double)kind->formula->cache_elements;
     const double v_dim = a->v_dim > 0 ? a->v_dim : a->head_dim;
     if (a->heads == 0 || a->kv_of_other) return 0.0;
     if (a->kv_lora > 0) return (double)a->kv_lora + a->rope_dim;
@@ -28,8 +31,9 @@ static double cache_bytes(const sp_analysis_question *q, double context)
     const sp_model *model = q->model;
     double elements = 0.0;
     for (uint32_t r = 0; r < model->n_runs; r++) {
-        const sp_attention *a = &model->kinds[model->runs[r].kind].attention;
-        elements += model->runs[r].count * elements_per_token(a, q->tp) * kept_tokens(a, context);
+        const sp_layer_kind *kind = &model->kinds[model->runs[r].kind];
+        elements += model->runs[r].count * elements_per_token(kind, q->tp) *
+                    kept_tokens(&kind->attention, context);
     }
     return elements * (double)q->batch / q->dp * q->bits.kv_cache / 8.0;
 }
@@ -40,10 +44,11 @@ static double bytes_per_token(const sp_analysis_question *q)
     const sp_model *model = q->model;
     double elements = 0.0;
     for (uint32_t r = 0; r < model->n_runs; r++) {
-        const sp_attention *a = &model->kinds[model->runs[r].kind].attention;
+        const sp_layer_kind *kind = &model->kinds[model->runs[r].kind];
+        const sp_attention *a = &kind->attention;
         const bool bounded = (a->window > 0 && a->compress == 0) || a->chunk > 0;
         const double share = a->compress > 0 ? 1.0 / a->compress : 1.0;
-        elements += bounded ? 0.0 : model->runs[r].count * share * elements_per_token(a, 1);
+        elements += bounded ? 0.0 : model->runs[r].count * share * elements_per_token(kind, 1);
     }
     return elements * q->bits.kv_cache / 8.0;
 }

@@ -45,12 +45,38 @@ static uint32_t layers_of_kind(const sp_model *model, uint32_t kind)
     return layers;
 }
 
+/* The embedding or the head of a formula model. */
+static void add_end(sp_rows *rows, const sp_pass *pass, const sp_shape *shape, bool embedding)
+{
+    const sp_model *model = pass->question->model;
+    sp_layer_work work;
+    if (embedding) {
+        sp_graph_embedding_work(model, shape, &pass->sharding, &work);
+    } else {
+        sp_graph_head_work(model, shape, &pass->sharding, &work);
+    }
+    add_ops(rows, pass, NULL, &work, 0, work.n_ops, 1);
+}
+
+/* Of every sequence the tokens that become logits. */
+static void add_formula_head(sp_rows *rows, const sp_pass *pass)
+{
+    sp_shape shape = pass->shape;
+    shape.length = pass->head_tokens / shape.sequences;
+    shape.tokens = pass->head_tokens;
+    add_end(rows, pass, &shape, false);
+}
+
 /* A look-up reads the rows of the table that are asked for; the backward pass adds to them. */
 static void add_embedding(sp_rows *rows, const sp_pass *pass)
 {
     const sp_model *model = pass->question->model;
     const sp_widths *bits = &pass->question->bits;
     const double elements = pass->shape.tokens * model->hidden;
+    if (model->formulas != NULL) {
+        add_end(rows, pass, &pass->shape, true);
+        return;
+    }
     const double tables = model->positions > 0 ? 2.0 : 1.0;
     const sp_operator row = {
         .name = "embedding",
@@ -115,6 +141,10 @@ void sp_rows_add_model(sp_rows *rows, const sp_pass *pass)
     add_embedding(rows, pass);
     for (uint32_t k = 0; k < model->n_kinds; k++) {
         add_kind(rows, pass, &model->kinds[k], layers_of_kind(model, k));
+    }
+    if (model->formulas != NULL) {
+        add_formula_head(rows, pass);
+        return;
     }
     add_final_norm(rows, pass);
     add_head(rows, pass);

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-static double weight_bits(const sp_widths *bits, sp_part part)
+double sp_rows_weight_bits(const sp_widths *bits, sp_part part)
 {
     switch (part) {
     case SP_PART_FFN:
@@ -23,12 +23,13 @@ static double weight_bits(const sp_widths *bits, sp_part part)
     case SP_PART_RESIDUAL:
     case SP_PART_EMBEDDING:
     case SP_PART_HEAD:
+    case SP_PART_KERNEL:
         break;
     }
     return bits->attention_weight;
 }
 
-static const char *category(const sp_op *op)
+const char *sp_rows_category(const sp_op *op)
 {
     static const char *const names[] = {[SP_PART_ATTENTION] = "projection",
                                         [SP_PART_RECURRENT] = "recurrence",
@@ -39,7 +40,8 @@ static const char *category(const sp_op *op)
                                         [SP_PART_ROTARY] = "rotary",
                                         [SP_PART_RESIDUAL] = "residual",
                                         [SP_PART_EMBEDDING] = "embedding",
-                                        [SP_PART_HEAD] = "head"};
+                                        [SP_PART_HEAD] = "head",
+                                        [SP_PART_KERNEL] = "kernel"};
     return names[op->part];
 }
 
@@ -112,7 +114,7 @@ static void add_product(sp_rows *rows, const sp_pass *pass, const sp_layer_kind 
         op->class == SP_OP_GROUPED ? experts_met(pass, &kind->ffn, op->count) : op->count;
     const double a = bits->activation / 8.0, weights = op->k * op->n * matrices;
     sp_operator row = {.name = op->name,
-                       .category = category(op),
+                       .category = sp_rows_category(op),
                        .layers = layers,
                        .rows = op->m,
                        .columns = op->n,
@@ -120,8 +122,8 @@ static void add_product(sp_rows *rows, const sp_pass *pass, const sp_layer_kind 
                        .count = op->count,
                        .flops = op->flops,
                        .parameters = op->k * op->n * op->count,
-                       .held_bytes = op->k * op->n * op->count * weight_bits(bits, op->part) / 8.0,
-                       .weight_bytes = weights * weight_bits(bits, op->part) / 8.0,
+                       .held_bytes = op->k * op->n * op->count * sp_rows_weight_bits(bits, op->part) / 8.0,
+                       .weight_bytes = weights * sp_rows_weight_bits(bits, op->part) / 8.0,
                        .read_bytes = in * a,
                        .write_bytes = out * a};
     if (pass->phase == SP_PHASE_BACKWARD) {
@@ -155,6 +157,7 @@ static double flops_per_element(const sp_pass *pass, const sp_layer_kind *kind, 
     case SP_PART_ROUTER:
     case SP_PART_EMBEDDING:
     case SP_PART_HEAD:
+    case SP_PART_KERNEL:
         break;
     }
     return 0.0;
@@ -187,12 +190,12 @@ static void add_stream(sp_rows *rows, const sp_pass *pass, const sp_layer_kind *
                              ? op->flops
                              : flops_per_element(pass, kind, op) * written_elements(pass, kind, op);
     const sp_operator row = {.name = op->name,
-                             .category = category(op),
+                             .category = sp_rows_category(op),
                              .layers = layers,
                              .flops = passes * flops,
                              .parameters = op->k,
-                             .held_bytes = op->k * weight_bits(bits, op->part) / 8.0,
-                             .weight_bytes = learned * weight_bits(bits, op->part) / 8.0,
+                             .held_bytes = op->k * sp_rows_weight_bits(bits, op->part) / 8.0,
+                             .weight_bytes = learned * sp_rows_weight_bits(bits, op->part) / 8.0,
                              .read_bytes = op->m * a,
                              .write_bytes = op->n * a};
     sp_rows_add(rows, pass, &row);
@@ -201,6 +204,10 @@ static void add_stream(sp_rows *rows, const sp_pass *pass, const sp_layer_kind *
 void sp_rows_add_op(sp_rows *rows, const sp_pass *pass, const sp_layer_kind *kind, const sp_op *op,
                     uint32_t layers)
 {
+    if (op->counts != NULL) {
+        sp_rows_add_counted(rows, pass, op, layers);
+        return;
+    }
     switch (op->class) {
     case SP_OP_GEMM:
     case SP_OP_GROUPED:

@@ -220,17 +220,6 @@ static sp_formula_code repeat(sp_flatten *x, draft *d)
     return fail(x, d->leaf, NULL, code, "a figure may be too large for some batch or length");
 }
 
-/* Most figures are sums and products of what is not negative; what may be below zero over the
- * whole range is tried out where it matters (sp_flat_eval never gives a negative number). */
-static sp_formula_code check_signs(const sp_flatten *x, const draft *d)
-{
-    for (int i = 0; i < N_FIGURES; i++) {
-        if (x->nodes.node[d->figure[i]].hi >= 0.0) continue;
-        return fail(x, d->leaf, NULL, SP_FORMULA_TYPE, "a figure of the kernel is below zero");
-    }
-    return SP_FORMULA_OK;
-}
-
 /* ---- the program ---- */
 
 typedef struct layout {
@@ -318,48 +307,6 @@ static sp_formula_code write_flat(sp_arena *arena, const sp_flatten *x, const dr
     return SP_FORMULA_OK;
 }
 
-/* What building needs for a moment, too large for the stack. */
-typedef struct workshop {
-    sp_flatten x;
-    drafts d;
-    layout l;
-} workshop;
-
-static sp_formula_code build(sp_arena *arena, workshop *w, const sp_flat **out)
-{
-    sp_formula_code code = sp_flatten_class(&w->x);
-    if (code == SP_FORMULA_OK) code = draft_all(&w->x, &w->d);
-    for (size_t i = 0; i < w->d.n && code == SP_FORMULA_OK; i++) {
-        code = repeat(&w->x, &w->d.list[i]);
-        if (code == SP_FORMULA_OK) code = check_signs(&w->x, &w->d.list[i]);
-    }
-    if (code != SP_FORMULA_OK) return code;
-    mark(&w->x.nodes, &w->d, &w->l);
-    code = place_nodes(&w->x, &w->l);
-    return code == SP_FORMULA_OK ? write_flat(arena, &w->x, &w->d, &w->l, out) : code;
-}
-
-sp_formula_code sp_flat_build(sp_arena *arena, const sp_flat_request *request, const sp_flat **out,
-                              sp_formula_failure *failure)
-{
-    assert(request->library->linked && failure);
-    workshop *w = sp_alloc(sizeof *w);
-    *failure = (sp_formula_failure){0};
-    if (!w) return sp_formula_fail(failure, SP_FORMULA_DEPTH, "", "no memory to lay a class flat");
-    w->x.request = request;
-    w->x.library = request->library;
-    w->x.failure = failure;
-    const sp_formula_code code = build(arena, w, out);
-    sp_free(w);
-    return code;
-}
-
-size_t sp_flat_kernels(const sp_flat *flat, const sp_flat_kernel **kernels)
-{
-    *kernels = flat->kernels;
-    return flat->n_kernels;
-}
-
 /* ---- evaluating ---- */
 
 static double work_out(const instruction *i, const double *value)
@@ -398,20 +345,94 @@ static double work_out(const instruction *i, const double *value)
     return 0.0;
 }
 
-void sp_flat_eval(const sp_flat *flat, const double runtime[SP_N_RUNTIME], sp_flat_counts *counts)
+static void run_program(const sp_flat *flat, const double runtime[SP_N_RUNTIME],
+                        double value[SP_FLAT_NODES])
 {
-    double value[SP_FLAT_NODES];
     memcpy(value, flat->constants, flat->n_constants * sizeof value[0]);
     memcpy(value + flat->n_constants, runtime, SP_N_RUNTIME * sizeof value[0]);
     double *const results = value + flat->n_constants + SP_N_RUNTIME;
     for (size_t i = 0; i < flat->n_instructions; i++)
         results[i] = work_out(&flat->instructions[i], value);
+}
+
+void sp_flat_eval(const sp_flat *flat, const double runtime[SP_N_RUNTIME], sp_flat_counts *counts)
+{
+    double value[SP_FLAT_NODES];
+    run_program(flat, runtime, value);
     for (size_t i = 0; i < flat->n_kernels; i++) {
         double figure[N_FIGURES];
         for (int k = 0; k < N_FIGURES; k++)
             figure[k] = fmax(value[flat->figures[i].at[k]], 0.0);
         memcpy(&counts[i], figure, sizeof figure);
     }
+}
+
+/* ---- building ---- */
+
+/* Signs are tried out for the shapes of training, prefill and decoding. */
+static sp_formula_code try_shapes(const sp_flatten *x, const drafts *d, const sp_flat *flat)
+{
+    static const double shapes[][SP_N_RUNTIME] = {
+        {1, 1,    0,     1     },
+        {1, 4096, 0,     2048  },
+        {8, 2048, 0,     1024.5},
+        {1, 1,    4096,  4097  },
+        {64, 1,   32768, 32769 },
+        {4, 512,  1536,  1792.5},
+    };
+    double value[SP_FLAT_NODES];
+    for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
+        run_program(flat, shapes[s], value);
+        for (size_t i = 0; i < flat->n_kernels; i++) {
+            for (int k = 0; k < N_FIGURES; k++) {
+                if (value[flat->figures[i].at[k]] >= 0.0) continue;
+                return fail(x, d->list[i].leaf, NULL, SP_FORMULA_TYPE,
+                            "a figure of the kernel is below zero");
+            }
+        }
+    }
+    return SP_FORMULA_OK;
+}
+
+/* What building needs for a moment, too large for the stack. */
+typedef struct workshop {
+    sp_flatten x;
+    drafts d;
+    layout l;
+} workshop;
+
+static sp_formula_code build(sp_arena *arena, workshop *w, const sp_flat **out)
+{
+    sp_formula_code code = sp_flatten_class(&w->x);
+    if (code == SP_FORMULA_OK) code = draft_all(&w->x, &w->d);
+    for (size_t i = 0; i < w->d.n && code == SP_FORMULA_OK; i++)
+        code = repeat(&w->x, &w->d.list[i]);
+    if (code != SP_FORMULA_OK) return code;
+    mark(&w->x.nodes, &w->d, &w->l);
+    code = place_nodes(&w->x, &w->l);
+    if (code == SP_FORMULA_OK) code = write_flat(arena, &w->x, &w->d, &w->l, out);
+    return code == SP_FORMULA_OK ? try_shapes(&w->x, &w->d, *out) : code;
+}
+
+sp_formula_code sp_flat_build(sp_arena *arena, const sp_flat_request *request, const sp_flat **out,
+                              sp_formula_failure *failure)
+{
+    assert(request->library->linked && failure);
+    workshop *w = sp_alloc(sizeof *w);
+    *failure = (sp_formula_failure){0};
+    if (!w) return sp_formula_fail(failure, SP_FORMULA_DEPTH, "", "no memory to lay a class flat");
+    w->x.request = request;
+    w->x.library = request->library;
+    w->x.failure = failure;
+    const sp_formula_code code = build(arena, w, out);
+    sp_free(w);
+    return code;
+}
+
+size_t sp_flat_kernels(const sp_flat *flat, const sp_flat_kernel **kernels)
+{
+    *kernels = flat->kernels;
+    return flat->n_kernels;
 }
 
 void sp_flat_write_numbers(const sp_flat *flat, sp_text *out)
