@@ -138,7 +138,7 @@ static sp_formula_code check_shape(const sp_flatten *x, const sp_leaf *leaf, boo
 static sp_formula_code draft_kernel(sp_flatten *x, const sp_leaf *leaf, draft *d)
 {
     const bool matrix = on_matrix_units(leaf);
-    *d = (draft){.kernel = {.name = leaf->name, .matrix = matrix, .part = leaf->kernel->part},
+    *d = (draft){.kernel = {.name = leaf->name, .matrix = matrix, .part = leaf->part},
                  .leaf = leaf,
                  .times = leaf->times};
     if (!sp_form_is_plain(&leaf->metrics[SP_FORMULA_FLOPS])) {

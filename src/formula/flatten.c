@@ -400,7 +400,11 @@ static sp_formula_code list_leaf(const place *p, const sp_kernel *kernel, const 
                                "more than %d kernels", SP_LEAVES_MAX);
     }
     sp_leaf *leaf = &x->leaves[x->n_leaves];
-    *leaf = (sp_leaf){.name = as->name, .owner = p->owner, .kernel = kernel, .times = as->times};
+    *leaf = (sp_leaf){.name = as->name,
+                      .owner = p->owner,
+                      .kernel = kernel,
+                      .part = as->part,
+                      .times = as->times};
     for (int m = 0; m < SP_N_FORMULA_METRICS && code == SP_FORMULA_OK; m++) {
         place metric = *p;
         metric.metric = m;
@@ -455,7 +459,8 @@ static sp_formula_code list_kernels(const place *p, const sp_kernel *kernels, si
     sp_flatten *x = p->x;
     for (size_t i = 0; i < n; i++) {
         const sp_kernel *kernel = &kernels[i];
-        sp_listing as = {.name = n == 1 && outer->name ? outer->name : kernel->operation};
+        sp_listing as = {.name = n == 1 && outer->name ? outer->name : kernel->operation,
+                         .part = kernel->part != SP_FLAT_KERNEL ? kernel->part : outer->part};
         sp_formula_code code = repeat_of(p, kernel, &as.times);
         if (code == SP_FORMULA_OK) {
             code = sp_nodes_add(&x->nodes, SP_NODE_MULTIPLY, as.times, outer->times, &as.times);

@@ -421,6 +421,7 @@ typedef struct sp_leaf {
     const char *name;
     const sp_class *owner;
     const sp_kernel *kernel;
+    sp_flat_part part;
     uint32_t times;
     sp_form metrics[SP_N_FORMULA_METRICS];
     uint32_t figures[SP_N_KERNEL_FIGURES];
@@ -431,6 +432,7 @@ enum { SP_LEAVES_MAX = 1024 };
 /* As what the kernels of a class are listed: the name of the kernel that stands for it. */
 typedef struct sp_listing {
     const char *name;
+    sp_flat_part part; /* of kernels that state none */
     uint32_t times;
 } sp_listing;
 
