@@ -113,9 +113,13 @@ static sp_status fail_in_file(reader *r, sp_formula_code code, const sp_formula_
     memcpy(path, failure->path, sizeof path);
     size_t n = 0;
     way[0] = sp_json_root(doc);
-    for (char *part = strtok(path, "/"); part != NULL; part = strtok(NULL, "/")) {
-        if (n + 1 == MAX_LEVELS || !enter(&way[n], part, &way[n + 1])) break;
-        n++;
+    for (char *part = path; *part == '/' && n + 1 < MAX_LEVELS; n++) {
+        char *const next = part + 1 + strcspn(part + 1, "/");
+        const bool last = *next == '\0';
+        *next = '\0';
+        if (!enter(&way[n], part + 1, &way[n + 1])) break;
+        part = next;
+        if (!last) *part = '/';
     }
     const sp_status status = fail_at(r, &way[n], code, failure, err);
     sp_json_free(doc);
