@@ -67,20 +67,22 @@ typedef enum sp_bound { SP_BOUND_COMPUTE, SP_BOUND_MEMORY, SP_BOUND_NETWORK } sp
 typedef struct sp_operator {
     sp_phase phase;
     const char *name;      /* "qkv_projection"                                                    */
-    const char *category;  /* embedding, norm, projection, rotary, attention, recurrence, ffn,
-                            * router, experts, residual, head, sampling, collective                */
+    const char *category;  /* embedding, norm, projection, rotary, cache, attention, recurrence, ffn,
+                            * router, experts, residual, head, collective                          */
     uint32_t layers;
+    uint32_t held_layers;  /* with weights of their own: fewer where layers share them              */
     double rows, columns, inner, count; /* of a product [rows, inner] x [inner, columns], count times;
                                          * 0 for others                                           */
     double flops;
     double parameters;
     double held_bytes;     /* of all its parameters; weight_bytes are those that a pass reads       */
     double weight_bytes, read_bytes, write_bytes; /* read: activations and cache                  */
+    double cache_bytes;    /* of read_bytes, those that lie in the cache                            */
     double network_bytes;  /* sent by this accelerator                                            */
     double intensity;      /* flops / (weight_bytes + read_bytes + write_bytes), 0 without bytes  */
     double compute_s, memory_s, network_s;
     double time_s;         /* max(compute_s, memory_s) + network_s                                */
-    double expected_s;     /* by measured surfaces, 0 = not known                                 */
+    double expected_s;     /* of kernels as measured, and the network; 0 = nothing measured         */
     sp_bound bound;
 } sp_operator;
 
@@ -104,7 +106,10 @@ typedef struct sp_analysis {
     double state_bytes;           /* of recurrent layers on one accelerator, its sequences         */
     double gqa_ratio;             /* query heads over key and value heads                          */
     double ridge_intensity;       /* FLOP/byte at which both take as long                          */
-    double memory_needed_bytes;   /* weights, largest cache, working activations                   */
+    double rope_tokens;           /* longest wavelength of the rotary embedding: positions so far
+                                   * apart look alike in every pair; 0 = no base known             */
+    double memory_needed_bytes;   /* weights, cache at its longest, inputs and outputs of the largest
+                                   * operator                                                      */
     bool fits;
     const char *const *notes;     /* sentences: what was assumed, what is out of range             */
     uint32_t n_notes;

@@ -151,6 +151,11 @@ typedef struct sp_model {
     uint32_t vocab;
     uint32_t positions;     /* rows of a learned position table, 0 = rotary or none               */
     uint32_t max_context;   /* longest sequence the model was made for, 0 = not stated            */
+    double rope_theta;      /* base of the rotary frequencies theta^(-2i/d), 0 = none or not stated */
+    double rope_factor;     /* by which the longest wavelength is stretched, 0 = 1: the factor of
+                             * linear, yarn and llama3 scaling, all of which divide the lowest
+                             * frequency by it; of dynamic scaling, factor L / L0 - (factor - 1) at
+                             * the length L asked for and the length L0 of training               */
     bool tied_embeddings;   /* the head is the embedding table                                    */
     bool head_bias;         /* a bias of vocab on the head                                        */
     uint32_t norm_vectors;  /* of one norm over hidden: 1 RMSNorm's weight, 2 LayerNorm's weight and

@@ -19,6 +19,7 @@
 #include "shardplan/evidence.h"
 #include "shardplan/search.h"
 #include "shardplan/space.h"
+#include "shardplan/sweep.h"
 
 struct sp_text;
 
@@ -110,6 +111,10 @@ void sp_report_analysis_page(const sp_analysis_question *question, const sp_anal
 void sp_report_analysis_json(const sp_analysis_question *question, const sp_analysis *analysis,
                              struct sp_text *out);
 void sp_report_analysis_csv(const sp_analysis *analysis, struct sp_text *out);
+/* The operators of the first phase asked for and what each reads: "shardplan/graph/1", and for
+ * Graphviz. */
+void sp_report_graph_json(const sp_analysis_question *question, struct sp_text *out);
+void sp_report_graph_dot(const sp_analysis_question *question, struct sp_text *out);
 /* A workbook: a summary, and a sheet of operators for each phase. SP_E_NOT_YET in a build without
  * libxlsxwriter, SP_E_IO when the file cannot be written. */
 sp_status sp_report_analysis_xlsx(const sp_analysis_question *question,
@@ -144,3 +149,40 @@ sp_sample sp_sample_space(const sp_space *space, uint64_t n_tries);
 void sp_report_dry_run(const sp_space *space, const sp_sample *sample, double seconds_per_plan,
                        double resident_bytes, uint32_t threads, const sp_report_options *options,
                        struct sp_text *out);
+
+/* ---- sweeps (sweep.h): pages for people, JSON ("shardplan/sweep-result/1", "evolved", "tiers-result",
+ * "chips", "speculation"), CSV with a line a chip ------------------------------------------------ */
+void sp_report_sweep_page(const sp_analysis_question *question, const sp_sweep *sweep,
+                          const sp_economics *money, const sp_sweep_result *result,
+                          const sp_report_options *options, struct sp_text *out);
+void sp_report_sweep_json(const sp_analysis_question *question, const sp_sweep *sweep,
+                          const sp_economics *money, const sp_sweep_result *result,
+                          struct sp_text *out);
+void sp_report_sweep_csv(const sp_sweep_result *result, struct sp_text *out);
+/* n points, each with its multiplier of the figure. */
+void sp_report_sensitivity_page(uint32_t figure, const double *multipliers,
+                                const sp_sweep_point *points, uint32_t n,
+                                const sp_report_options *options, struct sp_text *out);
+/* Of the population those that can be built and that no other beats. */
+void sp_report_evolved_page(const sp_analysis_question *question, const sp_sweep *ranges,
+                            const sp_economics *money, const sp_individual *all, uint32_t n,
+                            const sp_report_options *options, struct sp_text *out);
+void sp_report_evolved_json(const sp_analysis_question *question, const sp_sweep *ranges,
+                            const sp_economics *money, const sp_individual *all, uint32_t n,
+                            struct sp_text *out);
+void sp_report_tiers_page(const sp_analysis_question *question, const sp_tiered_chip *chip,
+                          const sp_tier_plan *plan, const sp_report_options *options,
+                          struct sp_text *out);
+void sp_report_tiers_json(const sp_analysis_question *question, const sp_tiered_chip *chip,
+                          const sp_tier_plan *plan, struct sp_text *out);
+void sp_report_chips_page(const sp_analysis_question *question, const sp_chips *curve,
+                          uint32_t max_chips, const sp_report_options *options,
+                          struct sp_text *out);
+void sp_report_chips_json(const sp_analysis_question *question, const sp_chips *curve,
+                          uint32_t max_chips, struct sp_text *out);
+void sp_report_speculation_page(const sp_analysis_question *target,
+                                const sp_analysis_question *draft, const sp_speculation *s,
+                                const sp_report_options *options, struct sp_text *out);
+void sp_report_speculation_json(const sp_analysis_question *target,
+                                const sp_analysis_question *draft, const sp_speculation *s,
+                                struct sp_text *out);

@@ -3,10 +3,6 @@
 #include "analysis/analysis_priv.h"
 #include "base/base.h"
 
-#include <string.h>
-
-#define MAX_NOTES 8
-
 void sp_analysis_defaults(sp_analysis_question *question)
 {
     const sp_analysis_question given = *question;
@@ -47,33 +43,6 @@ static void run_phases(const sp_analysis_question *q, const sp_fabric *fabric,
     }
 }
 
-static sp_status note(struct sp_arena *arena, sp_analysis *analysis, const char *text,
-                      sp_error *err)
-{
-    static const size_t bytes = MAX_NOTES * sizeof *analysis->notes;
-    const char **notes = sp_arena_alloc(arena, bytes);
-    if (notes == NULL) return sp_fail(err, SP_E_MEMORY, "the analysis needs more");
-    if (analysis->n_notes > 0) {
-        memcpy(notes, analysis->notes, analysis->n_notes * sizeof *notes);
-    }
-    if (analysis->n_notes < MAX_NOTES) notes[analysis->n_notes++] = text;
-    analysis->notes = notes;
-    return SP_OK;
-}
-
-/* A context that the model was not made for is analysed all the same, and said. */
-static sp_status note_context(struct sp_arena *arena, const sp_analysis_question *q,
-                              sp_analysis *analysis, sp_error *err)
-{
-    const uint64_t context = q->past_tokens + q->prompt_tokens + q->generated_tokens;
-    if (q->model->max_context == 0 || context <= q->model->max_context) return SP_OK;
-    const char *text = sp_arena_printf(
-        arena, "%llu tokens of context are more than the %u that the model was made for",
-        (unsigned long long)context, (unsigned)q->model->max_context);
-    if (text == NULL) return sp_fail(err, SP_E_MEMORY, "the analysis needs more");
-    return note(arena, analysis, text, err);
-}
-
 static double ridge(const sp_analysis_question *q)
 {
     return q->gpu->peak_flops_per_s[q->compute] / q->gpu->memory_bytes_per_s;
@@ -91,12 +60,15 @@ sp_status sp_analyze(struct sp_arena *arena, const sp_analysis_question *questio
     *made = (sp_analysis){.ridge_intensity = ridge(question)};
     rows->n = rows->phase_first = 0;
     sp_fabric fabric;
+    sp_rates rates;
+    const bool measured = sp_analysis_rates(question, &rates);
     if (question->cluster != NULL) sp_fabric_build(question->cluster, &fabric);
-    run_phases(question, question->cluster != NULL ? &fabric : NULL, NULL, rows, made);
+    run_phases(question, question->cluster != NULL ? &fabric : NULL, measured ? &rates : NULL, rows,
+               made);
     made->operators = rows->row;
     made->n_operators = rows->n;
     sp_analysis_cache(question, made);
-    SP_TRY(note_context(arena, question, made, err));
+    SP_TRY(sp_analysis_notes(arena, question, made, err));
     *analysis = made;
     return SP_OK;
 }

@@ -6,17 +6,21 @@
 
 #define SP_ANALYSIS_MAX_ROWS 512
 
-/* One pass through the model, as one accelerator sees it. */
+/* One pass through the model, as one accelerator sees it, and the layers being expanded. */
 typedef struct sp_pass {
     const sp_analysis_question *question;
     sp_phase phase;
     sp_shape shape;     /* of the tokens that this accelerator's tp group runs                   */
     double head_tokens; /* of those, the ones that become logits                                 */
-    double routed_tokens; /* in all groups that share the experts */
-    uint32_t groups; /* tp groups (data-parallel ranks) that work at the same time            */
+    double routed_tokens; /* of all groups that share one copy of the experts */
     sp_sharding sharding;
     const sp_fabric *fabric; /* NULL: no cluster */
     const sp_rates *rates;   /* NULL: nothing measured */
+    sp_precision precision;  /* of the products, where something is measured */
+
+    const sp_layer_kind *kind; /* NULL outside layers */
+    uint32_t layers;      /* that are like this one                                           */
+    uint32_t held_layers; /* of those, the ones that do not borrow their weights              */
 } sp_pass;
 
 /* FlashAttention-2 (Dao, arXiv:2307.08691): five products backward where forward has two, the
@@ -31,32 +35,49 @@ typedef struct sp_rows {
 } sp_rows;
 
 /* ---- pass.c ---- */
+bool sp_phase_is_training(sp_phase phase);
+/* One new token a sequence. */
+bool sp_phase_is_step(sp_phase phase);
 /* The pass of a phase; shapes and shares follow from the question. */
 sp_pass sp_pass_build(const sp_analysis_question *question, sp_phase phase, const sp_fabric *fabric,
                       const sp_rates *rates);
 
+/* ---- rates.c: measured kernels ---- */
+/* Fills *rates as kernels on their own have them, without the losses of an engine. False where the
+ * accelerator has no measurements of the format. */
+bool sp_analysis_rates(const sp_analysis_question *question, sp_rates *rates);
+/* The format of the products among those that are measured. */
+sp_precision sp_analysis_precision(const sp_analysis_question *question);
+/* Seconds of a row whose shape, FLOPs and bytes are filled; 0 where nothing is measured. */
+double sp_expected_product_s(const sp_pass *pass, const sp_operator *row, bool grouped);
+double sp_expected_core_s(const sp_pass *pass, const sp_operator *row, const sp_op *op);
+double sp_expected_stream_s(const sp_pass *pass, const sp_operator *row);
+
 /* ---- rows.c: operators of the graph as rows ---- */
-/* Appends the rows of one operator of `layers` layers. */
-void sp_rows_add_op(sp_rows *rows, const sp_pass *pass, const sp_layer_kind *kind, const sp_op *op,
-                    uint32_t layers);
+double sp_weight_bits(const sp_widths *bits, sp_part part);
+/* A row with the name, category and layers of an operator of the pass. */
+sp_operator sp_row_of(const sp_pass *pass, const sp_op *op, const char *name);
+/* Appends the rows of one operator. */
+void sp_rows_add_op(sp_rows *rows, const sp_pass *pass, const sp_op *op);
 /* Fills what follows from the rest of a row and appends it, or counts it to an equal one. */
 void sp_rows_add(sp_rows *rows, const sp_pass *pass, const sp_operator *row);
 
-/* Bits of the weights of a part, and where the table lists an operator. */
-double sp_rows_weight_bits(const sp_widths *bits, sp_part part);
-const char *sp_rows_category(const sp_op *op);
-
 /* ---- counted.c: operators whose counts a formula model states ---- */
-void sp_rows_add_counted(sp_rows *rows, const sp_pass *pass, const sp_op *op, uint32_t layers);
+void sp_rows_add_counted(sp_rows *rows, const sp_pass *pass, const sp_op *op);
 
-/* ---- attention.c: the core as one fused kernel or as three ---- */
-void sp_rows_add_core(sp_rows *rows, const sp_pass *pass, const sp_attention *attention,
-                      const sp_op *op, uint32_t layers);
+/* ---- attention.c: the core as one fused kernel or as three, and other products of activations
+ * ---- */
+void sp_rows_add_core(sp_rows *rows, const sp_pass *pass, const sp_op *op);
 
 /* ---- collectives.c ---- */
-/* After a block of `layers` layers: what the tp group reduces and the experts' ranks exchange. */
+/* After a block: what the tp group reduces and the experts' ranks exchange. */
 void sp_rows_add_collectives(sp_rows *rows, const sp_pass *pass, const sp_layer_work *work,
-                             bool attention, uint32_t layers);
+                             bool attention);
+/* Of the tp group: partial rows of the token table, and columns of the logits. */
+void sp_rows_add_embedding_sum(sp_rows *rows, const sp_pass *pass);
+void sp_rows_add_logits(sp_rows *rows, const sp_pass *pass);
+/* Tokens are exchanged between ranks that hold experts, each rank sending its share of them. */
+bool sp_pass_dispatches(const sp_pass *pass);
 
 /* ---- layers.c: the whole model, embedding to head ---- */
 void sp_rows_add_model(sp_rows *rows, const sp_pass *pass);
@@ -65,7 +86,13 @@ void sp_rows_add_model(sp_rows *rows, const sp_pass *pass);
 void sp_analysis_total(const sp_rows *rows, sp_phase phase, double tokens, sp_phase_total *total);
 
 /* ---- cache.c ---- */
+/* Elements that the new tokens of a pass add to the cache of a layer. */
+double sp_cache_written(const sp_pass *pass);
 void sp_analysis_cache(const sp_analysis_question *question, sp_analysis *analysis);
+
+/* ---- notes.c: what a reader must know beside the figures ---- */
+sp_status sp_analysis_notes(struct sp_arena *arena, const sp_analysis_question *question,
+                            sp_analysis *analysis, sp_error *err);
 
 /* ---- check.c: what the question must obey ---- */
 sp_status sp_analysis_check(const sp_analysis_question *question, sp_error *err);

@@ -2,38 +2,51 @@
 /* What the accelerator must hold: weights, keys and values of its sequences at their longest,
  * states of recurrent layers, and the inputs and outputs of its largest operator. */
 #include "analysis/analysis_priv.h"
-#include "spec/model_formula.h"
 
 #include <math.h>
 
-/* Elements that one token leaves in the cache of one layer, on this rank or, with tp 1, in all. */
-static double elements_per_token(const sp_layer_kind *kind, uint32_t tp)
-{
-    const sp_attention *a = &kind->attention;
-    if (kind->formula != NULL) return (double)kind->formula->cache_elements;
-    const double v_dim = a->v_dim > 0 ? a->v_dim : a->head_dim;
-    if (a->heads == 0 || a->kv_of_other) return 0.0;
-    if (a->kv_lora > 0) return (double)a->kv_lora + a->rope_dim;
-    const double heads = a->kv_heads >= tp ? (double)a->kv_heads / tp : 1.0;
-    return heads * (a->head_dim + (a->keys_as_values ? 0.0 : v_dim));
-}
+/* What a layer of a kind keeps of a sequence, and how many layers do; prediction modules are layers
+ * like the last one. */
+typedef struct kept_layers {
+    sp_cache cache;
+    double layers;
+} kept_layers;
 
-/* Tokens of a context that a layer keeps. */
-static double kept_tokens(const sp_attention *a, double context)
-{
-    const double window = a->window > 0 ? fmin(context, a->window) : context;
-    if (a->compress > 0) return window + context / a->compress;
-    return a->chunk > 0 ? fmin(window, a->chunk) : window;
-}
-
-static double cache_bytes(const sp_analysis_question *q, double context)
+static kept_layers kept_by_run(const sp_analysis_question *q, uint32_t run, uint32_t tp)
 {
     const sp_model *model = q->model;
+    const sp_sharding sharding = {.tp = tp, .cp = 1, .ep = 1, .etp = 1};
+    const sp_layer_run *r = &model->runs[run];
+    const bool last = run + 1 == model->n_runs;
+    return (kept_layers){.cache = sp_graph_cache(&model->kinds[r->kind], &sharding),
+                         .layers = r->count + (last && q->mtp ? (double)model->mtp_layers : 0.0)};
+}
+
+double sp_cache_written(const sp_pass *pass)
+{
+    const sp_cache cache = sp_graph_cache(pass->kind, &pass->sharding);
+    const double length = pass->shape.length, near = fmin(cache.near_tokens, length);
+    return pass->shape.sequences * (cache.token * length + cache.near_token * near);
+}
+
+/* Of this accelerator's sequences. */
+static double cache_bytes(const sp_analysis_question *q, double tokens)
+{
     double elements = 0.0;
-    for (uint32_t r = 0; r < model->n_runs; r++) {
-        const sp_layer_kind *kind = &model->kinds[model->runs[r].kind];
-        elements += model->runs[r].count * elements_per_token(kind, q->tp) *
-                    kept_tokens(&kind->attention, context);
+    for (uint32_t r = 0; r < q->model->n_runs; r++) {
+        const kept_layers kept = kept_by_run(q, r, q->tp);
+        const double near = fmin(tokens, kept.cache.near_tokens);
+        elements += kept.layers * (kept.cache.token * tokens + kept.cache.near_token * near);
+    }
+    return elements * (double)q->batch / q->dp * q->bits.kv_cache / 8.0;
+}
+
+static double state_bytes(const sp_analysis_question *q)
+{
+    double elements = 0.0;
+    for (uint32_t r = 0; r < q->model->n_runs; r++) {
+        const kept_layers kept = kept_by_run(q, r, q->tp);
+        elements += kept.layers * (kept.cache.state + kept.cache.convolution);
     }
     return elements * (double)q->batch / q->dp * q->bits.kv_cache / 8.0;
 }
@@ -41,14 +54,10 @@ static double cache_bytes(const sp_analysis_question *q, double context)
 /* Of the model, uncut; layers with a window keep no more once it is full and do not count. */
 static double bytes_per_token(const sp_analysis_question *q)
 {
-    const sp_model *model = q->model;
     double elements = 0.0;
-    for (uint32_t r = 0; r < model->n_runs; r++) {
-        const sp_layer_kind *kind = &model->kinds[model->runs[r].kind];
-        const sp_attention *a = &kind->attention;
-        const bool bounded = (a->window > 0 && a->compress == 0) || a->chunk > 0;
-        const double share = a->compress > 0 ? 1.0 / a->compress : 1.0;
-        elements += bounded ? 0.0 : model->runs[r].count * share * elements_per_token(kind, 1);
+    for (uint32_t r = 0; r < q->model->n_runs; r++) {
+        const kept_layers kept = kept_by_run(q, r, 1);
+        elements += kept.layers * kept.cache.token;
     }
     return elements * q->bits.kv_cache / 8.0;
 }
@@ -58,7 +67,7 @@ static double largest_operator_bytes(const sp_analysis *analysis)
     double largest = 0.0;
     for (uint32_t i = 0; i < analysis->n_operators; i++) {
         const sp_operator *row = &analysis->operators[i];
-        largest = fmax(largest, row->read_bytes + row->write_bytes);
+        largest = fmax(largest, row->read_bytes - row->cache_bytes + row->write_bytes);
     }
     return largest;
 }
@@ -72,22 +81,32 @@ static void add_weights(sp_analysis *analysis)
     }
     for (uint32_t i = 0; total != NULL && i < total->count; i++) {
         const sp_operator *row = &analysis->operators[total->first + i];
-        analysis->parameters += row->layers * row->parameters;
-        analysis->weight_bytes += row->layers * row->held_bytes;
+        analysis->parameters += row->held_layers * row->parameters;
+        analysis->weight_bytes += row->held_layers * row->held_bytes;
     }
+}
+
+/* Of the first kind of layer with attention. */
+static double gqa_ratio(const sp_model *model)
+{
+    for (uint32_t k = 0; k < model->n_kinds; k++) {
+        const sp_attention *a = &model->kinds[k].attention;
+        if (a->heads > 0 && a->kv_heads > 0) return (double)a->heads / a->kv_heads;
+    }
+    return 0.0;
 }
 
 void sp_analysis_cache(const sp_analysis_question *question, sp_analysis *analysis)
 {
     const double prompt = (double)(question->past_tokens + question->prompt_tokens);
     const double all = prompt + (double)question->generated_tokens;
-    const sp_attention *first = &question->model->kinds[0].attention;
     add_weights(analysis);
     analysis->kv_bytes_per_token = bytes_per_token(question);
     analysis->kv_prompt_bytes = cache_bytes(question, prompt);
     analysis->kv_max_bytes = cache_bytes(question, all);
     analysis->kv_generated_bytes = analysis->kv_max_bytes - analysis->kv_prompt_bytes;
-    analysis->gqa_ratio = first->kv_heads > 0 ? (double)first->heads / first->kv_heads : 0.0;
+    analysis->state_bytes = state_bytes(question);
+    analysis->gqa_ratio = gqa_ratio(question->model);
     analysis->memory_needed_bytes = analysis->weight_bytes + analysis->kv_max_bytes +
                                     analysis->state_bytes + largest_operator_bytes(analysis);
     analysis->fits = analysis->memory_needed_bytes <= question->gpu->memory_bytes;

@@ -35,10 +35,25 @@ static sp_status check_ffn(const sp_analysis_question *q, const sp_ffn *f, sp_er
     if (!q->dense_dp && f->ffn > 0 && f->ffn % q->tp != 0) {
         return refuse_share(err, "--tp", q->tp, "feed-forward width", f->ffn);
     }
-    if (f->n_experts > 0 && f->n_experts % q->ep != 0) {
+    if (f->n_experts == 0) return SP_OK;
+    if (f->n_experts % q->ep != 0) {
         return refuse_share(err, "--ep", q->ep, "routed experts", f->n_experts);
     }
+    if (q->ep < q->tp && f->expert_ffn % (q->tp / q->ep) != 0) {
+        return refuse_share(err, "--tp over --ep", q->tp / q->ep, "width of an expert",
+                            f->expert_ffn);
+    }
+    if (f->shared_ffn % q->tp != 0) {
+        return refuse_share(err, "--tp", q->tp, "width of the shared experts", f->shared_ffn);
+    }
     return SP_OK;
+}
+
+static sp_status check_recurrent(const sp_analysis_question *q, const sp_recurrent *r,
+                                 sp_error *err)
+{
+    if (r->form == SP_RECURRENCE_NONE || r->heads == 0 || r->heads % q->tp == 0) return SP_OK;
+    return refuse_share(err, "--tp", q->tp, "heads of the recurrence", r->heads);
 }
 
 static sp_status check_ranks(const sp_analysis_question *q, sp_error *err)
@@ -77,9 +92,15 @@ static sp_status check_formulas(const sp_analysis_question *q, sp_error *err)
 
 static sp_status check_format(const sp_analysis_question *q, sp_error *err)
 {
+    const char *names[SP_N_DTYPES];
+    size_t n = 0;
     if (q->gpu->peak_flops_per_s[q->compute] > 0.0) return SP_OK;
+    for (sp_dtype dtype = 0; dtype < SP_N_DTYPES; dtype++) {
+        if (q->gpu->peak_flops_per_s[dtype] > 0.0) names[n++] = sp_dtype_name(dtype);
+    }
     sp_fail(err, SP_E_INCONSISTENT, "%s has no products in this format", q->gpu->name);
-    return sp_fail_value(err, "%s", sp_dtype_name(q->compute));
+    sp_fail_value(err, "%s", sp_dtype_name(q->compute));
+    return sp_fail_names(err, sp_dtype_name(q->compute), names, n);
 }
 
 sp_status sp_analysis_check(const sp_analysis_question *question, sp_error *err)
@@ -87,10 +108,10 @@ sp_status sp_analysis_check(const sp_analysis_question *question, sp_error *err)
     const sp_model *model = question->model;
     SP_TRY(check_format(question, err));
     SP_TRY(check_formulas(question, err));
-    SP_TRY(check_ranks(question, err));
     for (uint32_t k = 0; k < model->n_kinds; k++) {
         SP_TRY(check_attention(question, &model->kinds[k].attention, err));
+        SP_TRY(check_recurrent(question, &model->kinds[k].recurrent, err));
         SP_TRY(check_ffn(question, &model->kinds[k].ffn, err));
     }
-    return SP_OK;
+    return check_ranks(question, err);
 }

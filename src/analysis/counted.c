@@ -9,28 +9,36 @@ static bool is_product(const sp_op *op)
     return op->class == SP_OP_GEMM || op->class == SP_OP_ATTENTION;
 }
 
-static sp_operator forward_row(const sp_pass *pass, const sp_op *op, uint32_t layers)
+/* In training keys and values come from the products before. */
+static double key_bytes(const sp_pass *pass)
+{
+    const sp_widths *bits = &pass->question->bits;
+    return (sp_phase_is_training(pass->phase) ? bits->activation : bits->kv_cache) / 8.0;
+}
+
+static sp_operator forward_row(const sp_pass *pass, const sp_op *op)
 {
     const sp_widths *bits = &pass->question->bits;
     const sp_flat_counts *c = op->counts;
-    const double a = bits->activation / 8.0, kv = bits->kv_cache / 8.0;
-    const double w = sp_rows_weight_bits(bits, op->part) / 8.0;
-    const bool product = is_product(op);
-    return (sp_operator){
-        .name = op->name,
-        .category = op->class == SP_OP_ATTENTION ? "attention" : sp_rows_category(op),
-        .layers = layers,
-        .rows = product ? op->m : 0.0,
-        .columns = product ? op->n : 0.0,
-        .inner = product ? op->k : 0.0,
-        .count = product ? op->count : 0.0,
-        .flops = c->flops,
-        .parameters = c->parameters,
-        .held_bytes = c->parameters * w,
-        .weight_bytes = c->read[SP_WIDTH_WEIGHT] * w,
-        .read_bytes = c->read[SP_WIDTH_ACTIVATION] * a + c->read[SP_WIDTH_CACHE] * kv,
-        .write_bytes = c->written[SP_WIDTH_ACTIVATION] * a + c->written[SP_WIDTH_CACHE] * kv +
-                       c->written[SP_WIDTH_WEIGHT] * w};
+    const double a = bits->activation / 8.0, kv = key_bytes(pass);
+    const double w = sp_weight_bits(bits, op->part) / 8.0;
+    const double cached = c->read[SP_WIDTH_CACHE] * kv;
+    sp_operator row = sp_row_of(pass, op, op->name);
+    if (is_product(op)) {
+        row.rows = op->m;
+        row.columns = op->n;
+        row.inner = op->k;
+        row.count = op->count;
+    }
+    row.flops = c->flops;
+    row.parameters = c->parameters;
+    row.held_bytes = c->parameters * w;
+    row.weight_bytes = c->read[SP_WIDTH_WEIGHT] * w;
+    row.read_bytes = c->read[SP_WIDTH_ACTIVATION] * a + cached;
+    row.write_bytes = c->written[SP_WIDTH_ACTIVATION] * a + c->written[SP_WIDTH_CACHE] * kv +
+                      c->written[SP_WIDTH_WEIGHT] * w;
+    row.cache_bytes = sp_phase_is_training(pass->phase) ? 0.0 : cached;
+    return row;
 }
 
 /* A product reads the output's gradient for both of its gradients, its weights and its inputs, and
@@ -38,10 +46,9 @@ static sp_operator forward_row(const sp_pass *pass, const sp_op *op, uint32_t la
  * values, and writes gradients of the latter three. */
 static void turn_product(const sp_pass *pass, const sp_op *op, sp_operator *row)
 {
-    const sp_widths *bits = &pass->question->bits;
     const sp_flat_counts *c = op->counts;
-    const double a = bits->activation / 8.0;
-    const double kv = c->read[SP_WIDTH_CACHE] * bits->kv_cache / 8.0;
+    const double a = pass->question->bits.activation / 8.0;
+    const double kv = c->read[SP_WIDTH_CACHE] * key_bytes(pass);
     const double in = c->read[SP_WIDTH_ACTIVATION], out = c->written[SP_WIDTH_ACTIVATION];
     row->flops = op->class == SP_OP_ATTENTION
                      ? SP_ANALYSIS_BACKWARD_PRODUCTS * op->flops + 2.0 * c->vector_flops
@@ -50,9 +57,16 @@ static void turn_product(const sp_pass *pass, const sp_op *op, sp_operator *row)
     row->write_bytes = (in + c->read[SP_WIDTH_WEIGHT]) * a + kv;
 }
 
-void sp_rows_add_counted(sp_rows *rows, const sp_pass *pass, const sp_op *op, uint32_t layers)
+static double expected_s(const sp_pass *pass, const sp_op *op, const sp_operator *row)
 {
-    sp_operator row = forward_row(pass, op, layers);
+    if (op->class == SP_OP_GEMM) return sp_expected_product_s(pass, row, false);
+    return op->class == SP_OP_ATTENTION ? sp_expected_core_s(pass, row, op)
+                                        : sp_expected_stream_s(pass, row);
+}
+
+void sp_rows_add_counted(sp_rows *rows, const sp_pass *pass, const sp_op *op)
+{
+    sp_operator row = forward_row(pass, op);
     if (pass->phase == SP_PHASE_BACKWARD && is_product(op)) {
         turn_product(pass, op, &row);
     } else if (pass->phase == SP_PHASE_BACKWARD && op->part != SP_PART_EMBEDDING) {
@@ -60,5 +74,6 @@ void sp_rows_add_counted(sp_rows *rows, const sp_pass *pass, const sp_op *op, ui
         row.read_bytes *= 2.0;
         row.write_bytes *= 2.0;
     }
+    row.expected_s = expected_s(pass, op, &row);
     sp_rows_add(rows, pass, &row);
 }

@@ -10,15 +10,20 @@ const char *sp_phase_name(sp_phase phase)
     return names[phase];
 }
 
-static bool is_training(sp_phase phase)
+bool sp_phase_is_training(sp_phase phase)
 {
     return phase == SP_PHASE_FORWARD || phase == SP_PHASE_BACKWARD;
+}
+
+bool sp_phase_is_step(sp_phase phase)
+{
+    return phase == SP_PHASE_DECODE || phase == SP_PHASE_LAST_DECODE;
 }
 
 static double past_tokens(const sp_analysis_question *q, sp_phase phase)
 {
     const double before = (double)q->past_tokens;
-    if (is_training(phase)) return 0.0;
+    if (sp_phase_is_training(phase)) return 0.0;
     if (phase == SP_PHASE_PREFILL) return before;
     const double prompt = before + (double)q->prompt_tokens;
     return phase == SP_PHASE_DECODE ? prompt : prompt + (double)q->generated_tokens - 1.0;
@@ -28,7 +33,7 @@ static double past_tokens(const sp_analysis_question *q, sp_phase phase)
  * Training plans count length / 2 (cost/), and so does its table. */
 static double attended(sp_phase phase, double past, double length)
 {
-    return is_training(phase) ? length / 2.0 : past + (length + 1.0) / 2.0;
+    return sp_phase_is_training(phase) ? length / 2.0 : past + (length + 1.0) / 2.0;
 }
 
 /* Experts are spread over ep of the tp x dp ranks; where ep is less than tp, each is cut into so
@@ -42,10 +47,12 @@ static sp_sharding shares(const sp_analysis_question *q)
 sp_pass sp_pass_build(const sp_analysis_question *question, sp_phase phase, const sp_fabric *fabric,
                       const sp_rates *rates)
 {
-    const bool one_token = phase == SP_PHASE_DECODE || phase == SP_PHASE_LAST_DECODE;
-    const double length = one_token ? 1.0 : (double)question->prompt_tokens;
+    const double length = sp_phase_is_step(phase) ? 1.0 : (double)question->prompt_tokens;
     const double sequences = (double)question->batch / question->dp;
     const double past = past_tokens(question, phase);
+    const sp_sharding sharding = shares(question);
+    /* tp groups whose tokens meet at one copy of the experts; other copies serve other groups. */
+    const double groups = (double)sharding.ep * sharding.etp / sharding.tp;
     return (sp_pass){
         .question = question,
         .phase = phase,
@@ -54,12 +61,14 @@ sp_pass sp_pass_build(const sp_analysis_question *question, sp_phase phase, cons
                   .length = length,
                   .context = attended(phase, past, length),
                   .past = past,
-                  .absorbed = one_token},
-        .head_tokens = is_training(phase) ? sequences * length : sequences,
-        .routed_tokens = sequences * length * question->dp,
-        .groups = question->dp,
-        .sharding = shares(question),
+                  .absorbed = sp_phase_is_step(phase)},
+        .head_tokens = sp_phase_is_training(phase) ? sequences * length : sequences,
+        .routed_tokens = sequences * length * groups,
+        .sharding = sharding,
         .fabric = fabric,
-        .rates = rates
+        .rates = rates,
+        .precision = sp_analysis_precision(question),
+        .layers = 1,
+        .held_layers = 1
     };
 }

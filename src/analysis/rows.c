@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-double sp_rows_weight_bits(const sp_widths *bits, sp_part part)
+double sp_weight_bits(const sp_widths *bits, sp_part part)
 {
     switch (part) {
     case SP_PART_FFN:
@@ -29,7 +29,7 @@ double sp_rows_weight_bits(const sp_widths *bits, sp_part part)
     return bits->attention_weight;
 }
 
-const char *sp_rows_category(const sp_op *op)
+static const char *category(const sp_op *op)
 {
     static const char *const names[] = {[SP_PART_ATTENTION] = "projection",
                                         [SP_PART_RECURRENT] = "recurrence",
@@ -42,7 +42,16 @@ const char *sp_rows_category(const sp_op *op)
                                         [SP_PART_EMBEDDING] = "embedding",
                                         [SP_PART_HEAD] = "head",
                                         [SP_PART_KERNEL] = "kernel"};
-    return names[op->part];
+    const bool product = op->class == SP_OP_GEMM || op->class == SP_OP_GROUPED;
+    return op->part == SP_PART_ATTENTION && !product ? "attention" : names[op->part];
+}
+
+sp_operator sp_row_of(const sp_pass *pass, const sp_op *op, const char *name)
+{
+    return (sp_operator){.name = name,
+                         .category = category(op),
+                         .layers = pass->layers,
+                         .held_layers = pass->held_layers};
 }
 
 /* ---- the roofline of a row ---- */
@@ -51,6 +60,16 @@ static double vector_peak(const sp_gpu *gpu)
 {
     const double fp32 = gpu->peak_flops_per_s[SP_FP32];
     return fp32 > 0.0 ? fp32 : sp_gpu_peak_flops_per_s(gpu);
+}
+
+/* The core runs in the format of the cache: one that is wider than the activations keeps it in 16
+ * bits, whatever the format of the other products. */
+static double matrix_peak(const sp_analysis_question *q, const sp_operator *row)
+{
+    const double peak = q->gpu->peak_flops_per_s[q->compute];
+    const double wide = sp_gpu_peak_flops_per_s(q->gpu);
+    const bool core = strcmp(row->category, "attention") == 0;
+    return core && q->bits.kv_cache > q->bits.activation && wide > 0.0 ? fmin(peak, wide) : peak;
 }
 
 static bool same_rows(const sp_operator *a, const sp_operator *b)
@@ -64,15 +83,14 @@ static bool same_rows(const sp_operator *a, const sp_operator *b)
 
 static void price(const sp_pass *pass, sp_operator *row)
 {
-    const sp_gpu *gpu = pass->question->gpu;
+    const sp_analysis_question *q = pass->question;
     const double bytes = row->weight_bytes + row->read_bytes + row->write_bytes;
-    const bool on_matrix_unit = row->inner > 0.0;
-    const double peak =
-        on_matrix_unit ? gpu->peak_flops_per_s[pass->question->compute] : vector_peak(gpu);
+    const double peak = row->inner > 0.0 ? matrix_peak(q, row) : vector_peak(q->gpu);
     row->intensity = bytes > 0.0 ? row->flops / bytes : 0.0;
     row->compute_s = row->flops / peak;
-    row->memory_s = bytes / gpu->memory_bytes_per_s;
+    row->memory_s = bytes / q->gpu->memory_bytes_per_s;
     row->time_s = fmax(row->compute_s, row->memory_s) + row->network_s;
+    if (pass->rates != NULL) row->expected_s += row->network_s;
     row->bound = row->network_s > fmax(row->compute_s, row->memory_s) ? SP_BOUND_NETWORK
                  : row->compute_s > row->memory_s                     ? SP_BOUND_COMPUTE
                                                                       : SP_BOUND_MEMORY;
@@ -83,6 +101,7 @@ void sp_rows_add(sp_rows *rows, const sp_pass *pass, const sp_operator *row)
     for (uint32_t i = rows->phase_first; i < rows->n; i++) {
         if (same_rows(&rows->row[i], row)) {
             rows->row[i].layers += row->layers;
+            rows->row[i].held_layers += row->held_layers;
             return;
         }
     }
@@ -95,51 +114,54 @@ void sp_rows_add(sp_rows *rows, const sp_pass *pass, const sp_operator *row)
 
 /* ---- products ---- */
 
-/* Experts that some token of the step is sent to: each of E is missed by one token with
- * probability 1 - k / E, and tokens choose independently. */
-static double experts_met(const sp_pass *pass, const sp_ffn *ffn, double local)
+/* Share of the experts that some token of the step is sent to: each of E choices is missed by one
+ * token with probability 1 - k / E, and tokens choose independently. */
+static double share_met(const sp_pass *pass)
 {
-    const double missed = 1.0 - (double)ffn->top_k / ffn->n_experts;
-    return local * (1.0 - pow(missed, pass->routed_tokens));
+    const sp_ffn *ffn = &pass->kind->ffn;
+    const double choices = (double)ffn->n_experts + ffn->idle_experts;
+    return 1.0 - pow(1.0 - ffn->top_k / choices, pass->routed_tokens);
 }
 
 /* Forward reads inputs and weights once and writes outputs; backward reads the output's gradient
- * for both products, the weights, the inputs, and writes the gradients of inputs and weights. */
-static void add_product(sp_rows *rows, const sp_pass *pass, const sp_layer_kind *kind,
-                        const sp_op *op, uint32_t layers)
+ * for both products, the weights, the inputs, and writes the gradients of inputs and weights.
+ * Biases are kept in the format of norms. */
+static void add_product(sp_rows *rows, const sp_pass *pass, const sp_op *op)
 {
     const sp_widths *bits = &pass->question->bits;
+    const bool grouped = op->class == SP_OP_GROUPED;
     const double in = op->m * op->k * op->count, out = op->m * op->n * op->count;
-    const double matrices =
-        op->class == SP_OP_GROUPED ? experts_met(pass, &kind->ffn, op->count) : op->count;
-    const double a = bits->activation / 8.0, weights = op->k * op->n * matrices;
-    sp_operator row = {.name = op->name,
-                       .category = sp_rows_category(op),
-                       .layers = layers,
-                       .rows = op->m,
-                       .columns = op->n,
-                       .inner = op->k,
-                       .count = op->count,
-                       .flops = op->flops,
-                       .parameters = op->k * op->n * op->count,
-                       .held_bytes = op->k * op->n * op->count * sp_rows_weight_bits(bits, op->part) / 8.0,
-                       .weight_bytes = weights * sp_rows_weight_bits(bits, op->part) / 8.0,
-                       .read_bytes = in * a,
-                       .write_bytes = out * a};
+    const double a = bits->activation / 8.0, weights = op->k * op->n * op->count;
+    const double held =
+        weights * sp_weight_bits(bits, op->part) / 8.0 + op->vectors * bits->norm / 8.0;
+    const double met = grouped ? share_met(pass) : 1.0;
+    sp_operator row = sp_row_of(pass, op, op->name);
+    row.rows = op->m;
+    row.columns = op->n;
+    row.inner = op->k;
+    row.count = op->count;
+    row.flops = op->flops;
+    row.parameters = sp_op_params(op);
+    row.held_bytes = held;
+    row.weight_bytes = met * held;
+    row.read_bytes = in * a;
+    row.write_bytes = out * a;
     if (pass->phase == SP_PHASE_BACKWARD) {
         row.flops *= 2.0;
         row.read_bytes = (in + 2.0 * out) * a;
-        row.write_bytes = (in + weights) * a;
+        row.write_bytes = (in + met * weights) * a;
     }
+    row.expected_s = sp_expected_product_s(pass, &row, grouped);
     sp_rows_add(rows, pass, &row);
 }
 
 /* ---- element-wise operators ---- */
 
 /* Arithmetic on one element written; transcendental functions count as nothing, as in every count
- * of model FLOPs. RMSNorm squares, sums, scales and weighs, LayerNorm subtracts the mean and adds a
- * bias besides; a rotation of a pair takes 4 products and 2 sums. */
-static double flops_per_element(const sp_pass *pass, const sp_layer_kind *kind, const sp_op *op)
+ * of model FLOPs, and neither do moves of tokens. RMSNorm squares, sums, scales and weighs,
+ * LayerNorm subtracts the mean and adds a bias besides; a rotation of a pair takes 4 products and 2
+ * sums; a gate one product, behind a norm in recurrent blocks. */
+static double flops_per_element(const sp_pass *pass, const sp_op *op)
 {
     switch (op->part) {
     case SP_PART_NORM:
@@ -149,11 +171,11 @@ static double flops_per_element(const sp_pass *pass, const sp_layer_kind *kind, 
     case SP_PART_RESIDUAL:
         return 1.0;
     case SP_PART_FFN:
-    case SP_PART_EXPERTS:
-        return kind != NULL && kind->ffn.gated && strstr(op->name, "activation") != NULL ? 1.0
-                                                                                         : 0.0;
+    case SP_PART_EXPERTS: /* an ungated activation writes as much as it reads, as moves do */
     case SP_PART_ATTENTION:
+        return op->m > op->n && op->n > 0.0 && strcmp(op->name, "index_choice") != 0 ? 1.0 : 0.0;
     case SP_PART_RECURRENT:
+        return pass->kind->recurrent.form == SP_RECURRENCE_CONV ? 1.0 : 5.0;
     case SP_PART_ROUTER:
     case SP_PART_EMBEDDING:
     case SP_PART_HEAD:
@@ -163,62 +185,72 @@ static double flops_per_element(const sp_pass *pass, const sp_layer_kind *kind, 
     return 0.0;
 }
 
-/* A sine and a cosine for each rotated pair of each new position. */
-static double table_elements(const sp_pass *pass, const sp_layer_kind *kind)
+/* Latent attention rotates a part of each head, and one key. */
+static double worked_elements(const sp_pass *pass, const sp_op *op)
 {
-    const sp_attention *a = &kind->attention;
-    return pass->shape.length * (a->kv_lora > 0 ? a->rope_dim : a->head_dim);
+    const sp_attention *a = pass->kind != NULL ? &pass->kind->attention : NULL;
+    if (op->part != SP_PART_ROTARY || a == NULL || a->kv_lora == 0) return op->n;
+    const bool index = strcmp(op->name, "index_rotary") == 0;
+    const double heads = index ? a->index_heads : (double)a->heads / pass->sharding.tp;
+    return a->no_rope ? 0.0 : pass->shape.tokens * a->rope_dim * (heads + 1.0);
 }
 
-static double written_elements(const sp_pass *pass, const sp_layer_kind *kind, const sp_op *op)
+/* Learned numbers that the operator reads: a sine and a cosine for each rotated pair of each new
+ * position, the rows of the tokens in a table, all of them elsewhere. */
+static double learned_elements(const sp_pass *pass, const sp_op *op)
 {
-    const sp_attention *a = &kind->attention;
-    if (op->part != SP_PART_ROTARY || a->kv_lora == 0) return op->n;
-    const double heads = (double)a->heads / pass->sharding.tp;
-    return pass->shape.tokens * a->rope_dim * (heads + 1.0);
+    if (op->part == SP_PART_ROTARY) {
+        const sp_attention *a = &pass->kind->attention;
+        return pass->shape.length * (a->kv_lora > 0 ? a->rope_dim : a->head_dim);
+    }
+    return op->part == SP_PART_EMBEDDING && op->n > 0.0 ? op->n : op->k;
+}
+
+/* Activations read: an operator that writes nothing reads learned numbers alone. */
+static double read_elements(const sp_op *op, double learned)
+{
+    if (op->n <= 0.0) return 0.0;
+    return op->part == SP_PART_EMBEDDING ? op->m - learned : op->m;
 }
 
 /* The backward pass reads the gradient beside the input and writes one: twice the bytes. */
-static void add_stream(sp_rows *rows, const sp_pass *pass, const sp_layer_kind *kind,
-                       const sp_op *op, uint32_t layers)
+static void add_stream(sp_rows *rows, const sp_pass *pass, const sp_op *op)
 {
     const sp_widths *bits = &pass->question->bits;
     const double passes = pass->phase == SP_PHASE_BACKWARD ? 2.0 : 1.0;
-    const double a = passes * bits->activation / 8.0;
-    const double learned = op->part == SP_PART_ROTARY ? table_elements(pass, kind) : op->k;
-    const double flops = op->flops > 0.0
+    const double a = passes * bits->activation / 8.0, w = sp_weight_bits(bits, op->part) / 8.0;
+    const double learned = learned_elements(pass, op);
+    const double flops = op->class == SP_OP_SCAN
                              ? op->flops
-                             : flops_per_element(pass, kind, op) * written_elements(pass, kind, op);
-    const sp_operator row = {.name = op->name,
-                             .category = sp_rows_category(op),
-                             .layers = layers,
-                             .flops = passes * flops,
-                             .parameters = op->k,
-                             .held_bytes = op->k * sp_rows_weight_bits(bits, op->part) / 8.0,
-                             .weight_bytes = learned * sp_rows_weight_bits(bits, op->part) / 8.0,
-                             .read_bytes = op->m * a,
-                             .write_bytes = op->n * a};
+                             : flops_per_element(pass, op) * worked_elements(pass, op);
+    sp_operator row = sp_row_of(pass, op, op->name);
+    row.flops = passes * flops;
+    row.parameters = op->k;
+    row.held_bytes = op->k * w;
+    row.weight_bytes = learned * w;
+    row.read_bytes = read_elements(op, learned) * a;
+    row.write_bytes = op->n * a;
+    row.expected_s = sp_expected_stream_s(pass, &row);
     sp_rows_add(rows, pass, &row);
 }
 
-void sp_rows_add_op(sp_rows *rows, const sp_pass *pass, const sp_layer_kind *kind, const sp_op *op,
-                    uint32_t layers)
+void sp_rows_add_op(sp_rows *rows, const sp_pass *pass, const sp_op *op)
 {
     if (op->counts != NULL) {
-        sp_rows_add_counted(rows, pass, op, layers);
+        sp_rows_add_counted(rows, pass, op);
         return;
     }
     switch (op->class) {
     case SP_OP_GEMM:
     case SP_OP_GROUPED:
-        add_product(rows, pass, kind, op, layers);
+        add_product(rows, pass, op);
         break;
     case SP_OP_ATTENTION:
-        sp_rows_add_core(rows, pass, &kind->attention, op, layers);
+        sp_rows_add_core(rows, pass, op);
         break;
     case SP_OP_STREAM:
     case SP_OP_SCAN:
-        add_stream(rows, pass, kind, op, layers);
+        add_stream(rows, pass, op);
         break;
     }
 }

@@ -2,8 +2,21 @@
 #pragma once
 /* What the files of `shardplan analyze` share. */
 #include "cli/cli.h"
-#include "shardplan/analysis.h"
+#include "shardplan/roofline.h"
 
-/* The question of the flags, in the arena. */
+typedef enum sp_graph_form { SP_GRAPH_NONE, SP_GRAPH_JSON, SP_GRAPH_DOT } sp_graph_form;
+
+/* One question for each accelerator, and its answer. */
+typedef struct sp_analyzed {
+    uint32_t n;
+    sp_analysis_question questions[SP_ROOFLINE_MAX_HARDWARE];
+    const sp_analysis *analyses[SP_ROOFLINE_MAX_HARDWARE];
+    sp_graph_form graph;
+} sp_analyzed;
+
+/* analyze_question.c: the questions of the flags; what they point to lies in the arena. */
 sp_status sp_analyze_read(const sp_settings *settings, sp_arena *arena, const char *home,
-                          sp_analysis_question *question, sp_error *err);
+                          sp_analyzed *done, sp_error *err);
+/* analyze_draw.c: the picture of --roofline, if one is asked for. */
+sp_status sp_analyze_draw(const sp_context *context, sp_arena *arena, const sp_analyzed *done,
+                          sp_error *err);

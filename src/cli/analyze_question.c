@@ -113,35 +113,86 @@ static sp_status find_model(const sp_settings *s, sp_arena *arena, const char *h
     return sp_model_find(arena, home, ref, model, err);
 }
 
-/* The accelerator, or that of the cluster. */
-static sp_status find_hardware(const sp_settings *s, sp_arena *arena, const char *home,
-                               sp_analysis_question *q, sp_error *err)
+/* Adds one accelerator of a list; names are separated by commas. */
+static sp_status add_hardware(sp_arena *arena, const char *home, const char *word, size_t length,
+                              sp_analyzed *done, sp_error *err)
 {
-    const char *gpu = sp_settings_text(s, SP_FLAG_hardware);
-    const char *cluster = sp_settings_text(s, SP_FLAG_cluster);
-    if (cluster != NULL) {
-        SP_TRY(sp_flag_blame(sp_cluster_find(arena, home, cluster, &q->cluster, err),
-                             SP_FLAG_cluster, err));
-        q->gpu = q->cluster->gpu;
+    const char *name = sp_arena_printf(arena, "%.*s", (int)length, word);
+    if (name == NULL) return sp_fail(err, SP_E_MEMORY, "the accelerators need more");
+    if (done->n == SP_ROOFLINE_MAX_HARDWARE) {
+        sp_fail(err, SP_E_RANGE, "too many accelerators");
+        sp_fail_value(err, "%s", name);
+        return sp_fail_range(err, "1 .. %d", SP_ROOFLINE_MAX_HARDWARE);
     }
-    if (gpu != NULL) {
-        return sp_flag_blame(sp_gpu_find(arena, home, gpu, &q->gpu, err), SP_FLAG_hardware, err);
-    }
-    if (cluster != NULL) return SP_OK;
-    return sp_fail(err, SP_E_USAGE,
-                   "name the accelerator with --hardware, for example h100-sxm "
-                   "(see shardplan list hardware), or a --cluster");
+    return sp_gpu_find(arena, home, name, &done->questions[done->n++].gpu, err);
 }
 
-sp_status sp_analyze_read(const sp_settings *s, sp_arena *arena, const char *home,
-                          sp_analysis_question *q, sp_error *err)
+static sp_status read_hardware(sp_arena *arena, const char *home, const char *list,
+                               sp_analyzed *done, sp_error *err)
 {
-    *q = (sp_analysis_question){0};
-    SP_TRY(find_model(s, arena, home, &q->model, err));
-    SP_TRY(find_hardware(s, arena, home, q, err));
+    while (*list != '\0') {
+        const size_t length = strcspn(list, ",");
+        SP_TRY(add_hardware(arena, home, list, length, done, err));
+        list += length + (list[length] == ',');
+    }
+    return SP_OK;
+}
+
+/* The accelerators, or that of the cluster. */
+static sp_status find_hardware(const sp_settings *s, sp_arena *arena, const char *home,
+                               const sp_cluster **cluster, sp_analyzed *done, sp_error *err)
+{
+    const char *list = sp_settings_text(s, SP_FLAG_hardware);
+    const char *name = sp_settings_text(s, SP_FLAG_cluster);
+    *cluster = NULL;
+    if (name != NULL) {
+        SP_TRY(
+            sp_flag_blame(sp_cluster_find(arena, home, name, cluster, err), SP_FLAG_cluster, err));
+    }
+    if (list != NULL) {
+        return sp_flag_blame(read_hardware(arena, home, list, done, err), SP_FLAG_hardware, err);
+    }
+    if (name == NULL) {
+        return sp_fail(err, SP_E_USAGE,
+                       "name the accelerator with --hardware, for example h100-sxm "
+                       "(see shardplan list hardware), or a --cluster");
+    }
+    done->questions[done->n++].gpu = (*cluster)->gpu;
+    return SP_OK;
+}
+
+static sp_status read_question(const sp_settings *s, sp_arena *arena, const char *home,
+                               sp_analysis_question *q, sp_error *err)
+{
     sp_analysis_defaults(q);
     SP_TRY(read_phases(s, &q->phases, err));
     SP_TRY(read_sizes(s, q, err));
     SP_TRY(read_switches(s, q, err));
     return read_formats(s, arena, home, q, err);
+}
+
+static sp_status read_graph(const sp_settings *s, sp_graph_form *graph, sp_error *err)
+{
+    static const char *const names[] = {"", "json", "dot"};
+    uint32_t form = SP_GRAPH_NONE;
+    SP_TRY(sp_flag_choice(s, SP_FLAG_graph, names, 3, &form, err));
+    *graph = (sp_graph_form)form;
+    return SP_OK;
+}
+
+sp_status sp_analyze_read(const sp_settings *s, sp_arena *arena, const char *home,
+                          sp_analyzed *done, sp_error *err)
+{
+    const sp_model *model = NULL;
+    const sp_cluster *cluster = NULL;
+    *done = (sp_analyzed){0};
+    SP_TRY(read_graph(s, &done->graph, err));
+    SP_TRY(find_model(s, arena, home, &model, err));
+    SP_TRY(find_hardware(s, arena, home, &cluster, done, err));
+    for (uint32_t i = 0; i < done->n; i++) {
+        done->questions[i].model = model;
+        done->questions[i].cluster = cluster;
+        SP_TRY(read_question(s, arena, home, &done->questions[i], err));
+    }
+    return SP_OK;
 }

@@ -23,15 +23,35 @@ static bool has_config(sp_arena *arena, const char *folder)
     return config != NULL && sp_file_exists(config);
 }
 
-/* The model that a checkpoint brings along: a config.json in its folder, or keys of its own. An
- * architecture that nobody has described leaves the checkpoint alone. */
+/* The same checkpoint with one more sentence. */
+static sp_status add_note(sp_arena *arena, const char *note, subject *out, sp_error *err)
+{
+    const sp_checkpoint *old = out->checkpoint;
+    sp_checkpoint *c = sp_arena_alloc(arena, sizeof *c);
+    const char **notes = sp_arena_alloc(arena, (old->n_notes + 1) * sizeof *notes);
+    if (c == NULL || notes == NULL) return sp_fail(err, SP_E_MEMORY, "the checkpoint needs more");
+    for (uint32_t i = 0; i < old->n_notes; i++)
+        notes[i] = old->notes[i];
+    *c = *old;
+    c->notes = notes;
+    notes[c->n_notes++] = note;
+    out->checkpoint = c;
+    return SP_OK;
+}
+
+/* The model that a checkpoint brings along: a config.json in its folder, or keys of its own. Keys
+ * that cannot be read as a model leave the checkpoint alone, and a note says why. */
 static sp_status read_model_beside(const sp_context *context, sp_arena *arena, const char *path,
                                    subject *out, sp_error *err)
 {
     const bool config = sp_dir_exists(path) && has_config(arena, path);
     if (!config && !sp_checkpoint_is_gguf(path)) return SP_OK;
     const sp_status status = sp_model_load(arena, context->home, path, &out->model, err);
-    return !config && status == SP_E_NOT_YET ? SP_OK : status;
+    if (config || status != SP_E_NOT_YET) return status;
+    const char *note = sp_arena_printf(arena, "the dimensions of the model were not read: %s (%s)",
+                                       err->message, err->value);
+    if (note == NULL) return sp_fail(err, SP_E_MEMORY, "the checkpoint needs more");
+    return add_note(arena, note, out, err);
 }
 
 static sp_status read_subject(const sp_context *context, sp_arena *arena, subject *out,

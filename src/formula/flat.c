@@ -193,9 +193,11 @@ static sp_formula_code merge_equal(sp_flatten *x, drafts *d)
 static sp_formula_code draft_all(sp_flatten *x, drafts *d)
 {
     sp_formula_code code = SP_FORMULA_OK;
-    d->n = x->n_leaves;
-    for (size_t i = 0; i < d->n && code == SP_FORMULA_OK; i++)
-        code = draft_kernel(x, &x->leaves[i], &d->list[i]);
+    d->n = 0;
+    for (size_t i = 0; i < x->n_leaves && code == SP_FORMULA_OK; i++) {
+        if (x->leaves[i].part == SP_FLAT_CACHE) continue;
+        code = draft_kernel(x, &x->leaves[i], &d->list[d->n++]);
+    }
     if (code == SP_FORMULA_OK && d->n > SP_FLAT_KERNELS) code = merge_equal(x, d);
     if (code != SP_FORMULA_OK) return code;
     const char *name = sp_formula_class_name(x->library, x->request->class_idx);

@@ -46,7 +46,9 @@ extern const char *const sp_width_names[SP_N_WIDTHS];
     SP_FLAT_PART(ROTARY, "rotary")                                                                 \
     SP_FLAT_PART(RESIDUAL, "residual")                                                             \
     SP_FLAT_PART(EMBEDDING, "embedding")                                                           \
-    SP_FLAT_PART(HEAD, "head")
+    SP_FLAT_PART(HEAD, "head")                                                                     \
+    SP_FLAT_PART(CACHE, "cache") /* writes it, which follows from how much a token leaves there:   \
+                                  * not among the kernels of a class laid flat */
 
 typedef enum sp_flat_part {
 #define SP_FLAT_PART(name, word) SP_FLAT_##name,

@@ -42,7 +42,7 @@ void sp_core_expand(const sp_core *core, const sp_shape *s, const sp_sharding *s
                   .n = s->past + s->length,
                   .k = core->head_dim,
                   .count = core->heads * s->sequences,
-                  .v = core->v_dim,
+                  .v = (uint32_t)core->v_dim,
                   .vectors = core->attention->sinks ? core->heads : 0.0,
                   .flops = 2.0 * visible * core->heads * (core->head_dim + core->v_dim) * s->tokens,
                   .bytes = 2.0 * s->sequences * core->key_elements *
@@ -56,10 +56,10 @@ void sp_core_expand(const sp_core *core, const sp_shape *s, const sp_sharding *s
 
 /* Its gradient needs the core's output and the gate, from which the gated output can be had again.
  */
-void sp_gate_expand(const sp_core *core, double hidden, double tokens, sp_layer_work *work)
+void sp_gate_expand(const sp_attention *a, double heads, double hidden, double tokens,
+                    sp_layer_work *work)
 {
-    const double columns = core->heads * core->attention->gate, v = core->heads * core->v_dim;
-    if (core->attention->gate == 0) return;
+    const double columns = heads * a->gate, v = heads * sp_v_dim(a);
     sp_op_gemm(work, "attention_gate", SP_PART_ATTENTION, tokens, columns, hidden);
     sp_keep(work, 2.0 * columns * tokens, 0, false);
     sp_op_stream(work, "gated_output", SP_PART_ATTENTION, (v + columns) * tokens, v * tokens)

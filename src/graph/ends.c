@@ -24,14 +24,14 @@ static double last_norms(const sp_model *model)
 double sp_graph_embedding_params(const sp_model *model, const sp_sharding *sharding)
 {
     if (model->formulas != NULL) return (double)model->formulas->embedding_parameters;
-    double sum = (double)model->vocab * model->hidden / sharding->tp +
-                 (double)model->positions * model->hidden;
+    double sum =
+        (double)model->vocab * model->hidden / sharding->tp +
+        ((double)model->positions + early_norms(model) * model->norm_vectors) * model->hidden;
     for (uint32_t i = 0; i < model->n_projections; i++) {
         const sp_projection *p = &model->projections[i];
         sum += (double)p->in * p->out * p->blocks;
     }
-    return sum + norm_params(model, early_norms(model)) + model->vectors +
-           (double)model->table_params + (double)model->tower_params;
+    return sum + model->vectors + (double)(int64_t)(model->table_params + model->tower_params);
 }
 
 double sp_graph_head_params(const sp_model *model, const sp_sharding *sharding)

@@ -25,6 +25,7 @@ void sp_graph_layer(const sp_model *model, const sp_layer_kind *kind, const sp_s
     work->n_tensors = work->n_attention_tensors = 0;
     work->gradient_bytes = 0.0;
     work->attention = work->ffn = (sp_block_comm){0};
+    work->params = (sp_layer_params){0};
     /* With sequence parallelism the block's input is gathered while it runs; its gradient is live.
      */
     work->input_bytes = 2.0 * model->hidden * sp_whole_rows(shape, sharding);
@@ -32,6 +33,9 @@ void sp_graph_layer(const sp_model *model, const sp_layer_kind *kind, const sp_s
         work->input_bytes + (sharding->sp ? 2.0 * model->hidden * shape->tokens : 0.0);
     for (size_t i = 0; i < N_BLOCKS; i++) {
         if (blocks[i]->present(kind)) {
+            const sp_layer_params part = blocks[i]->params(model, kind, sharding);
+            work->params.dense += part.dense;
+            work->params.expert += part.expert;
             blocks[i]->expand(model, kind, shape, sharding, flash, work);
         }
     }

@@ -77,8 +77,8 @@ typedef struct sp_op {
     sp_op_class class;
     uint32_t modules; /* runs again in the backward pass when any of these is recomputed          */
     sp_part part;
+    uint32_t v; /* of an ATTENTION                                                                */
     double m, n, k, count;
-    double v;       /* of an ATTENTION                                                            */
     double vectors; /* learned numbers of a product or core beside its matrix: biases, sinks      */
     double flops;   /* forward, causal                                                            */
     double bytes;   /* forward traffic of a STREAM or SCAN, fused, 2-byte elements; of an ATTENTION
@@ -87,8 +87,9 @@ typedef struct sp_op {
                                    * belongs to; otherwise NULL                                   */
 } sp_op;
 
-#define SP_MAX_OPS     48
-#define SP_MAX_TENSORS 48
+/* A layer that has everything at once stays below. */
+#define SP_MAX_OPS     72
+#define SP_MAX_TENSORS 72
 
 /* An activation kept from the forward pass for the backward one. */
 typedef struct sp_tensor {
@@ -124,9 +125,10 @@ typedef struct sp_layer_work {
     sp_flat_counts counts[SP_MAX_OPS]; /* of a formula model                                      */
     sp_tensor tensors[SP_MAX_TENSORS];
     sp_block_comm attention, ffn;
-    double gradient_bytes; /* inside the block that holds most of them, while it runs backwards */
-    double working_bytes;  /* live beside the kept bytes while the layer runs, with the above     */
-    double input_bytes;    /* the layer's input, all that full recompute keeps                 */
+    sp_layer_params params; /* as sp_graph_layer_params has them */
+    double gradient_bytes;  /* inside the block that holds most of them, while it runs backwards */
+    double working_bytes; /* live beside the kept bytes while the layer runs, with the above     */
+    double input_bytes;   /* the layer's input, all that full recompute keeps                 */
 } sp_layer_work;
 
 /* flash: the attention core is fused and keeps no scores. */
@@ -256,8 +258,9 @@ typedef struct sp_core {
 /* Appends the core with what it keeps but its inputs, and fills the traffic of cp. */
 void sp_core_expand(const sp_core *core, const sp_shape *shape, const sp_sharding *sharding,
                     sp_layer_work *work);
-/* Appends the gate on the core's output. */
-void sp_gate_expand(const sp_core *core, double hidden, double tokens, sp_layer_work *work);
+/* For attention with a gate: appends it to the core. */
+void sp_gate_expand(const sp_attention *attention, double heads, double hidden, double tokens,
+                    sp_layer_work *work);
 /* Width of the values of a head. */
 uint32_t sp_v_dim(const sp_attention *attention);
 /* Key and value heads that one rank holds; fewer heads than ranks are replicated. */
@@ -269,7 +272,7 @@ double sp_visible_keys(const sp_attention *attention, const sp_shape *shape);
 double sp_weighed_keys(const sp_attention *attention, const sp_shape *shape);
 double sp_touched_keys(const sp_attention *attention, const sp_shape *shape);
 
-/* Nothing without an indexer. */
+/* For attention with an indexer. */
 void sp_indexer_expand(const sp_model *model, const sp_attention *attention, const sp_shape *shape,
                        const sp_sharding *sharding, sp_layer_work *work);
 double sp_indexer_params(const sp_model *model, const sp_attention *attention);

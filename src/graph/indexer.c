@@ -31,7 +31,6 @@ static void add_scores(const sp_attention *a, const sp_shape *s, const sp_shardi
 void sp_indexer_expand(const sp_model *model, const sp_attention *a, const sp_shape *s,
                        const sp_sharding *shard, sp_layer_work *work)
 {
-    if (a->index_heads == 0) return;
     const double h = model->hidden, tokens = s->tokens, key = a->index_dim;
     const double queries = (double)a->index_heads * a->index_dim;
     sp_op_gemm(work, "index_queries", SP_PART_ATTENTION, tokens, queries,
@@ -49,7 +48,6 @@ void sp_indexer_expand(const sp_model *model, const sp_attention *a, const sp_sh
 
 double sp_indexer_params(const sp_model *model, const sp_attention *a)
 {
-    if (a->index_heads == 0) return 0.0;
     const double h = model->hidden, queries = (double)a->index_heads * a->index_dim;
     return (a->q_lora > 0 ? a->q_lora : h) * queries + h * ((double)a->index_dim + a->index_heads) +
            2.0 * a->index_dim;

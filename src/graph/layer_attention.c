@@ -60,12 +60,18 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
     sp_op_gemm(work, "qkv_projection", SP_PART_ATTENTION, tokens, qkv, h)->vectors =
         a->qkv_bias ? qkv : 0.0;
     add_heads(model, a, qk, w.values, tokens, work);
-    sp_indexer_expand(model, a, s, shard, work);
+    if (a->index_heads > 0) {
+        sp_indexer_expand(model, a, s, shard, work);
+    }
     sp_core_expand(&core, s, shard, work);
-    sp_gate_expand(&core, h, tokens, work);
+    if (a->gate > 0) {
+        sp_gate_expand(a, core.heads, h, tokens, work);
+    }
     sp_op_gemm(work, "output_projection", SP_PART_ATTENTION, tokens, h, core.heads * v_dim)
         ->vectors = a->out_bias ? h : 0.0;
-    sp_norms_behind(work, "attention_post_norm", model, a->norms, whole);
+    if (a->norms > 1) {
+        sp_norms_behind(work, "attention_post_norm", model, a->norms, whole);
+    }
     sp_residual(work, "attention_residual", h * whole, model->dropout);
 
     sp_end_mixing(work);
@@ -83,7 +89,7 @@ static sp_layer_params params(const sp_model *model, const sp_layer_kind *kind,
     const double bias = (a->qkv_bias ? qkv : 0.0) + (a->out_bias ? h : 0.0);
     return (sp_layer_params){.dense = h * qkv + heads * (sp_v_dim(a) + (double)a->gate) * h + bias +
                                       norm + a->qk_norm + (a->sinks ? heads : 0.0) +
-                                      sp_indexer_params(model, a)};
+                                      (a->index_heads > 0 ? sp_indexer_params(model, a) : 0.0)};
 }
 
 const sp_block sp_block_attention = {

@@ -7,6 +7,7 @@
 #include "spec/model_formula.h"
 
 #include <assert.h>
+#include <math.h>
 
 _Static_assert(SP_FLAT_KERNELS <= SP_MAX_OPS, "every kernel of a class becomes an operator");
 _Static_assert(SP_FLAT_KERNELS <= SP_MAX_TENSORS, "what every kernel writes is kept");
@@ -63,7 +64,7 @@ static sp_op op_of(const sp_flat_kernel *kernel, const sp_flat_counts *c)
                 .m = c->m,
                 .n = c->n,
                 .k = c->k,
-                .v = c->v,
+                .v = (uint32_t)fmin(c->v, UINT32_MAX),
                 .count = c->count,
                 .flops = flops};
     if (!shaped) set_equivalent_shape(&op, c);

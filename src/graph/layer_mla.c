@@ -105,8 +105,6 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
                              .whole = sp_whole_rows(s, shard),
                              .cached = s->tokens + s->past * s->sequences};
     const sp_core core = core_of(model, a, heads, s->absorbed, flash);
-    sp_core output = core;
-    output.v_dim = v;
 
     sp_norm_before(work, "attention_norm", model, a->norms, rows.whole, true);
     add_queries(a, h, heads, rows, work);
@@ -116,15 +114,26 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
     } else {
         add_expansion(a, heads, rows, work);
     }
-    sp_indexer_expand(model, a, s, shard, work);
+    if (a->qk_norm > 0) {
+        const double keys = s->absorbed ? 0.0 : heads * a->head_dim * rows.cached;
+        sp_norm(work, "qk_norm", heads * a->head_dim * rows.tokens + keys, a->qk_norm,
+                SP_MODULE_STREAMS, false);
+    }
+    if (a->index_heads > 0) {
+        sp_indexer_expand(model, a, s, shard, work);
+    }
     sp_core_expand(&core, s, shard, work);
     if (s->absorbed) {
         add_release(a, heads, rows, work);
     }
-    sp_gate_expand(&output, h, s->tokens, work);
+    if (a->gate > 0) {
+        sp_gate_expand(a, heads, h, s->tokens, work);
+    }
     sp_op_gemm(work, "output_projection", SP_PART_ATTENTION, s->tokens, h, heads * v)->vectors =
         a->out_bias ? h : 0.0;
-    sp_norms_behind(work, "attention_post_norm", model, a->norms, rows.whole);
+    if (a->norms > 1) {
+        sp_norms_behind(work, "attention_post_norm", model, a->norms, rows.whole);
+    }
     sp_residual(work, "attention_residual", h * rows.whole, model->dropout);
 
     sp_end_mixing(work);
@@ -144,7 +153,8 @@ static sp_layer_params params(const sp_model *model, const sp_layer_kind *kind,
     const double q_up = (a->q_lora > 0 ? q_lora : h) * heads * a->head_dim;
     const double kv_up = kv_lora * heads * (a->head_dim - rope + v);
     const double bias = (a->qkv_bias ? down : 0.0) + (a->out_bias ? h : 0.0);
-    const double beside = a->qk_norm + (a->sinks ? heads : 0.0) + sp_indexer_params(model, a);
+    const double beside = a->qk_norm + (a->sinks ? heads : 0.0) +
+                          (a->index_heads > 0 ? sp_indexer_params(model, a) : 0.0);
     return (sp_layer_params){.dense = h * down + q_up + kv_up + heads * (v + a->gate) * h + bias +
                                       norm * h + q_lora + kv_lora + beside};
 }

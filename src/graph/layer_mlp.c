@@ -31,7 +31,9 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
     sp_op *down = sp_op_gemm(work, "ffn_down", SP_PART_FFN, tokens, h, f);
     down->modules = SP_MODULE_FFN;
     down->vectors = ffn->bias ? h : 0.0;
-    sp_norms_behind(work, "ffn_post_norm", model, ffn->norms, whole);
+    if (ffn->norms > 1) {
+        sp_norms_behind(work, "ffn_post_norm", model, ffn->norms, whole);
+    }
     sp_residual(work, "ffn_residual", h * whole, model->dropout);
 
     work->ffn.tp_exchange = true;

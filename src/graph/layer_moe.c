@@ -118,7 +118,7 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
     if (ffn->shared_ffn > 0) {
         add_shared(ffn, h, s->tokens, shard->tp, work);
     }
-    if (alone) {
+    if (alone && ffn->norms > 1) {
         sp_norms_behind(work, "ffn_post_norm", model, ffn->norms, whole);
     }
     sp_residual(work, "ffn_residual", h * whole, model->dropout);

@@ -14,12 +14,12 @@ static bool has_part(const sp_layer_kind *kind, bool ffn)
 
 static bool mixing_present(const sp_layer_kind *kind)
 {
-    return kind->vectors > 0 || has_part(kind, false);
+    return kind->vectors > 0 || (kind->n_projections > 0 && has_part(kind, false));
 }
 
 static bool ffn_present(const sp_layer_kind *kind)
 {
-    return has_part(kind, true);
+    return kind->n_projections > 0 && has_part(kind, true);
 }
 
 /* The input is kept beside that of the block, unless it is the block's own. */

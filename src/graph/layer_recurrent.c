@@ -112,7 +112,7 @@ static void add_chunks(const sp_recurrent *r, const parts *p, const sp_shape *s,
                                        .m = s->length / cp,
                                        .n = q,
                                        .k = p->key,
-                                       .v = p->value,
+                                       .v = r->value_dim,
                                        .count = p->heads * s->sequences,
                                        .flops = chunk_flops(r, p, q) * p->heads * s->tokens};
 }

@@ -47,8 +47,14 @@ static double tighter(double a, double b)
     return a > 0.0 && (b <= 0.0 || a < b) ? a : b;
 }
 
+static bool meets_all(const sp_attention *a)
+{
+    return (a->window | a->chunk | a->compress | a->index_heads) == 0;
+}
+
 double sp_visible_keys(const sp_attention *a, const sp_shape *s)
 {
+    if (meets_all(a)) return s->context;
     if (a->compress > 0) {
         const double near = a->window > 0 ? nearest(a->window, s) : 0.0;
         return near + nearest(chosen(a) * a->compress, s) / a->compress;
@@ -71,6 +77,7 @@ static double reached(double w, const sp_shape *s)
 double sp_touched_keys(const sp_attention *a, const sp_shape *s)
 {
     const double all = s->past + s->length, best = chosen(a) * s->length;
+    if (meets_all(a)) return all;
     if (a->compress > 0) {
         const double near = a->window > 0 ? reached(a->window, s) : 0.0, far = all / a->compress;
         return near + (best > 0.0 ? fmin(far, best) : far);

@@ -19,11 +19,12 @@ typedef struct figure {
     {                                                                                              \
 #member, NULL, offsetof(sp_operator, member)                                               \
     }
-static const figure figures[] = {FIGURE(flops),       FIGURE(parameters),  FIGURE(weight_bytes),
-                                 FIGURE(read_bytes),  FIGURE(write_bytes), FIGURE(network_bytes),
-                                 PROPERTY(intensity), FIGURE(compute_s),   FIGURE(memory_s),
-                                 FIGURE(network_s),   FIGURE(time_s),      PROPERTY(rows),
-                                 PROPERTY(columns),   PROPERTY(inner),     PROPERTY(count)};
+static const figure figures[] = {FIGURE(flops),         FIGURE(parameters),  FIGURE(weight_bytes),
+                                 FIGURE(read_bytes),    FIGURE(cache_bytes), FIGURE(write_bytes),
+                                 FIGURE(network_bytes), PROPERTY(intensity), FIGURE(compute_s),
+                                 FIGURE(memory_s),      FIGURE(network_s),   FIGURE(time_s),
+                                 FIGURE(expected_s),    PROPERTY(rows),      PROPERTY(columns),
+                                 PROPERTY(inner),       PROPERTY(count)};
 #define N_FIGURES (sizeof figures / sizeof figures[0])
 
 static double value_of(const sp_operator *row, const figure *f)
@@ -31,6 +32,13 @@ static double value_of(const sp_operator *row, const figure *f)
     double value;
     memcpy(&value, (const char *)row + f->offset, sizeof value);
     return value;
+}
+
+/* Parameters that several layers share count once. */
+static double value_of_all(const sp_operator *row, const figure *f)
+{
+    const bool held = f->offset == offsetof(sp_operator, parameters);
+    return (held ? row->held_layers : row->layers) * value_of(row, f);
 }
 
 static void put_operator(sp_json_writer *w, const sp_operator *row)
@@ -41,10 +49,9 @@ static void put_operator(sp_json_writer *w, const sp_operator *row)
     sp_jw_string(w, "category", row->category);
     sp_jw_u64(w, "layers", row->layers);
     for (size_t i = 0; i < N_FIGURES; i++) {
-        const double value = value_of(row, &figures[i]);
-        sp_jw_double(w, figures[i].name, value);
+        sp_jw_double(w, figures[i].name, value_of(row, &figures[i]));
         if (figures[i].name_all != NULL) {
-            sp_jw_double(w, figures[i].name_all, row->layers * value);
+            sp_jw_double(w, figures[i].name_all, value_of_all(row, &figures[i]));
         }
     }
     sp_jw_string(w, "bound", sp_bound_word(row->bound));
@@ -64,6 +71,7 @@ static void put_phase(sp_json_writer *w, const sp_analysis *a, sp_phase phase)
     sp_jw_double(w, "memory_s", total->memory_s);
     sp_jw_double(w, "network_s", total->network_s);
     sp_jw_double(w, "time_s", total->time_s);
+    sp_jw_double(w, "expected_s", total->expected_s);
     sp_jw_double(w, "tokens_per_s", total->tokens_per_s);
     sp_jw_string(w, "bottleneck", a->operators[total->bottleneck].name);
     sp_jw_close_object(w);
@@ -84,6 +92,7 @@ static void put_totals(sp_json_writer *w, const sp_analysis_question *q, const s
     sp_jw_double(w, "state_bytes", a->state_bytes);
     sp_jw_double(w, "gqa_ratio", a->gqa_ratio);
     sp_jw_double(w, "ridge_intensity", a->ridge_intensity);
+    sp_jw_double(w, "rope_tokens", a->rope_tokens);
     sp_jw_double(w, "memory_needed_bytes", a->memory_needed_bytes);
     sp_jw_double(w, "memory_usable_bytes", q->gpu->memory_bytes);
     sp_jw_bool(w, "fits", a->fits);
@@ -156,7 +165,7 @@ void sp_report_analysis_csv(const sp_analysis *analysis, struct sp_text *out)
         for (size_t i = 0; i < N_FIGURES; i++) {
             sp_csv_add_number(out, value_of(row, &figures[i]));
             if (figures[i].name_all != NULL) {
-                sp_csv_add_number(out, row->layers * value_of(row, &figures[i]));
+                sp_csv_add_number(out, value_of_all(row, &figures[i]));
             }
         }
         sp_text_printf(out, ",%s\n", sp_bound_word(row->bound));

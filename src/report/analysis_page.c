@@ -19,6 +19,7 @@ enum {
     MEMORY,
     NETWORK,
     TIME,
+    EXPECTED,
     SHARE,
     BOUND,
     N_COLUMNS
@@ -37,12 +38,13 @@ static void add_columns(sp_grid *grid)
           [READ] = {"read",     5},
           [WRITTEN] = {"written",  6},
         [INTENSITY] = {"FLOP/B",   1},
-          [COMPUTE] = {"compute",  2},
+          [COMPUTE] = {"compute",  3},
           [MEMORY] = {"memory",   3},
         [NETWORK] = {"network",  7},
           [TIME] = {"time",     0},
-          [SHARE] = {"share",    0},
-        [BOUND] = {"bound by", 0}
+          [EXPECTED] = {"measured", 2},
+        [SHARE] = {"share",    0},
+          [BOUND] = {"bound", 0}
     };
     for (uint32_t i = 0; i < N_COLUMNS; i++) {
         const bool words = i == OPERATOR || i == BOUND;
@@ -67,6 +69,9 @@ static void add_row(sp_grid *grid, const sp_operator *row, double phase_s)
     sp_grid_set(grid, MEMORY, row->memory_s > 0.0 ? sp_word_short(row->memory_s).text : "");
     sp_grid_set(grid, NETWORK, row->network_bytes > 0.0 ? sp_word_si(row->network_bytes).text : "");
     sp_grid_set(grid, TIME, sp_word_short(n * row->time_s).text);
+    if (row->expected_s > 0.0) {
+        sp_grid_set(grid, EXPECTED, sp_word_short(n * row->expected_s).text);
+    }
     sp_grid_set(grid, SHARE, sp_word_percent(n * row->time_s / phase_s).text);
     sp_grid_set(grid, BOUND, sp_bound_word(row->bound));
 }
@@ -82,6 +87,9 @@ static void add_total(sp_grid *grid, const sp_phase_total *total)
     sp_grid_set(grid, COMPUTE, sp_word_short(total->compute_s).text);
     sp_grid_set(grid, MEMORY, sp_word_short(total->memory_s).text);
     sp_grid_set(grid, TIME, sp_word_short(total->time_s).text);
+    if (total->expected_s > 0.0) {
+        sp_grid_set(grid, EXPECTED, sp_word_short(total->expected_s).text);
+    }
 }
 
 static void add_heading(const sp_analysis_question *q, const sp_analysis *a, sp_phase phase,
@@ -91,10 +99,12 @@ static void add_heading(const sp_analysis_question *q, const sp_analysis *a, sp_
     const sp_operator *worst = &a->operators[total->bottleneck];
     struct sp_text words = {0};
     sp_phase_words(q, phase, &words);
-    sp_text_printf(out, "\n%s: %s at the roofline, %s tokens/s; %s takes %s of it\n",
-                   words.length > 0 ? words.data : "", sp_word_short(total->time_s).text,
-                   sp_word_number(total->tokens_per_s).text, worst->name,
+    sp_text_printf(&words, ": %s at the roofline, %s tokens/s; %s takes %s of it\n",
+                   sp_word_short(total->time_s).text, sp_word_number(total->tokens_per_s).text,
+                   worst->name,
                    sp_word_percent(worst->layers * worst->time_s / total->time_s).text);
+    sp_text_add(out, "\n");
+    sp_text_wrap(out, words.length > 0 ? words.data : "", 100, 0);
     out->failed = out->failed || words.failed;
     sp_text_fini(&words);
 }
@@ -111,7 +121,7 @@ static void add_phase(const sp_analysis_question *q, const sp_analysis *a, sp_ph
         add_row(&grid, &a->operators[total->first + i], total->time_s);
     }
     add_total(&grid, total);
-    sp_grid_write(&grid, 2, options->width > 0 ? options->width : 100, options->color, out);
+    sp_grid_write(&grid, 0, options->width > 0 ? options->width : 100, options->color, out);
     out->failed = out->failed || grid.failed;
     sp_grid_fini(&grid);
 }
@@ -132,14 +142,27 @@ static void add_memory(const sp_analysis_question *q, const sp_analysis *a, stru
     if (a->state_bytes > 0.0) add_line(out, "states of recurrent layers", a->state_bytes, "");
     add_line(out, "needed in all", a->memory_needed_bytes, a->fits ? ": fits" : ": does not fit");
     add_line(out, "usable memory", q->gpu->memory_bytes, "");
-    sp_text_printf(out, "\nOf the model: %s of cache a token",
+}
+
+static void add_model(const sp_analysis_question *q, const sp_analysis *a, struct sp_text *out)
+{
+    struct sp_text words = {0};
+    sp_text_printf(&words, "Of the model: %s of cache a token",
                    sp_word_bytes(a->kv_bytes_per_token).text);
     if (a->gqa_ratio > 0.0) {
-        sp_text_printf(out, ", %s query heads a key and value head",
+        sp_text_printf(&words, ", %s query heads a key and value head",
                        sp_word_number(a->gqa_ratio).text);
     }
-    sp_text_printf(out, "; ridge at %s FLOP/byte in %s\n", sp_word_number(a->ridge_intensity).text,
+    if (a->rope_tokens > 0.0) {
+        sp_text_printf(&words, "; longest rotary wavelength %s tokens",
+                       sp_word_si(a->rope_tokens).text);
+    }
+    sp_text_printf(&words, "; ridge at %s FLOP/byte in %s", sp_word_number(a->ridge_intensity).text,
                    sp_dtype_name(q->compute));
+    sp_text_add(out, "\n");
+    sp_text_wrap(out, words.length > 0 ? words.data : "", 100, 0);
+    out->failed = out->failed || words.failed;
+    sp_text_fini(&words);
 }
 
 void sp_report_analysis_page(const sp_analysis_question *question, const sp_analysis *analysis,
@@ -154,9 +177,11 @@ void sp_report_analysis_page(const sp_analysis_question *question, const sp_anal
         if (analysis->phase[phase].present) add_phase(question, analysis, phase, options, out);
     }
     add_memory(question, analysis, out);
+    add_model(question, analysis, out);
     for (uint32_t i = 0; i < analysis->n_notes; i++) {
-        sp_text_printf(out, "note: %s\n", analysis->notes[i]);
+        sp_text_add(out, "note: ");
+        sp_text_wrap(out, analysis->notes[i], 94, 6);
     }
     sp_text_add(out, "\nFigures of a row are those of one layer on one accelerator, times those of "
-                     "all its layers.\n");
+                     "all its layers;\nmeasured is what kernels of this kind take there.\n");
 }

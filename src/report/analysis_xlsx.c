@@ -45,6 +45,7 @@ enum {
     NETWORK_S,
     TIME,
     ALL,
+    EXPECTED,
     PART,
     BOUND,
     N_COLUMNS
@@ -70,6 +71,7 @@ static const column columns[N_COLUMNS] = {
     [NETWORK_S] = {"Network (us)",    SECONDS, 13},
     [TIME] = {"Time (us)",       SECONDS, 13},
     [ALL] = {"All layers (ms)", SECONDS, 15},
+    [EXPECTED] = {"Measured (ms)",   SECONDS, 15},
     [PART] = {"Share",           SHARE,   9 },
     [BOUND] = {"Bound",           TEXT,    10}
 };
@@ -159,6 +161,8 @@ static void put_operator(const workbook *w, lxw_worksheet *sheet, lxw_row_t row,
     put_formula(w, sheet, row, TIME, formula, op->time_s * 1e6);
     (void)snprintf(formula, sizeof formula, "=R%u*C%u/1000", line, line);
     put_formula(w, sheet, row, ALL, formula, op->time_s * op->layers * 1e3);
+    if (op->expected_s > 0.0)
+        put_number(w, sheet, row, EXPECTED, op->expected_s * op->layers * 1e3);
     (void)snprintf(formula, sizeof formula, "=S%u/S$%u", line, FIRST_ROW + total->count + 1);
     put_formula(w, sheet, row, PART, formula, op->time_s * op->layers / total->time_s);
     put_text(w, sheet, row, BOUND, sp_bound_word(op->bound));
@@ -182,6 +186,10 @@ static void put_totals(const workbook *w, lxw_worksheet *sheet, const sp_phase_t
     }
     (void)snprintf(formula, sizeof formula, "=SUM(S%u:S%u)", first, last);
     worksheet_write_formula_num(sheet, row, ALL, formula, w->total_small, total->time_s * 1e3);
+    if (total->expected_s <= 0.0) return;
+    (void)snprintf(formula, sizeof formula, "=SUM(T%u:T%u)", first, last);
+    worksheet_write_formula_num(sheet, row, EXPECTED, formula, w->total_small,
+                                total->expected_s * 1e3);
 }
 
 static void add_phase_sheet(const workbook *w, const sp_analysis_question *q, const sp_analysis *a,
@@ -259,6 +267,7 @@ static void add_summary(const workbook *w, const sp_analysis_question *q, const 
     row = put_line(w, sheet, row, "Recurrent states", a->state_bytes, "B", true);
     row = put_line(w, sheet, row, "Needed in all", a->memory_needed_bytes, "B", true);
     row = put_line(w, sheet, row, "Usable memory", q->gpu->memory_bytes, "B", true);
+    row = put_line(w, sheet, row, "Longest rotary wavelength", a->rope_tokens, "tokens", true);
     row = put_line(w, sheet, row, "Ridge", a->ridge_intensity, "FLOP/B", false);
     for (uint32_t i = 0; i < a->n_notes; i++) {
         worksheet_write_string(sheet, row + i, 0, a->notes[i], w->text);
@@ -274,6 +283,8 @@ static sp_status fail(lxw_error code, const char *file, sp_error *err)
 sp_status sp_report_analysis_xlsx(const sp_analysis_question *question, const sp_analysis *analysis,
                                   const char *file, sp_error *err)
 {
+    /* The library would print that it cannot, so that is found out before. */
+    SP_TRY(sp_file_write(file, "", 0, err));
     workbook w = {.book = workbook_new(file)};
     if (w.book == NULL) return fail(LXW_ERROR_MEMORY_MALLOC_FAILED, file, err);
     add_formats(&w);

@@ -102,11 +102,12 @@ static sp_status read_all(sp_checkpoint_build *b, const char *dir, const listing
     return read_safetensors(b);
 }
 
-/* Are they the parts of one split file? */
-static bool are_parts(const listing *found)
+/* Are they one file, or the parts of one? */
+static bool are_one(const listing *found)
 {
     static const char form[] = "-00001-of-00001";
     const size_t length = strlen(found->names[0]), n = sizeof form - 1;
+    if (found->n == 1) return true;
     if (length <= n) return false;
     for (size_t i = 1; i < found->n; i++) {
         const char *name = found->names[i];
@@ -133,7 +134,7 @@ static sp_status read_folder(sp_checkpoint_build *b, const char *dir, sp_gguf_ke
         if (!name) return read_all(b, dir, &safetensors);
     }
     if (!name && gguf.n > 0) {
-        if (!are_parts(&gguf)) return fail_several(dir, &gguf, "GGUF files", b->err);
+        if (!are_one(&gguf)) return fail_several(dir, &gguf, "GGUF files", b->err);
         name = gguf.names[0];
         ending = ".gguf";
     }
@@ -241,7 +242,7 @@ static void note_roles(sp_checkpoint_build *b)
         n_unclear += b->tensors[i].t.unclear;
     }
     if (n_packed > 0)
-        sp_build_note(b, "%" PRIu64 " tensors hold packed weights, counted unpacked", n_packed);
+        sp_build_note(b, "%" PRIu64 " tensor(s) hold packed weights, counted unpacked", n_packed);
     if (c->quantisation_elements > 0) {
         sp_build_note(b,
                       "%" PRIu64 " scales, zero points and indices of the quantisation are not "
@@ -254,7 +255,7 @@ static void note_roles(sp_checkpoint_build *b)
     }
     if (n_unclear > 0) {
         sp_build_note(b,
-                      "%" PRIu64 " tensors of whole numbers are counted as they are stored: how "
+                      "%" PRIu64 " tensor(s) of whole numbers are counted as they are stored: how "
                       "their weights are packed is not known",
                       n_unclear);
     }
@@ -267,7 +268,7 @@ static sp_status finish(sp_checkpoint_build *b, const sp_checkpoint **out)
     note_roles(b);
     const char **notes = sp_arena_alloc(b->arena, sizeof b->notes);
     sp_checkpoint *c = sp_arena_alloc(b->arena, sizeof *c);
-    if (!notes || !c) return fail_memory(b->err);
+    if (!notes || !c || b->no_memory) return fail_memory(b->err);
     memcpy(notes, b->notes, sizeof b->notes);
     b->c.notes = notes;
     *c = b->c;

@@ -59,6 +59,7 @@ typedef struct sp_checkpoint_build {
     const char *notes[SP_CHECKPOINT_MAX_NOTES];
     const char **files;      /* in the arena                                                      */
     uint64_t trailing_bytes; /* of GGUF files, that no tensor owns                                */
+    bool no_memory; /* a note was lost                                                    */
     sp_error *err;
 } sp_checkpoint_build;
 

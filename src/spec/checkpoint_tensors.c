@@ -93,7 +93,11 @@ void sp_build_note(sp_checkpoint_build *b, const char *format, ...)
     va_end(args);
     assert(b->c.n_notes < SP_CHECKPOINT_MAX_NOTES);
     const char *copy = sp_arena_strdup(b->arena, note);
-    if (copy) b->notes[b->c.n_notes++] = copy;
+    if (!copy) {
+        b->no_memory = true;
+        return;
+    }
+    b->notes[b->c.n_notes++] = copy;
 }
 
 static int compare(const void *a, const void *b)

@@ -38,7 +38,7 @@ sp_status sp_model_own_read_origin(const sp_json *group, const char **source, co
 
 static sp_status read_dimensions(sp_model_build *build, const sp_json *root, sp_error *err)
 {
-    static const char *const more[] = {"projections", "source", "date"};
+    static const char *const more[] = {"projections", "rope_theta", "rope_factor", "source", "date"};
     sp_model *const m = &build->model;
     sp_json g;
     const char *source = NULL;
@@ -46,6 +46,8 @@ static sp_status read_dimensions(sp_model_build *build, const sp_json *root, sp_
     SP_TRY(sp_json_object(root, "dimensions", &g, err));
     SP_TRY(sp_model_own_read_fields(&g, SP_FIELDS_MODEL, more, N_KEYS(more), m, err));
     SP_TRY(sp_model_own_read_projections(build, &g, m->projections, &m->n_projections, err));
+    SP_TRY(sp_json_double_or(&g, "rope_theta", 1.0, 1e18, 0.0, &m->rope_theta, err));
+    SP_TRY(sp_json_double_or(&g, "rope_factor", 1.0, 1e6, 0.0, &m->rope_factor, err));
     SP_TRY(sp_model_own_read_origin(&g, &source, &date, err));
     m->source = sp_arena_printf(build->arena, "%s (%s)", source, date);
     build->no_memory = build->no_memory || m->source == NULL;

@@ -75,6 +75,7 @@ static sp_status read_plain(sp_type_reader *reader, sp_error *err)
     SP_TRY(sp_type_block_values(reader, &reader->model, model, err));
     SP_TRY(sp_type_field_value(reader, &layers_field, reader->layers, &n_layers, err));
     reader->n_layers = (uint32_t)n_layers;
+    sp_model_read_rope(reader->config, model);
     SP_TRY(sp_type_read_projections(reader, reader->projections, reader->n_projections,
                                     model->projections, &model->n_projections, err));
     return sp_type_read_layers(reader, err);

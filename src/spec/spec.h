@@ -276,6 +276,9 @@ sp_status sp_model_set_runs(sp_model_build *build, const uint8_t *kind_of_layer,
 sp_status sp_model_build_finish(sp_model_build *build, const sp_json *root, const sp_model **model,
                                 sp_error *err);
 
+/* model_rope.c: rope_theta and rope_factor, where the config states them. */
+void sp_model_read_rope(const sp_json *config, sp_model *model);
+
 /* parameters.c: false when a count does not fit 64 bits. */
 bool sp_model_count(const sp_model *model, sp_parameters *out);
 

@@ -89,7 +89,7 @@ static void read_layers(const sp_problem *problem, const sp_plan *plan, bool tim
         const sp_layer_kind *kind = &model->kinds[k];
         const sp_sharding sharding = sp_plan_sharding(plan, kind->ffn.n_experts > 0);
         sp_graph_layer(model, kind, &in->shape, &sharding, problem->rates.flash, &work);
-        in->params[k] = sp_graph_layer_params(model, kind, &sharding);
+        in->params[k] = work.params;
         if (problem->has_tied_layers) {
             in->tied[k] = sp_graph_tied_params(model, kind, &sharding);
         }

@@ -11,6 +11,7 @@
 typedef struct sp_block_gemm {
     double forward_s, input_grad_s, weight_grad_s;
     sp_op_time core; /* of its attention, if it has one */
+    bool core_again; /* it is computed again */
 } sp_block_gemm;
 
 /* A pair of thin matrices beside a frozen product, [m,k][k,r] and [m,r][r,n]: both are trained. */
@@ -71,10 +72,12 @@ static void price_ops(const sp_problem *problem, const sp_plan *plan, const sp_r
             gemm->input_grad_s += t.input_grad_s;
             gemm->weight_grad_s += t.weight_grad_s;
         }
+        const bool again = redo->full || (op->modules & redo->modules) != 0;
         if (op->class == SP_OP_ATTENTION) {
             gemm->core = t;
+            gemm->core_again = again;
         }
-        if (redo->full || (op->modules & redo->modules) != 0) {
+        if (again) {
             cost->recompute_s += t.forward_s;
             cost->recompute_flops += op->flops;
         }
@@ -152,11 +155,11 @@ static void price_ep(const sp_problem *problem, const sp_plan *plan, const sp_gr
 /* What a pass that is done again sends again: two shares a tensor-parallel block, what context
  * parallelism sends forward, and half of all that experts exchange. */
 static void send_again(const sp_plan *plan, const sp_redo *redo, const sp_layer_work *work,
-                       const sp_tp_traffic *traffic, double ffn_tp_s, double cp_sent_bytes,
-                       sp_layer_cost *cost)
+                       const sp_tp_traffic *traffic, double ffn_tp_s, bool core_again,
+                       double cp_sent_bytes, sp_layer_cost *cost)
 {
     const double once = 2.0 * traffic->bytes * (plan->tp - 1.0) / plan->tp;
-    if (redo->full || (redo->modules & SP_MODULE_CORE) != 0) {
+    if (redo->full || core_again) {
         cost->cp_backward_s += cost->cp_forward_s;
         cost->cp_sent_bytes += cp_sent_bytes;
     }
@@ -193,7 +196,8 @@ void sp_layer_price(const sp_problem *problem, const sp_plan *plan, const sp_red
             sp_context_price(problem, plan, groups, &work->attention, &attention.core, cost);
     }
     price_ep(problem, plan, groups, &work->ffn, cost);
-    send_again(plan, redo, work, traffic, cost->tp_forward_s - attention_tp_s, cp_sent_bytes, cost);
+    send_again(plan, redo, work, traffic, cost->tp_forward_s - attention_tp_s, attention.core_again,
+               cp_sent_bytes, cost);
 }
 
 /* The product that brings two joined states back to the hidden width; the norms before it are small

@@ -120,11 +120,42 @@ void make_gpt_oss_20b(made_model *made)
     }
 }
 
+/* Of each three layers: a recurrence in place of attention, attention alone, experts alone. All
+ * layers of attention share their weights. */
+void make_hybrid(made_model *made, uint32_t hidden, uint32_t heads, uint32_t layers)
+{
+    make_moe(made, hidden, heads, hidden, 16, 2, 0, layers);
+    sp_layer_kind *kinds = made->model.kinds;
+    made->model.name = "hybrid";
+    kinds[0].attention.gate = 1;
+    kinds[0].attention.no_rope = true;
+    kinds[1] = (sp_layer_kind){.ffn = kinds[0].ffn};
+    kinds[1].ffn.latent = hidden / 4;
+    kinds[1].ffn.shared_ffn = hidden;
+    kinds[0].ffn = (sp_ffn){0};
+    kinds[0].tied = 1;
+    kinds[2] = (sp_layer_kind){
+        .recurrent = {.form = SP_RECURRENCE_MAMBA2,
+                      .heads = 2 * heads,
+                      .key_dim = 128,
+                      .value_dim = 64,
+                      .in_width = 2 * heads * 64 * 2 + 2 * heads * 128 + 2 * heads,
+                      .conv_width = 2 * heads * 64 + 2 * heads * 128,
+                      .conv_kernel = 4,
+                      .vectors = 6 * heads,
+                      .norms = 1}
+    };
+    made->model.n_kinds = made->model.n_runs = 3;
+    made->runs[0] = (sp_layer_run){.kind = 2, .count = layers / 3};
+    made->runs[1] = (sp_layer_run){.kind = 0, .count = layers / 3};
+    made->runs[2] = (sp_layer_run){.kind = 1, .count = layers - 2 * (layers / 3)};
+}
+
 void make_random(made_model *made, draw *d)
 {
     const uint32_t heads = 8 * draw_between(d, 1, 12), hidden = 128 * heads;
     const uint32_t layers = 4 * draw_between(d, 1, 24);
-    switch (draw_between(d, 0, 7)) {
+    switch (draw_between(d, 0, 8)) {
     case 0:
         make_deepseek_v3(made);
         return;
@@ -139,6 +170,9 @@ void make_random(made_model *made, draw *d)
     case 5:
         make_llama(made, hidden, heads, draw_divisor(d, heads, heads),
                    128 * draw_between(d, 8, 200), layers);
+        return;
+    case 6:
+        make_hybrid(made, hidden, heads, layers);
         return;
     default:
         make_moe(made, hidden, heads, 128 * draw_between(d, 4, 100), 8 * draw_between(d, 1, 8),

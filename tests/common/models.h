@@ -23,6 +23,8 @@ void make_moe(made_model *made, uint32_t hidden, uint32_t heads, uint32_t ffn, u
 void make_deepseek_v3(made_model *made);
 /* gpt-oss-20b: sinks, biases everywhere, every second layer with a window of 128. */
 void make_gpt_oss_20b(made_model *made);
+/* Nemotron-H's like: recurrences, attention and experts in layers of their own, tied attention. */
+void make_hybrid(made_model *made, uint32_t hidden, uint32_t heads, uint32_t layers);
 /* One of the first three with random sizes that many counts divide, or now and then one of the two
  * above. */
 void make_random(made_model *made, draw *d);

@@ -224,9 +224,10 @@ void derive_problem(made_problem *made)
     p->ranks_by_money = true;
     sp_rates_build(&made->gpu, &made->profile, &p->rates);
     sp_fabric_build(&made->cluster, &p->fabric);
-    p->has_experts = p->has_latent_attention = false;
+    p->has_experts = p->has_latent_attention = p->has_tied_layers = false;
     for (uint32_t k = 0; k < p->model->n_kinds; k++) {
         p->has_experts |= p->model->kinds[k].ffn.n_experts > 0;
+        p->has_tied_layers |= p->model->kinds[k].tied > 0;
         p->has_latent_attention |= p->model->kinds[k].attention.kv_lora > 0;
     }
     derive_recipes(made);

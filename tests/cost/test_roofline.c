@@ -271,6 +271,23 @@ static void a_stream_by_hand(void **state)
     assert_true(t.weight_grad_s == 0.0);
 }
 
+/* 80 MB at 800 GB/s: 100 us. 10 GFLOP at 50 TFLOP/s outside the matrix units: 200 us, of which the
+ * bytes hide; without such a figure the bytes alone. */
+static void a_scan_takes_its_bytes_or_its_flops(void **state)
+{
+    (void)state;
+    sp_rates rates = round_rates(true);
+    rates.vector_s_per_flop = 1.0 / 50e12;
+    sp_op op = {.class = SP_OP_SCAN, .bytes = 80e6, .flops = 10e9};
+    assert_close(price(&rates, &op, false).forward_s, 2e-6 + 200e-6, EXACT);
+    assert_close(price(&rates, &op, false).input_grad_s, 2e-6 + 400e-6, EXACT);
+    op.flops = 1e9;
+    assert_close(price(&rates, &op, false).forward_s, 2e-6 + 100e-6, EXACT);
+    op.flops = 10e9;
+    rates.vector_s_per_flop = 0.0;
+    assert_close(price(&rates, &op, false).forward_s, 2e-6 + 100e-6, EXACT);
+}
+
 /* ---- building the rates ---- */
 static void the_profile_slows_what_it_names(void **state)
 {
@@ -316,6 +333,7 @@ int main(void)
         cmocka_unit_test(written_scores_by_hand),
         cmocka_unit_test(a_fused_core_is_faster_than_written_scores),
         cmocka_unit_test(a_stream_by_hand),
+        cmocka_unit_test(a_scan_takes_its_bytes_or_its_flops),
         cmocka_unit_test(the_profile_slows_what_it_names),
         cmocka_unit_test(a_precision_without_peak_or_surface_is_missing),
     };

@@ -235,6 +235,85 @@ static void the_block_exchanges_activations_over_tp_alone(void **state)
     }
 }
 
+/* Qwen3-Next: 16 query heads of 256, each with a gate of 256 columns, hidden 2048. The core's
+ * output and the gate are kept, 2 * 4096 each; the gated output too, unless it is made again. */
+static void a_gate_is_a_product_and_a_pass_over_the_output(void **state)
+{
+    (void)state;
+    made_model plain, gated;
+    make_llama(&plain, 2048, 8, 2, 0, 1);
+    plain.model.kinds[0].attention =
+        (sp_attention){.heads = 16, .kv_heads = 2, .head_dim = 256, .norms = 1, .qk_norm = 512};
+    gated = plain;
+    gated.model.kinds[0].attention.gate = 256;
+    const sp_layer_work a = expand_layer(&plain.model, 0, 1, 4096, &alone, true);
+    const sp_layer_work b = expand_layer(&gated.model, 0, 1, 4096, &alone, true);
+    assert_close(attention_flops(&b) - attention_flops(&a), 4096 * 2 * 2048.0 * 4096, EXACT);
+    assert_close(attention_kept(&b) - attention_kept(&a), 4096 * 4.0 * 4096, EXACT);
+    assert_close(layer_dropped(&b, SP_MODULE_STREAMS) - layer_dropped(&a, SP_MODULE_STREAMS),
+                 4096 * 2.0 * 4096, EXACT);
+    assert_close(product_inputs(&b), product_inputs(&a), EXACT);
+    assert_true(find_op(&b, "gated_output")->m == 4096 * 2.0 * 4096);
+    assert_true(find_op(&b, "gated_output")->n == 4096.0 * 4096);
+}
+
+/* Four norms of 2 * 512 numbers; the three behind the block keep their inputs, 2 h each. None at
+ * all: the projections' input is kept all the same. */
+static void a_block_may_have_several_norms_or_none(void **state)
+{
+    (void)state;
+    made_model one, four, none;
+    make_gpt(&one, 512, 8, 1);
+    four = none = one;
+    four.model.kinds[0].attention.norms = 4;
+    none.model.kinds[0].attention.norms = 0;
+    const sp_layer_work a = expand_layer(&one.model, 0, 1, 1024, &alone, true);
+    const sp_layer_work b = expand_layer(&four.model, 0, 1, 1024, &alone, true);
+    const sp_layer_work c = expand_layer(&none.model, 0, 1, 1024, &alone, true);
+    assert_int_equal(b.n_ops - a.n_ops, 3);
+    assert_int_equal(a.n_ops - c.n_ops, 1);
+    assert_true(find_op(&b, "attention_post_norm")->k == 2 * 512);
+    assert_close(attention_kept(&b) - attention_kept(&a), 3 * 2.0 * 512 * 1024, EXACT);
+    assert_close(attention_kept(&a) - attention_kept(&c), 2.0 * 512 * 1024, EXACT);
+    assert_close(product_inputs(&c), product_inputs(&a), EXACT);
+}
+
+/* 8 heads and 2 key/value heads of 128: values that are keys save 256 columns, keys and values of
+ * another layer 512; the core reads as much as it meets. */
+static void keys_may_be_values_or_another_layers(void **state)
+{
+    (void)state;
+    made_model own, shared, other;
+    make_llama(&own, 1024, 8, 2, 0, 1);
+    shared = other = own;
+    shared.model.kinds[0].attention.keys_as_values = true;
+    other.model.kinds[0].attention.kv_of_other = true;
+    const sp_layer_work a = expand_layer(&own.model, 0, 1, 4096, &alone, true);
+    const sp_layer_work b = expand_layer(&shared.model, 0, 1, 4096, &alone, true);
+    const sp_layer_work c = expand_layer(&other.model, 0, 1, 4096, &alone, true);
+    assert_true(find_op(&a, "qkv_projection")->n == 1536);
+    assert_true(find_op(&b, "qkv_projection")->n == 1280);
+    assert_true(find_op(&c, "qkv_projection")->n == 1024);
+    assert_true(find_op(&a, "attention_core")->flops == find_op(&c, "attention_core")->flops);
+    assert_true(find_op(&a, "attention_core")->bytes == 2.0 * 4096 * 512);
+    assert_true(find_op(&b, "attention_core")->bytes == 2.0 * 4096 * 256);
+    assert_true(find_op(&c, "attention_core")->bytes == 2.0 * 4096 * 512);
+}
+
+static void layers_without_rotation_rotate_nothing(void **state)
+{
+    (void)state;
+    made_model with, without;
+    make_llama(&with, 1024, 8, 2, 0, 1);
+    without = with;
+    without.model.kinds[0].attention.no_rope = true;
+    const sp_layer_work a = expand_layer(&with.model, 0, 1, 4096, &alone, true);
+    const sp_layer_work b = expand_layer(&without.model, 0, 1, 4096, &alone, true);
+    assert_int_equal(a.n_ops - b.n_ops, 1);
+    assert_true(find_op(&a, "rotary")->part == SP_PART_ROTARY);
+    assert_close(layer_kept(&a), layer_kept(&b), EXACT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +332,10 @@ int main(void)
         cmocka_unit_test(a_sliding_window_layer_of_gpt_oss_by_hand),
         cmocka_unit_test(learned_positions_rotate_nothing),
         cmocka_unit_test(the_block_exchanges_activations_over_tp_alone),
+        cmocka_unit_test(a_gate_is_a_product_and_a_pass_over_the_output),
+        cmocka_unit_test(a_block_may_have_several_norms_or_none),
+        cmocka_unit_test(keys_may_be_values_or_another_layers),
+        cmocka_unit_test(layers_without_rotation_rotate_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -176,6 +176,67 @@ static void biases_of_router_and_experts_by_hand(void **state)
     assert_true(rank.expert == 2 * (3.0 * 1024 * 512 / 2 + 512 + 1024));
 }
 
+/* Experts that read and write 256 of 1024 numbers: 2 * 1024 * 256 around them, a quarter of the
+ * experts' weights, work and traffic; the router and the shared expert see all. */
+static void latent_experts_work_and_travel_narrow(void **state)
+{
+    (void)state;
+    made_model wide, latent;
+    make_example(&wide);
+    wide.model.kinds[0].ffn.shared_ffn = 768;
+    latent = wide;
+    latent.model.kinds[0].ffn.latent = 256;
+    const double tokens = 2.0 * 2048;
+    const sp_sharding cut = {.tp = 2, .cp = 1, .ep = 8, .etp = 2, .sp = true};
+    const sp_layer_work a = expand_layer(&wide.model, 0, 2, 2048, &cut, true);
+    const sp_layer_work b = expand_layer(&latent.model, 0, 2, 2048, &cut, true);
+    assert_true(b.ffn.ep_bytes == a.ffn.ep_bytes / 4);
+    assert_true(b.ffn.etp_bytes == a.ffn.etp_bytes / 4);
+    assert_true(find_op(&b, "expert_up")->flops == find_op(&a, "expert_up")->flops / 4);
+    assert_true(find_op(&b, "router")->flops == find_op(&a, "router")->flops);
+    assert_true(find_op(&b, "shared_up")->flops == find_op(&a, "shared_up")->flops);
+    assert_true(find_op(&b, "latent_down")->flops == tokens / 2 * 2 * 1024 * 256);
+    assert_true(find_op(&b, "latent_up")->flops == tokens / 2 * 2 * 1024 * 256);
+    const sp_layer_params p = sp_graph_layer_params(&wide.model, &wide.model.kinds[0], &alone);
+    const sp_layer_params q = sp_graph_layer_params(&latent.model, &latent.model.kinds[0], &alone);
+    assert_true(q.dense - p.dense == 2.0 * 1024 * 256);
+    assert_true(q.expert == p.expert / 4);
+}
+
+/* 16 experts and 8 that compute nothing: of 2 choices two thirds are sent; the router weighs 24. */
+static void idle_experts_take_choices_and_no_work(void **state)
+{
+    (void)state;
+    made_model all, some;
+    make_example(&all);
+    some = all;
+    some.model.kinds[0].ffn.idle_experts = 8;
+    const sp_layer_work a = expand_layer(&all.model, 0, 2, 2048, &alone, true);
+    const sp_layer_work b = expand_layer(&some.model, 0, 2, 2048, &alone, true);
+    assert_close(find_op(&b, "expert_up")->flops, find_op(&a, "expert_up")->flops * 2 / 3, EXACT);
+    assert_close(b.ffn.ep_bytes, a.ffn.ep_bytes * 2 / 3, EXACT);
+    assert_true(find_op(&b, "router")->n == 24);
+}
+
+/* Both blocks work on the same normed input: one norm, two residuals. */
+static void a_dense_block_beside_experts_shares_their_norm(void **state)
+{
+    (void)state;
+    made_model experts, dense, both;
+    make_example(&experts);
+    dense = both = experts;
+    both.model.kinds[0].ffn.ffn = 2048;
+    dense.model.kinds[0].ffn = (sp_ffn){.ffn = 2048, .gated = true, .norms = 1};
+    const sp_layer_work a = expand_layer(&experts.model, 0, 1, 2048, &alone, true);
+    const sp_layer_work b = expand_layer(&dense.model, 0, 1, 2048, &alone, true);
+    const sp_layer_work c = expand_layer(&both.model, 0, 1, 2048, &alone, true);
+    assert_close(ffn_flops(&c), ffn_flops(&a) + ffn_flops(&b), EXACT);
+    assert_close(ffn_kept(&c), ffn_kept(&a) + ffn_kept(&b) - 2048 * 4.0 * 1024, EXACT);
+    assert_true(sp_graph_layer_params(&both.model, &both.model.kinds[0], &alone).dense -
+                    sp_graph_layer_params(&experts.model, &experts.model.kinds[0], &alone).dense ==
+                3.0 * 1024 * 2048);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +250,9 @@ int main(void)
         cmocka_unit_test(modules_by_hand),
         cmocka_unit_test(biases_of_router_and_experts_by_hand),
         cmocka_unit_test(a_shared_expert_is_a_dense_block_without_norm),
+        cmocka_unit_test(latent_experts_work_and_travel_narrow),
+        cmocka_unit_test(idle_experts_take_choices_and_no_work),
+        cmocka_unit_test(a_dense_block_beside_experts_shares_their_norm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

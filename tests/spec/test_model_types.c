@@ -200,6 +200,31 @@ static void a_value_out_of_its_limits_is_told_of_the_key_it_came_from(void **sta
     assert_non_null(strstr(err.message, "would be 17000000"));
 }
 
+/* A member that is new in model_fields.def is new in both schemas. */
+static void the_schemas_know_every_member(void **state)
+{
+    (void)state;
+    static const char *const schemas[] = {"model", "model-type"};
+    for (size_t s = 0; s < 2; s++) {
+        sp_arena arena = {0};
+        sp_error err = {0};
+        sp_text text = {0};
+        const char *file =
+            sp_arena_printf(&arena, "%s/configs/schema/%s.json", fixture_home(), schemas[s]);
+        assert_int_equal(sp_file_read(file, 1 << 20, &text, &err), SP_OK);
+        for (int group = 0; group < SP_N_FIELD_GROUPS; group++) {
+            const sp_model_field *fields = NULL;
+            const size_t n_fields = sp_model_fields((sp_field_group)group, &fields);
+            for (size_t i = 0; i < n_fields; i++) {
+                const char *key = sp_arena_printf(&arena, "\"%s\": {", fields[i].name);
+                if (strstr(text.data, key) == NULL) fail_msg("%s: %s", file, fields[i].name);
+            }
+        }
+        sp_text_fini(&text);
+        sp_arena_fini(&arena);
+    }
+}
+
 /* Reads the config with each allocation failing in turn; the message may be cut, never the model. */
 static void a_lack_of_memory_is_told(void **state)
 {
@@ -231,6 +256,7 @@ int main(void)
         cmocka_unit_test(mistakes_in_a_type_file_are_told_with_their_place),
         cmocka_unit_test(lets_that_need_each_other_are_refused),
         cmocka_unit_test(a_value_out_of_its_limits_is_told_of_the_key_it_came_from),
+        cmocka_unit_test(the_schemas_know_every_member),
         cmocka_unit_test(a_lack_of_memory_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,6 +49,30 @@ static void one_gpu_holds_18_bytes_a_parameter(void **state)
     free_problem(&llama);
 }
 
+/* Tied layers are computed one by one and held once; each stage of a pipeline that has some of them
+ * holds them. 12 layers, 4 of each kind, those of attention in the middle. */
+static void tied_layers_are_held_once_a_stage(void **state)
+{
+    (void)state;
+    made_problem made;
+    make_machine(&made);
+    make_hybrid(&made.model, 1024, 8, 12);
+    derive_problem(&made);
+    const sp_plan one = make_plan(&made, 1, 1, 1, 1), two = make_plan(&made, 1, 2, 1, 1);
+    const sp_memory m = memory_of(&made, &one);
+    assert_true(state_bytes(&m) == 18.0 * (double)made.problem.parameters.total);
+    sp_inputs in;
+    sp_inputs_build(&made.problem, &two, false, &in);
+    const sp_stage_split *split = sp_problem_split(&made.problem, 2, SP_STAGE_LAYERS_EVEN);
+    double sum = 0.0;
+    for (uint32_t i = 0; i < split->n_classes; i++) {
+        const sp_stage_params p = sp_stage_params_of(&in, &split->classes[i]);
+        sum += split->classes[i].n_stages * (p.dense + p.expert);
+    }
+    assert_true(sum == (double)made.problem.parameters.total + in.tied[0].dense);
+    free_problem(&made);
+}
+
 /* Eight ranks hold 18, 6 + 12/8, 2 + 16/8 and 18/8 bytes a parameter. */
 static void zero_shards_the_state_over_data_parallel_ranks(void **state)
 {
@@ -285,6 +309,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_gpu_holds_18_bytes_a_parameter),
+        cmocka_unit_test(tied_layers_are_held_once_a_stage),
         cmocka_unit_test(zero_shards_the_state_over_data_parallel_ranks),
         cmocka_unit_test(experts_are_sharded_over_the_ranks_that_share_them),
         cmocka_unit_test(one_stage_keeps_every_layer),

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A sweep for people: the assumptions, the best chip by each measure, and the fronts of speed
+ * against cost, energy and carbon. */
+#include "report/sweep_words.h"
+
+#include <stdio.h>
+
+enum { PEAK, BANDWIDTH, CAPACITY, TDP, PRICE, TTFT, SPEED, COST, ENERGY, CARBON, SCORE, N_COLUMNS };
+
+static void add_columns(sp_grid *grid, const char *first)
+{
+    static const char *const headers[N_COLUMNS] = {"FLOP/s",  "B/s",         "B",        "W",
+                                                   "USD",     "first token", "tokens/s", "$/Mtok",
+                                                   "J/token", "g/Mtok",      "score"};
+    sp_grid_column_add(grid, first, SP_LEFT, 0);
+    for (uint32_t i = 0; i < N_COLUMNS; i++) {
+        sp_grid_column_add(grid, headers[i], SP_RIGHT, i == SCORE ? 2 : i == TTFT ? 1 : 0);
+    }
+}
+
+static void add_point(sp_grid *grid, const char *first, const sp_sweep_point *point)
+{
+    const sp_chip *chip = &point->chip;
+    const sp_chip_price *price = &point->price;
+    sp_grid_row_add(grid, price->fits ? SP_TONE_PLAIN : SP_TONE_FAINT);
+    sp_grid_set(grid, 0, first);
+    sp_grid_set(grid, 1 + PEAK, sp_word_si(chip->flops_per_s).text);
+    sp_grid_set(grid, 1 + BANDWIDTH, sp_word_si(chip->bytes_per_s).text);
+    sp_grid_set(grid, 1 + CAPACITY, sp_word_si(chip->capacity_bytes).text);
+    sp_grid_set(grid, 1 + TDP, sp_word_number(chip->tdp_watts).text);
+    sp_grid_set(grid, 1 + PRICE, sp_word_number(chip->price_usd).text);
+    sp_grid_set(grid, 1 + TTFT, sp_word_short(price->prefill_s).text);
+    sp_grid_set(grid, 1 + SPEED, sp_word_number(price->tokens_per_s).text);
+    sp_grid_set(grid, 1 + COST, sp_word_number(price->usd_per_mtok).text);
+    sp_grid_set(grid, 1 + ENERGY, sp_word_number(price->joules_per_token).text);
+    sp_grid_set(grid, 1 + CARBON, sp_word_number(price->g_per_mtok).text);
+    sp_grid_set(grid, 1 + SCORE, sp_word_number(point->scores.overall).text);
+}
+
+static void write_grid(sp_grid *grid, const sp_report_options *options, struct sp_text *out)
+{
+    sp_grid_write(grid, 2, options->width > 0 ? options->width : 100, options->color, out);
+    out->failed = out->failed || grid->failed;
+    sp_grid_fini(grid);
+}
+
+static void add_best(const sp_sweep_result *result, const sp_report_options *options,
+                     struct sp_text *out)
+{
+    sp_grid grid;
+    sp_grid_init(&grid, 1 + N_COLUMNS, SP_SWEEP_N_METRICS + 1);
+    add_columns(&grid, "best by");
+    for (sp_sweep_metric m = 0; m < SP_SWEEP_N_METRICS && result->n_fitting > 0; m++) {
+        add_point(&grid, sp_sweep_metric_name(m), &result->points[result->best[m]]);
+    }
+    add_point(&grid, "score", &result->points[result->best_overall]);
+    sp_text_add(out, "\nBest chips\n");
+    write_grid(&grid, options, out);
+}
+
+static void add_front(const sp_sweep_result *result, sp_sweep_metric metric,
+                      const sp_report_options *options, struct sp_text *out)
+{
+    sp_grid grid;
+    const uint32_t n = result->n_front[metric];
+    sp_grid_init(&grid, 1 + N_COLUMNS, n);
+    add_columns(&grid, "");
+    for (uint32_t i = 0; i < n; i++) {
+        char number[16];
+        (void)snprintf(number, sizeof number, "%u", i + 1);
+        add_point(&grid, number, &result->points[result->front[metric][i]]);
+    }
+    sp_text_printf(out, "\nSpeed against %s: %s\n", sp_sweep_metric_name(metric),
+                   n == 1 ? "one chip that no other beats" : "chips that no other beats");
+    write_grid(&grid, options, out);
+}
+
+void sp_report_sweep_page(const sp_analysis_question *question, const sp_sweep *sweep,
+                          const sp_economics *money, const sp_sweep_result *result,
+                          const sp_report_options *options, struct sp_text *out)
+{
+    struct sp_text line = {0};
+    sp_answer_head(question, out);
+    sp_text_printf(&line, "Sweep %s: %s of %s chips, of which %s hold the model; ", sweep->name,
+                   sp_word_count(result->n_points).text, sp_word_count(sweep->n_points).text,
+                   sp_word_count(result->n_fitting).text);
+    sp_economics_words(money, &line);
+    sp_wrap_line(&line, out);
+    if (result->n_fitting == 0) sp_text_add(out, "No chip of the sweep holds the model.\n");
+    add_best(result, options, out);
+    for (sp_sweep_metric m = SP_SWEEP_COST; m < SP_SWEEP_N_METRICS; m++) {
+        if (result->n_front[m] > 0) add_front(result, m, options, out);
+    }
+}
+
+void sp_report_sensitivity_page(uint32_t figure, const double *multipliers,
+                                const sp_sweep_point *points, uint32_t n,
+                                const sp_report_options *options, struct sp_text *out)
+{
+    sp_grid grid;
+    sp_grid_init(&grid, 1 + N_COLUMNS, n);
+    add_columns(&grid, sp_chip_figure_name(figure));
+    for (uint32_t i = 0; i < n; i++) {
+        char times[SP_WORD_BYTES + 4];
+        (void)snprintf(times, sizeof times, "x %s", sp_word_number(multipliers[i]).text);
+        add_point(&grid, times, &points[i]);
+    }
+    sp_text_printf(out, "\nThe same accelerator with another %s\n", sp_chip_figure_name(figure));
+    write_grid(&grid, options, out);
+}
