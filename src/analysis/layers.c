@@ -58,6 +58,8 @@ static void add_ops(sp_rows *rows, const sp_pass *pass, const sp_layer_work *wor
         }
         sp_rows_add_op(rows, is_own(pass->kind, op) ? pass : &shared, op);
     }
+    /* Formulas need not say which of their kernels reads the cache. */
+    if (pass->kind->formula != NULL && last > first && !written) add_cache_write(rows, pass);
 }
 
 /* Dense feed-forward layers that run whole on every tp rank, each on its share of the tokens. */

@@ -280,35 +280,6 @@ static void write_program(const sp_nodes *nodes, const layout *l, double *consta
     }
 }
 
-static sp_formula_code write_flat(sp_arena *arena, const sp_flatten *x, const drafts *d,
-                                  const layout *l, const sp_flat **out)
-{
-    sp_flat *flat = sp_arena_alloc(arena, sizeof *flat);
-    sp_flat_kernel *kernels = sp_arena_alloc(arena, d->n * sizeof *kernels);
-    figures *places = sp_arena_alloc(arena, d->n * sizeof *places);
-    double *constants = sp_arena_alloc(arena, (l->n_constants + 1) * sizeof *constants);
-    instruction *code = sp_arena_alloc(arena, (l->n_instructions + 1) * sizeof *code);
-    bool failed = !flat || !kernels || !places || !constants || !code;
-    for (size_t i = 0; i < d->n && !failed; i++) {
-        kernels[i] = d->list[i].kernel;
-        kernels[i].name = sp_arena_strdup(arena, kernels[i].name);
-        failed = !kernels[i].name;
-        for (int k = 0; k < N_FIGURES; k++)
-            places[i].at[k] = l->place[d->list[i].figure[k]];
-    }
-    if (failed) return sp_formula_fail(x->failure, SP_FORMULA_DEPTH, "", "no memory for a class");
-    write_program(&x->nodes, l, constants, code);
-    *flat = (sp_flat){.n_kernels = d->n,
-                      .n_constants = l->n_constants,
-                      .n_instructions = l->n_instructions,
-                      .kernels = kernels,
-                      .figures = places,
-                      .constants = constants,
-                      .instructions = code};
-    *out = flat;
-    return SP_FORMULA_OK;
-}
-
 /* ---- evaluating ---- */
 
 static double work_out(const instruction *i, const double *value)
@@ -366,10 +337,50 @@ void sp_flat_eval(const sp_flat *flat, const double runtime[SP_N_RUNTIME], sp_fl
         for (int k = 0; k < N_FIGURES; k++)
             figure[k] = fmax(value[flat->figures[i].at[k]], 0.0);
         memcpy(&counts[i], figure, sizeof figure);
+        counts[i].parameters = flat->kernels[i].parameters;
     }
 }
 
 /* ---- building ---- */
+
+static void set_parameters(const sp_flat *flat, sp_flat_kernel *kernels)
+{
+    static const double many[SP_N_RUNTIME] = {1, 1048576, 0, 524288.5};
+    double value[SP_FLAT_NODES];
+    run_program(flat, many, value);
+    for (size_t i = 0; i < flat->n_kernels; i++)
+        kernels[i].parameters = value[flat->figures[i].at[PARAMETERS]];
+}
+
+static sp_formula_code write_flat(sp_arena *arena, const sp_flatten *x, const drafts *d,
+                                  const layout *l, const sp_flat **out)
+{
+    sp_flat *flat = sp_arena_alloc(arena, sizeof *flat);
+    sp_flat_kernel *kernels = sp_arena_alloc(arena, d->n * sizeof *kernels);
+    figures *places = sp_arena_alloc(arena, d->n * sizeof *places);
+    double *constants = sp_arena_alloc(arena, (l->n_constants + 1) * sizeof *constants);
+    instruction *code = sp_arena_alloc(arena, (l->n_instructions + 1) * sizeof *code);
+    bool failed = !flat || !kernels || !places || !constants || !code;
+    for (size_t i = 0; i < d->n && !failed; i++) {
+        kernels[i] = d->list[i].kernel;
+        kernels[i].name = sp_arena_strdup(arena, kernels[i].name);
+        failed = !kernels[i].name;
+        for (int k = 0; k < N_FIGURES; k++)
+            places[i].at[k] = l->place[d->list[i].figure[k]];
+    }
+    if (failed) return sp_formula_fail(x->failure, SP_FORMULA_DEPTH, "", "no memory for a class");
+    write_program(&x->nodes, l, constants, code);
+    *flat = (sp_flat){.n_kernels = d->n,
+                      .n_constants = l->n_constants,
+                      .n_instructions = l->n_instructions,
+                      .kernels = kernels,
+                      .figures = places,
+                      .constants = constants,
+                      .instructions = code};
+    set_parameters(flat, kernels);
+    *out = flat;
+    return SP_FORMULA_OK;
+}
 
 /* Signs are tried out for the shapes of training, prefill and decoding. */
 static sp_formula_code try_shapes(const sp_flatten *x, const drafts *d, const sp_flat *flat)

@@ -76,6 +76,8 @@ typedef struct sp_flat_kernel {
     const char *name;
     bool matrix; /* work of matrix units */
     sp_flat_part part;
+    double parameters; /* learned numbers: as stated, or the weights that many tokens read: all of
+                        * the experts, of which a few tokens meet a part */
 } sp_flat_kernel;
 
 typedef struct sp_flat sp_flat;

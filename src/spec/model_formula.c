@@ -310,17 +310,13 @@ static sp_status read_class(reader *r, const sp_json *part, const sp_flat **flat
     return fail_at(r, part, code, &failure, err);
 }
 
-/* Of all kernels, for one sequence of one token. */
 static double kernel_parameters(const sp_flat *flat)
 {
-    static const double one[SP_N_RUNTIME] = {1.0, 1.0, 0.0, 1.0};
     const sp_flat_kernel *kernels = NULL;
-    sp_flat_counts counts[SP_FLAT_KERNELS];
     double sum = 0.0;
     const size_t n = sp_flat_kernels(flat, &kernels);
-    sp_flat_eval(flat, one, counts);
     for (size_t i = 0; i < n; i++) {
-        sum += counts[i].parameters;
+        sum += kernels[i].parameters;
     }
     return sum;
 }
