@@ -352,7 +352,7 @@ static void set_parameters(const sp_flat *flat, sp_flat_kernel *kernels)
         kernels[i].parameters = value[flat->figures[i].at[PARAMETERS]];
 }
 
-static sp_formula_code write_flat(sp_arena *arena, const sp_flatten *x, const drafts *d,
+static sp_formula_code write_flat(sp_arena *arena, sp_flatten *x, const drafts *d,
                                   const layout *l, const sp_flat **out)
 {
     sp_flat *flat = sp_arena_alloc(arena, sizeof *flat);
@@ -368,7 +368,8 @@ static sp_formula_code write_flat(sp_arena *arena, const sp_flatten *x, const dr
         for (int k = 0; k < N_FIGURES; k++)
             places[i].at[k] = l->place[d->list[i].figure[k]];
     }
-    if (failed) return sp_formula_fail(x->failure, SP_FORMULA_DEPTH, "", "no memory for a class");
+    x->no_memory = failed;
+    if (failed) return SP_FORMULA_DEPTH;
     write_program(&x->nodes, l, constants, code);
     *flat = (sp_flat){.n_kernels = d->n,
                       .n_constants = l->n_constants,
@@ -433,11 +434,13 @@ sp_formula_code sp_flat_build(sp_arena *arena, const sp_flat_request *request, c
     assert(request->library->linked && failure);
     workshop *w = sp_alloc(sizeof *w);
     *failure = (sp_formula_failure){0};
-    if (!w) return sp_formula_fail(failure, SP_FORMULA_DEPTH, "", "no memory to lay a class flat");
+    *out = NULL;
+    if (!w) return SP_FORMULA_OK;
     w->x.request = request;
     w->x.library = request->library;
     w->x.failure = failure;
-    const sp_formula_code code = build(arena, w, out);
+    const sp_formula_code built = build(arena, w, out);
+    const sp_formula_code code = w->x.no_memory ? SP_FORMULA_OK : built;
     sp_free(w);
     return code;
 }

@@ -97,8 +97,8 @@ typedef struct sp_flat_request {
     size_t n_bindings;
 } sp_flat_request;
 
-/* Lays a class flat into the arena; the library may go afterwards. failure->name is "" where no
- * memory was left. */
+/* Lays a class flat into the arena; the library may go afterwards. SP_FORMULA_OK with *out NULL: no
+ * memory. */
 sp_formula_code sp_flat_build(sp_arena *arena, const sp_flat_request *request, const sp_flat **out,
                               sp_formula_failure *failure);
 size_t sp_flat_kernels(const sp_flat *flat, const sp_flat_kernel **kernels);

@@ -520,10 +520,8 @@ sp_formula_code sp_flatten_class(sp_flatten *x)
     x->stack = sp_alloc(STACK_MAX * sizeof *x->stack);
     x->variables = sp_alloc(VARIABLES_MAX * sizeof *x->variables);
     sp_listing all = {.name = NULL};
-    sp_formula_code code =
-        x->stack && x->variables
-            ? SP_FORMULA_OK
-            : sp_formula_fail(x->failure, SP_FORMULA_DEPTH, "", "no memory to lay a class flat");
+    x->no_memory = !x->stack || !x->variables;
+    sp_formula_code code = x->no_memory ? SP_FORMULA_DEPTH : SP_FORMULA_OK;
     sp_nodes_init(&x->nodes);
     if (code == SP_FORMULA_OK) {
         code = sp_nodes_constant(&x->nodes, sp_rational_of_int(1), &all.times);

@@ -448,6 +448,7 @@ typedef struct sp_flatten {
     size_t n_stack, n_variables, n_calls;
     size_t active[SP_FORMULA_CLASS_LEVELS];
     size_t n_active;
+    bool no_memory;
     const sp_listing *entering; /* the next class that is called is listed instead of summed up */
 } sp_flatten;
 

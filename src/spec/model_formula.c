@@ -305,7 +305,8 @@ static sp_status read_class(reader *r, const sp_json *part, const sp_flat **flat
                                      .bindings = bindings,
                                      .n_bindings = n_bindings};
     const sp_formula_code code = sp_flat_build(r->build->arena, &request, flat, &failure);
-    if (code == SP_FORMULA_OK) return SP_OK;
+    if (code == SP_FORMULA_OK && *flat != NULL) return SP_OK;
+    if (code == SP_FORMULA_OK) return sp_fail(err, SP_E_MEMORY, "the model needs more");
     if (failure.file[0] != '\0') return fail_in_file(r, code, &failure, err);
     return fail_at(r, part, code, &failure, err);
 }
