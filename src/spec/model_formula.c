@@ -83,14 +83,18 @@ static sp_status fail_at(reader *r, const sp_json *value, sp_formula_code code,
 {
     char column[32];
     column_words(value, failure->name, column);
-    sp_json_fail(value, err, status_of(code), "%s%s", column,
-                 failure->detail[0] != '\0' ? failure->detail : sp_formula_code_words(code));
+    if (code == SP_FORMULA_UNBOUND) {
+        sp_json_fail(value, err, status_of(code), "%s%s has no value", column, failure->name);
+    } else {
+        sp_json_fail(value, err, status_of(code), "%s%s", column,
+                     failure->detail[0] != '\0' ? failure->detail : sp_formula_code_words(code));
+    }
     if (!sp_json_is_string(value)) err->value[0] = '\0'; /* a whole object says nothing */
     return code == SP_FORMULA_UNBOUND ? fail_names(r, failure->name, true, err) : err->status;
 }
 
 /* Enters the object or list at *at by the next part of a JSON pointer; false where it has none. */
-static bool enter(const sp_json *at, char *part, sp_json *out)
+static bool enter(const sp_json *at, const char *part, sp_json *out)
 {
     if (sp_json_is_array(at)) {
         size_t idx = 0;
@@ -113,13 +117,12 @@ static sp_status fail_in_file(reader *r, sp_formula_code code, const sp_formula_
     memcpy(path, failure->path, sizeof path);
     size_t n = 0;
     way[0] = sp_json_root(doc);
-    for (char *part = path; *part == '/' && n + 1 < MAX_LEVELS; n++) {
-        char *const next = part + 1 + strcspn(part + 1, "/");
-        const bool last = *next == '\0';
-        *next = '\0';
-        if (!enter(&way[n], part + 1, &way[n + 1])) break;
-        part = next;
-        if (!last) *part = '/';
+    char *const end = path + strlen(path);
+    for (char *slash = path; (slash = strchr(slash, '/')) != NULL;)
+        *slash++ = '\0';
+    for (const char *part = path + 1; part < end; part += strlen(part) + 1) {
+        if (n + 1 == MAX_LEVELS || !enter(&way[n], part, &way[n + 1])) break;
+        n++;
     }
     const sp_status status = fail_at(r, &way[n], code, failure, err);
     sp_json_free(doc);
