@@ -10,9 +10,10 @@
  * reads, prints, compares and hashes models walks that list.
  *
  * Loading: sp_model_load reads either a Hugging Face config.json (its model_type names a file of
- * configs/model_types; an unknown one is refused with the nearest known) or a file in our own
- * schema "shardplan/model/1". The model lives in the caller's arena and is const ever after; any
- * number of threads may read it.
+ * configs/model_types; an unknown one is refused with the nearest known), or a file in our own
+ * schema "shardplan/model/1", or a model described by cost formulas, "shardplan/formula-model/1"
+ * (those are of one device and cannot be cut by tp, cp or ep). The model lives in the caller's arena
+ * and is const ever after; any number of threads may read it.
  */
 #include "shardplan/status.h"
 
@@ -21,6 +22,8 @@
 
 struct sp_arena;
 struct sp_text;
+struct sp_layer_formula;
+struct sp_model_formulas;
 
 #define SP_MODEL_MAX_KINDS       8
 #define SP_MODEL_MAX_PROJECTIONS 8
@@ -134,6 +137,8 @@ typedef struct sp_layer_kind {
                        * projections                                                             */
     uint32_t n_projections;
     sp_projection projections[SP_MODEL_MAX_PROJECTIONS];
+    const struct sp_layer_formula *formula; /* what the layer costs, where formulas say it: there is
+                                             * nothing of the above then; otherwise NULL          */
 } sp_layer_kind;
 
 /* `count` layers of kind `kind` in a row; runs follow each other from the embedding to the head. */
@@ -176,6 +181,8 @@ typedef struct sp_model {
     uint32_t n_layers;   /* sum of the runs                                                    */
     uint32_t n_kinds;
     sp_layer_kind kinds[SP_MODEL_MAX_KINDS];
+    const struct sp_model_formulas *formulas; /* embedding and head of a model described by cost
+                                               * formulas, otherwise NULL                         */
     uint32_t n_runs;
     const sp_layer_run *runs;
     const char *const *assumptions; /* sentences: defaults taken, keys not understood            */

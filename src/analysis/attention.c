@@ -8,10 +8,6 @@
 /* Subtract the maximum, exponential, sum, divide, and the comparison for the maximum. */
 #define SOFTMAX_FLOPS_PER_SCORE 5.0
 
-/* FlashAttention-2 (Dao, arXiv:2307.08691): five products backward where forward has two, the
- * scores being computed again. */
-#define BACKWARD_PRODUCTS 2.5
-
 /* What the core works on, in elements of one layer. */
 typedef struct core_elements {
     double queries, outputs;
@@ -66,7 +62,7 @@ static void add_fused(sp_rows *rows, const sp_pass *pass, const core_elements *e
     row.parameters = op->vectors;
     row.held_bytes = row.weight_bytes = op->vectors * bits->norm / 8.0;
     if (pass->phase == SP_PHASE_BACKWARD) {
-        row.flops = BACKWARD_PRODUCTS * op->flops + 2.0 * softmax;
+        row.flops = SP_ANALYSIS_BACKWARD_PRODUCTS * op->flops + 2.0 * softmax;
         row.read_bytes = (e->queries + 2.0 * e->outputs) * a + kv;
         row.write_bytes = e->queries * a + kv;
     } else {

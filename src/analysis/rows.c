@@ -23,6 +23,7 @@ double sp_weight_bits(const sp_widths *bits, sp_part part)
     case SP_PART_RESIDUAL:
     case SP_PART_EMBEDDING:
     case SP_PART_HEAD:
+    case SP_PART_KERNEL:
         break;
     }
     return bits->attention_weight;
@@ -39,7 +40,8 @@ static const char *category(const sp_op *op)
                                         [SP_PART_ROTARY] = "rotary",
                                         [SP_PART_RESIDUAL] = "residual",
                                         [SP_PART_EMBEDDING] = "embedding",
-                                        [SP_PART_HEAD] = "head"};
+                                        [SP_PART_HEAD] = "head",
+                                        [SP_PART_KERNEL] = "kernel"};
     const bool product = op->class == SP_OP_GEMM || op->class == SP_OP_GROUPED;
     return op->part == SP_PART_ATTENTION && !product ? "attention" : names[op->part];
 }
@@ -177,6 +179,7 @@ static double flops_per_element(const sp_pass *pass, const sp_op *op)
     case SP_PART_ROUTER:
     case SP_PART_EMBEDDING:
     case SP_PART_HEAD:
+    case SP_PART_KERNEL:
         break;
     }
     return 0.0;
@@ -233,6 +236,10 @@ static void add_stream(sp_rows *rows, const sp_pass *pass, const sp_op *op)
 
 void sp_rows_add_op(sp_rows *rows, const sp_pass *pass, const sp_op *op)
 {
+    if (op->counts != NULL) {
+        sp_rows_add_counted(rows, pass, op);
+        return;
+    }
     switch (op->class) {
     case SP_OP_GEMM:
     case SP_OP_GROUPED:

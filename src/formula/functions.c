@@ -292,6 +292,12 @@ int sp_function_find(sp_formula_dialect dialect, const char *name, size_t length
     return -1;
 }
 
+const char *sp_function_name(int function)
+{
+    assert(function >= 0 && function < N_FUNCTIONS);
+    return functions[function].name;
+}
+
 size_t sp_function_names(sp_formula_dialect dialect, const char *names[SP_FUNCTIONS_MAX])
 {
     size_t n = 0;

@@ -147,7 +147,7 @@ double sp_graph_forward_flops(const sp_model *model, double length, double token
             flops += model->runs[r].count * work.ops[i].flops;
         }
     }
-    if (model->n_projections > 0) {
+    if (model->n_projections > 0 || model->formulas != NULL) {
         sp_graph_embedding_work(model, &shape, &whole, &work);
         flops += flops_of(&work);
     }

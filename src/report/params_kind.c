@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One kind of layer in words: what mixes tokens, the feed-forward, and what is beside them. */
 #include "report/report_priv.h"
+#include "spec/model_formula.h"
 
 static void add_window(struct sp_text *out, const sp_attention *a)
 {
@@ -73,6 +74,12 @@ static void add_matrices(struct sp_text *out, const sp_projection *projections, 
 void sp_add_layer_kind(struct sp_text *out, const sp_layer_kind *kind)
 {
     const bool attends = kind->attention.heads > 0;
+    if (kind->formula != NULL) {
+        const sp_flat_kernel *kernels = NULL;
+        sp_text_printf(out, "%s, %zu kernels of cost formulas\n", kind->formula->class_name,
+                       sp_flat_kernels(kind->formula->flat, &kernels));
+        return;
+    }
     add_attention(out, &kind->attention);
     add_recurrent(out, &kind->recurrent, !attends);
     if (!attends && kind->recurrent.form == SP_RECURRENCE_NONE) sp_text_add(out, "no mixing");

@@ -3,6 +3,7 @@
  *
  * The definitions are those of the classes in Hugging Face transformers: tensors that are tied
  * count once, buffers (rotary tables, routing corrections) do not count. */
+#include "spec/model_formula.h"
 #include "spec/spec.h"
 
 #include <assert.h>
@@ -200,12 +201,22 @@ static void add_run(tally *total, const sp_model *model, uint32_t run_idx, bool 
     tally own = {0};
     add_shared_part(&shared, model, kind, all_experts ? kind->ffn.n_experts : kind->ffn.top_k);
     add_own_part(&own, model, kind);
+    if (kind->formula != NULL) {
+        add(&own, 1, 1,
+            all_experts ? kind->formula->parameters : kind->formula->active_parameters);
+    }
     add_times(total, &own, run->count);
     if (holds_weights(model, run_idx)) add_times(total, &shared, kind->tied > 0 ? 1 : run->count);
 }
 
 static void add_outside(tally *t, const sp_model *model)
 {
+    if (model->formulas != NULL) {
+        add(t, 1, 1, model->formulas->embedding_parameters);
+        add(t, 1, 1, model->formulas->head_parameters);
+        add(t, 1, 1, model->formulas->other_parameters);
+        return;
+    }
     add(t, model->tied_embeddings ? 1 : 2, model->vocab, model->hidden);
     add(t, model->head_bias ? 1 : 0, 1, model->vocab);
     add(t, 1, model->positions, model->hidden);
@@ -253,6 +264,10 @@ bool sp_model_count(const sp_model *model, sp_parameters *out)
                            .head = (model->tied_embeddings ? 0 : table) + bias,
                            .active = active.sum,
                            .mtp = mtp.sum};
+    if (model->formulas != NULL) {
+        out->embedding = model->formulas->embedding_parameters;
+        out->head = model->formulas->head_parameters;
+    }
     out->non_embedding = out->total - out->embedding - out->head;
     return !total.overflow && !active.overflow && !mtp.overflow;
 }
