@@ -230,6 +230,12 @@ static void add_stream(sp_rows *rows, const sp_pass *pass, const sp_op *op)
     row.weight_bytes = learned * w;
     row.read_bytes = read_elements(op, learned) * a;
     row.write_bytes = op->n * a;
+    if (op->class == SP_OP_SCAN) { /* states have the width of the cache */
+        const double state = op->count * bits->kv_cache / 8.0;
+        row.read_bytes = (op->m - op->count) * a + state;
+        row.write_bytes = (op->n - op->count) * a + state;
+        row.cache_bytes = state;
+    }
     row.expected_s = sp_expected_stream_s(pass, &row);
     sp_rows_add(rows, pass, &row);
 }

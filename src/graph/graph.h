@@ -69,9 +69,9 @@ typedef enum sp_part {
 } sp_part;
 
 /* m, n, k of a STREAM are the elements that it reads, those that it writes, and its learned
- * numbers; a SCAN has them too, and FLOPs. FLOPs of a product are 2 m n k count; of an ATTENTION 2
- * m (k + v) count for each key that a query meets, mean: n of them are there, fewer are met under
- * a mask, a window or a choice. */
+ * numbers; a SCAN has them too, and FLOPs; `count` of what it reads and of what it writes is state.
+ * FLOPs of a product are 2 m n k count; of an ATTENTION 2 m (k + v) count for each key that a query
+ * meets, mean: n of them are there, fewer are met under a mask, a window or a choice. */
 typedef struct sp_op {
     const char *name;
     sp_op_class class;
