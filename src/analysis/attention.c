@@ -25,12 +25,12 @@ static core_elements elements_of(const sp_pass *pass, const sp_op *op)
     const sp_attention *a = &pass->kind->attention;
     const sp_widths *bits = &pass->question->bits;
     const bool latent = a->kv_lora > 0,
-               both = (latent && pass->shape.absorbed) || a->keys_as_values;
+               both = (latent && pass->shape.absorbed) || a->kv_cached_once;
     /* Expanded keys and values of latent attention were made from the cache just before. */
     const bool from_cache = !sp_phase_is_training(pass->phase) && (!latent || both);
     const double cached = op->bytes / 2.0, key_share = op->k / (op->k + op->v);
     const double met = op->flops / (2.0 * (op->k + op->v));
-    const bool chosen = a->compress > 0 || a->index_heads > 0;
+    const bool chosen = a->compress > 0 || a->index_top_k > 0;
     return (core_elements){.queries = op->m * op->k * op->count,
                            .outputs = op->m * op->v * op->count,
                            .keys = both ? cached : cached * key_share,

@@ -21,15 +21,17 @@ static void add_cache_write(sp_rows *rows, const sp_pass *pass)
     sp_rows_add(rows, pass, &row);
 }
 
-/* Recurrences, projections and vectors are each layer's own; attention and feed-forward blocks are
- * held once by all layers with the same number (model.h). */
+/* Recurrences, vectors and most projections are each layer's own; attention, feed-forward blocks
+ * and tied projections are held once by all layers with the same number (model.h). */
 static bool is_own(const sp_layer_kind *kind, const sp_op *op)
 {
-    if (kind->tied == 0 || op->part == SP_PART_RECURRENT || strcmp(op->name, "vectors") == 0) {
+    const bool recurrent = strncmp(op->name, "recurrent_", strlen("recurrent_")) == 0;
+    if (kind->tied == 0 || op->part == SP_PART_RECURRENT || recurrent ||
+        strcmp(op->name, "vectors") == 0) {
         return true;
     }
     for (uint32_t i = 0; i < kind->n_projections; i++) {
-        if (op->name == kind->projections[i].name) return true;
+        if (op->name == kind->projections[i].name) return !kind->projections[i].tied;
     }
     return false;
 }

@@ -58,8 +58,8 @@ sp_operator sp_row_of(const sp_pass *pass, const sp_op *op, const char *name)
 
 static double vector_peak(const sp_gpu *gpu)
 {
-    const double fp32 = gpu->peak_flops_per_s[SP_FP32];
-    return fp32 > 0.0 ? fp32 : sp_gpu_peak_flops_per_s(gpu);
+    const double vector = sp_gpu_vector_flops_per_s(gpu);
+    return vector > 0.0 ? vector : sp_gpu_peak_flops_per_s(gpu);
 }
 
 /* The core runs in the format of the cache: one that is wider than the activations keeps it in 16

@@ -11,7 +11,7 @@ static double attention_elements(const sp_attention *a, uint32_t tp)
 {
     if (a->heads == 0 || a->kv_of_other) return 0.0;
     if (a->kv_lora > 0) return (double)a->kv_lora + a->rope_dim;
-    const double values = a->keys_as_values ? 0.0 : sp_v_dim(a);
+    const double values = a->kv_cached_once ? 0.0 : sp_v_dim(a);
     return sp_kv_heads_local(a, tp) * (a->head_dim + values);
 }
 

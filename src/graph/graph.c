@@ -48,7 +48,10 @@ static sp_layer_params sum_blocks(const sp_model *model, const sp_layer_kind *ki
 {
     sp_layer_params sum = {0};
     for (size_t i = 0; i < N_BLOCKS; i++) {
-        if (blocks[i]->present(kind) && !(shared_alone && blocks[i]->own)) {
+        if (!blocks[i]->present(kind)) continue;
+        if (shared_alone && blocks[i]->own) {
+            sum.dense += blocks[i]->shared != NULL ? blocks[i]->shared(kind, sharding) : 0.0;
+        } else {
             const sp_layer_params part = blocks[i]->params(model, kind, sharding);
             sum.dense += part.dense;
             sum.expert += part.expert;

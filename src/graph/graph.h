@@ -209,6 +209,8 @@ typedef struct sp_block {
                    const sp_sharding *sharding, bool flash, sp_layer_work *work);
     sp_layer_params (*params)(const sp_model *model, const sp_layer_kind *kind,
                               const sp_sharding *sharding);
+    /* Of a block that each layer owns: the dense part that tied layers share after all, or NULL. */
+    double (*shared)(const sp_layer_kind *kind, const sp_sharding *sharding);
 } sp_block;
 
 /* ---- parts.c: what blocks are put together from ---- */

@@ -24,7 +24,9 @@ static void add_attention(struct sp_text *out, const sp_attention *a)
         sp_text_add(out, ", keys and values of an earlier layer");
     } else {
         sp_text_printf(out, ", %u for keys%s", a->kv_heads,
-                       a->keys_as_values ? ", which are the values" : " and values");
+                       a->kv_cached_once   ? ", which are the values"
+                       : a->keys_as_values ? ", which become the values"
+                                           : " and values");
     }
     if (a->kv_lora > 0) sp_text_printf(out, ", from a latent vector of %u", a->kv_lora);
     if (a->sinks) sp_text_add(out, ", sinks");
