@@ -162,4 +162,4 @@ static sp_layer_params params(const sp_model *model, const sp_layer_kind *kind,
 }
 
 const sp_block sp_block_mla = {
-    .name = "mla", .present = present, .expand = expand, .params = params, .shared = params};
+    .name = "mla", .present = present, .expand = expand, .params = params};

@@ -52,4 +52,4 @@ static sp_layer_params params(const sp_model *model, const sp_layer_kind *kind,
 }
 
 const sp_block sp_block_mlp = {
-    .name = "mlp", .present = present, .expand = expand, .params = params, .shared = params};
+    .name = "mlp", .present = present, .expand = expand, .params = params};

@@ -154,4 +154,4 @@ static sp_layer_params params(const sp_model *model, const sp_layer_kind *kind,
 }
 
 const sp_block sp_block_moe = {
-    .name = "moe", .present = present, .expand = expand, .params = params, .shared = params};
+    .name = "moe", .present = present, .expand = expand, .params = params};

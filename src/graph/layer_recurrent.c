@@ -199,4 +199,4 @@ static sp_layer_params params(const sp_model *model, const sp_layer_kind *kind,
 }
 
 const sp_block sp_block_recurrent = {
-    .name = "recurrent", .present = present, .expand = expand, .params = params};
+    .name = "recurrent", .own = true, .present = present, .expand = expand, .params = params};
