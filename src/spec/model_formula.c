@@ -259,8 +259,12 @@ static sp_status find_class(const reader *r, const sp_json *part, size_t *idx, s
     return sp_fail_names(err, name, names, n);
 }
 
+/* Widths that no table of formats has, such as that of ids, reach the classes within too. */
 static bool is_parameter(const reader *r, size_t class_idx, const char *name)
 {
+    static const char width[] = "_bytes";
+    const size_t length = strlen(name), tail = sizeof width - 1;
+    if (length > tail && strcmp(name + length - tail, width) == 0) return true;
     const char *const *parameters = NULL;
     const size_t n = sp_formula_class_parameters(r->library, class_idx, &parameters);
     for (size_t i = 0; i < n; i++) {
