@@ -59,8 +59,7 @@ static sp_formula_code fail(const sp_flatten *x, const sp_leaf *leaf, const char
                             sp_formula_code code, const char *words)
 {
     snprintf(x->failure->file, sizeof x->failure->file, "%s", leaf->owner->file);
-    snprintf(x->failure->path, sizeof x->failure->path, "%s",
-             path ? path : leaf->kernel->path);
+    snprintf(x->failure->path, sizeof x->failure->path, "%s", path ? path : leaf->kernel->path);
     return sp_formula_fail(x->failure, code, leaf->name, "%s", words);
 }
 
@@ -89,8 +88,8 @@ static bool contains(const char *text, const char *word)
 /* Whether matrix units do it: as stated, or it has a shape, or FLOPs and the name of a product. */
 static bool on_matrix_units(const sp_leaf *leaf)
 {
-    static const char *const words[] = {"product", "matmul", "linear", "gemm", "projection",
-                                        "attention"};
+    static const char *const words[] = {"product", "matmul",     "linear",
+                                        "gemm",    "projection", "attention"};
     if (leaf->kernel->unit != SP_UNIT_UNSTATED) return leaf->kernel->unit == SP_UNIT_MATRIX;
     if (has_figure(leaf, SP_FIGURE_M)) return true;
     if (leaf->metrics[SP_FORMULA_FLOPS].base == 0) return false;
@@ -138,9 +137,11 @@ static sp_formula_code check_shape(const sp_flatten *x, const sp_leaf *leaf, boo
 static sp_formula_code draft_kernel(sp_flatten *x, const sp_leaf *leaf, draft *d)
 {
     const bool matrix = on_matrix_units(leaf);
-    *d = (draft){.kernel = {.name = leaf->name, .matrix = matrix, .part = leaf->part},
-                 .leaf = leaf,
-                 .times = leaf->times};
+    *d = (draft){
+        .kernel = {.name = leaf->name, .matrix = matrix, .part = leaf->part},
+        .leaf = leaf,
+        .times = leaf->times
+    };
     if (!sp_form_is_plain(&leaf->metrics[SP_FORMULA_FLOPS])) {
         return fail(x, leaf, metric_path(leaf, SP_FORMULA_FLOPS), SP_FORMULA_TYPE,
                     "FLOPs do not depend on the widths of elements");
@@ -149,8 +150,7 @@ static sp_formula_code draft_kernel(sp_flatten *x, const sp_leaf *leaf, draft *d
     if (code == SP_FORMULA_OK) code = take_elements(x, leaf, SP_FORMULA_READ, d->figure + READ);
     if (code == SP_FORMULA_OK) code = take_elements(x, leaf, SP_FORMULA_WRITE, d->figure + WRITTEN);
     d->figure[FLOPS] = leaf->metrics[SP_FORMULA_FLOPS].base;
-    d->figure[VECTOR_FLOPS] =
-        matrix ? leaf->figures[SP_FIGURE_VECTOR_FLOPS] : d->figure[FLOPS];
+    d->figure[VECTOR_FLOPS] = matrix ? leaf->figures[SP_FIGURE_VECTOR_FLOPS] : d->figure[FLOPS];
     d->figure[PARAMETERS] = has_figure(leaf, SP_FIGURE_PARAMETERS)
                                 ? leaf->figures[SP_FIGURE_PARAMETERS]
                                 : d->figure[READ + SP_WIDTH_WEIGHT];
@@ -352,8 +352,8 @@ static void set_parameters(const sp_flat *flat, sp_flat_kernel *kernels)
         kernels[i].parameters = value[flat->figures[i].at[PARAMETERS]];
 }
 
-static sp_formula_code write_flat(sp_arena *arena, sp_flatten *x, const drafts *d,
-                                  const layout *l, const sp_flat **out)
+static sp_formula_code write_flat(sp_arena *arena, sp_flatten *x, const drafts *d, const layout *l,
+                                  const sp_flat **out)
 {
     sp_flat *flat = sp_arena_alloc(arena, sizeof *flat);
     sp_flat_kernel *kernels = sp_arena_alloc(arena, d->n * sizeof *kernels);
@@ -387,12 +387,12 @@ static sp_formula_code write_flat(sp_arena *arena, sp_flatten *x, const drafts *
 static sp_formula_code try_shapes(const sp_flatten *x, const drafts *d, const sp_flat *flat)
 {
     static const double shapes[][SP_N_RUNTIME] = {
-        {1, 1,    0,     1     },
-        {1, 4096, 0,     2048  },
-        {8, 2048, 0,     1024.5},
-        {1, 1,    4096,  4097  },
-        {64, 1,   32768, 32769 },
-        {4, 512,  1536,  1792.5},
+        {1,  1,    0,     1     },
+        {1,  4096, 0,     2048  },
+        {8,  2048, 0,     1024.5},
+        {1,  1,    4096,  4097  },
+        {64, 1,    32768, 32769 },
+        {4,  512,  1536,  1792.5},
     };
     double value[SP_FLAT_NODES];
     for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {

@@ -5,8 +5,8 @@
  * go wrong is found while it is laid flat, so that evaluating it neither allocates nor fails, and
  * takes about a microsecond: plans are priced by it.
  *
- * Bytes are linear in the widths of an element (w_bytes of weights, a_bytes of activations, kv_bytes
- * of what lies in a cache), so that each kernel has numbers of elements instead of bytes.
+ * Bytes are linear in the widths of an element (w_bytes of weights, a_bytes of activations,
+ * kv_bytes of what lies in a cache), so that each kernel has numbers of elements instead of bytes.
  *
  * Divisors are proved to differ from zero, and values to stay finite, over the whole range of the
  * running numbers by interval arithmetic. Leaves out: divisors that only a condition keeps from
@@ -18,10 +18,10 @@ struct sp_text;
 
 /* What only a running model knows, by its name in formulas. */
 typedef enum sp_runtime {
-    SP_RUNTIME_BATCH,    /* batch_size: sequences, up to 10^9; a fraction of one in packed documents */
-    SP_RUNTIME_LENGTH,   /* seq_len: new tokens of each, 1 to 10^9                                   */
-    SP_RUNTIME_CACHE,    /* cache_len: tokens of each before them, 0 to 10^9                         */
-    SP_RUNTIME_ATTENDED, /* attended: keys that a new token meets under a causal mask, mean          */
+    SP_RUNTIME_BATCH, /* batch_size: sequences, up to 10^9; a fraction of one in packed documents */
+    SP_RUNTIME_LENGTH, /* seq_len: new tokens of each, 1 to 10^9 */
+    SP_RUNTIME_CACHE, /* cache_len: tokens of each before them, 0 to 10^9                         */
+    SP_RUNTIME_ATTENDED, /* attended: keys that a new token meets under a causal mask, mean */
     SP_N_RUNTIME
 } sp_runtime;
 extern const char *const sp_runtime_names[SP_N_RUNTIME];
@@ -54,7 +54,7 @@ typedef enum sp_flat_part {
 #define SP_FLAT_PART(name, word) SP_FLAT_##name,
     SP_FLAT_PART_LIST(SP_FLAT_PART)
 #undef SP_FLAT_PART
-    SP_N_FLAT_PARTS
+        SP_N_FLAT_PARTS
 } sp_flat_part;
 
 enum {

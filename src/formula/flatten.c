@@ -59,7 +59,8 @@ static sp_form outermost(sp_flatten *x, const char *name)
     sp_form form = {.base = UNBOUND};
     sp_formula_code code = SP_FORMULA_OK;
     sp_value value = {.kind = SP_VALUE_NONE};
-    if (by_name(x, name, &form, &code)) return code == SP_FORMULA_OK ? form : (sp_form){UNBOUND, {0}};
+    if (by_name(x, name, &form, &code))
+        return code == SP_FORMULA_OK ? form : (sp_form){UNBOUND, {0}};
     if (!scope || scope->lookup(scope->user, name, &value) != SP_FORMULA_OK) return form;
     if (value.kind != SP_VALUE_NUMBER) return form;
     code = sp_nodes_constant(&x->nodes, value.number, &form.base);
@@ -145,8 +146,8 @@ static sp_formula_code call(const place *p, const sp_instr *instr)
                                (unsigned)instr->n);
     }
     if (instr->op == SP_OP_REF && !p->member->links) {
-        return sp_formula_fail(x->failure, SP_FORMULA_UNRESOLVED_REF, f->refs[instr->arg].class_name,
-                               "a binding cannot refer to a class");
+        return sp_formula_fail(x->failure, SP_FORMULA_UNRESOLVED_REF,
+                               f->refs[instr->arg].class_name, "a binding cannot refer to a class");
     }
     if (instr->op == SP_OP_REF) return admit(x, &p->member->links[instr->arg]);
     const size_t n_args = is_ref ? f->refs[instr->arg].n_args : instr->n;
@@ -168,9 +169,9 @@ static sp_formula_code change(sp_flatten *x, sp_op op)
     sp_form *const top = &x->stack[x->n_stack - 1];
     if (op == SP_OP_PLUS) return SP_FORMULA_OK;
     sp_form turned = {0};
-    const sp_formula_code code =
-        op == SP_OP_NEGATE ? sp_form_combine(&x->nodes, SP_OP_SUBTRACT, &turned, top)
-                           : SP_FORMULA_TYPE;
+    const sp_formula_code code = op == SP_OP_NEGATE
+                                     ? sp_form_combine(&x->nodes, SP_OP_SUBTRACT, &turned, top)
+                                     : SP_FORMULA_TYPE;
     *top = turned;
     return code;
 }
@@ -265,8 +266,7 @@ static sp_formula_code push_call(sp_flatten *x, const sp_link *link, size_t call
     }
     for (size_t i = 0; i < n; i++) {
         const bool inherited = i < x->library->n_globals;
-        x->variables[base + i] =
-            inherited ? x->variables[caller + i] : (sp_form){.base = UNBOUND};
+        x->variables[base + i] = inherited ? x->variables[caller + i] : (sp_form){.base = UNBOUND};
     }
     x->n_variables += n;
     return SP_FORMULA_OK;
@@ -277,7 +277,8 @@ static void bind(sp_flatten *x, const sp_link *link, size_t i, size_t base, cons
     if (link->slots[i] >= 0) x->variables[base + (size_t)link->slots[i]] = *value;
 }
 
-static sp_formula_code sum_kernels(const place *p, const sp_kernel *kernels, size_t n, sp_form *out);
+static sp_formula_code sum_kernels(const place *p, const sp_kernel *kernels, size_t n,
+                                   sp_form *out);
 
 static sp_formula_code class_cost(sp_flatten *x, size_t class_idx, size_t base, int metric,
                                   sp_form *out)
@@ -379,7 +380,6 @@ static sp_formula_code sum_kernels(const place *p, const sp_kernel *kernels, siz
 
 /* ---- the list of kernels ---- */
 
-
 /* Nothing but ${Class}(..) for every metric. */
 static bool stands_for_class(const sp_kernel *kernel)
 {
@@ -396,8 +396,8 @@ static sp_formula_code list_leaf(const place *p, const sp_kernel *kernel, const 
     sp_flatten *x = p->x;
     sp_formula_code code = SP_FORMULA_OK;
     if (x->n_leaves == SP_LEAVES_MAX) {
-        return sp_formula_fail(x->failure, SP_FORMULA_DEPTH, p->owner->name,
-                               "more than %d kernels", SP_LEAVES_MAX);
+        return sp_formula_fail(x->failure, SP_FORMULA_DEPTH, p->owner->name, "more than %d kernels",
+                               SP_LEAVES_MAX);
     }
     sp_leaf *leaf = &x->leaves[x->n_leaves];
     *leaf = (sp_leaf){.name = as->name,
@@ -422,7 +422,8 @@ static sp_formula_code list_kernels(const place *p, const sp_kernel *kernels, si
                                     const sp_listing *outer);
 
 /* Enters the class that was called with the variables at base. */
-static sp_formula_code list_class(sp_flatten *x, size_t class_idx, size_t base, const sp_listing *as)
+static sp_formula_code list_class(sp_flatten *x, size_t class_idx, size_t base,
+                                  const sp_listing *as)
 {
     const sp_class *c = &x->library->classes[class_idx];
     const place inside = {.x = x, .owner = c, .base = base};

@@ -6,8 +6,8 @@
 #include <assert.h>
 #include <math.h>
 
-#define LIMIT 1e9    /* of a running number */
-#define LEAST 1e-9   /* of those that are above zero */
+#define LIMIT  1e9   /* of a running number */
+#define LEAST  1e-9  /* of those that are above zero */
 #define FINITE 1e290 /* no value may be larger */
 
 const char *const sp_runtime_names[SP_N_RUNTIME] = {"batch_size", "seq_len", "cache_len",
@@ -52,11 +52,13 @@ sp_formula_code sp_nodes_runtime(sp_nodes *nodes, sp_runtime which, uint32_t *ou
 {
     static const double least[SP_N_RUNTIME] = {LEAST, 1.0, 0.0, LEAST};
     return keep(nodes,
-                &(sp_node){.op = SP_NODE_RUNTIME,
-                           .a = (uint32_t)which,
-                           .value = {0, 1},
-                           .lo = least[which],
-                           .hi = LIMIT},
+                &(sp_node){
+                    .op = SP_NODE_RUNTIME,
+                    .a = (uint32_t)which,
+                    .value = {0, 1},
+                    .lo = least[which],
+                    .hi = LIMIT
+    },
                 out);
 }
 
@@ -213,12 +215,14 @@ sp_formula_code sp_nodes_select(sp_nodes *nodes, uint32_t condition, uint32_t a,
         return SP_FORMULA_OK;
     }
     return keep(nodes,
-                &(sp_node){.op = SP_NODE_SELECT,
-                           .a = condition,
-                           .b = a,
-                           .c = b,
-                           .value = {0, 1},
-                           .lo = fmin(nodes->node[a].lo, nodes->node[b].lo),
-                           .hi = fmax(nodes->node[a].hi, nodes->node[b].hi)},
+                &(sp_node){
+                    .op = SP_NODE_SELECT,
+                    .a = condition,
+                    .b = a,
+                    .c = b,
+                    .value = {0, 1},
+                    .lo = fmin(nodes->node[a].lo, nodes->node[b].lo),
+                    .hi = fmax(nodes->node[a].hi, nodes->node[b].hi)
+    },
                 out);
 }

@@ -105,6 +105,14 @@ sp_op sp_formula_last_op(const sp_flat *flat, const sp_shape *shape)
     return op_of(&kernels[last], &counts[last]);
 }
 
+/* What a kernel writes is the input of a product right behind it that reads as much or more. */
+static bool feeds_product(const sp_layer_work *work, uint32_t idx)
+{
+    if (idx + 1 == work->n_ops || work->ops[idx + 1].class != SP_OP_GEMM) return false;
+    return work->ops[idx + 1].counts->read[SP_WIDTH_ACTIVATION] >=
+           work->ops[idx].counts->written[SP_WIDTH_ACTIVATION];
+}
+
 static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_shape *shape,
                    const sp_sharding *shard, bool flash, sp_layer_work *work)
 {
@@ -116,7 +124,7 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
     for (uint32_t i = 0; i < work->n_ops; i++) {
         const sp_flat_counts *c = work->ops[i].counts;
         const double written = c->written[SP_WIDTH_ACTIVATION];
-        sp_keep(work, 2.0 * written, 0, false);
+        sp_keep(work, 2.0 * written, 0, feeds_product(work, i));
         sp_live(work, 2.0 * (c->read[SP_WIDTH_ACTIVATION] + written));
     }
 }

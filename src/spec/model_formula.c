@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A model file "shardplan/formula-model/1" (configs/schema/formula-model.json): sizes, module files,
- * and for the embedding, each kind of layer and the head the class that says what it costs. All
- * formulas are worked out or laid flat here, so that nothing can fail when the model is used. */
+/* A model file "shardplan/formula-model/1" (configs/schema/formula-model.json): sizes, module
+ * files, and for the embedding, each kind of layer and the head the class that says what it costs.
+ * All formulas are worked out or laid flat here, so that nothing can fail when the model is used.
+ */
 #include "spec/model_formula.h"
 
 #include "spec/spec.h"
@@ -138,15 +139,15 @@ static sp_status parse(reader *r, const sp_json *value, const sp_formula **out, 
     if (sp_json_is_number(value) || sp_json_is_bool(value)) {
         sp_json_dump(value, &number);
         text = sp_json_is_number(value) || number.data == NULL ? number.data
-               : number.data[0] == 't'                          ? "1"
-                                                                : "0";
+               : number.data[0] == 't'                         ? "1"
+                                                               : "0";
     } else {
         SP_TRY(sp_json_as_string(value, &text, err));
     }
     sp_error why;
-    const sp_status status = text == NULL ? sp_fail(&why, SP_E_MEMORY, "the model needs more")
-                                          : sp_formula_parse(&r->arena, SP_FORMULA_MODULE, text,
-                                                             out, &why);
+    const sp_status status = text == NULL
+                                 ? sp_fail(&why, SP_E_MEMORY, "the model needs more")
+                                 : sp_formula_parse(&r->arena, SP_FORMULA_MODULE, text, out, &why);
     sp_text_fini(&number);
     return status == SP_OK ? SP_OK : sp_json_fail(value, err, status, "%s", why.message);
 }
@@ -218,7 +219,8 @@ static sp_status add_module(reader *r, const sp_json *entry, sp_error *err)
     SP_TRY(sp_json_as_string(entry, &name, err));
     const char *file = beside(r, name);
     if (file == NULL) return sp_fail(err, SP_E_MEMORY, "the model needs more");
-    if (!sp_file_exists(file)) return sp_json_fail(entry, err, SP_E_IO, "there is no file %s", file);
+    if (!sp_file_exists(file))
+        return sp_json_fail(entry, err, SP_E_IO, "there is no file %s", file);
     return sp_formula_library_add_file(r->library, file, err);
 }
 
@@ -257,8 +259,12 @@ static sp_status find_class(const reader *r, const sp_json *part, size_t *idx, s
     return sp_fail_names(err, name, names, n);
 }
 
+/* Widths that no table of formats has, such as that of ids, reach the classes within too. */
 static bool is_parameter(const reader *r, size_t class_idx, const char *name)
 {
+    static const char width[] = "_bytes";
+    const size_t length = strlen(name), tail = sizeof width - 1;
+    if (length > tail && strcmp(name + length - tail, width) == 0) return true;
     const char *const *parameters = NULL;
     const size_t n = sp_formula_class_parameters(r->library, class_idx, &parameters);
     for (size_t i = 0; i < n; i++) {
@@ -337,12 +343,11 @@ static void note_difference(reader *r, const char *part, const sp_flat *flat, ui
 
 /* ---- layers ---- */
 
-static sp_status read_layer(reader *r, const sp_json *entry, sp_layer_kind *kind,
-                            sp_layer_run *run, sp_error *err)
+static sp_status read_layer(reader *r, const sp_json *entry, sp_layer_kind *kind, sp_layer_run *run,
+                            sp_error *err)
 {
-    static const char *const keys[] = {"class",      "bind",
-                                       "count",      "parameters",
-                                       "active_parameters", "cache_elements"};
+    static const char *const keys[] = {
+        "class", "bind", "count", "parameters", "active_parameters", "cache_elements"};
     sp_model *const model = &r->build->model;
     uint64_t count = 0;
     size_t class_idx = 0;
@@ -353,11 +358,10 @@ static sp_status read_layer(reader *r, const sp_json *entry, sp_layer_kind *kind
     SP_TRY(read_count(r, entry, "parameters", 0, SP_MODEL_MAX_PARAMS, &f->parameters, err));
     SP_TRY(read_count_or(r, entry, "active_parameters", f->parameters, f->parameters,
                          &f->active_parameters, err));
-    SP_TRY(read_count_or(r, entry, "cache_elements", SP_MODEL_MAX_WIDTH, 0, &f->cache_elements,
-                         err));
+    SP_TRY(
+        read_count_or(r, entry, "cache_elements", SP_MODEL_MAX_WIDTH, 0, &f->cache_elements, err));
     SP_TRY(read_class(r, entry, &f->flat, &class_idx, err));
-    f->class_name =
-        sp_arena_strdup(r->build->arena, sp_formula_class_name(r->library, class_idx));
+    f->class_name = sp_arena_strdup(r->build->arena, sp_formula_class_name(r->library, class_idx));
     r->build->no_memory = r->build->no_memory || f->class_name == NULL;
     note_difference(r, "a layer", f->flat, f->parameters);
     kind->formula = f;
@@ -487,10 +491,9 @@ bool sp_model_is_formulas(const sp_json *root)
 
 sp_status sp_model_read_formulas(sp_model_build *build, const sp_json *root, sp_error *err)
 {
-    static const char *const keys[] = {"schema", "name",       "aliases",   "source",
-                                       "date",   "config",     "modules",   "names",
-                                       "model",  "signatures", "embedding", "layers",
-                                       "head",   "other_parameters"};
+    static const char *const keys[] = {
+        "schema", "name",  "aliases",    "source",    "date",   "config", "modules",
+        "names",  "model", "signatures", "embedding", "layers", "head",   "other_parameters"};
     SP_TRY(sp_json_schema(root, SCHEMA, err));
     SP_TRY(sp_json_only(root, keys, N_KEYS(keys), err));
     reader r = {.build = build, .root = root};

@@ -136,8 +136,9 @@ static void every_operation_works_on_running_numbers(void **state)
     assert_true(count_one("int({cache_len} - 7.5) + 9", "0", "", at_7).flops == 7.0);
     assert_true(count_one("abs({cache_len} - {seq_len})", "0", "", at_7).flops == 2.0);
     assert_true(count_one("{seq_len} ** 2 + {seq_len} ** -1 * 7", "0", "", at_7).flops == 50.0);
-    assert_true(count_one("min({seq_len}, 6, {cache_len}) * max(2, {seq_len})", "0", "", at_7)
-                    .flops == 35.0);
+    assert_true(
+        count_one("min({seq_len}, 6, {cache_len}) * max(2, {seq_len})", "0", "", at_7).flops ==
+        35.0);
     assert_true(count_one("({seq_len} != 7) + ({seq_len} >= 7) * 2", "0", "", at_7).flops == 2.0);
     assert_true(count_one("+{seq_len} - -{seq_len}", "0", "", at_7).flops == 14.0);
 }
@@ -200,8 +201,8 @@ static void bytes_that_are_not_linear_are_refused(void **state)
 
 static void add_files(made *m)
 {
-    static const char *const names[] = {"attention", "layers", "llama", "mlp", "models",
-                                        "operators"};
+    static const char *const names[] = {"attention", "layers", "llama",
+                                        "mlp",       "models", "operators"};
     sp_error err = {0};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char file[512];
@@ -299,7 +300,8 @@ static void experts_are_laid_flat(void **state)
     add_files(&m);
     const sp_flat *flat = NULL;
     const sp_flat_kernel *kernels = NULL;
-    if (lay_flat(&m, "ExpertDecoderLayer", &flat) != SP_FORMULA_OK) fail_msg("%s", m.failure.detail);
+    if (lay_flat(&m, "ExpertDecoderLayer", &flat) != SP_FORMULA_OK)
+        fail_msg("%s", m.failure.detail);
     const size_t n = sp_flat_kernels(flat, &kernels);
     double parameters = 0.0;
     for (size_t i = 0; i < n; i++) {
