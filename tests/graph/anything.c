@@ -80,6 +80,7 @@ static void draw_experts(sp_ffn *f, draw *d)
     f->top_k = draw_between(d, 1, 8);
     f->expert_ffn = eights(d, 100);
     f->idle_experts = maybe(d, draw_between(d, 1, 64));
+    f->router_in = maybe(d, draw_between(d, 1, 512));
     f->latent = maybe(d, draw_between(d, 1, 512));
     f->shared_ffn = maybe(d, eights(d, 100));
     f->shared_gate = draw_coin(d);
