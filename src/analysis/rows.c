@@ -2,6 +2,7 @@
 /* Operators of the graph as rows of the table: elements times bit widths are bytes, forward work
  * becomes backward work, and the roofline says how long it takes. */
 #include "analysis/analysis_priv.h"
+#include "shardplan/sweep.h"
 
 #include <assert.h>
 #include <math.h>
@@ -81,6 +82,14 @@ static bool same_rows(const sp_operator *a, const sp_operator *b)
            a->write_bytes == b->write_bytes && a->network_bytes == b->network_bytes;
 }
 
+static double joules_of(const sp_gpu *gpu, double peak, double flops, double bytes)
+{
+    const sp_chip chip = {
+        .flops_per_s = peak, .bytes_per_s = gpu->memory_bytes_per_s, .tdp_watts = gpu->tdp_watts};
+    if (gpu->compute_power_ratio <= 0.0) return 0.0;
+    return sp_energy_joules(&chip, gpu->compute_power_ratio, flops, bytes);
+}
+
 static void price(const sp_pass *pass, sp_operator *row)
 {
     const sp_analysis_question *q = pass->question;
@@ -90,6 +99,7 @@ static void price(const sp_pass *pass, sp_operator *row)
     row->compute_s = row->flops / peak;
     row->memory_s = bytes / q->gpu->memory_bytes_per_s;
     row->time_s = fmax(row->compute_s, row->memory_s) + row->network_s;
+    row->joules = joules_of(q->gpu, peak, row->flops, bytes);
     if (pass->rates != NULL) row->expected_s += row->network_s;
     row->bound = row->network_s > fmax(row->compute_s, row->memory_s) ? SP_BOUND_NETWORK
                  : row->compute_s > row->memory_s                     ? SP_BOUND_COMPUTE
