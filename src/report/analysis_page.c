@@ -44,7 +44,7 @@ static void add_columns(sp_grid *grid)
           [TIME] = {"time",     0},
           [EXPECTED] = {"measured", 2},
         [SHARE] = {"share",    0},
-          [BOUND] = {"bound", 0}
+          [BOUND] = {"bound",    0}
     };
     for (uint32_t i = 0; i < N_COLUMNS; i++) {
         const bool words = i == OPERATOR || i == BOUND;
@@ -150,8 +150,8 @@ static void add_model(const sp_analysis_question *q, const sp_analysis *a, struc
     sp_text_printf(&words, "Of the model: %s of cache a token",
                    sp_word_bytes(a->kv_bytes_per_token).text);
     if (a->gqa_ratio > 0.0) {
-        sp_text_printf(&words, ", %s query heads a key and value head",
-                       sp_word_number(a->gqa_ratio).text);
+        sp_text_printf(&words, ", %.4g query head%s a key and value head", a->gqa_ratio,
+                       a->gqa_ratio > 1.0 ? "s" : "");
     }
     if (a->rope_tokens > 0.0) {
         sp_text_printf(&words, "; longest rotary wavelength %s tokens",
@@ -159,6 +159,28 @@ static void add_model(const sp_analysis_question *q, const sp_analysis *a, struc
     }
     sp_text_printf(&words, "; ridge at %s FLOP/byte in %s", sp_word_number(a->ridge_intensity).text,
                    sp_dtype_name(q->compute));
+    sp_text_add(out, "\n");
+    sp_text_wrap(out, words.length > 0 ? words.data : "", 100, 0);
+    out->failed = out->failed || words.failed;
+    sp_text_fini(&words);
+}
+
+static void add_legend(const sp_gpu *gpu, struct sp_text *out)
+{
+    const bool measured = sp_gpu_is_measured(gpu),
+               own = measured && strcmp(gpu->name, gpu->calibrated_from) == 0;
+    struct sp_text words = {0};
+    sp_text_add(&words,
+                "Figures of a row are those of one layer on one accelerator, times those of "
+                "all its layers. ");
+    if (own) {
+        sp_text_add(&words, "Measured is what kernels of this kind take there. ");
+    } else if (measured) {
+        sp_text_printf(&words, "Measured is what kernels of this kind would take by those of %s. ",
+                       gpu->calibrated_from);
+    }
+    sp_text_add(&words, "Columns that a line has no room for, such as bytes, are in --format csv, "
+                        "--json and -o FILE.xlsx.\n");
     sp_text_add(out, "\n");
     sp_text_wrap(out, words.length > 0 ? words.data : "", 100, 0);
     out->failed = out->failed || words.failed;
@@ -182,6 +204,5 @@ void sp_report_analysis_page(const sp_analysis_question *question, const sp_anal
         sp_text_add(out, "note: ");
         sp_text_wrap(out, analysis->notes[i], 94, 6);
     }
-    sp_text_add(out, "\nFigures of a row are those of one layer on one accelerator, times those of "
-                     "all its layers;\nmeasured is what kernels of this kind take there.\n");
+    add_legend(question->gpu, out);
 }

@@ -88,9 +88,10 @@ void sp_phase_words(const sp_analysis_question *q, sp_phase phase, struct sp_tex
     }
 }
 
+/* 16 and 4.125: blocks of scales make fractions of bits. */
 static void add_bits(struct sp_text *out, const char *what, double bits)
 {
-    sp_text_printf(out, ", %s %s", what, sp_word_number(bits).text);
+    sp_text_printf(out, "%s %.5g", what, bits);
 }
 
 void sp_analysis_words(const sp_analysis_question *q, struct sp_text *out)
@@ -102,12 +103,12 @@ void sp_analysis_words(const sp_analysis_question *q, struct sp_text *out)
         sp_text_printf(out, "; tp %u, dp %u, ep %u", (unsigned)q->tp, (unsigned)q->dp,
                        (unsigned)q->ep);
     }
-    sp_text_printf(out, ". Bits: activations %s", sp_word_number(q->bits.activation).text);
-    add_bits(out, "attention weights", q->bits.attention_weight);
-    add_bits(out, "feed-forward weights", q->bits.ffn_weight);
-    add_bits(out, "cache", q->bits.kv_cache);
-    add_bits(out, "norms", q->bits.norm);
-    add_bits(out, "rotary table", q->bits.rope);
+    add_bits(out, ". Bits: activations", q->bits.activation);
+    add_bits(out, ", attention weights", q->bits.attention_weight);
+    add_bits(out, ", feed-forward weights", q->bits.ffn_weight);
+    add_bits(out, ", cache", q->bits.kv_cache);
+    add_bits(out, ", norms", q->bits.norm);
+    add_bits(out, ", rotary table", q->bits.rope);
     sp_text_printf(out, "; products in %s. %s\n", sp_dtype_name(q->compute),
                    q->flash ? "Fused attention." : "Scores of attention are written to memory.");
 }

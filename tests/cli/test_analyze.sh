@@ -15,7 +15,7 @@ says out 'qkv_projection'
 says out 'measured'
 says out 'needed in all'
 says out ': fits'
-says out '131 kB of cache a token, 4.000 query heads a key and value head'
+says out '131 kB of cache a token, 4 query heads a key and value head'
 lacks out 'all_reduce'
 n_expected=$((n_expected + 1))
 awk 'length > 100 { exit 1 }' "$work/out" || fail 'the page is wider than 100 columns'
@@ -30,6 +30,12 @@ n_expected=$((n_expected + 1))
 awk 'length > 100 { exit 1 }' "$work/out" || fail 'the page of a deployment is wider than 100 columns'
 expect_code 0 analyze gpt2 --hardware h100-sxm
 says out 'note: 2560 tokens of context are more than the 1024'
+
+expect_code 0 analyze $llama --tp 2 --phase decode
+says out 'note: without a cluster nothing is known of the network'
+says out 'is what kernels of this kind take there.'
+expect_code 0 analyze llama-3.1-8b --hardware rtx4090 --phase decode
+says out 'of l40s. Columns that'
 
 # ---- JSON: valid, and the sums are those of the rows ----
 for question in "$llama --phase all" 'gpt2 --hardware h100-sxm --unfused' \
