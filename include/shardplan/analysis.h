@@ -33,11 +33,12 @@ const char *sp_phase_name(sp_phase phase); /* "forward", ... "last_decode" */
  * (MXFP4), 4.125 (int4 in groups of 128 with 16-bit scales), 1.58 (BitNet). */
 typedef struct sp_widths {
     double activation;
-    double attention_weight; /* also of recurrent blocks, embedding and head                      */
+    double attention_weight; /* also of recurrent blocks                                          */
     double ffn_weight;       /* also of experts and their router                                  */
     double kv_cache;         /* also of recurrent states                                          */
     double rope;             /* of the table of sines and cosines                                 */
     double norm;
+    double embedding;        /* of token table and head, which quantised files leave in 16 bits   */
 } sp_widths;
 
 typedef struct sp_analysis_question {

@@ -85,11 +85,12 @@ static sp_status note_switches(note_list *list, const sp_analysis_question *q, s
 
 static sp_status note_network(note_list *list, const sp_analysis_question *q, sp_error *err)
 {
-    if (q->cluster != NULL || q->tp * q->dp * q->ep == 1) return SP_OK;
-    return add(list,
-               "the network between the accelerators is not known and takes no time here: name a "
-               "--cluster",
-               err);
+    if (q->cluster != NULL || (q->tp == 1 && (!q->dispatch || q->ep == 1))) return SP_OK;
+    return add(
+        list,
+        "without a cluster nothing is known of the network: what ranks exchange is counted in "
+        "bytes and takes no time",
+        err);
 }
 
 static sp_status note_training(note_list *list, const sp_analysis_question *q, sp_error *err)

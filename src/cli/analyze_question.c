@@ -34,8 +34,8 @@ static sp_status take_phase(const char *word, size_t length, uint32_t *phases, s
         return SP_OK;
     }
     sp_fail(err, SP_E_UNKNOWN_NAME, "there is no such phase");
-    sp_fail_value(err, "%s", word);
-    sp_fail_names(err, word, names, N_PHASE_WORDS);
+    sp_fail_value(err, "%.*s", (int)length, word);
+    sp_fail_names(err, err->value, names, N_PHASE_WORDS);
     return sp_flag_blame(err->status, SP_FLAG_phase, err);
 }
 
@@ -97,7 +97,8 @@ static sp_status take_checkpoint(sp_arena *arena, const char *ref, bool asked,
     const sp_checkpoint *weights = NULL;
     if (sp_checkpoint_is(ref)) SP_TRY(sp_checkpoint_read(arena, ref, &weights, err));
     if (weights != NULL && weights->bits_per_parameter > 0.0) {
-        q->bits.attention_weight = q->bits.ffn_weight = weights->bits_per_parameter;
+        q->bits.attention_weight = q->bits.ffn_weight = q->bits.embedding =
+            weights->bits_per_parameter;
         q->bits_of_checkpoint = true;
         return SP_OK;
     }
@@ -150,7 +151,7 @@ static sp_status find_model(const sp_settings *s, sp_arena *arena, const char *h
     if (ref == NULL) {
         return sp_fail(
             err, SP_E_USAGE,
-            "name the model, for example shardplan analyze llama-3.1-8b --hardware h100");
+            "name the model, for example shardplan analyze llama-3.1-8b --hardware h100-sxm");
     }
     return sp_model_find(arena, home, ref, model, err);
 }
@@ -215,10 +216,12 @@ static sp_status read_question(const sp_settings *s, sp_arena *arena, const char
 
 static sp_status read_graph(const sp_settings *s, sp_graph_form *graph, sp_error *err)
 {
-    static const char *const names[] = {"", "json", "dot"};
-    uint32_t form = SP_GRAPH_NONE;
-    SP_TRY(sp_flag_choice(s, SP_FLAG_graph, names, 3, &form, err));
-    *graph = (sp_graph_form)form;
+    static const char *const names[] = {"json", "dot"};
+    static const sp_graph_form forms[] = {SP_GRAPH_JSON, SP_GRAPH_DOT};
+    uint32_t form = 0;
+    *graph = SP_GRAPH_NONE;
+    SP_TRY(sp_flag_choice(s, SP_FLAG_graph, names, 2, &form, err));
+    if (sp_settings_text(s, SP_FLAG_graph) != NULL) *graph = forms[form];
     return SP_OK;
 }
 

@@ -123,6 +123,7 @@ static void put_question(sp_json_writer *w, const sp_analysis_question *q)
     sp_jw_double(w, "ffn_weight", q->bits.ffn_weight);
     sp_jw_double(w, "kv_cache", q->bits.kv_cache);
     sp_jw_double(w, "rope", q->bits.rope);
+    sp_jw_double(w, "embedding", q->bits.embedding);
     sp_jw_double(w, "norm", q->bits.norm);
     sp_jw_close_object(w);
     sp_jw_close_object(w);

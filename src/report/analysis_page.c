@@ -46,7 +46,7 @@ static void add_columns(sp_grid *grid)
           [EXPECTED] = {"measured", 2},
         [ENERGY] = {"energy",   8},
           [SHARE] = {"share",    0},
-          [BOUND] = {"bound", 0}
+          [BOUND] = {"bound",    0}
     };
     for (uint32_t i = 0; i < N_COLUMNS; i++) {
         const bool words = i == OPERATOR || i == BOUND;
@@ -174,17 +174,29 @@ static void add_model(const sp_analysis_question *q, const sp_analysis *a, struc
 }
 
 /* What the columns are, for those who see them for the first time. */
-static void add_meaning(struct sp_text *out)
+static void add_meaning(const sp_gpu *gpu, struct sp_text *out)
 {
-    static const char meaning[] =
+    struct sp_text words = {0};
+    sp_text_add(
+        &words,
         "How to read a row: FLOPs, bytes (weights, read, written, sent), compute and memory are of "
         "one layer on one accelerator; time, measured, energy and share are of all its layers. "
         "compute is the arithmetic at the peak rate, memory the bytes at the peak bandwidth; bound "
         "names the longer of the two, or the network, which is added; together they are the time. "
-        "share is of the time of the phase. measured is what such kernels took on this part, their "
-        "launch included. Columns that do not fit are in the CSV and the workbook.\n";
+        "share is of the time of the phase. ");
+    if (sp_gpu_is_measured(gpu)) {
+        const bool own = strcmp(gpu->name, gpu->calibrated_from) == 0;
+        sp_text_printf(&words,
+                       own ? "measured is what such kernels took on this part, launch included. "
+                           : "measured is what such kernels would take, launch included, by those "
+                             "of %s. ",
+                       gpu->calibrated_from);
+    }
+    sp_text_add(&words, "Columns that do not fit are in the CSV and the workbook.\n");
     sp_text_add(out, "\n");
-    sp_text_wrap(out, meaning, 100, 0);
+    sp_text_wrap(out, words.length > 0 ? words.data : "", 100, 0);
+    out->failed = out->failed || words.failed;
+    sp_text_fini(&words);
 }
 
 void sp_report_analysis_page(const sp_analysis_question *question, const sp_analysis *analysis,
@@ -204,5 +216,5 @@ void sp_report_analysis_page(const sp_analysis_question *question, const sp_anal
         sp_text_add(out, "note: ");
         sp_text_wrap(out, analysis->notes[i], 94, 6);
     }
-    add_meaning(out);
+    add_meaning(question->gpu, out);
 }

@@ -105,6 +105,7 @@ void sp_phase_words(const sp_analysis_question *q, sp_phase phase, struct sp_tex
     }
 }
 
+/* 16 and 4.125: blocks of scales make fractions of bits. */
 static void add_bits(struct sp_text *out, const char *what, double bits)
 {
     sp_text_printf(out, ", %s %s", what, sp_word_bits(bits).text);
@@ -125,6 +126,7 @@ void sp_analysis_words(const sp_analysis_question *q, struct sp_text *out)
     if (q->bits_of_checkpoint) sp_text_add(out, " (both as the checkpoint has them)");
     add_bits(out, "cache", q->bits.kv_cache);
     add_bits(out, "norms", q->bits.norm);
+    add_bits(out, "embedding and head", q->bits.embedding);
     add_bits(out, "rotary table", q->bits.rope);
     sp_text_printf(out, "; products in %s. %s\n", sp_gpu_product_name(q->gpu, q->compute),
                    q->flash ? "Fused attention." : "Scores of attention are written to memory.");

@@ -178,12 +178,13 @@ static void each_part_has_its_format(void **state)
                                 .ffn_weight = 2.0,
                                 .kv_cache = 4.0,
                                 .rope = 16.0,
-                                .norm = 32.0};
+                                .norm = 32.0,
+                                .embedding = 6.0};
     const sp_analysis *a = analyze(&arena, &question);
     const sp_phase prefill = SP_PHASE_PREFILL;
     exactly(need_row(a, prefill, "qkv_projection")->weight_bytes, 128.0 / 2);
-    exactly(need_row(a, prefill, "head")->weight_bytes, 80.0 / 2);
-    exactly(need_row(a, prefill, "embedding")->weight_bytes, 64.0 / 2);
+    exactly(need_row(a, prefill, "head")->weight_bytes, 80.0 * 6 / 8);
+    exactly(need_row(a, prefill, "embedding")->weight_bytes, 64.0 * 6 / 8);
     exactly(need_row(a, prefill, "ffn_up")->weight_bytes, 256.0 / 4);
     exactly(need_row(a, prefill, "rotary")->weight_bytes, 16.0 * 2);
     exactly(need_row(a, prefill, "ffn_norm")->weight_bytes, 8.0 * 4);

@@ -31,6 +31,12 @@ awk 'length > 100 { exit 1 }' "$work/out" || fail 'the page of a deployment is w
 expect_code 0 analyze gpt2 --hardware h100-sxm
 says out 'note: 2560 tokens of context are more than the 1024'
 
+expect_code 0 analyze $llama --tp 2 --phase decode
+says out 'note: without a cluster nothing is known of the network'
+says out 'is what kernels of this kind take there.'
+expect_code 0 analyze llama-3.1-8b --hardware rtx4090 --phase decode
+says out 'of l40s. Columns that'
+
 # ---- JSON: valid, and the sums are those of the rows ----
 for question in "$llama --phase all" 'gpt2 --hardware h100-sxm --unfused' \
     'deepseek-v3 --cluster dgx-h100 --tp 8 --bits fp8-block --mtp --dense-dp' \
