@@ -33,7 +33,7 @@ says out 'note: 2560 tokens of context are more than the 1024'
 
 expect_code 0 analyze $llama --tp 2 --phase decode
 says out 'note: without a cluster nothing is known of the network'
-says out 'is what kernels of this kind take there.'
+says out 'measured is what such kernels'
 expect_code 0 analyze llama-3.1-8b --hardware rtx4090 --phase decode
 says out 'of l40s. Columns that'
 
