@@ -62,20 +62,33 @@ static void add_best(const sp_sweep_result *result, const sp_report_options *opt
     write_grid(&grid, options, out);
 }
 
+static bool alike(const sp_sweep_point *a, const sp_sweep_point *b, sp_sweep_metric metric)
+{
+    return sp_sweep_metric_value(&a->price, SP_SWEEP_SPEED) ==
+               sp_sweep_metric_value(&b->price, SP_SWEEP_SPEED) &&
+           sp_sweep_metric_value(&a->price, metric) == sp_sweep_metric_value(&b->price, metric);
+}
+
+/* One row for all chips that are alike in both measures: the first of them. */
 static void add_front(const sp_sweep_result *result, sp_sweep_metric metric,
                       const sp_report_options *options, struct sp_text *out)
 {
     sp_grid grid;
+    uint32_t shown = 0;
     const uint32_t n = result->n_front[metric];
     sp_grid_init(&grid, 1 + N_COLUMNS, n);
     add_columns(&grid, "");
     for (uint32_t i = 0; i < n; i++) {
         char number[16];
-        (void)snprintf(number, sizeof number, "%u", i + 1);
-        add_point(&grid, number, &result->points[result->front[metric][i]]);
+        const sp_sweep_point *point = &result->points[result->front[metric][i]];
+        if (i > 0 && alike(point, &result->points[result->front[metric][i - 1]], metric)) continue;
+        (void)snprintf(number, sizeof number, "%u", ++shown);
+        add_point(&grid, number, point);
     }
-    sp_text_printf(out, "\nSpeed against %s: %s\n", sp_sweep_metric_name(metric),
-                   n == 1 ? "one chip that no other beats" : "chips that no other beats");
+    sp_text_printf(out, "\nSpeed against %s: %s", sp_sweep_metric_name(metric),
+                   shown == 1 ? "one chip that no other beats" : "chips that no other beats");
+    if (shown < n) sp_text_printf(out, ", and %u more alike in both", n - shown);
+    sp_text_add(out, "\n");
     write_grid(&grid, options, out);
 }
 
