@@ -80,6 +80,24 @@ static uint32_t fitting_layers(const shape *s, double parameters)
     return (uint32_t)fmin(fmax(layers, 1.0), MAX_LAYERS);
 }
 
+static sp_status add_note(struct sp_arena *arena, const shape *s, const sp_model **model,
+                          sp_error *err)
+{
+    sp_model *noted = sp_arena_alloc(arena, sizeof *noted);
+    const char **notes = sp_arena_alloc(arena, sizeof *notes);
+    if (noted == NULL || notes == NULL) return sp_fail(err, SP_E_MEMORY, "the model needs more");
+    notes[0] = sp_arena_printf(arena,
+                               "only the size is known: heads and widths are those of %s, %u "
+                               "layers; name the model for its own",
+                               s->name, (unsigned)(*model)->n_layers);
+    if (notes[0] == NULL) return sp_fail(err, SP_E_MEMORY, "the model needs more");
+    *noted = **model;
+    noted->assumptions = notes;
+    noted->n_assumptions = 1;
+    *model = noted;
+    return SP_OK;
+}
+
 static sp_status assemble(struct sp_arena *arena, const shape *s, double parameters,
                           const sp_model **model, sp_error *err)
 {
@@ -97,17 +115,11 @@ static sp_status assemble(struct sp_arena *arena, const shape *s, double paramet
     parts.kinds[0].attention = (sp_attention){
         .heads = s->heads, .kv_heads = s->kv_heads, .head_dim = s->hidden / s->heads, .norms = 1};
     parts.kinds[0].ffn = (sp_ffn){.ffn = s->ffn, .gated = true, .norms = 1};
-    const char **notes = sp_arena_alloc(arena, sizeof *notes);
-    if (notes == NULL || parts.name == NULL || parts.source == NULL) {
+    if (parts.name == NULL || parts.source == NULL) {
         return sp_fail(err, SP_E_MEMORY, "the model needs more");
     }
-    notes[0] = sp_arena_printf(arena,
-                               "only the size is known: heads and widths are those of %s, %u "
-                               "layers; name the model for its own",
-                               s->name, (unsigned)parts.n_layers);
-    parts.assumptions = notes;
-    parts.n_assumptions = notes[0] != NULL ? 1 : 0;
-    return sp_model_assemble(arena, &parts, kinds, model, err);
+    SP_TRY(sp_model_assemble(arena, &parts, kinds, model, err));
+    return add_note(arena, s, model, err);
 }
 
 sp_status sp_model_guess(struct sp_arena *arena, const char *home, double parameters,

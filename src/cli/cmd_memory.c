@@ -57,6 +57,18 @@ static sp_status find(const sp_context *context, sp_arena *arena, sp_memory_aske
                    "shown");
 }
 
+static sp_exit train(const sp_context *context, sp_arena *arena)
+{
+    const unsigned all = SP_FORM_TABLE | SP_FORM_JSON | SP_FORM_CSV;
+    sp_footprint_find find = SP_FIND_NOTHING;
+    sp_error err = {0};
+    if (sp_run_check_format(&context->run, all, &err) != SP_OK ||
+        sp_memory_read_find(context->settings, &find, &err) != SP_OK) {
+        return sp_cli_fail(context, &err);
+    }
+    return sp_memory_train(context, arena, find);
+}
+
 static sp_status answer(const sp_context *context, sp_arena *arena, sp_memory_asked *asked,
                         sp_error *err)
 {
@@ -71,6 +83,11 @@ static sp_exit run(const sp_context *context)
     sp_error err = {0};
     sp_arena arena = {0};
     sp_memory_asked asked;
+    if (sp_memory_is_training(context->settings, &arena, context->home)) {
+        const sp_exit trained = train(context, &arena);
+        sp_arena_fini(&arena);
+        return trained;
+    }
     const sp_exit code = answer(context, &arena, &asked, &err) == SP_OK
                              ? show(context, &arena, &asked)
                              : sp_cli_fail(context, &err);
@@ -89,14 +106,19 @@ const sp_command sp_command_memory = {
         "vllm, sglang,\n"
         "trtllm, tgi, hf and dashinfer. Of a SIZE such as 7B the shape is guessed from published "
         "families.\n"
-        "--find turns the question round. Training: see shardplan estimate.\n",
+        "--find turns the question round. With --task, or an engine that trains, the memory is "
+        "that of "
+        "a training\n"
+        "plan as shardplan estimate has it; --batch is then its micro-batch.\n",
     .examples =
         "  shardplan memory llama-3.1-70b --hardware h100-sxm --tp 4 --batch 32 --isl 4k --osl 1k\n"
         "  shardplan memory deepseek-v3 --hardware h200-sxm --engine sglang --tp 8 --ep 8 --bits "
         "fp8-block\n"
         "  shardplan memory quick 7B --hardware rtx-4090 --bits w4a16 --find max-context\n"
         "  shardplan memory llama-3.1-405b --hardware h100-sxm --kv fp8 --find min-gpus\n"
-        "  shardplan memory llama-3.1-8b --hardware h100-sxm --option gpu_memory_utilization=0.8\n",
+        "  shardplan memory llama-3.1-8b --hardware h100-sxm --option gpu_memory_utilization=0.8\n"
+        "  shardplan memory quick 7B --hardware a100-sxm-80g --gpus 8 --engine deepspeed --set "
+        "zero=3\n",
     .takes = SP_TAKES_MEMORY | SP_TAKES_OUTPUT,
     .max_words = 2,
     .run = run,

@@ -9,8 +9,8 @@
 
 static const char DEFAULT_ENGINE[] = "vllm";
 
-static sp_status find_model(const sp_settings *s, sp_arena *arena, const char *home,
-                            const sp_model **model, sp_error *err)
+sp_status sp_memory_model(const sp_settings *s, sp_arena *arena, const char *home,
+                          const sp_model **model, sp_error *err)
 {
     const bool quick = s->n_words > 0 && strcmp(s->words[0], "quick") == 0;
     const char *ref = s->n_words > 0 ? s->words[0] : sp_settings_text(s, SP_FLAG_model);
@@ -115,27 +115,43 @@ static sp_status read_formats(const sp_settings *s, sp_arena *arena, const char 
                          err);
 }
 
-static sp_status read_find(const sp_settings *s, sp_memory_asked *asked, sp_error *err)
+sp_status sp_memory_read_find(const sp_settings *s, sp_footprint_find *find, sp_error *err)
 {
     static const char *const names[] = {"", "max-batch", "max-context", "max-model", "min-gpus"};
-    uint32_t find = SP_FIND_NOTHING;
-    SP_TRY(sp_flag_choice(s, SP_FLAG_find, names, 5, &find, err));
-    asked->find = (sp_footprint_find)find;
-    asked->domain = 8;
-    return sp_flag_count(s, SP_FLAG_domain, 1, 1024, &asked->domain, err);
+    uint32_t choice = SP_FIND_NOTHING;
+    SP_TRY(sp_flag_choice(s, SP_FLAG_find, names, 5, &choice, err));
+    *find = (sp_footprint_find)choice;
+    return SP_OK;
+}
+
+/* What only training has a use for. */
+static sp_status refuse_training_flags(const sp_settings *s, sp_error *err)
+{
+    static const sp_flag_id flags[] = {SP_FLAG_cluster,   SP_FLAG_gpus,      SP_FLAG_seq_len,
+                                       SP_FLAG_lora_rank, SP_FLAG_optimizer, SP_FLAG_set};
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        if (s->of[flags[i]].origin == SP_FROM_DEFAULT) continue;
+        sp_fail(err, SP_E_INCONSISTENT,
+                "this is about training: give --task train, or leave it out; serving takes "
+                "--hardware, --tp, --pp, --dp, --isl and --osl");
+        return sp_flag_blame(err->status, flags[i], err);
+    }
+    return SP_OK;
 }
 
 sp_status sp_memory_read(const sp_settings *s, sp_arena *arena, const char *home,
                          sp_memory_asked *asked, sp_error *err)
 {
     sp_footprint_question *q = &asked->question;
-    *asked = (sp_memory_asked){0};
+    *asked = (sp_memory_asked){.domain = 8};
+    SP_TRY(refuse_training_flags(s, err));
     SP_TRY(find_hardware(s, arena, home, &q->gpu, err));
-    SP_TRY(read_find(s, asked, err));
+    SP_TRY(sp_memory_read_find(s, &asked->find, err));
+    SP_TRY(sp_flag_count(s, SP_FLAG_domain, 1, 1024, &asked->domain, err));
     if (asked->find == SP_FIND_MAX_MODEL && s->n_words == 0) {
         SP_TRY(sp_model_guess(arena, home, 1e9, &q->model, err));
     } else {
-        SP_TRY(find_model(s, arena, home, &q->model, err));
+        SP_TRY(sp_memory_model(s, arena, home, &q->model, err));
     }
     sp_footprint_defaults(q);
     SP_TRY(read_engine(s, arena, home, q, err));
