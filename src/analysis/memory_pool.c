@@ -31,8 +31,7 @@ double sp_all_else(const sp_memory_stage *s)
     const double fixed = s->fixed[SP_PART_OF_communication] + s->fixed[SP_PART_OF_runtime] +
                          s->fixed[SP_PART_OF_context];
     const bool grows = s->share->question->server.base == SP_POOL_GROWING;
-    const double pass =
-        grows ? fmax(fmax(s->chunk, s->step), s->logits) : profile_pass(s);
+    const double pass = grows ? fmax(fmax(s->chunk, s->step), s->logits) : profile_pass(s);
     return s->weights + fixed + pass + s->graphs + s->workspace;
 }
 

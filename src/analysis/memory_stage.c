@@ -87,7 +87,7 @@ static void fill_end_weights(sp_memory_stage *s)
     const sp_footprint_question *q = s->share->question;
     const bool table = q->model->tied_embeddings && s->layers.first && s->layers.last;
     const double columns = (double)q->model->vocab / q->tp * q->model->hidden;
-    const double spared = table ? columns * q->bits.attention_weight / 8.0 : 0.0;
+    const double spared = table ? columns * q->bits.norm / 8.0 : 0.0;
     if (s->layers.first) s->fixed[SP_PART_OF_embedding_weights] = s->share->embedding;
     if (s->layers.last) s->fixed[SP_PART_OF_head_weights] = s->share->head - spared;
 }
@@ -96,7 +96,7 @@ static double draft_bytes(const sp_memory_stage *s)
 {
     const sp_footprint_question *q = s->share->question;
     const sp_server *server = &q->server;
-    const double hidden = q->model->hidden, bytes = q->bits.attention_weight / 8.0;
+    const double hidden = q->model->hidden, bytes = q->bits.norm / 8.0;
     const uint32_t last = q->model->runs[q->model->n_runs - 1].kind;
     const sp_kind_share *kind = &s->share->kind[last];
     const double layer = kind->mixing + kind->ffn + kind->experts;

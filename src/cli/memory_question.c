@@ -117,18 +117,21 @@ static sp_status read_formats(const sp_settings *s, sp_arena *arena, const char 
 
 sp_status sp_memory_read_find(const sp_settings *s, sp_footprint_find *find, sp_error *err)
 {
-    static const char *const names[] = {"", "max-batch", "max-context", "max-model", "min-gpus"};
-    uint32_t choice = SP_FIND_NOTHING;
-    SP_TRY(sp_flag_choice(s, SP_FLAG_find, names, 5, &choice, err));
-    *find = (sp_footprint_find)choice;
+    static const char *const names[] = {"max-batch", "max-context", "max-model", "min-gpus"};
+    uint32_t choice = 0;
+    *find = SP_FIND_NOTHING;
+    if (sp_settings_text(s, SP_FLAG_find) == NULL) return SP_OK;
+    SP_TRY(sp_flag_choice(s, SP_FLAG_find, names, 4, &choice, err));
+    *find = (sp_footprint_find)(SP_FIND_MAX_BATCH + choice);
     return SP_OK;
 }
 
 /* What only training has a use for. */
 static sp_status refuse_training_flags(const sp_settings *s, sp_error *err)
 {
-    static const sp_flag_id flags[] = {SP_FLAG_cluster,   SP_FLAG_gpus,      SP_FLAG_seq_len,
-                                       SP_FLAG_lora_rank, SP_FLAG_optimizer, SP_FLAG_set};
+    static const sp_flag_id flags[] = {SP_FLAG_cluster,   SP_FLAG_gpus,        SP_FLAG_seq_len,
+                                       SP_FLAG_lora_rank, SP_FLAG_optimizer,   SP_FLAG_set,
+                                       SP_FLAG_nodes,     SP_FLAG_interconnect};
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
         if (s->of[flags[i]].origin == SP_FROM_DEFAULT) continue;
         sp_fail(err, SP_E_INCONSISTENT,

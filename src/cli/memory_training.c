@@ -7,8 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MOST_BATCH  65536u
-#define MOST_TOKENS 0x10000000u /* 2^28 */
+static const char NUMBERED_LINK[] = "ib-ndr";
+
+#define MOST_IN_NODE 8u
+#define MOST_BATCH   65536u
+#define MOST_TOKENS  0x10000000u /* 2^28 */
 
 typedef struct training {
     sp_question question;
@@ -32,11 +35,35 @@ bool sp_memory_is_training(const sp_settings *s, sp_arena *arena, const char *ho
     return file != NULL && sp_file_exists(file);
 }
 
-/* One node as large as the plan, unless a cluster is named. */
+/* The link between nodes in the words of a topology string; a number is Gb/s of InfiniBand. */
+static const char *link_between(sp_arena *arena, const char *text)
+{
+    const bool number = text[strspn(text, "0123456789.")] == '\0';
+    return number ? sp_arena_printf(arena, "%s:%sGb", NUMBERED_LINK, text)
+                  : sp_arena_strdup(arena, text);
+}
+
+static sp_status check_nodes(const char *between, uint32_t gpus, uint32_t nodes, sp_error *err)
+{
+    if (gpus % nodes != 0 || gpus / nodes > MOST_IN_NODE) {
+        sp_fail(err, SP_E_INCONSISTENT,
+                "nodes are equally large and have at most %u GPUs; name other ones with --cluster",
+                MOST_IN_NODE);
+        return sp_fail_value(err, "%u GPUs on --nodes %u", gpus, nodes);
+    }
+    if (nodes == 1 || between != NULL) return SP_OK;
+    return sp_fail(
+        err, SP_E_USAGE,
+        "name what lies between the nodes with --interconnect, for example ib-ndr or 400");
+}
+
+/* Nodes as large as the plan, unless a cluster is named. */
 static sp_status read_cluster(const sp_settings *s, sp_arena *arena, uint32_t gpus, sp_question *q,
                               sp_error *err)
 {
     const char *hardware = sp_settings_text(s, SP_FLAG_hardware);
+    const char *between = sp_settings_text(s, SP_FLAG_interconnect);
+    uint32_t nodes = 1;
     q->cluster = sp_settings_text(s, SP_FLAG_cluster);
     if (q->cluster != NULL) return SP_OK;
     if (hardware == NULL) {
@@ -44,13 +71,12 @@ static sp_status read_cluster(const sp_settings *s, sp_arena *arena, uint32_t gp
                        "name the accelerator with --hardware, for example h100-sxm, or a "
                        "--cluster, for example dgx-h100");
     }
-    if (gpus > 8) {
-        sp_fail(err, SP_E_USAGE,
-                "more GPUs than one node has; name their links with --cluster, for example "
-                "dgx-h100 or 8xH100/nvlink,64xib400");
-        return sp_fail_value(err, "%u", gpus);
-    }
-    q->cluster = sp_arena_printf(arena, "%ux%s", gpus, hardware);
+    SP_TRY(sp_flag_count(s, SP_FLAG_nodes, 1, 65536, &nodes, err));
+    SP_TRY(check_nodes(between, gpus, nodes, err));
+    const char *link = nodes > 1 ? link_between(arena, between) : "";
+    q->cluster = nodes > 1 && link != NULL
+                     ? sp_arena_printf(arena, "%ux%s,%ux%s", gpus / nodes, hardware, nodes, link)
+                     : sp_arena_printf(arena, "%ux%s", gpus, hardware);
     return q->cluster != NULL ? SP_OK : sp_fail(err, SP_E_MEMORY, "the question needs more");
 }
 

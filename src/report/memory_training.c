@@ -29,6 +29,34 @@ static void add_part(const sp_memory *m, const char *name, double bytes, const c
                    meaning);
 }
 
+/* What one GPU sends in a step, by the engine's own collectives. */
+static void add_network(const sp_network *n, struct sp_text *out)
+{
+    static const char *const names[] = {"tp", "cp", "ep", "pp", "dp"};
+    const double bytes[] = {n->tp_bytes, n->cp_bytes, n->ep_bytes, n->pp_bytes, n->dp_bytes};
+    sp_text_add(out, "Sent by one GPU in a step:");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (bytes[i] > 0.0) {
+            sp_text_printf(out, " %s %s;", names[i], sp_word_bytes(bytes[i]).text);
+        }
+    }
+    sp_text_printf(out, " the step waits %s of its time for it\n",
+                   sp_word_percent(n->step_ratio).text);
+}
+
+static void put_network(sp_json_writer *w, const sp_network *n)
+{
+    sp_jw_open_object(w, "network");
+    sp_jw_double(w, "tp_bytes", n->tp_bytes);
+    sp_jw_double(w, "cp_bytes", n->cp_bytes);
+    sp_jw_double(w, "ep_bytes", n->ep_bytes);
+    sp_jw_double(w, "pp_bytes", n->pp_bytes);
+    sp_jw_double(w, "dp_bytes", n->dp_bytes);
+    sp_jw_double(w, "exposed_ratio", n->exposed_ratio);
+    sp_jw_double(w, "step_ratio", n->step_ratio);
+    sp_jw_close_object(w);
+}
+
 void sp_report_training_memory_page(const sp_space *space, const sp_priced *p, const char *found,
                                     const sp_report_options *options, struct sp_text *out)
 {
@@ -56,6 +84,7 @@ void sp_report_training_memory_page(const sp_space *space, const sp_priced *p, c
     sp_tone_add(out, options->color, fits ? SP_TONE_GOOD : SP_TONE_BAD,
                 sp_verdict_name(p->estimate.verdict));
     sp_text_add(out, "\n");
+    if (p->plan.gpus > 1) add_network(&p->estimate.network, out);
     for (uint32_t i = 0; i < problem->model->n_assumptions; i++) {
         sp_text_add(out, "note: ");
         sp_text_wrap(out, problem->model->assumptions[i], 94, 6);
@@ -89,6 +118,7 @@ void sp_report_training_memory_json(const sp_space *space, const sp_priced *p, c
         sp_jw_double(&w, info->json + strlen(prefix), sp_field_get(&p->estimate, field));
     }
     sp_jw_close_object(&w);
+    put_network(&w, &p->estimate.network);
     sp_jw_u64(&w, "worst_stage", p->estimate.memory.worst_stage);
     sp_jw_string(&w, "verdict", sp_verdict_name(p->estimate.verdict));
     sp_jw_open_array(&w, "assumptions");

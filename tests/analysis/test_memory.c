@@ -32,7 +32,20 @@ static void weights_of_llama_3_8b_are_those_that_vllm_prints(void **state)
     serve_fini(&s);
 }
 
-/* The same log: activation peak memory 1.26 GiB with one GPU and with two. */
+/* vllm-project/vllm, pull request 12569: Meta-Llama-3.1-70B-Instruct-quantized.w8a8 takes 67.7229
+ * GB (binary): 68.45e9 parameters of 1 byte, and token table and head of 2 x 128,256 x 8,192 x 2
+ * bytes; the scales of its columns are the rest. */
+static void tables_and_head_of_a_quantised_model_keep_16_bits(void **state)
+{
+    served s;
+    (void)state;
+    serve(&s, "llama-3.1-70b", "h100-sxm", "vllm");
+    s.question.bits.attention_weight = s.question.bits.ffn_weight = 8.0;
+    expect(serve_ask(&s)->weights / GIB, 67.7229, 0.08);
+    serve_fini(&s);
+}
+
+/* Pull request 10511 again: activation peak memory 1.26 GiB with one GPU and with two. */
 static void the_sampler_makes_the_profiled_peak_of_a_large_vocabulary(void **state)
 {
     served s;
@@ -428,6 +441,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(weights_of_llama_3_8b_are_those_that_vllm_prints),
+        cmocka_unit_test(tables_and_head_of_a_quantised_model_keep_16_bits),
         cmocka_unit_test(the_sampler_makes_the_profiled_peak_of_a_large_vocabulary),
         cmocka_unit_test(activations_of_a_long_prompt_are_those_that_vllm_profiles),
         cmocka_unit_test(concurrency_is_the_one_that_vllm_prints),

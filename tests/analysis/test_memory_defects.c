@@ -228,7 +228,8 @@ static void error_13_activations_do_not_grow_with_layers_nor_weights_with_the_ba
     serve_fini(&s);
     serve(&s, "llama-2-7b", "a100-sxm-80g", "vllm");
     s.question.bits.attention_weight = s.question.bits.ffn_weight = 4.125;
-    assert_true(serve_ask(&s)->weights < 0.27 * weights);
+    /* 6.476e9 parameters of 4.125 bits, and 0.262e9 of token table and head in 16. */
+    expect(serve_ask(&s)->weights, 6.476e9 * 4.125 / 8 + 0.262e9 * 2, 1e-3);
     serve_fini(&s);
 }
 
