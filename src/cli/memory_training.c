@@ -2,6 +2,7 @@
 /* `shardplan memory` of training: the flags become a question about one plan, whose memory is that
  * of the estimate which the search ranks by. */
 #include "cli/memory.h"
+#include "cli/plan_list.h"
 #include "step/step.h"
 
 #include <stdio.h>
@@ -15,7 +16,8 @@ static const char NUMBERED_LINK[] = "ib-ndr";
 
 typedef struct training {
     sp_question question;
-    char gpus[24];
+    char gpus_text[24];
+    uint32_t gpus, tp, pp, ep, batch; /* batch: the micro-batch */
     sp_plan plan;
     sp_problem *problem;
     sp_space *space;
@@ -103,25 +105,22 @@ static sp_status read_sets(const sp_settings *s, sp_question *q, sp_error *err)
     return SP_OK;
 }
 
-static sp_status read_shares(const sp_settings *s, training *t, uint32_t *batch, sp_error *err)
+static sp_status read_shares(const sp_settings *s, training *t, sp_error *err)
 {
-    uint32_t tp = 1, pp = 1, dp = 1, ep = 1, gpus = 0;
-    SP_TRY(sp_flag_count(s, SP_FLAG_tp, 1, 4096, &tp, err));
-    SP_TRY(sp_flag_count(s, SP_FLAG_pp, 1, 4096, &pp, err));
+    uint32_t dp = 1;
+    t->tp = t->pp = t->ep = t->batch = 1;
+    SP_TRY(sp_flag_count(s, SP_FLAG_tp, 1, 4096, &t->tp, err));
+    SP_TRY(sp_flag_count(s, SP_FLAG_pp, 1, 4096, &t->pp, err));
     SP_TRY(sp_flag_count(s, SP_FLAG_dp, 1, 65536, &dp, err));
-    SP_TRY(sp_flag_count(s, SP_FLAG_ep, 1, 4096, &ep, err));
-    SP_TRY(sp_flag_count(s, SP_FLAG_batch, 1, MOST_BATCH, batch, err));
-    SP_TRY(sp_flag_count(s, SP_FLAG_gpus, 1, 1u << 20, &gpus, err));
-    t->plan.gpus = gpus > 0 ? gpus : tp * pp * dp;
-    sp_plan_set(&t->plan, SP_AXIS_tp, tp);
-    sp_plan_set(&t->plan, SP_AXIS_pp, pp);
-    sp_plan_set(&t->plan, SP_AXIS_ep, ep);
-    sp_plan_set(&t->plan, SP_AXIS_micro_batch, *batch);
-    (void)snprintf(t->gpus, sizeof t->gpus, "%u", t->plan.gpus);
-    t->question.gpus = t->gpus;
-    if (t->plan.gpus % (tp * pp) == 0) return SP_OK;
+    SP_TRY(sp_flag_count(s, SP_FLAG_ep, 1, 4096, &t->ep, err));
+    SP_TRY(sp_flag_count(s, SP_FLAG_batch, 1, MOST_BATCH, &t->batch, err));
+    SP_TRY(sp_flag_count(s, SP_FLAG_gpus, 1, 1u << 20, &t->gpus, err));
+    if (t->gpus == 0) t->gpus = t->tp * t->pp * dp;
+    (void)snprintf(t->gpus_text, sizeof t->gpus_text, "%u", t->gpus);
+    t->question.gpus = t->gpus_text;
+    if (t->gpus % (t->tp * t->pp) == 0) return SP_OK;
     sp_fail(err, SP_E_INCONSISTENT, "--tp times --pp does not divide the GPUs");
-    return sp_fail_value(err, "%u", t->plan.gpus);
+    return sp_fail_value(err, "%u", t->gpus);
 }
 
 static sp_status read_limits(const sp_settings *s, sp_question *q, sp_error *err)
@@ -139,19 +138,17 @@ static sp_status read_question(const sp_context *context, sp_arena *arena, train
                                sp_error *err)
 {
     const sp_settings *s = context->settings;
-    uint32_t batch = 1;
     t->question = sp_question_default();
     t->question.home = context->home;
-    t->plan = sp_plan_default();
     SP_TRY(sp_memory_model(s, arena, context->home, &t->question.loaded_model, err));
     t->question.model = t->question.loaded_model->name;
-    SP_TRY(read_shares(s, t, &batch, err));
-    SP_TRY(read_cluster(s, arena, t->plan.gpus, &t->question, err));
+    SP_TRY(read_shares(s, t, err));
+    SP_TRY(read_cluster(s, arena, t->gpus, &t->question, err));
     SP_TRY(read_task(s, &t->question, err));
     SP_TRY(read_sets(s, &t->question, err));
     SP_TRY(read_limits(s, &t->question, err));
     /* Every stage has micro-batches enough to be full. */
-    t->question.global_batch = (uint64_t)t->plan.gpus * batch;
+    t->question.global_batch = (uint64_t)t->gpus * t->batch;
     return SP_OK;
 }
 
@@ -165,16 +162,16 @@ static void training_free(training *t)
     t->problem = NULL;
 }
 
+/* Settings that nothing names are at rest, as those of shardplan estimate. */
 static sp_status build(training *t, sp_error *err)
 {
+    char text[SP_PLAN_TEXT_BYTES];
     training_free(t);
     SP_TRY(sp_problem_build(&t->question, &t->problem, err));
     SP_TRY(sp_space_build(t->problem, &t->space, err));
-    for (uint32_t i = 0; i < t->problem->n_sets; i++) {
-        const sp_set *set = &t->problem->sets[i];
-        if (set->n_values == 1) sp_plan_set(&t->plan, set->axis, set->values[0]);
-    }
-    return SP_OK;
+    (void)snprintf(text, sizeof text, "gpus=%u,tp=%u,pp=%u,ep=%u,micro_batch=%u", t->gpus, t->tp,
+                   t->pp, t->ep, t->batch);
+    return sp_plan_read(text, t->space, &t->plan, err);
 }
 
 static bool fits(const training *t, const sp_plan *plan)
@@ -239,8 +236,8 @@ static sp_status search(training *t, sp_footprint_find find, sp_arena *arena, co
     *found = sp_arena_printf(arena, batch ? "largest micro-batch: %llu" : "longest sequence: %llu",
                              (unsigned long long)value);
     if (!batch) return fits_at(t, find, value, &(bool){false}, err);
-    sp_plan_set(&t->plan, SP_AXIS_micro_batch, (uint32_t)value);
-    t->question.global_batch = (uint64_t)t->plan.gpus * value;
+    t->batch = (uint32_t)value;
+    t->question.global_batch = (uint64_t)t->gpus * value;
     return build(t, err);
 }
 
