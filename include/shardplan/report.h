@@ -144,6 +144,7 @@ sp_status sp_report_analysis_xlsx(const sp_analysis_question *question, const sp
 
 typedef enum sp_list_kind {
     SP_LIST_MODELS,
+    SP_LIST_TYPES,
     SP_LIST_HARDWARE,
     SP_LIST_ENGINES,
     SP_LIST_RULES,

@@ -99,17 +99,16 @@ const sp_command sp_command_memory = {
     .name = "memory",
     .usage = "memory MODEL | quick SIZE --hardware NAME [FLAG..]",
     .summary = "what one GPU holds while an engine serves a model; what fits",
-    .about =
-        "Every byte of one GPU while an engine serves a model, phase by phase; its cache in the "
-        "engine's own\n"
-        "terms, and the value of the engine's memory fraction that holds the batch. Engines are "
-        "vllm (where\n"
-        "none is named), sglang, trtllm, tgi, hf and dashinfer. Of a SIZE such as 7B the shape is "
-        "guessed from\n"
-        "published models. --find turns the question round. With --task, or an engine that "
-        "trains, the memory\n"
-        "is that of a training plan as shardplan estimate has it; --batch is then the "
-        "micro-batch.\n",
+    .about = "Every byte of one GPU while an engine serves a model, phase by phase; its cache in "
+             "the engine's own\n"
+             "terms, and the value of the engine's memory fraction that holds the batch. Engines "
+             "are vllm (where\n"
+             "none is named), sglang, trtllm, tgi, hf and dashinfer. Of a SIZE such as 7B the "
+             "shape is guessed\n"
+             "from published models. --find turns the question round. With --task, or an engine "
+             "that trains, the\n"
+             "memory is that of a training plan as shardplan estimate has it; --batch is then the "
+             "micro-batch.\n",
     .examples =
         "  shardplan memory llama-3.1-70b --hardware h100-sxm --tp 4 --batch 32 --isl 4k --osl 1k\n"
         "  shardplan memory deepseek-v3 --hardware h200-sxm --engine sglang --tp 8 --bits "
