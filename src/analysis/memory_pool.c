@@ -4,13 +4,16 @@
 
 #include <math.h>
 
+/* What is left out for chunks, graphs and ranks; engines round it to three digits. */
 static double automatic_fraction(const sp_footprint_question *q)
 {
     const sp_server *s = &q->server;
     const double total = q->gpu->memory_bytes;
-    const double left = s->auto_base_bytes + s->auto_token_bytes * s->chunk_tokens +
-                        s->auto_graph_bytes * s->graph_max + s->auto_rank_bytes * q->tp * q->pp;
-    return fmax(0.0, (total - left) / total);
+    const double tokens = fmax(sp_chunk_tokens(q), s->auto_least_tokens);
+    double left = s->auto_base_bytes + s->auto_token_bytes * tokens +
+                  s->auto_graph_bytes * s->graph_max + s->auto_rank_bytes * q->tp * q->pp;
+    if (total > s->auto_floor_from_bytes) left = fmax(left, s->auto_floor_bytes);
+    return fmax(0.0, round((total - left) / total * 1000.0) / 1000.0);
 }
 
 double sp_pool_fraction(const sp_footprint_question *q)

@@ -71,6 +71,8 @@ typedef struct sp_memory_stage {
 
 /* ---- memory_stage.c: all but base, inside, pool and needed ---- */
 void sp_memory_stage_fill(sp_memory_stage *s);
+/* Of the largest forward pass; 0 = prompts run whole. */
+double sp_chunk_tokens(const sp_footprint_question *question);
 /* Tokens of the longest sequence that the engine provides for. */
 double sp_longest(const sp_footprint_question *question);
 /* Of one dp group: requests, and those of them that run at once. */

@@ -30,11 +30,19 @@ static double step_tokens(const sp_footprint_question *q)
     return sp_running(q) * q->server.beams * length;
 }
 
+double sp_chunk_tokens(const sp_footprint_question *q)
+{
+    const sp_server *server = &q->server;
+    if (q->gpu->memory_bytes < server->small_gpu_bytes) return server->small_chunk_tokens;
+    if (q->gpu->memory_bytes < server->middle_gpu_bytes) return server->middle_chunk_tokens;
+    return server->chunk_tokens;
+}
+
 static void size_passes(const sp_footprint_question *q, sp_memory_stage *s)
 {
     const sp_server *server = &q->server;
     const double prompts = server->one_prompt > 0.0 ? 1.0 : sp_running(q);
-    const double chunk = server->chunk_tokens > 0.0 ? server->chunk_tokens : (double)INFINITY;
+    const double asked = sp_chunk_tokens(q), chunk = asked > 0.0 ? asked : (double)INFINITY;
     const double most = server->max_running > 0.0 ? server->max_running : sp_running(q);
     s->running = sp_running(q);
     s->chunk_tokens = fmin(chunk, prompts * (double)q->isl);

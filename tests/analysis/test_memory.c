@@ -230,6 +230,24 @@ static void fractions_mean_what_their_engines_mean(void **state)
     serve_fini(&s);
 }
 
+/* SGLang, server_args.py: 512 MiB, 1.5 for each of 8,192 tokens, 2 for each of 256 sequences and
+ * 128 for a rank are left out on 80 GB; at least 10 GiB where the chunk is small. */
+static void sglang_leaves_out_what_chunks_graphs_and_ranks_need(void **state)
+{
+    served s;
+    (void)state;
+    serve(&s, "llama-3.1-8b", "h100-sxm", "sglang");
+    const double total = s.question.gpu->memory_bytes / 0x1p20;
+    expect(serve_ask(&s)->fraction, 1.0 - (512 + 1.5 * 8192 + 2 * 256 + 128) / total, 0.0005);
+    serve_option(&s, "chunked_prefill_size=1024");
+    expect(serve_ask(&s)->fraction, 1.0 - 10240 / total, 0.0005);
+    serve_fini(&s);
+    serve(&s, "qwen2.5-0.5b", "rtx4090", "sglang");
+    const double small = s.question.gpu->memory_bytes / 0x1p20;
+    expect(serve_ask(&s)->fraction, 1.0 - (512 + 1.5 * 2048 + 2 * 256 + 128) / small, 0.0005);
+    serve_fini(&s);
+}
+
 static void the_fraction_that_is_named_holds_the_batch_and_no_more(void **state)
 {
     static const char *const engines[] = {"vllm", "sglang", "trtllm", "tgi", "dashinfer"};
@@ -452,6 +470,7 @@ int main(void)
         cmocka_unit_test(scales_of_dashinfer_cost_8_bytes_for_each_head_and_token),
         cmocka_unit_test(fewer_heads_than_ranks_are_replicated_where_the_engine_can),
         cmocka_unit_test(fractions_mean_what_their_engines_mean),
+        cmocka_unit_test(sglang_leaves_out_what_chunks_graphs_and_ranks_need),
         cmocka_unit_test(the_fraction_that_is_named_holds_the_batch_and_no_more),
         cmocka_unit_test(phases_are_the_sums_of_their_parts),
         cmocka_unit_test(weights_of_a_model_add_up_to_its_parameters),
