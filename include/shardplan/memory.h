@@ -79,8 +79,8 @@ typedef struct sp_footprint_question {
     uint32_t tp, pp, dp, ep; /* dp: attention's data-parallel groups; ep over the tp x dp ranks */
     uint64_t batch;          /* requests at once, over all dp                                   */
     uint64_t isl, osl;
-    sp_widths bits;        /* kv_cache is that of the server's format instead; tables of
-                            * tokens and the head have those of norms, which no engine quantises */
+    sp_widths bits;        /* kv_cache is that of the server's format instead. Between products
+                            * activations are as wide as norms, whatever the products take */
     double headroom_ratio; /* of usable memory left free                                      */
     double reserve_bytes;  /* others use                                                      */
 } sp_footprint_question;

@@ -183,10 +183,17 @@ void sp_report_sweep_json(const sp_analysis_question *question, const sp_sweep *
                           const sp_economics *money, const sp_sweep_result *result,
                           struct sp_text *out);
 void sp_report_sweep_csv(const sp_sweep_result *result, struct sp_text *out);
-/* n points, each with its multiplier of the figure. */
-void sp_report_sensitivity_page(uint32_t figure, const double *multipliers,
-                                const sp_sweep_point *points, uint32_t n,
-                                const sp_report_options *options, struct sp_text *out);
+/* An accelerator of which one figure is multiplied: n points, each with its multiplier; borrowed.
+ */
+typedef struct sp_sensitivity {
+    uint32_t figure; /* as in sp_chip_figure_name */
+    uint32_t n;
+    const double *multipliers;
+    const sp_sweep_point *points;
+} sp_sensitivity;
+void sp_report_sensitivity_page(const sp_analysis_question *question,
+                                const sp_sensitivity *sensitivity, const sp_report_options *options,
+                                struct sp_text *out);
 /* Of the population those that can be built and that no other beats. */
 void sp_report_evolved_page(const sp_analysis_question *question, const sp_sweep *ranges,
                             const sp_economics *money, const sp_individual *all, uint32_t n,

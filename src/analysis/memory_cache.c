@@ -24,7 +24,7 @@ sp_cached sp_cached_at(const sp_share *share, const sp_held_layers *layers, doub
         sum.values += layers->n[k] * elements * bits / 8.0;
         sum.scales += layers->n[k] * elements * kind->scale_bits / 8.0;
         sum.states +=
-            layers->n[k] * (kind->cache.state + kind->cache.convolution) * q->bits.activation / 8.0;
+            layers->n[k] * (kind->cache.state + kind->cache.convolution) * q->bits.norm / 8.0;
     }
     return sum;
 }

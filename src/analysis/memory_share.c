@@ -112,11 +112,10 @@ static void build_kind(const sp_footprint_question *q, const sp_layer_kind *kind
     share->step_elements = largest_operator(&work) / PROBE_TOKENS;
 }
 
-/* Engines quantise the products of layers; tables and the head stay as the norms are. */
 void sp_share_build(const sp_footprint_question *q, sp_share *share)
 {
     const sp_sharding sharding = sharding_of(q);
-    const double bytes = q->bits.norm / 8.0;
+    const double bytes = q->bits.embedding / 8.0;
     share->question = q;
     for (uint32_t k = 0; k < q->model->n_kinds; k++) {
         build_kind(q, &q->model->kinds[k], &share->kind[k]);

@@ -63,7 +63,7 @@ static double activations(const sp_memory_stage *s, double tokens, bool step)
         largest = fmax(largest, step ? kind->step_elements : kind->operator_elements);
     }
     const double elements = largest + q->server.hidden_copies * hidden;
-    return tokens * elements * q->bits.activation / 8.0;
+    return tokens * elements * q->bits.norm / 8.0;
 }
 
 static double logits(const sp_memory_stage *s, double rows)
@@ -95,7 +95,7 @@ static void fill_end_weights(sp_memory_stage *s)
     const sp_footprint_question *q = s->share->question;
     const bool table = q->model->tied_embeddings && s->layers.first && s->layers.last;
     const double columns = (double)q->model->vocab / q->tp * q->model->hidden;
-    const double spared = table ? columns * q->bits.norm / 8.0 : 0.0;
+    const double spared = table ? columns * q->bits.embedding / 8.0 : 0.0;
     if (s->layers.first) s->fixed[SP_PART_OF_embedding_weights] = s->share->embedding;
     if (s->layers.last) s->fixed[SP_PART_OF_head_weights] = s->share->head - spared;
 }
@@ -104,7 +104,7 @@ static double draft_bytes(const sp_memory_stage *s)
 {
     const sp_footprint_question *q = s->share->question;
     const sp_server *server = &q->server;
-    const double hidden = q->model->hidden, bytes = q->bits.norm / 8.0;
+    const double hidden = q->model->hidden, bytes = q->bits.embedding / 8.0;
     const uint32_t last = q->model->runs[q->model->n_runs - 1].kind;
     const sp_kind_share *kind = &s->share->kind[last];
     const double layer = kind->mixing + kind->ffn + kind->experts;
@@ -121,7 +121,7 @@ static double adapter_bytes(const sp_memory_stage *s)
     for (uint32_t k = 0; k < q->model->n_kinds; k++) {
         rows += s->layers.n[k] * s->share->kind[k].adapter_rows;
     }
-    return q->server.lora_slots * q->server.lora_rank * rows * q->bits.activation / 8.0;
+    return q->server.lora_slots * q->server.lora_rank * rows * q->bits.norm / 8.0;
 }
 
 /* 1, 2, 4 and the multiples of the step up to the largest batch. */
@@ -145,8 +145,8 @@ static double workspace_bytes(const sp_footprint_question *q)
         const sp_attention *a = &q->model->kinds[k].attention;
         width = fmax(width, (double)a->heads * a->head_dim);
     }
-    return q->server.workspace_bytes + q->server.workspace_ratio * 2.0 * sp_longest(q) * width /
-                                           q->tp * q->bits.activation / 8.0;
+    return q->server.workspace_bytes +
+           q->server.workspace_ratio * 2.0 * sp_longest(q) * width / q->tp * q->bits.norm / 8.0;
 }
 
 static void fill_fixed(sp_memory_stage *s)
