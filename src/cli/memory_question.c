@@ -103,16 +103,32 @@ static sp_status read_engine(const sp_settings *s, sp_arena *arena, const char *
     return SP_OK;
 }
 
+/* The cache is as wide as --bits says, in the first such format of the engine. */
+static sp_status take_cache_bits(sp_footprint_question *q, sp_error *err)
+{
+    for (uint32_t i = 0; i < q->server.n_kv_formats; i++) {
+        const double bits = q->server.kv_formats[i].bits;
+        if (bits > q->bits.kv_cache || bits + 1.0 <= q->bits.kv_cache) continue;
+        q->server.kv = i;
+        return SP_OK;
+    }
+    sp_fail(err, SP_E_INCONSISTENT, "%s has no cache of so many bits; say --kv", q->server.name);
+    sp_fail_value(err, "%g", q->bits.kv_cache);
+    return sp_flag_blame(err->status, SP_FLAG_bits, err);
+}
+
 /* --bits, or what an option of the engine says about weights. */
 static sp_status read_formats(const sp_settings *s, sp_arena *arena, const char *home,
                               sp_footprint_question *q, sp_error *err)
 {
     const bool given = s->of[SP_FLAG_bits].origin != SP_FROM_DEFAULT;
+    const bool kv_named = s->of[SP_FLAG_kv].origin != SP_FROM_DEFAULT || q->server.kv > 0;
     const char *text =
         given || q->server.weights == NULL ? sp_settings_text(s, SP_FLAG_bits) : q->server.weights;
     sp_dtype compute = SP_BF16;
-    return sp_flag_blame(sp_widths_parse(arena, home, text, &q->bits, &compute, err), SP_FLAG_bits,
-                         err);
+    const sp_status status = sp_widths_parse(arena, home, text, &q->bits, &compute, err);
+    if (status != SP_OK) return sp_flag_blame(status, SP_FLAG_bits, err);
+    return given && !kv_named ? take_cache_bits(q, err) : SP_OK;
 }
 
 sp_status sp_memory_read_find(const sp_settings *s, sp_footprint_find *find, sp_error *err)

@@ -24,6 +24,12 @@ says out 'queues: '
 expect_code 0 memory quick 7B --hardware h100-sxm
 says out 'note: only the size is known'
 
+# --bits speaks of the cache too, unless --kv does.
+expect_code 0 memory llama-3.1-8b --hardware h100-sxm --bits fp8 --isl 8000 --osl 192
+says out 'Cache on a GPU: 0.5000 GiB a request'
+expect_code 0 memory llama-3.1-8b --hardware h100-sxm --bits fp8 --kv none --isl 8000 --osl 192
+says out 'Cache on a GPU: 1.000 GiB a request'
+
 # ---- JSON of every engine: valid, and phases are the sums of their parts ----
 for engine in vllm sglang trtllm tgi hf dashinfer; do
     expect_code 0 memory llama-3.1-8b --hardware h100-sxm --engine $engine --tp 2 --batch 4 --json
