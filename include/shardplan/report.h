@@ -17,6 +17,7 @@
 #include "shardplan/analysis.h"
 #include "shardplan/checkpoint.h"
 #include "shardplan/evidence.h"
+#include "shardplan/memory.h"
 #include "shardplan/search.h"
 #include "shardplan/space.h"
 #include "shardplan/sweep.h"
@@ -103,6 +104,27 @@ void sp_report_params_page(const sp_model *model, const sp_checkpoint *checkpoin
                            struct sp_text *out);
 void sp_report_params_json(const sp_model *model, const sp_checkpoint *checkpoint,
                            struct sp_text *out);
+
+/* ---- the memory of a GPU that serves ---- */
+/* found: what was asked for by --find, "largest batch"; NULL: nothing was. */
+void sp_report_footprint_page(const sp_footprint_question *question, const sp_footprint *footprint,
+                              const char *found, const sp_report_options *options,
+                              struct sp_text *out);
+/* "shardplan/memory/1" */
+void sp_report_footprint_json(const sp_footprint_question *question, const sp_footprint *footprint,
+                              const char *found, struct sp_text *out);
+/* One row a phase and part. */
+void sp_report_footprint_csv(const sp_footprint *footprint, struct sp_text *out);
+
+/* ---- the memory of a GPU that trains; the plan is priced ---- */
+void sp_report_training_memory_page(const sp_space *space, const sp_priced *priced,
+                                    const char *found, const sp_report_options *options,
+                                    struct sp_text *out);
+/* "shardplan/memory/1" */
+void sp_report_training_memory_json(const sp_space *space, const sp_priced *priced,
+                                    const char *found, struct sp_text *out);
+/* One row a part. */
+void sp_report_training_memory_csv(const sp_priced *priced, struct sp_text *out);
 
 /* ---- a model operator by operator ---- */
 void sp_report_analysis_page(const sp_analysis_question *question, const sp_analysis *analysis,

@@ -87,6 +87,10 @@ void sp_rows_add_logits(sp_rows *rows, const sp_pass *pass);
 bool sp_pass_dispatches(const sp_pass *pass);
 
 /* ---- layers.c: the whole model, embedding to head ---- */
+/* The weights of an operator are the layer's own, not shared with the layers of its number. */
+bool sp_op_is_own(const sp_layer_kind *kind, const sp_op *op);
+/* Of the layers of a tied kind, those that bring the shared weights along. */
+uint32_t sp_tied_holders(const sp_model *model, const sp_layer_kind *kind);
 void sp_rows_add_model(sp_rows *rows, const sp_pass *pass);
 
 /* ---- totals.c ---- */

@@ -23,7 +23,7 @@ static void add_cache_write(sp_rows *rows, const sp_pass *pass)
 
 /* Recurrences, vectors and most projections are each layer's own; attention, feed-forward blocks
  * and tied projections are held once by all layers with the same number (model.h). */
-static bool is_own(const sp_layer_kind *kind, const sp_op *op)
+bool sp_op_is_own(const sp_layer_kind *kind, const sp_op *op)
 {
     const bool recurrent = strncmp(op->name, "recurrent_", strlen("recurrent_")) == 0;
     if (kind->tied == 0 || op->part == SP_PART_RECURRENT || recurrent ||
@@ -38,7 +38,7 @@ static bool is_own(const sp_layer_kind *kind, const sp_op *op)
 
 /* Of the layers of a tied kind, the ones that bring the weights along: one of the first kind with
  * its number. */
-static uint32_t layers_holding(const sp_model *model, const sp_layer_kind *kind)
+uint32_t sp_tied_holders(const sp_model *model, const sp_layer_kind *kind)
 {
     for (const sp_layer_kind *k = model->kinds; k < kind; k++) {
         if (k->tied == kind->tied) return 0;
@@ -51,14 +51,14 @@ static void add_ops(sp_rows *rows, const sp_pass *pass, const sp_layer_work *wor
 {
     bool written = first > 0;
     sp_pass shared = *pass;
-    shared.held_layers = layers_holding(pass->question->model, pass->kind);
+    shared.held_layers = sp_tied_holders(pass->question->model, pass->kind);
     for (uint32_t i = first; i < last; i++) {
         const sp_op *op = &work->ops[i];
         if (!written && op->class == SP_OP_ATTENTION && op->part == SP_PART_ATTENTION) {
             add_cache_write(rows, pass);
             written = true;
         }
-        sp_rows_add_op(rows, is_own(pass->kind, op) ? pass : &shared, op);
+        sp_rows_add_op(rows, sp_op_is_own(pass->kind, op) ? pass : &shared, op);
     }
     /* Formulas need not say which of their kernels reads the cache. */
     if (pass->kind->formula != NULL && last > first && !written) add_cache_write(rows, pass);

@@ -42,6 +42,7 @@ typedef enum sp_flag_group {
     SP_GROUP_PLAN,
     SP_GROUP_TABLE,
     SP_GROUP_ANALYSIS,
+    SP_GROUP_MEMORY,
     SP_GROUP_OUTPUT,
     SP_N_GROUPS
 } sp_flag_group;
@@ -57,7 +58,8 @@ enum {
     SP_TAKES_RESULT = 64,   /* train: the question as an answer holds it */
     SP_TAKES_TABLE = 128,   /* validate                      */
     SP_TAKES_ANALYSIS = 256, /* analyze                      */
-    SP_TAKES_FORMULAS = 512 /* formula                       */
+    SP_TAKES_FORMULAS = 512, /* formula                       */
+    SP_TAKES_MEMORY = 1024  /* memory                        */
 };
 
 typedef struct sp_flag {

@@ -17,6 +17,7 @@
 #define V SP_TAKES_TABLE
 #define L SP_TAKES_ANALYSIS
 #define F SP_TAKES_FORMULAS
+#define K SP_TAKES_MEMORY
 
 /* clang-format off */
 static const sp_flag flags[SP_N_FLAGS] = {

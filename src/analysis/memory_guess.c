@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A model of which only the size is known takes the shape of the published dense model nearest in
+ * size, with as many layers as give the parameters. */
+#include "analysis/memory_priv.h"
+#include "base/base.h"
+
+#include <math.h>
+#include <string.h>
+
+#define NEAR_RATIO 0.15 /* a published size names its model: 7B has 6.74e9 parameters */
+#define MAX_LAYERS 1024u
+
+typedef struct shape {
+    const char *name;
+    uint32_t layers, hidden, heads, kv_heads, ffn, vocab;
+} shape;
+
+sp_status sp_size_parse(const char *text, double *parameters, sp_error *err)
+{
+    SP_TRY(sp_parse_amount(text, parameters, err));
+    if (*parameters >= 1e8 && *parameters <= 1e13) return SP_OK;
+    sp_fail(err, SP_E_RANGE, "no size of a model; write 7B, 7000M or 7e9");
+    sp_fail_value(err, "%s", text);
+    return sp_fail_range(err, "100M .. 10T");
+}
+
+static sp_status read_shape(const sp_json *entry, shape *s, sp_error *err)
+{
+    const char *text = NULL;
+    SP_TRY(sp_json_string(entry, "name", &s->name, err));
+    SP_TRY(sp_json_string(entry, "source", &text, err));
+    SP_TRY(sp_json_u32(entry, "layers", 1, MAX_LAYERS, &s->layers, err));
+    SP_TRY(sp_json_u32(entry, "hidden", 1, 1u << 20, &s->hidden, err));
+    SP_TRY(sp_json_u32(entry, "heads", 1, 1u << 16, &s->heads, err));
+    SP_TRY(sp_json_u32(entry, "kv_heads", 1, 1u << 16, &s->kv_heads, err));
+    SP_TRY(sp_json_u32(entry, "ffn", 1, 1u << 22, &s->ffn, err));
+    return sp_json_u32(entry, "vocab", 1, 1u << 24, &s->vocab, err);
+}
+
+static double ends_parameters(const shape *s)
+{
+    return 2.0 * s->vocab * s->hidden;
+}
+
+static double layer_parameters(const shape *s)
+{
+    const double h = s->hidden, kv = h / s->heads * s->kv_heads;
+    return 2.0 * h * h + 2.0 * h * kv + 3.0 * h * s->ffn;
+}
+
+static double parameters_of(const shape *s)
+{
+    return ends_parameters(s) + s->layers * layer_parameters(s);
+}
+
+static sp_status nearest(const sp_json *root, double parameters, shape *best, sp_error *err)
+{
+    double distance = (double)INFINITY;
+    sp_json list;
+    SP_TRY(sp_json_schema(root, "shardplan/shapes/1", err));
+    SP_TRY(sp_json_array(root, "shapes", &list, err));
+    for (size_t i = 0; i < sp_json_size(&list); i++) {
+        const sp_json entry = sp_json_at(&list, i);
+        shape s;
+        SP_TRY(read_shape(&entry, &s, err));
+        const double away = fabs(log(parameters / parameters_of(&s)));
+        if (away >= distance) continue;
+        distance = away;
+        *best = s;
+    }
+    if (distance < (double)INFINITY) return SP_OK;
+    return sp_json_fail(&list, err, SP_E_RANGE, "there is no shape");
+}
+
+static uint32_t fitting_layers(const shape *s, double parameters)
+{
+    const double ratio = parameters / parameters_of(s);
+    if (ratio > 1.0 - NEAR_RATIO && ratio < 1.0 + NEAR_RATIO) return s->layers;
+    const double layers = round((parameters - ends_parameters(s)) / layer_parameters(s));
+    return (uint32_t)fmin(fmax(layers, 1.0), MAX_LAYERS);
+}
+
+static sp_status add_note(struct sp_arena *arena, const shape *s, const sp_model **model,
+                          sp_error *err)
+{
+    sp_model *noted = sp_arena_alloc(arena, sizeof *noted);
+    const char **notes = sp_arena_alloc(arena, sizeof *notes);
+    if (noted == NULL || notes == NULL) return sp_fail(err, SP_E_MEMORY, "the model needs more");
+    notes[0] = sp_arena_printf(arena,
+                               "only the size is known: heads and widths are those of %s, %u "
+                               "layers; name the model for its own",
+                               s->name, (unsigned)(*model)->n_layers);
+    if (notes[0] == NULL) return sp_fail(err, SP_E_MEMORY, "the model needs more");
+    *noted = **model;
+    noted->assumptions = notes;
+    noted->n_assumptions = 1;
+    *model = noted;
+    return SP_OK;
+}
+
+static sp_status assemble(struct sp_arena *arena, const shape *s, double parameters,
+                          const sp_model **model, sp_error *err)
+{
+    const uint8_t kinds[MAX_LAYERS] = {0};
+    sp_model parts = {.model_type = "llama",
+                      .name = sp_arena_printf(arena, "%.4gB", parameters / 1e9),
+                      .source = sp_arena_printf(arena, "a guess: shaped as %s", s->name),
+                      .hidden = s->hidden,
+                      .vocab = s->vocab,
+                      .norm_vectors = 1,
+                      .outer_norms = 1,
+                      .streams = 1,
+                      .n_layers = fitting_layers(s, parameters),
+                      .n_kinds = 1};
+    parts.kinds[0].attention = (sp_attention){
+        .heads = s->heads, .kv_heads = s->kv_heads, .head_dim = s->hidden / s->heads, .norms = 1};
+    parts.kinds[0].ffn = (sp_ffn){.ffn = s->ffn, .gated = true, .norms = 1};
+    if (parts.name == NULL || parts.source == NULL) {
+        return sp_fail(err, SP_E_MEMORY, "the model needs more");
+    }
+    SP_TRY(sp_model_assemble(arena, &parts, kinds, model, err));
+    return add_note(arena, s, model, err);
+}
+
+sp_status sp_model_guess(struct sp_arena *arena, const char *home, double parameters,
+                         const sp_model **model, sp_error *err)
+{
+    const char *file = sp_arena_printf(arena, "%s/configs/shapes.json", home);
+    sp_json_doc *doc = NULL;
+    shape best = {0};
+    if (file == NULL) return sp_fail(err, SP_E_MEMORY, "the model needs more");
+    SP_TRY(sp_json_load_file(file, &doc, err));
+    const sp_json root = sp_json_root(doc);
+    sp_status status = nearest(&root, parameters, &best, err);
+    if (status == SP_OK) status = assemble(arena, &best, parameters, model, err);
+    sp_json_free(doc);
+    return status;
+}

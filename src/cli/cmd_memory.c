@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `shardplan memory MODEL`: what one GPU holds while an engine serves the model, and what fits. */
+#include "cli/memory.h"
+
+#include <stdio.h>
+
+/* What --find came to, in words. */
+static const char *words_of(sp_arena *arena, const sp_memory_asked *asked)
+{
+    const sp_footprint_question *q = &asked->question;
+    switch (asked->find) {
+    case SP_FIND_NOTHING:
+        break;
+    case SP_FIND_MAX_BATCH:
+        return sp_arena_printf(arena, "largest batch: %llu", (unsigned long long)q->batch);
+    case SP_FIND_MAX_CONTEXT:
+        return sp_arena_printf(arena, "longest context: %llu tokens, %llu of them the prompt",
+                               (unsigned long long)(q->isl + q->osl), (unsigned long long)q->isl);
+    case SP_FIND_MAX_MODEL:
+        return sp_arena_printf(arena, "largest model: %s parameters", q->model->name);
+    case SP_FIND_MIN_GPUS:
+        return sp_arena_printf(arena, "fewest GPUs: %u, tp %u and pp %u", q->tp * q->pp, q->tp,
+                               q->pp);
+    }
+    return NULL;
+}
+
+static sp_exit show(const sp_context *context, sp_arena *arena, const sp_memory_asked *asked)
+{
+    const sp_footprint_question *q = &asked->question;
+    const sp_report_options options = sp_cli_options(context);
+    sp_text text = {0};
+    sp_footprint footprint;
+    sp_footprint_evaluate(q, &footprint);
+    const char *found = words_of(arena, asked);
+    if (context->run.format == SP_FORMAT_JSON) {
+        sp_report_footprint_json(q, &footprint, found, &text);
+    } else if (context->run.format == SP_FORMAT_CSV) {
+        sp_report_footprint_csv(&footprint, &text);
+    } else {
+        sp_report_footprint_page(q, &footprint, found, &options, &text);
+    }
+    const bool works = footprint.verdict != SP_FOOTPRINT_OOM;
+    return sp_cli_write(context, &text, works ? SP_EXIT_FOUND : SP_EXIT_NOTHING);
+}
+
+static sp_status find(const sp_context *context, sp_arena *arena, sp_memory_asked *asked,
+                      sp_error *err)
+{
+    bool found = false;
+    if (asked->find == SP_FIND_NOTHING) return SP_OK;
+    SP_TRY(sp_footprint_search(arena, context->home, asked->find, asked->domain, &asked->question,
+                               &found, err));
+    if (found) return SP_OK;
+    return sp_fail(err, SP_E_INFEASIBLE,
+                   "not even the smallest is served; without --find the parts of the memory are "
+                   "shown");
+}
+
+static sp_exit train(const sp_context *context, sp_arena *arena)
+{
+    const unsigned all = SP_FORM_TABLE | SP_FORM_JSON | SP_FORM_CSV;
+    sp_footprint_find find = SP_FIND_NOTHING;
+    sp_error err = {0};
+    if (sp_run_check_format(&context->run, all, &err) != SP_OK ||
+        sp_memory_read_find(context->settings, &find, &err) != SP_OK) {
+        return sp_cli_fail(context, &err);
+    }
+    return sp_memory_train(context, arena, find);
+}
+
+static sp_status answer(const sp_context *context, sp_arena *arena, sp_memory_asked *asked,
+                        sp_error *err)
+{
+    const unsigned all = SP_FORM_TABLE | SP_FORM_JSON | SP_FORM_CSV;
+    SP_TRY(sp_run_check_format(&context->run, all, err));
+    SP_TRY(sp_memory_read(context->settings, arena, context->home, asked, err));
+    return find(context, arena, asked, err);
+}
+
+static sp_exit run(const sp_context *context)
+{
+    sp_error err = {0};
+    sp_arena arena = {0};
+    sp_memory_asked asked;
+    if (sp_memory_is_training(context->settings, &arena, context->home)) {
+        const sp_exit trained = train(context, &arena);
+        sp_arena_fini(&arena);
+        return trained;
+    }
+    const sp_exit code = answer(context, &arena, &asked, &err) == SP_OK
+                             ? show(context, &arena, &asked)
+                             : sp_cli_fail(context, &err);
+    sp_arena_fini(&arena);
+    return code;
+}
+
+const sp_command sp_command_memory = {
+    .name = "memory",
+    .usage = "memory MODEL | quick SIZE --hardware NAME [FLAG..]",
+    .summary = "what one GPU holds while an engine serves a model; what fits",
+    .about = "Every byte of one GPU while an engine serves a model, phase by phase; its cache in "
+             "the engine's own\n"
+             "terms, and the value of the engine's memory fraction that holds the batch. Engines "
+             "are vllm (where\n"
+             "none is named), sglang, trtllm, tgi, hf and dashinfer. Of a SIZE such as 7B the "
+             "shape is guessed\n"
+             "from published models. --find turns the question round. With --task, or an engine "
+             "that trains, the\n"
+             "memory is that of a training plan as shardplan estimate has it; --batch is then the "
+             "micro-batch.\n",
+    .examples =
+        "  shardplan memory llama-3.1-70b --hardware h100-sxm --tp 4 --batch 32 --isl 4k --osl 1k\n"
+        "  shardplan memory deepseek-v3 --hardware h200-sxm --engine sglang --tp 8 --bits "
+        "fp8-block\n"
+        "  shardplan memory quick 7B --hardware rtx4090 --bits w4a16 --find max-context\n"
+        "  shardplan memory llama-3.1-405b --hardware h100-sxm --kv fp8 --find min-gpus\n"
+        "  shardplan memory llama-3.1-8b --hardware h100-sxm --option gpu_memory_utilization=0.8\n"
+        "  shardplan memory quick 7B --hardware a100-sxm-80g --gpus 8 --engine deepspeed --set "
+        "zero=3\n",
+    .takes = SP_TAKES_MEMORY | SP_TAKES_OUTPUT,
+    .max_words = 2,
+    .run = run,
+};

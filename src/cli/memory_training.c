@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `shardplan memory` of training: the flags become a question about one plan, whose memory is that
+ * of the estimate which the search ranks by. */
+#include "cli/memory.h"
+#include "cli/plan_list.h"
+#include "step/step.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char NUMBERED_LINK[] = "ib-ndr";
+
+#define MOST_IN_NODE 8u
+#define MOST_BATCH   65536u
+#define MOST_TOKENS  0x10000000u /* 2^28 */
+
+typedef struct training {
+    sp_question question;
+    char gpus_text[24];
+    uint32_t gpus, tp, pp, ep, batch; /* batch: the micro-batch */
+    sp_plan plan;
+    sp_problem *problem;
+    sp_space *space;
+} training;
+
+/* ---- what is asked ---- */
+
+bool sp_memory_is_training(const sp_settings *s, sp_arena *arena, const char *home)
+{
+    const char *task = sp_settings_text(s, SP_FLAG_task);
+    const char *engine = sp_settings_text(s, SP_FLAG_engine);
+    if (s->of[SP_FLAG_task].origin != SP_FROM_DEFAULT) return strcmp(task, "inference") != 0;
+    if (s->of[SP_FLAG_engine].origin == SP_FROM_DEFAULT) return false;
+    const size_t length = strcspn(engine, "@,");
+    const char *file =
+        sp_arena_printf(arena, "%s/configs/engines/%.*s.json", home, (int)length, engine);
+    return file != NULL && sp_file_exists(file);
+}
+
+/* The link between nodes in the words of a topology string; a number is Gb/s of InfiniBand. */
+static const char *link_between(sp_arena *arena, const char *text)
+{
+    const bool number = text[strspn(text, "0123456789.")] == '\0';
+    return number ? sp_arena_printf(arena, "%s:%sGb", NUMBERED_LINK, text)
+                  : sp_arena_strdup(arena, text);
+}
+
+static sp_status check_nodes(const char *between, uint32_t gpus, uint32_t nodes, sp_error *err)
+{
+    if (gpus % nodes != 0 || gpus / nodes > MOST_IN_NODE) {
+        sp_fail(err, SP_E_INCONSISTENT,
+                "nodes are equally large and have at most %u GPUs; name other ones with --cluster",
+                MOST_IN_NODE);
+        return sp_fail_value(err, "%u GPUs on --nodes %u", gpus, nodes);
+    }
+    if (nodes == 1 || between != NULL) return SP_OK;
+    return sp_fail(
+        err, SP_E_USAGE,
+        "name what lies between the nodes with --interconnect, for example ib-ndr or 400");
+}
+
+/* Nodes as large as the plan, unless a cluster is named. */
+static sp_status read_cluster(const sp_settings *s, sp_arena *arena, uint32_t gpus, sp_question *q,
+                              sp_error *err)
+{
+    const char *hardware = sp_settings_text(s, SP_FLAG_hardware);
+    const char *between = sp_settings_text(s, SP_FLAG_interconnect);
+    uint32_t nodes = 1;
+    q->cluster = sp_settings_text(s, SP_FLAG_cluster);
+    if (q->cluster != NULL) return SP_OK;
+    if (hardware == NULL) {
+        return sp_fail(err, SP_E_USAGE,
+                       "name the accelerator with --hardware, for example h100-sxm, or a "
+                       "--cluster, for example dgx-h100");
+    }
+    SP_TRY(sp_flag_count(s, SP_FLAG_nodes, 1, 65536, &nodes, err));
+    SP_TRY(check_nodes(between, gpus, nodes, err));
+    const char *link = nodes > 1 ? link_between(arena, between) : "";
+    q->cluster = nodes > 1 && link != NULL
+                     ? sp_arena_printf(arena, "%ux%s,%ux%s", gpus / nodes, hardware, nodes, link)
+                     : sp_arena_printf(arena, "%ux%s", gpus, hardware);
+    return q->cluster != NULL ? SP_OK : sp_fail(err, SP_E_MEMORY, "the question needs more");
+}
+
+static sp_status read_task(const sp_settings *s, sp_question *q, sp_error *err)
+{
+    const char *names[SP_N_TASKS + 1];
+    uint32_t task = SP_TASK_PRETRAIN;
+    for (uint32_t i = 0; i < SP_N_TASKS; i++) {
+        names[i] = sp_task_name((sp_task)i);
+    }
+    names[SP_N_TASKS] = "train";
+    SP_TRY(sp_flag_choice(s, SP_FLAG_task, names, SP_N_TASKS + 1, &task, err));
+    q->task = task == SP_N_TASKS ? SP_TASK_PRETRAIN : (sp_task)task;
+    return sp_flag_count(s, SP_FLAG_lora_rank, 1, 65536, &q->lora_rank, err);
+}
+
+static sp_status read_sets(const sp_settings *s, sp_question *q, sp_error *err)
+{
+    const sp_setting *sets = &s->of[SP_FLAG_set];
+    if (sets->n_values > SP_MAX_SETS) return sp_fail(err, SP_E_RANGE, "too many values of --set");
+    for (uint32_t i = 0; i < sets->n_values; i++) {
+        q->sets[q->n_sets++] = sets->values[i];
+    }
+    return SP_OK;
+}
+
+static sp_status read_shares(const sp_settings *s, training *t, sp_error *err)
+{
+    uint32_t dp = 1;
+    t->tp = t->pp = t->ep = t->batch = 1;
+    SP_TRY(sp_flag_count(s, SP_FLAG_tp, 1, 4096, &t->tp, err));
+    SP_TRY(sp_flag_count(s, SP_FLAG_pp, 1, 4096, &t->pp, err));
+    SP_TRY(sp_flag_count(s, SP_FLAG_dp, 1, 65536, &dp, err));
+    SP_TRY(sp_flag_count(s, SP_FLAG_ep, 1, 4096, &t->ep, err));
+    SP_TRY(sp_flag_count(s, SP_FLAG_batch, 1, MOST_BATCH, &t->batch, err));
+    SP_TRY(sp_flag_count(s, SP_FLAG_gpus, 1, 1u << 20, &t->gpus, err));
+    if (t->gpus == 0) t->gpus = t->tp * t->pp * dp;
+    (void)snprintf(t->gpus_text, sizeof t->gpus_text, "%u", t->gpus);
+    t->question.gpus = t->gpus_text;
+    if (t->gpus % (t->tp * t->pp) == 0) return SP_OK;
+    sp_fail(err, SP_E_INCONSISTENT, "--tp times --pp does not divide the GPUs");
+    return sp_fail_value(err, "%u", t->gpus);
+}
+
+static sp_status read_limits(const sp_settings *s, sp_question *q, sp_error *err)
+{
+    const char *reserve = sp_settings_text(s, SP_FLAG_reserve);
+    q->optimizer = sp_settings_text(s, SP_FLAG_optimizer);
+    q->engine = sp_settings_text(s, SP_FLAG_engine);
+    q->seq_len = 2048;
+    SP_TRY(sp_flag_length(s, SP_FLAG_seq_len, &q->seq_len, err));
+    SP_TRY(sp_flag_ratio(s, SP_FLAG_headroom, &q->headroom_ratio, err));
+    return sp_flag_blame(sp_parse_bytes(reserve, &q->reserve_bytes, err), SP_FLAG_reserve, err);
+}
+
+static sp_status read_question(const sp_context *context, sp_arena *arena, training *t,
+                               sp_error *err)
+{
+    const sp_settings *s = context->settings;
+    t->question = sp_question_default();
+    t->question.home = context->home;
+    SP_TRY(sp_memory_model(s, arena, context->home, &t->question.loaded_model, err));
+    t->question.model = t->question.loaded_model->name;
+    SP_TRY(read_shares(s, t, err));
+    SP_TRY(read_cluster(s, arena, t->gpus, &t->question, err));
+    SP_TRY(read_task(s, &t->question, err));
+    SP_TRY(read_sets(s, &t->question, err));
+    SP_TRY(read_limits(s, &t->question, err));
+    /* Every stage has micro-batches enough to be full. */
+    t->question.global_batch = (uint64_t)t->gpus * t->batch;
+    return SP_OK;
+}
+
+/* ---- the answer ---- */
+
+static void training_free(training *t)
+{
+    sp_space_free(t->space);
+    sp_problem_free(t->problem);
+    t->space = NULL;
+    t->problem = NULL;
+}
+
+/* Settings that nothing names are at rest, as those of shardplan estimate. */
+static sp_status build(training *t, sp_error *err)
+{
+    char text[SP_PLAN_TEXT_BYTES];
+    training_free(t);
+    SP_TRY(sp_problem_build(&t->question, &t->problem, err));
+    SP_TRY(sp_space_build(t->problem, &t->space, err));
+    (void)snprintf(text, sizeof text, "gpus=%u,tp=%u,pp=%u,ep=%u,micro_batch=%u", t->gpus, t->tp,
+                   t->pp, t->ep, t->batch);
+    return sp_plan_read(text, t->space, &t->plan, err);
+}
+
+static bool fits(const training *t, const sp_plan *plan)
+{
+    sp_plan derived = *plan;
+    sp_memory memory;
+    sp_plan_derive(&derived, (uint64_t)plan->gpus * plan->micro_batch);
+    sp_estimate_memory(t->problem, &derived, &memory);
+    return sp_memory_fits(t->problem, &memory);
+}
+
+/* With the batch or the length. */
+static sp_status fits_at(training *t, sp_footprint_find find, uint64_t value, bool *fit,
+                         sp_error *err)
+{
+    sp_plan plan = t->plan;
+    if (find == SP_FIND_MAX_BATCH) {
+        sp_plan_set(&plan, SP_AXIS_micro_batch, (uint32_t)value);
+    } else {
+        t->question.seq_len = value;
+        SP_TRY(build(t, err));
+    }
+    *fit = fits(t, &plan);
+    return SP_OK;
+}
+
+static sp_status largest(training *t, sp_footprint_find find, uint64_t most, uint64_t *good,
+                         sp_error *err)
+{
+    uint64_t bad = most + 1;
+    bool fit = true;
+    *good = 0;
+    for (uint64_t value = 1; value <= most && fit; value *= 2) {
+        SP_TRY(fits_at(t, find, value, &fit, err));
+        *(fit ? good : &bad) = value;
+    }
+    while (bad - *good > 1) {
+        const uint64_t middle = *good + (bad - *good) / 2;
+        SP_TRY(fits_at(t, find, middle, &fit, err));
+        *(fit ? good : &bad) = middle;
+    }
+    return SP_OK;
+}
+
+static sp_status search(training *t, sp_footprint_find find, sp_arena *arena, const char **found,
+                        sp_error *err)
+{
+    uint64_t value = 0;
+    const bool batch = find == SP_FIND_MAX_BATCH;
+    if (find == SP_FIND_NOTHING) return SP_OK;
+    if (!batch && find != SP_FIND_MAX_CONTEXT) {
+        return sp_fail(err, SP_E_NOT_YET,
+                       "of training, ask shardplan train --gpus A..B --objectives "
+                       "gpus,tokens_per_s");
+    }
+    SP_TRY(largest(t, find, batch ? MOST_BATCH : MOST_TOKENS, &value, err));
+    if (value == 0) {
+        return sp_fail(err, SP_E_INFEASIBLE,
+                       "not even the smallest fits; without --find the parts of the memory are "
+                       "shown");
+    }
+    *found = sp_arena_printf(arena, batch ? "largest micro-batch: %llu" : "longest sequence: %llu",
+                             (unsigned long long)value);
+    if (!batch) return fits_at(t, find, value, &(bool){false}, err);
+    t->batch = (uint32_t)value;
+    t->question.global_batch = (uint64_t)t->gpus * value;
+    return build(t, err);
+}
+
+static sp_exit show(const sp_context *context, const training *t, const char *found)
+{
+    const sp_report_options options = sp_cli_options(context);
+    sp_priced priced;
+    sp_text text = {0};
+    sp_price_plan(t->space, &t->plan, &priced);
+    if (!priced.priced) {
+        sp_error err = {0};
+        sp_fail(&err, SP_E_INFEASIBLE, "the plan is refused by rule %s: %s",
+                sp_space_rule(t->space, priced.rule)->name,
+                sp_space_rule(t->space, priced.rule)->meaning);
+        return sp_cli_fail(context, &err);
+    }
+    if (context->run.format == SP_FORMAT_JSON) {
+        sp_report_training_memory_json(t->space, &priced, found, &text);
+    } else if (context->run.format == SP_FORMAT_CSV) {
+        sp_report_training_memory_csv(&priced, &text);
+    } else {
+        sp_report_training_memory_page(t->space, &priced, found, &options, &text);
+    }
+    const bool works = sp_memory_fits(t->problem, &priced.estimate.memory);
+    return sp_cli_write(context, &text, works ? SP_EXIT_FOUND : SP_EXIT_NOTHING);
+}
+
+sp_exit sp_memory_train(const sp_context *context, sp_arena *arena, sp_footprint_find find)
+{
+    training t = {0};
+    sp_error err = {0};
+    const char *found = NULL;
+    sp_status status = read_question(context, arena, &t, &err);
+    if (status == SP_OK) status = build(&t, &err);
+    if (status == SP_OK) status = search(&t, find, arena, &found, &err);
+    const sp_exit code = status == SP_OK ? show(context, &t, found) : sp_cli_fail(context, &err);
+    training_free(&t);
+    return code;
+}
