@@ -20,7 +20,7 @@ static double held(const sp_state_bytes *s)
 static sp_state_bytes example(uint32_t zero, double grad_bytes)
 {
     const sp_recipe recipe = sp_recipe_adamw(grad_bytes);
-    return sp_mem_state(&recipe, 1e9, &(sp_units){1e7, 1e7}, zero, 8);
+    return sp_mem_state(&recipe, 1e9, &(sp_units){1e7, 1e7, 4.0, 0.0}, zero, 8);
 }
 
 static void without_zero_a_parameter_takes_18_bytes(void **state)
@@ -64,7 +64,7 @@ static void on_one_rank_all_stages_hold_the_same(void **state)
     (void)state;
     const sp_recipe recipe = sp_recipe_adamw(4);
     for (uint32_t zero = 0; zero <= 3; zero++) {
-        const sp_state_bytes s = sp_mem_state(&recipe, 1e9, &(sp_units){1e7, 1e7}, zero, 1);
+        const sp_state_bytes s = sp_mem_state(&recipe, 1e9, &(sp_units){1e7, 1e7, 4.0, 0.0}, zero, 1);
         assert_true(held(&s) == 18e9);
     }
 }
@@ -79,11 +79,11 @@ static void higher_stages_and_more_ranks_hold_less(void **state)
         const double params = draw_scale(&d, 1e6, 1e12);
         const uint32_t shards = draw_between(&d, 1, 4096);
         for (uint32_t zero = 0; zero < 3; zero++) {
-            const sp_state_bytes a = sp_mem_state(&recipe, params, &(sp_units){0, 0}, zero, shards);
+            const sp_state_bytes a = sp_mem_state(&recipe, params, &(sp_units){0}, zero, shards);
             const sp_state_bytes b =
-                sp_mem_state(&recipe, params, &(sp_units){0, 0}, zero + 1, shards);
+                sp_mem_state(&recipe, params, &(sp_units){0}, zero + 1, shards);
             const sp_state_bytes c =
-                sp_mem_state(&recipe, params, &(sp_units){0, 0}, zero + 1, shards + 1);
+                sp_mem_state(&recipe, params, &(sp_units){0}, zero + 1, shards + 1);
             assert_at_most(held(&b), held(&a), 1e-15);
             assert_at_most(held(&c), held(&b), 1e-15);
             assert_close(shards * b.optimizer, 12 * params, 1e-14);
