@@ -25,7 +25,7 @@ typedef struct sp_rates {
     double attention_launch_s;
     double stream_s_per_byte, stream_launch_s;
     double vector_s_per_flop; /* of scans, outside the matrix units; 0 = no figure */
-    double state_s_per_byte; /* optimizer: long streams, no launch overhead to speak of */
+    double state_s_per_byte;  /* optimizer: long streams, no launch overhead to speak of */
     double score_bytes_ratio;
     double grad_bytes;
     bool flash;
@@ -121,8 +121,8 @@ double sp_overlap_exposed_s(double compute_s, double ratio, double comm_s);
 /* ---- mem_state.c: weights, gradients, optimizer ---------------------------------------------- */
 typedef struct sp_state_bytes {
     double weights, gradients, optimizer;
-    /* Weights under ZeRO-3, and gradients under ZeRO 2 and 3, that are whole: while the largest unit
-     * is worked on, and while a layer is. */
+    /* Weights under ZeRO-3, and gradients under ZeRO 2 and 3, that are whole: while the largest
+     * unit is worked on, and while a layer is. */
     double gathered, gathered_layer;
 } sp_state_bytes;
 

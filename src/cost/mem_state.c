@@ -37,11 +37,11 @@ sp_state_bytes sp_mem_state(const sp_recipe *recipe, double params, const sp_uni
     const double optimizer = recipe->master_bytes + recipe->moments_bytes;
     const double share = params / shards;
     const double sharded = shards > 1 ? 1.0 : 0.0;
-    return (sp_state_bytes){.weights = recipe->weight_bytes * (zero >= 3 ? share : params),
-                            .gradients = recipe->gradient_bytes * (zero >= 2 ? share : params),
-                            .optimizer = optimizer * (zero >= 1 ? share : params),
-                            .gathered = sharded * gathered_bytes(recipe, units, params,
-                                                                 units->largest_params, zero),
-                            .gathered_layer = sharded * gathered_bytes(recipe, units, params,
-                                                                       units->layer_params, zero)};
+    return (sp_state_bytes){
+        .weights = recipe->weight_bytes * (zero >= 3 ? share : params),
+        .gradients = recipe->gradient_bytes * (zero >= 2 ? share : params),
+        .optimizer = optimizer * (zero >= 1 ? share : params),
+        .gathered = sharded * gathered_bytes(recipe, units, params, units->largest_params, zero),
+        .gathered_layer =
+            sharded * gathered_bytes(recipe, units, params, units->layer_params, zero)};
 }

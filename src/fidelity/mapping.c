@@ -206,9 +206,8 @@ static sp_status read_plan(const reader *r, const sp_json *rule, sp_map_rule *ou
 
 static sp_status read_rule(const reader *r, const sp_json *rule, sp_map_rule *out)
 {
-    static const char *const keys[] = {"when", "unless", "engine", "link",   "plan",
-                                       "skip", "model",  "memory", "source", "lora_rank",
-                                       "kernels"};
+    static const char *const keys[] = {"when",  "unless", "engine", "link",      "plan",   "skip",
+                                       "model", "memory", "source", "lora_rank", "kernels"};
     const char *source = NULL;
     SP_TRY(sp_json_only(rule, keys, COUNT(keys), r->err));
     SP_TRY(sp_json_string(rule, "source", &source, r->err));

@@ -78,7 +78,7 @@ static void add_memory_part(const sp_memory *m, const char *name, double bytes, 
 static const char *phase_words(sp_memory_phase phase)
 {
     static const char *const words[SP_N_MEMORY_PHASES] = {"at the loss", "in the backward pass",
-                                                   "at the update"};
+                                                          "at the update"};
     return words[phase];
 }
 

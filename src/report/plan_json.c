@@ -79,8 +79,7 @@ static void put_figures(sp_json_writer *w, const sp_problem *problem, const sp_e
         const size_t length = dot != NULL ? (size_t)(dot - name) : 0;
         if (strlen(group) != length || strncmp(group, name, length) != 0) {
             if (group[0] != '\0') sp_jw_close_object(w);
-            if (strcmp(group, "memory_bytes") == 0)
-                put_fullest(w, &e->memory);
+            if (strcmp(group, "memory_bytes") == 0) put_fullest(w, &e->memory);
             (void)snprintf(group, sizeof group, "%.*s", (int)length, name);
             if (length > 0) sp_jw_open_object(w, group);
         }

@@ -63,8 +63,8 @@ static void read_ends(const sp_problem *problem, const sp_plan *plan, sp_inputs 
     in->embedding_kept =
         16.0 * tokens + (model->dropout ? model->hidden * whole : 0.0) + outer_kept(model, whole);
     /* Inputs of the final norm and of the head; each module for a further token has its own. */
-    in->head_kept = (1.0 + model->mtp_layers) * (model->outer_norms > 0 ? 4.0 : 2.0) *
-                    model->hidden * whole;
+    in->head_kept =
+        (1.0 + model->mtp_layers) * (model->outer_norms > 0 ? 4.0 : 2.0) * model->hidden * whole;
     in->logits = (1.0 + model->mtp_layers) * loss_bytes(problem, sharding.tp, tokens);
     /* The gradient of the head's input, and under sequence parallelism that input gathered. */
     in->head_working = (sharding.sp ? 4.0 : 2.0) * model->hidden * tokens;
@@ -93,12 +93,12 @@ static sp_keeping keeping_of(const sp_problem *problem, const sp_plan *plan)
 {
     const sp_engine_profile *profile = problem->profile;
     const bool fused = problem->question.kernels == SP_KERNELS_FUSED;
-    return (sp_keeping){
-        .product_bytes = sp_dtype_bytes(sp_precision_dtype((sp_precision)plan->precision)),
-        .dropped_ratio = profile->ops_dropped_ratio,
-        .norm_extra_bytes = fused ? 0.0 : profile->norm_extra_bytes,
-        .gate_extra_bytes = fused ? 0.0 : profile->gate_extra_bytes,
-        .in_place = fused};
+    return (sp_keeping){.product_bytes =
+                            sp_dtype_bytes(sp_precision_dtype((sp_precision)plan->precision)),
+                        .dropped_ratio = profile->ops_dropped_ratio,
+                        .norm_extra_bytes = fused ? 0.0 : profile->norm_extra_bytes,
+                        .gate_extra_bytes = fused ? 0.0 : profile->gate_extra_bytes,
+                        .in_place = fused};
 }
 
 static void read_layers(const sp_problem *problem, const sp_plan *plan, bool time,

@@ -71,8 +71,8 @@ static double pipelined_bytes(const sp_inputs *in, const sp_stage_params *params
 {
     const sp_plan *plan = in->plan;
     if (plan->zero < 3 || plan->pp == 1) return 0.0;
-    const double whole = (shards->dense > 1 ? params->dense : 0.0) +
-                         (shards->expert > 1 ? params->expert : 0.0);
+    const double whole =
+        (shards->dense > 1 ? params->dense : 0.0) + (shards->expert > 1 ? params->expert : 0.0);
     return in->problem->profile->pipeline_unit_bytes * whole;
 }
 
@@ -154,8 +154,8 @@ static sp_stage_activations stage_activations(const sp_inputs *in, const sp_stag
     const double away = plan->offload_activations / 100.0;
     const double passing = 2.0 * largest < kept ? 2.0 * largest : kept;
     const double embedding = stage->embedding ? held * in->embedding_kept : 0.0;
-    return (sp_stage_activations){.device_bytes = held * kept * (1.0 - away) + away * passing +
-                                                  embedding,
+    return (sp_stage_activations){.device_bytes =
+                                      held * kept * (1.0 - away) + away * passing + embedding,
                                   .away_bytes = held * kept * away,
                                   .working_bytes = working};
 }
@@ -170,25 +170,26 @@ static double phase_total(const sp_passing_bytes *b)
     return b->activations + b->logits + b->communication;
 }
 
-/* All micro-batches that wait for the head's way back are there at the loss, one less thereafter. */
+/* All micro-batches that wait for the head's way back are there at the loss, one less thereafter.
+ */
 static sp_passing_bytes at_loss(const sp_inputs *in, const sp_stage_state *state,
-                              const sp_stage_activations *a)
+                                const sp_stage_activations *a)
 {
     const double heads = held_heads(in->plan);
     return (sp_passing_bytes){.activations =
-                                a->device_bytes + heads * in->head_kept + in->head_working,
-                            .logits = heads * in->logits,
-                            .communication = state->device.gathered};
+                                  a->device_bytes + heads * in->head_kept + in->head_working,
+                              .logits = heads * in->logits,
+                              .communication = state->device.gathered};
 }
 
 static sp_passing_bytes at_backward(const sp_inputs *in, const sp_stage_class *stage,
-                                  const sp_stage_state *state, const sp_stage_activations *a)
+                                    const sp_stage_state *state, const sp_stage_activations *a)
 {
     const double heads = stage->head ? held_heads(in->plan) - 1.0 : 0.0;
     return (sp_passing_bytes){.activations =
-                                a->device_bytes + heads * in->head_kept + a->working_bytes,
-                            .logits = heads * in->logits,
-                            .communication = state->device.gathered_layer};
+                                  a->device_bytes + heads * in->head_kept + a->working_bytes,
+                              .logits = heads * in->logits,
+                              .communication = state->device.gathered_layer};
 }
 
 static sp_passing_bytes at_update(const sp_inputs *in, const sp_stage_state *state)
@@ -199,8 +200,8 @@ static sp_passing_bytes at_update(const sp_inputs *in, const sp_stage_state *sta
 }
 
 static sp_passing_bytes fullest_phase(const sp_inputs *in, const sp_stage_class *stage,
-                                    const sp_stage_state *state, const sp_stage_activations *a,
-                                    sp_memory_phase *phase)
+                                      const sp_stage_state *state, const sp_stage_activations *a,
+                                      sp_memory_phase *phase)
 {
     sp_passing_bytes most = at_backward(in, stage, state, a);
     *phase = SP_AT_BACKWARD;

@@ -31,7 +31,8 @@ static void all_is_kept_without_recomputation(void **state)
     (void)state;
     for (uint32_t t = 1; t <= 8; t *= 2) {
         const sp_layer_work work = example(t, false);
-        const sp_layer_bytes b = sp_mem_layer(&work, &(sp_keeping){.modules = 0, .full = false, .product_bytes = 2.0});
+        const sp_layer_bytes b =
+            sp_mem_layer(&work, &(sp_keeping){.modules = 0, .full = false, .product_bytes = 2.0});
         assert_close(b.kept, 34 * SBH / t + 5 * AS2B / t, EXACT);
         assert_true(b.working == work.working_bytes);
     }
@@ -43,8 +44,10 @@ static void selective_recomputation_keeps_34_sbh(void **state)
     (void)state;
     for (uint32_t t = 1; t <= 8; t *= 2) {
         const sp_layer_work scores = example(t, false), flash = example(t, true);
-        const sp_layer_bytes a = sp_mem_layer(&scores, &(sp_keeping){.modules = SP_MODULE_CORE, .full = false, .product_bytes = 2.0});
-        const sp_layer_bytes b = sp_mem_layer(&flash, &(sp_keeping){.modules = SP_MODULE_CORE, .full = false, .product_bytes = 2.0});
+        const sp_layer_bytes a = sp_mem_layer(
+            &scores, &(sp_keeping){.modules = SP_MODULE_CORE, .full = false, .product_bytes = 2.0});
+        const sp_layer_bytes b = sp_mem_layer(
+            &flash, &(sp_keeping){.modules = SP_MODULE_CORE, .full = false, .product_bytes = 2.0});
         assert_close(a.kept, 34 * SBH / t, EXACT);
         assert_close(b.kept, 34 * SBH / t, EXACT);
         assert_close(a.working - scores.working_bytes, 5 * AS2B / t, EXACT);
@@ -57,7 +60,8 @@ static void full_recomputation_keeps_2_sbh(void **state)
     (void)state;
     for (uint32_t t = 1; t <= 8; t *= 2) {
         const sp_layer_work work = example(t, false);
-        const sp_layer_bytes b = sp_mem_layer(&work, &(sp_keeping){.modules = 0, .full = true, .product_bytes = 2.0});
+        const sp_layer_bytes b =
+            sp_mem_layer(&work, &(sp_keeping){.modules = 0, .full = true, .product_bytes = 2.0});
         assert_close(b.kept, 2 * SBH / t, EXACT);
         assert_close(b.working - work.working_bytes, 34 * SBH / t + 5 * AS2B / t, 1e-12);
     }
@@ -69,13 +73,21 @@ static void a_module_gives_back_its_own_bytes_while_others_wait(void **state)
     (void)state;
     const sp_layer_work work = example(1, true);
     const double sums = 4 * 8.0 * 2048; /* log-sum-exp, 4 a s b */
-    const sp_layer_bytes ffn = sp_mem_layer(&work, &(sp_keeping){.modules = SP_MODULE_FFN, .full = false, .product_bytes = 2.0});
+    const sp_layer_bytes ffn = sp_mem_layer(
+        &work, &(sp_keeping){.modules = SP_MODULE_FFN, .full = false, .product_bytes = 2.0});
     assert_close(ffn.kept, 18 * SBH + sums, EXACT);
     assert_close(ffn.working - work.working_bytes, 16 * SBH, 1e-12);
     /* Norms 4, GeLU's output 8; of the latter the dense block has a share. */
     const uint32_t two = SP_MODULE_NORM | SP_MODULE_ACTIVATION;
-    assert_close(sp_mem_layer(&work, &(sp_keeping){.modules = two, .full = false, .product_bytes = 2.0}).kept, 22 * SBH + sums, EXACT);
-    assert_close(sp_mem_layer(&work, &(sp_keeping){.modules = two | SP_MODULE_FFN, .full = false, .product_bytes = 2.0}).kept, 14 * SBH + sums, EXACT);
+    assert_close(
+        sp_mem_layer(&work, &(sp_keeping){.modules = two, .full = false, .product_bytes = 2.0})
+            .kept,
+        22 * SBH + sums, EXACT);
+    assert_close(sp_mem_layer(&work, &(sp_keeping){.modules = two | SP_MODULE_FFN,
+                                                   .full = false,
+                                                   .product_bytes = 2.0})
+                     .kept,
+                 14 * SBH + sums, EXACT);
 }
 
 /* Inputs of products are 14 of the 34: of the projections 2, the output projection 2, the first
@@ -85,13 +97,18 @@ static void inputs_of_products_are_kept_in_their_format(void **state)
     (void)state;
     const sp_layer_work work = example(1, false);
     const double scores = 5 * AS2B;
-    assert_close(sp_mem_layer(&work, &(sp_keeping){.modules = 0, .full = false, .product_bytes = 1.0}).kept, 27 * SBH + scores, EXACT);
+    assert_close(
+        sp_mem_layer(&work, &(sp_keeping){.modules = 0, .full = false, .product_bytes = 1.0}).kept,
+        27 * SBH + scores, EXACT);
     /* What is computed again is in that format too: 8 + 8 / 2. */
-    const sp_layer_bytes ffn = sp_mem_layer(&work, &(sp_keeping){.modules = SP_MODULE_FFN, .full = false, .product_bytes = 1.0});
+    const sp_layer_bytes ffn = sp_mem_layer(
+        &work, &(sp_keeping){.modules = SP_MODULE_FFN, .full = false, .product_bytes = 1.0});
     assert_close(ffn.kept, 15 * SBH + scores, EXACT);
     assert_close(ffn.working - work.working_bytes, 12 * SBH, 1e-12);
     /* The input of a layer is that of a norm, and no product's. */
-    assert_close(sp_mem_layer(&work, &(sp_keeping){.modules = 0, .full = true, .product_bytes = 1.0}).kept, 2 * SBH, EXACT);
+    assert_close(
+        sp_mem_layer(&work, &(sp_keeping){.modules = 0, .full = true, .product_bytes = 1.0}).kept,
+        2 * SBH, EXACT);
 }
 
 /* With two or more layers in flight more recomputation keeps less; a single layer peaks the same.
@@ -101,9 +118,12 @@ static void recomputation_trades_kept_bytes_for_working_ones(void **state)
     (void)state;
     for (int flash = 0; flash < 2; flash++) {
         const sp_layer_work work = example(4, flash != 0);
-        const sp_layer_bytes none = sp_mem_layer(&work, &(sp_keeping){.modules = 0, .full = false, .product_bytes = 2.0});
-        const sp_layer_bytes some = sp_mem_layer(&work, &(sp_keeping){.modules = SP_MODULE_CORE, .full = false, .product_bytes = 2.0});
-        const sp_layer_bytes full = sp_mem_layer(&work, &(sp_keeping){.modules = 0, .full = true, .product_bytes = 2.0});
+        const sp_layer_bytes none =
+            sp_mem_layer(&work, &(sp_keeping){.modules = 0, .full = false, .product_bytes = 2.0});
+        const sp_layer_bytes some = sp_mem_layer(
+            &work, &(sp_keeping){.modules = SP_MODULE_CORE, .full = false, .product_bytes = 2.0});
+        const sp_layer_bytes full =
+            sp_mem_layer(&work, &(sp_keeping){.modules = 0, .full = true, .product_bytes = 2.0});
         assert_true(none.kept > some.kept && some.kept > full.kept);
         assert_true(none.working < some.working && some.working < full.working);
         assert_close(some.kept + some.working, none.kept + none.working, EXACT);

@@ -64,7 +64,8 @@ static void on_one_rank_all_stages_hold_the_same(void **state)
     (void)state;
     const sp_recipe recipe = sp_recipe_adamw(4);
     for (uint32_t zero = 0; zero <= 3; zero++) {
-        const sp_state_bytes s = sp_mem_state(&recipe, 1e9, &(sp_units){1e7, 1e7, 4.0, 0.0}, zero, 1);
+        const sp_state_bytes s =
+            sp_mem_state(&recipe, 1e9, &(sp_units){1e7, 1e7, 4.0, 0.0}, zero, 1);
         assert_true(held(&s) == 18e9);
     }
 }
