@@ -101,6 +101,29 @@ static void an_update_moves_34_bytes_a_parameter(void **state)
     assert_true(sp_recipe_adamw(2).step_bytes == 30.0);
 }
 
+/* A head of 50 million parameters beside layers of 10 million, gradients of 6 bytes: 2 bytes of the
+ * head and a layer, and the head's gradient; while a layer is worked on, two layers and one. */
+static void the_largest_unit_is_whole_while_it_is_worked_on(void **state)
+{
+    (void)state;
+    const sp_recipe recipe = sp_recipe_adamw(2.0);
+    const sp_units units = {1e7, 5e7, 6.0, 0.0};
+    const sp_state_bytes s = sp_mem_state(&recipe, 1e9, &units, 3, 8);
+    assert_true(s.gathered == 2 * (5e7 + 1e7) + 6 * 5e7);
+    assert_true(s.gathered_layer == 2 * (1e7 + 1e7) + 6 * 1e7);
+}
+
+/* Up to 400 million parameters stay gathered, of 300 million all. */
+static void live_parameters_stay_gathered(void **state)
+{
+    (void)state;
+    const sp_recipe recipe = sp_recipe_adamw(2.0);
+    const sp_units units = {1e7, 5e7, 0.0, 4e8};
+    assert_true(sp_mem_state(&recipe, 1e9, &units, 3, 8).gathered_layer == 2 * 4e8);
+    assert_true(sp_mem_state(&recipe, 3e8, &units, 3, 8).gathered_layer == 2 * 3e8);
+    assert_true(sp_mem_state(&recipe, 1e9, &units, 2, 8).gathered_layer == 0.0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +134,8 @@ int main(void)
         cmocka_unit_test(on_one_rank_all_stages_hold_the_same),
         cmocka_unit_test(higher_stages_and_more_ranks_hold_less),
         cmocka_unit_test(an_update_moves_34_bytes_a_parameter),
+        cmocka_unit_test(the_largest_unit_is_whole_while_it_is_worked_on),
+        cmocka_unit_test(live_parameters_stay_gathered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
