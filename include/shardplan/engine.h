@@ -47,6 +47,8 @@ typedef struct sp_engine_profile {
     double unit_grad_bytes;      /* per parameter of the unit of ZeRO 2 and 3 at work: its gradient
                                     before it is scattered, with the copy that is reduced          */
     double update_bytes;         /* per parameter that the rank updates, live during the update   */
+    double flat_update_bytes;    /* likewise in one tensor, for which activations leave no hole: it
+                                    counts at all times                                           */
     double live_params;          /* ZeRO-3 keeps up to so many parameters gathered                */
     double pipeline_unit_bytes;  /* per parameter of a stage: what stays gathered from one micro-batch
                                     to the next under ZeRO-3 with a pipeline                       */

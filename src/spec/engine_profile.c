@@ -43,6 +43,7 @@ static const sp_figure_field constants[] = {
     CONSTANT(grad_bytes, SP_Q_MEMORY, 1.0, 16.0),
     CONSTANT(unit_grad_bytes, SP_Q_MEMORY, 0.0, 16.0),
     CONSTANT(update_bytes, SP_Q_MEMORY, 0.0, 64.0),
+    CONSTANT(flat_update_bytes, SP_Q_MEMORY, 0.0, 64.0),
     CONSTANT(live_params, SP_Q_COUNT, 0.0, 1e15),
     CONSTANT(pipeline_unit_bytes, SP_Q_MEMORY, 0.0, 16.0),
     CONSTANT(logit_bytes, SP_Q_MEMORY, 0.0, 64.0),

@@ -93,6 +93,7 @@ static void add_engines(sp_text *t, const sp_problem *problem)
                              f->bucket_bytes,
                              f->unit_grad_bytes,
                              f->update_bytes,
+                             f->flat_update_bytes,
                              f->live_params,
                              f->pipeline_unit_bytes,
                              f->logit_bytes,

@@ -192,11 +192,17 @@ static sp_passing_bytes at_backward(const sp_inputs *in, const sp_stage_class *s
                               .communication = state->device.gathered_layer};
 }
 
-static sp_passing_bytes at_update(const sp_inputs *in, const sp_stage_state *state)
+/* Parameters that this rank's GPU updates. */
+static double updated_params(const sp_inputs *in, const sp_stage_state *state)
 {
     const sp_recipe *r = &in->problem->adapter_recipe; /* of all that is trained */
-    const double updated = state->device.optimizer / (r->master_bytes + r->moments_bytes);
-    return (sp_passing_bytes){.communication = in->problem->profile->update_bytes * updated};
+    return state->device.optimizer / (r->master_bytes + r->moments_bytes);
+}
+
+static sp_passing_bytes at_update(const sp_inputs *in, const sp_stage_state *state)
+{
+    return (sp_passing_bytes){.communication =
+                                  in->problem->profile->update_bytes * updated_params(in, state)};
 }
 
 static sp_passing_bytes fullest_phase(const sp_inputs *in, const sp_stage_class *stage,
@@ -238,7 +244,8 @@ static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_mem
     const sp_passing_bytes most = fullest_phase(in, stage, &state, &activations, &phase);
     *m = (sp_memory){.weights_bytes = state.device.weights,
                      .gradients_bytes = state.device.gradients,
-                     .optimizer_bytes = state.device.optimizer,
+                     .optimizer_bytes = state.device.optimizer +
+                                        profile->flat_update_bytes * updated_params(in, &state),
                      .activations_bytes = most.activations,
                      .logits_bytes = most.logits,
                      .communication_bytes = buffer_bytes(in) + most.communication,
