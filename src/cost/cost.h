@@ -170,6 +170,8 @@ sp_layer_bytes sp_mem_layer(const sp_layer_work *work, const sp_keeping *keeping
 
 /* The loss on one rank: so many bytes for each logit. */
 double sp_mem_logits(double tokens, double vocab_columns, double logit_bytes);
+/* 2-byte logits and their 2-byte gradient. */
+#define SP_FUSED_LOGIT_BYTES 4.0
 /* In chunks of so many tokens that their logits are as wide as the hidden vectors: logits and the
  * gradient of the hidden vectors, and of the head's weights the gradient (2), the last chunk's
  * product (2) and its fp32 copy (4).

@@ -46,6 +46,9 @@ static double loss_bytes(const sp_problem *problem, uint32_t tp, double tokens)
     if (problem->question.kernels == SP_KERNELS_FUSED) {
         return sp_mem_chunked_loss(tokens, columns, problem->model->hidden);
     }
+    if (problem->question.kernels == SP_KERNELS_LOSS) {
+        return sp_mem_logits(tokens, columns, SP_FUSED_LOGIT_BYTES);
+    }
     return sp_mem_logits(tokens, columns, tp > 1 ? profile->logit_bytes_tp : profile->logit_bytes);
 }
 

@@ -204,7 +204,8 @@ static void the_fullest_phase_has_a_name(void **state)
     free_problem(&made);
 }
 
-/* Fused kernels: 4 bytes of tokens x h and 8 of vocabulary x h in place of the logits. */
+/* Fused kernels: 4 bytes of tokens x h and 8 of vocabulary x h in place of the logits; a fused
+ * loss: logits and their gradient, 2 bytes each. */
 static void fused_kernels_have_no_whole_logits(void **state)
 {
     (void)state;
@@ -217,6 +218,9 @@ static void fused_kernels_have_no_whole_logits(void **state)
     made.problem.question.kernels = SP_KERNELS_FUSED;
     sp_inputs_build(&made.problem, &plan, false, &in);
     assert_true(in.logits == 4.0 * 16 * 2048 * 1024 + 8.0 * 51200 * 1024);
+    made.problem.question.kernels = SP_KERNELS_LOSS;
+    sp_inputs_build(&made.problem, &plan, false, &in);
+    assert_true(in.logits == (2.0 + 2.0) * 16 * 2048 * 51200);
     free_problem(&made);
 }
 
