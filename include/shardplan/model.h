@@ -6,13 +6,14 @@
  * tokens by attention, a recurrence, both or neither, and has a dense feed-forward block, experts,
  * both or neither; matrices and vectors that belong to none of these are listed beside them. graph/
  * turns a kind into operators, parameter counts and bytes, so this header holds only what a
- * config.json states. model_fields.def lists the members with their limits and meanings: what reads,
- * prints, compares and hashes models walks that list.
+ * config.json states. model_fields.def lists the members with their limits and meanings: what
+ * reads, prints, compares and hashes models walks that list.
  *
  * Loading: sp_model_load reads either a Hugging Face config.json (its model_type names a file of
- * configs/model_types; an unknown one is refused with the nearest known) or a file in our own schema
- * "shardplan/model/1". The model lives in the caller's arena and is const ever after; any number of
- * threads may read it.
+ * configs/model_types; an unknown one is refused with the nearest known), or a file in our own
+ * schema "shardplan/model/1", or a model described by cost formulas, "shardplan/formula-model/1"
+ * (those are of one device and cannot be cut by tp, cp or ep). The model lives in the caller's arena
+ * and is const ever after; any number of threads may read it.
  */
 #include "shardplan/status.h"
 
@@ -21,6 +22,8 @@
 
 struct sp_arena;
 struct sp_text;
+struct sp_layer_formula;
+struct sp_model_formulas;
 
 #define SP_MODEL_MAX_KINDS       8
 #define SP_MODEL_MAX_PROJECTIONS 8
@@ -34,12 +37,13 @@ typedef struct sp_ffn {
     uint32_t n_experts;  /* routed experts, 0 = none                                              */
     uint32_t top_k;      /* experts a token is sent to                                            */
     uint32_t expert_ffn; /* width of one routed expert                                            */
-    uint32_t expert_groups; /* groups of experts, of which a token reaches top_groups; 0 = no such */
-    uint32_t top_groups;    /* limit (DeepSeek-V3, arXiv:2412.19437, section 2.1.2)                */
-    uint32_t router_in;     /* rows of the router's matrix, 0 = hidden                             */
-    uint32_t idle_experts;  /* choices of the router that compute nothing                         */
-    uint32_t latent;     /* width in which routed experts read and write, 0 = hidden: a projection
-                          * down before dispatch and one up after combining                       */
+    uint32_t
+        expert_groups;     /* groups of experts, of which a token reaches top_groups; 0 = no such */
+    uint32_t top_groups;   /* limit (DeepSeek-V3, arXiv:2412.19437, section 2.1.2)                */
+    uint32_t router_in;    /* rows of the router's matrix, 0 = hidden                             */
+    uint32_t idle_experts; /* choices of the router that compute nothing                         */
+    uint32_t latent;       /* width in which routed experts read and write, 0 = hidden: a projection
+                            * down before dispatch and one up after combining                       */
     uint32_t shared_ffn; /* summed width of the shared experts, 0 = none                          */
     bool shared_gate;    /* a sigmoid gate (hidden x 1) on the shared expert                      */
     bool router_bias;    /* a learned bias vector (n_experts) on the router                       */
@@ -48,31 +52,33 @@ typedef struct sp_ffn {
 
 /* Attention of one layer, present where heads > 0: multi-head (kv_heads = heads), grouped-query,
  * multi-query, or, with kv_lora > 0, multi-head latent (DeepSeek-V2, arXiv:2405.04434): keys and
- * values of all heads come from one latent vector of kv_lora and one rotary key of rope_dim that the
- * heads share. */
+ * values of all heads come from one latent vector of kv_lora and one rotary key of rope_dim that
+ * the heads share. */
 typedef struct sp_attention {
     uint32_t heads;
     uint32_t kv_heads;
-    uint32_t head_dim;    /* of queries and keys, rope_dim included; need not be hidden / heads   */
-    uint32_t v_dim;       /* of values, 0 = head_dim                                              */
-    uint32_t q_lora;      /* latent: width of the compressed query, 0 = projected at once         */
-    uint32_t kv_lora;     /* latent: width of the compressed keys and values, 0 = not latent      */
-    uint32_t rope_dim;    /* latent: rotary part of head_dim                                      */
-    uint32_t norms;       /* norms over hidden that belong to the block, before or behind it      */
-    uint32_t qk_norm;     /* weights of the norms of queries and keys together, 0 = no such norm  */
-    uint32_t gate;        /* columns a head of a gate on the core's output: 0, 1 or v_dim         */
-    bool sinks;           /* one learned logit a head that takes part in the softmax              */
-    bool qkv_bias;        /* bias on the query, key and value projections; latent: on those down  */
-    bool out_bias;        /* bias on the output projection                                        */
-    bool factored;        /* queries and the output have no matrix of their own: those of the layer's
-                           * projections stand for them                                           */
-    bool keys_as_values;  /* no value projection: values are the keys                             */
-    bool kv_of_other;     /* keys and values are those of an earlier layer: none are made or kept */
-    bool no_rope;         /* queries and keys are not rotated                                     */
-    uint32_t window;      /* sliding window in tokens, 0 = full causal attention                  */
-    uint32_t chunk;       /* attends inside blocks of so many tokens, 0 = no blocks               */
-    uint32_t compress;    /* one key stands for so many tokens outside the window, 0 = each has
-                           * its own (DeepSeek-V4)                                                */
+    uint32_t head_dim;   /* of queries and keys, rope_dim included; need not be hidden / heads   */
+    uint32_t v_dim;      /* of values, 0 = head_dim                                              */
+    uint32_t q_lora;     /* latent: width of the compressed query, 0 = projected at once         */
+    uint32_t kv_lora;    /* latent: width of the compressed keys and values, 0 = not latent      */
+    uint32_t rope_dim;   /* latent: rotary part of head_dim                                      */
+    uint32_t norms;      /* norms over hidden that belong to the block, before or behind it      */
+    uint32_t qk_norm;    /* weights of the norms of queries and keys together, 0 = no such norm  */
+    uint32_t gate;       /* columns a head of a gate on the core's output: 0, 1 or v_dim         */
+    bool sinks;          /* one learned logit a head that takes part in the softmax              */
+    bool qkv_bias;       /* bias on the query, key and value projections; latent: on those down  */
+    bool out_bias;       /* bias on the output projection                                        */
+    bool factored;       /* queries and the output have no matrix of their own: those of the layer's
+                          * projections stand for them                                           */
+    bool keys_as_values; /* no value projection: values are made of the projected keys           */
+    bool kv_cached_once; /* these are one tensor, in the cache and in the core; otherwise only keys
+                          * are rotated, or normed in their own way, and both are kept           */
+    bool kv_of_other;    /* keys and values are those of an earlier layer: none are made or kept */
+    bool no_rope;        /* queries and keys are not rotated                                     */
+    uint32_t window;     /* sliding window in tokens, 0 = full causal attention                  */
+    uint32_t chunk;      /* attends inside blocks of so many tokens, 0 = no blocks               */
+    uint32_t compress;   /* one key stands for so many tokens outside the window, 0 = each has
+                          * its own (DeepSeek-V4)                                                */
     uint32_t index_heads; /* an indexer of so many heads of index_dim chooses index_top_k keys for
                            * each query (DeepSeek-V3.2, arXiv:2512.02556), 0 = all are met        */
     uint32_t index_dim;
@@ -105,8 +111,8 @@ typedef struct sp_recurrent {
     uint32_t in_width;
     uint32_t conv_width;
     uint32_t conv_kernel;
-    uint32_t vectors;   /* learned numbers beside matrices and taps, cut like the heads           */
-    uint32_t norms;     /* norms over hidden that belong to the block                             */
+    uint32_t vectors; /* learned numbers beside matrices and taps, cut like the heads           */
+    uint32_t norms;   /* norms over hidden that belong to the block                             */
     bool conv_bias;
     bool in_bias, out_bias;
 } sp_recurrent;
@@ -115,10 +121,10 @@ typedef struct sp_recurrent {
 typedef struct sp_projection {
     const char *name; /* for people: "index_gate"                                                 */
     uint32_t in, out;
-    uint32_t blocks;  /* so many matrices of [in, out] side by side (block diagonal), usually 1   */
-    bool cut;         /* by tp; otherwise whole on every rank                                     */
-    bool ffn;         /* belongs to the feed-forward block, otherwise to the mixing one           */
-    bool tied;        /* shared by the layers of one `tied` number, otherwise the layer's own      */
+    uint32_t blocks; /* so many matrices of [in, out] side by side (block diagonal), usually 1   */
+    bool cut;        /* by tp; otherwise whole on every rank                                     */
+    bool ffn;        /* belongs to the feed-forward block, otherwise to the mixing one           */
+    bool tied;       /* shared by the layers of one `tied` number, otherwise the layer's own      */
 } sp_projection;
 
 typedef struct sp_layer_kind {
@@ -127,9 +133,12 @@ typedef struct sp_layer_kind {
     sp_ffn ffn;
     uint32_t vectors; /* further learned numbers, whole on every rank: scales, gates, norms of odd
                        * width                                                                    */
-    uint32_t tied;    /* layers with the same number > 0 share attention and feed-forward weights */
+    uint32_t tied;    /* layers with the same number > 0 share attention, feed-forward and tied
+                       * projections                                                             */
     uint32_t n_projections;
     sp_projection projections[SP_MODEL_MAX_PROJECTIONS];
+    const struct sp_layer_formula *formula; /* what the layer costs, where formulas say it: there is
+                                             * nothing of the above then; otherwise NULL          */
 } sp_layer_kind;
 
 /* `count` layers of kind `kind` in a row; runs follow each other from the embedding to the head. */
@@ -144,18 +153,20 @@ typedef struct sp_model {
     const char *source;     /* where the figures come from                                        */
     uint32_t hidden;
     uint32_t vocab;
-    uint32_t positions;     /* rows of a learned position table, 0 = rotary or none               */
-    uint32_t max_context;   /* longest sequence the model was made for, 0 = not stated            */
-    double rope_theta;      /* base of the rotary frequencies theta^(-2i/d), 0 = none or not stated */
-    double rope_factor;     /* by which the longest wavelength is stretched, 0 = 1: the factor of
-                             * linear, yarn and llama3 scaling, all of which divide the lowest
-                             * frequency by it; of dynamic scaling, factor L / L0 - (factor - 1) at
-                             * the length L asked for and the length L0 of training               */
-    bool tied_embeddings;   /* the head is the embedding table                                    */
-    bool head_bias;         /* a bias of vocab on the head                                        */
+    uint32_t positions;   /* rows of a learned position table, 0 = rotary or none               */
+    uint32_t max_context; /* longest sequence the model was made for, 0 = not stated            */
+    double rope_theta;    /* base of the rotary frequencies theta^(-2i/d), 0 = none or not stated */
+    double rope_factor;   /* by which the longest wavelength is stretched, 0 = 1: the factor of
+                           * linear, yarn and llama3 scaling, all of which divide the lowest
+                           * frequency by it; of dynamic scaling, factor L / L0 - (factor - 1) at
+                           * the length L asked for and the length L0 of training               */
+    bool tied_embeddings; /* the head is the embedding table                                    */
+    bool head_bias;       /* a bias of vocab on the head                                        */
     uint32_t norm_vectors;  /* of one norm over hidden: 1 RMSNorm's weight, 2 LayerNorm's weight and
                              * bias, 0 a norm that learns nothing                                 */
     uint32_t outer_norms;   /* norms over hidden outside layers: the final one, one on embeddings */
+    bool table_norm;        /* one of these belongs to the module of the token table and counts as
+                             * embedding                                                          */
     uint32_t streams;       /* hidden-wide streams between layers: 1, more under hyper-connections
                              * and alternating updates                                            */
     uint32_t vectors;       /* further learned numbers outside layers                             */
@@ -163,13 +174,15 @@ typedef struct sp_model {
     uint64_t tower_params;  /* of encoders of images or sound, which no text token meets          */
     uint32_t n_projections; /* outside layers, met by each token                                  */
     sp_projection projections[SP_MODEL_MAX_PROJECTIONS];
-    bool dropout;           /* trained with dropout (its masks are kept for the backward pass)    */
-    uint32_t mtp_layers;    /* multi-token prediction: further modules behind the last layer, each
-                             * a layer like the last one, a 2 hidden x hidden projection and three
-                             * norms; they share embedding and head and train with their own loss */
-    uint32_t n_layers;      /* sum of the runs                                                    */
+    bool dropout;        /* trained with dropout (its masks are kept for the backward pass)    */
+    uint32_t mtp_layers; /* multi-token prediction: further modules behind the last layer, each
+                          * a layer like the last one, a 2 hidden x hidden projection and three
+                          * norms; they share embedding and head and train with their own loss */
+    uint32_t n_layers;   /* sum of the runs                                                    */
     uint32_t n_kinds;
     sp_layer_kind kinds[SP_MODEL_MAX_KINDS];
+    const struct sp_model_formulas *formulas; /* embedding and head of a model described by cost
+                                               * formulas, otherwise NULL                         */
     uint32_t n_runs;
     const sp_layer_run *runs;
     const char *const *assumptions; /* sentences: defaults taken, keys not understood            */

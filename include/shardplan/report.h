@@ -122,6 +122,7 @@ sp_status sp_report_analysis_xlsx(const sp_analysis_question *question,
 
 typedef enum sp_list_kind {
     SP_LIST_MODELS,
+    SP_LIST_TYPES,
     SP_LIST_HARDWARE,
     SP_LIST_ENGINES,
     SP_LIST_RULES,

@@ -23,6 +23,10 @@ typedef struct sp_pass {
     uint32_t held_layers; /* of those, the ones that do not borrow their weights              */
 } sp_pass;
 
+/* FlashAttention-2 (Dao, arXiv:2307.08691): five products backward where forward has two, the
+ * scores being computed again. */
+#define SP_ANALYSIS_BACKWARD_PRODUCTS 2.5
+
 /* Rows in the making; a row that equals an earlier one of its phase is counted to it. */
 typedef struct sp_rows {
     sp_operator row[SP_ANALYSIS_MAX_ROWS];
@@ -57,6 +61,9 @@ sp_operator sp_row_of(const sp_pass *pass, const sp_op *op, const char *name);
 void sp_rows_add_op(sp_rows *rows, const sp_pass *pass, const sp_op *op);
 /* Fills what follows from the rest of a row and appends it, or counts it to an equal one. */
 void sp_rows_add(sp_rows *rows, const sp_pass *pass, const sp_operator *row);
+
+/* ---- counted.c: operators whose counts a formula model states ---- */
+void sp_rows_add_counted(sp_rows *rows, const sp_pass *pass, const sp_op *op);
 
 /* ---- attention.c: the core as one fused kernel or as three, and other products of activations
  * ---- */

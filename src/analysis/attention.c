@@ -8,10 +8,6 @@
 /* Subtract the maximum, exponential, sum, divide, and the comparison for the maximum. */
 #define SOFTMAX_FLOPS_PER_SCORE 5.0
 
-/* FlashAttention-2 (Dao, arXiv:2307.08691): five products backward where forward has two, the
- * scores being computed again. */
-#define BACKWARD_PRODUCTS 2.5
-
 /* What the core works on, in elements of one layer. */
 typedef struct core_elements {
     double queries, outputs;
@@ -29,12 +25,12 @@ static core_elements elements_of(const sp_pass *pass, const sp_op *op)
     const sp_attention *a = &pass->kind->attention;
     const sp_widths *bits = &pass->question->bits;
     const bool latent = a->kv_lora > 0,
-               both = (latent && pass->shape.absorbed) || a->keys_as_values;
+               both = (latent && pass->shape.absorbed) || a->kv_cached_once;
     /* Expanded keys and values of latent attention were made from the cache just before. */
     const bool from_cache = !sp_phase_is_training(pass->phase) && (!latent || both);
     const double cached = op->bytes / 2.0, key_share = op->k / (op->k + op->v);
     const double met = op->flops / (2.0 * (op->k + op->v));
-    const bool chosen = a->compress > 0 || a->index_heads > 0;
+    const bool chosen = a->compress > 0 || a->index_top_k > 0;
     return (core_elements){.queries = op->m * op->k * op->count,
                            .outputs = op->m * op->v * op->count,
                            .keys = both ? cached : cached * key_share,
@@ -66,7 +62,7 @@ static void add_fused(sp_rows *rows, const sp_pass *pass, const core_elements *e
     row.parameters = op->vectors;
     row.held_bytes = row.weight_bytes = op->vectors * bits->norm / 8.0;
     if (pass->phase == SP_PHASE_BACKWARD) {
-        row.flops = BACKWARD_PRODUCTS * op->flops + 2.0 * softmax;
+        row.flops = SP_ANALYSIS_BACKWARD_PRODUCTS * op->flops + 2.0 * softmax;
         row.read_bytes = (e->queries + 2.0 * e->outputs) * a + kv;
         row.write_bytes = e->queries * a + kv;
     } else {

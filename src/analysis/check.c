@@ -73,6 +73,23 @@ static sp_status check_ranks(const sp_analysis_question *q, sp_error *err)
     return SP_OK;
 }
 
+/* Formulas are those of one device, whose kernels are what they are. */
+static sp_status check_formulas(const sp_analysis_question *q, sp_error *err)
+{
+    const bool cut = q->tp > 1 || q->ep > 1;
+    if (q->model->formulas == NULL || (!cut && q->flash)) return SP_OK;
+    if (!cut) {
+        return sp_fail(err, SP_E_INCONSISTENT,
+                       "the kernels of %s are those of its formulas: its attention cannot be taken "
+                       "apart",
+                       q->model->name);
+    }
+    sp_fail(err, SP_E_INCONSISTENT,
+            "the cost formulas of %s are those of one device and cannot be cut", q->model->name);
+    sp_fail_value(err, "--tp %u --ep %u", (unsigned)q->tp, (unsigned)q->ep);
+    return sp_fail_range(err, "--tp 1 --ep 1");
+}
+
 static sp_status check_format(const sp_analysis_question *q, sp_error *err)
 {
     const char *names[SP_N_DTYPES];
@@ -90,6 +107,7 @@ sp_status sp_analysis_check(const sp_analysis_question *question, sp_error *err)
 {
     const sp_model *model = question->model;
     SP_TRY(check_format(question, err));
+    SP_TRY(check_formulas(question, err));
     for (uint32_t k = 0; k < model->n_kinds; k++) {
         SP_TRY(check_attention(question, &model->kinds[k].attention, err));
         SP_TRY(check_recurrent(question, &model->kinds[k].recurrent, err));

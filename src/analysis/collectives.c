@@ -115,13 +115,18 @@ void sp_rows_add_collectives(sp_rows *rows, const sp_pass *pass, const sp_layer_
 
 void sp_rows_add_embedding_sum(sp_rows *rows, const sp_pass *pass)
 {
+    if (pass->phase == SP_PHASE_BACKWARD) return; /* the gradient of a sum is there already */
     add_tp(rows, pass, "embedding_all_reduce", ALL_REDUCE,
            hidden_bytes(pass, pass->question->bits.activation));
 }
 
-/* Training takes the loss from the columns where they are (Megatron-LM). */
+/* Training takes the loss from the columns where they are (Megatron-LM), and backwards sums what
+ * they give the gradient of the head's input. */
 void sp_rows_add_logits(sp_rows *rows, const sp_pass *pass)
 {
+    if (pass->phase == SP_PHASE_BACKWARD) {
+        add_tp(rows, pass, "head_all_reduce", ALL_REDUCE, hidden_bytes(pass, sum_bits(pass)));
+    }
     if (sp_phase_is_training(pass->phase)) return;
     add_tp(rows, pass, "logits_all_gather", ALL_GATHER,
            pass->head_tokens * pass->question->model->vocab * sum_bits(pass) / 8.0);

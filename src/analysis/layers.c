@@ -21,15 +21,17 @@ static void add_cache_write(sp_rows *rows, const sp_pass *pass)
     sp_rows_add(rows, pass, &row);
 }
 
-/* Recurrences, projections and vectors are each layer's own; attention and feed-forward blocks are
- * held once by all layers with the same number (model.h). */
+/* Recurrences, vectors and most projections are each layer's own; attention, feed-forward blocks
+ * and tied projections are held once by all layers with the same number (model.h). */
 static bool is_own(const sp_layer_kind *kind, const sp_op *op)
 {
-    if (kind->tied == 0 || op->part == SP_PART_RECURRENT || strcmp(op->name, "vectors") == 0) {
+    const bool recurrent = strncmp(op->name, "recurrent_", strlen("recurrent_")) == 0;
+    if (kind->tied == 0 || op->part == SP_PART_RECURRENT || recurrent ||
+        strcmp(op->name, "vectors") == 0) {
         return true;
     }
     for (uint32_t i = 0; i < kind->n_projections; i++) {
-        if (op->name == kind->projections[i].name) return true;
+        if (op->name == kind->projections[i].name) return !kind->projections[i].tied;
     }
     return false;
 }
@@ -58,6 +60,8 @@ static void add_ops(sp_rows *rows, const sp_pass *pass, const sp_layer_work *wor
         }
         sp_rows_add_op(rows, is_own(pass->kind, op) ? pass : &shared, op);
     }
+    /* Formulas need not say which of their kernels reads the cache. */
+    if (pass->kind->formula != NULL && last > first && !written) add_cache_write(rows, pass);
 }
 
 /* Dense feed-forward layers that run whole on every tp rank, each on its share of the tokens. */
@@ -105,6 +109,14 @@ static void add_kinds(sp_rows *rows, const sp_pass *pass)
     }
 }
 
+/* The embedding or the head of a formula model. */
+static void add_counted(sp_rows *rows, const sp_pass *pass, const sp_layer_work *work)
+{
+    for (uint32_t i = 0; i < work->n_ops; i++) {
+        sp_rows_add_op(rows, pass, &work->ops[i]);
+    }
+}
+
 /* A look-up reads the rows of the table that are asked for, those of its vocabulary on each tp
  * rank; the backward pass adds to them. The other operators of this end are ordinary ones. */
 static void add_embedding(sp_rows *rows, const sp_pass *pass)
@@ -112,6 +124,10 @@ static void add_embedding(sp_rows *rows, const sp_pass *pass)
     const sp_widths *bits = &pass->question->bits;
     sp_layer_work work;
     sp_graph_embedding_work(pass->question->model, &pass->shape, &pass->sharding, &work);
+    if (pass->question->model->formulas != NULL) {
+        add_counted(rows, pass, &work);
+        return;
+    }
     const sp_op *look_up = &work.ops[0];
     sp_operator row = sp_row_of(pass, look_up, look_up->name);
     row.parameters = look_up->k;
@@ -155,9 +171,15 @@ static void add_head(sp_rows *rows, const sp_pass *pass, const sp_op *head, bool
 static void add_end(sp_rows *rows, const sp_pass *pass)
 {
     const sp_model *model = pass->question->model;
-    const sp_shape shape = {.tokens = pass->head_tokens};
+    const sp_shape shape = {.sequences = pass->shape.sequences,
+                            .tokens = pass->head_tokens,
+                            .length = pass->head_tokens / pass->shape.sequences};
     sp_layer_work work;
     sp_graph_head_work(model, &shape, &pass->sharding, &work);
+    if (model->formulas != NULL) {
+        add_counted(rows, pass, &work);
+        return;
+    }
     for (uint32_t i = 0; i + 1 < work.n_ops; i++) {
         sp_rows_add_op(rows, pass, &work.ops[i]);
     }

@@ -23,6 +23,7 @@ double sp_weight_bits(const sp_widths *bits, sp_part part)
     case SP_PART_RESIDUAL:
     case SP_PART_EMBEDDING:
     case SP_PART_HEAD:
+    case SP_PART_KERNEL:
         break;
     }
     return bits->attention_weight;
@@ -39,7 +40,8 @@ static const char *category(const sp_op *op)
                                         [SP_PART_ROTARY] = "rotary",
                                         [SP_PART_RESIDUAL] = "residual",
                                         [SP_PART_EMBEDDING] = "embedding",
-                                        [SP_PART_HEAD] = "head"};
+                                        [SP_PART_HEAD] = "head",
+                                        [SP_PART_KERNEL] = "kernel"};
     const bool product = op->class == SP_OP_GEMM || op->class == SP_OP_GROUPED;
     return op->part == SP_PART_ATTENTION && !product ? "attention" : names[op->part];
 }
@@ -56,8 +58,8 @@ sp_operator sp_row_of(const sp_pass *pass, const sp_op *op, const char *name)
 
 static double vector_peak(const sp_gpu *gpu)
 {
-    const double fp32 = gpu->peak_flops_per_s[SP_FP32];
-    return fp32 > 0.0 ? fp32 : sp_gpu_peak_flops_per_s(gpu);
+    const double vector = sp_gpu_vector_flops_per_s(gpu);
+    return vector > 0.0 ? vector : sp_gpu_peak_flops_per_s(gpu);
 }
 
 /* The core runs in the format of the cache: one that is wider than the activations keeps it in 16
@@ -177,6 +179,7 @@ static double flops_per_element(const sp_pass *pass, const sp_op *op)
     case SP_PART_ROUTER:
     case SP_PART_EMBEDDING:
     case SP_PART_HEAD:
+    case SP_PART_KERNEL:
         break;
     }
     return 0.0;
@@ -227,12 +230,22 @@ static void add_stream(sp_rows *rows, const sp_pass *pass, const sp_op *op)
     row.weight_bytes = learned * w;
     row.read_bytes = read_elements(op, learned) * a;
     row.write_bytes = op->n * a;
+    if (op->class == SP_OP_SCAN) { /* states have the width of the cache */
+        const double state = op->count * bits->kv_cache / 8.0;
+        row.read_bytes = (op->m - op->count) * a + state;
+        row.write_bytes = (op->n - op->count) * a + state;
+        row.cache_bytes = state;
+    }
     row.expected_s = sp_expected_stream_s(pass, &row);
     sp_rows_add(rows, pass, &row);
 }
 
 void sp_rows_add_op(sp_rows *rows, const sp_pass *pass, const sp_op *op)
 {
+    if (op->counts != NULL) {
+        sp_rows_add_counted(rows, pass, op);
+        return;
+    }
     switch (op->class) {
     case SP_OP_GEMM:
     case SP_OP_GROUPED:

@@ -44,7 +44,8 @@ uint32_t sp_tiers_owner(const sp_tier_load *load, const sp_operator *row, uint32
 double sp_tiers_cache_bytes(const sp_operator *row)
 {
     const bool writes = strcmp(row->category, "cache") == 0;
-    return row->cache_bytes + (writes ? row->write_bytes : 0.0);
+    const bool state = strcmp(row->category, "recurrence") == 0; /* written where it was read */
+    return (state ? 2.0 : 1.0) * row->cache_bytes + (writes ? row->write_bytes : 0.0);
 }
 
 static void add_weight_moves(sp_tier_load *load, uint32_t owner, uint32_t phase, double bytes)

@@ -46,6 +46,8 @@ sp_status sp_fail_names(sp_error *err, const char *given, const char *const *nam
 /* The name with the smallest edit distance to `given` (without case; transpositions count one), or
  * NULL if the best is further than max(2, a third of the length). Ties: first in the list. */
 const char *sp_name_nearest(const char *given, const char *const *names, size_t n_names);
+/* Whether one or two slips of the pen make the name out of the other. */
+bool sp_name_is_slip(const char *given, const char *name);
 
 /* ---- num.c ----------------------------------------------------------------------------------- */
 bool sp_mul_u64(uint64_t a, uint64_t b, uint64_t *product); /* false on overflow */

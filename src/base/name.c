@@ -41,6 +41,13 @@ static size_t edit_distance(const char *a, size_t n_a, const char *b, size_t n_b
     return d[n_a % 3][n_b];
 }
 
+bool sp_name_is_slip(const char *given, const char *name)
+{
+    const size_t n_given = strlen(given), n_name = strlen(name);
+    if (n_given > NAME_MAX_LENGTH || n_name > NAME_MAX_LENGTH) return false;
+    return edit_distance(given, n_given, name, n_name) <= 2;
+}
+
 const char *sp_name_nearest(const char *given, const char *const *names, size_t n_names)
 {
     assert(given && (names || n_names == 0));

@@ -83,7 +83,7 @@ void sp_rates_build(const sp_gpu *gpu, const sp_engine_profile *profile, sp_rate
     rates->state_s_per_byte = 1.0 / (gpu->memory_bytes_per_s * gpu->stream_ratio);
     rates->stream_s_per_byte = profile->element_bytes_ratio * rates->state_s_per_byte;
     rates->stream_launch_s = gpu->stream_launch_s;
-    const double vector = gpu->peak_flops_per_s[SP_FP32];
+    const double vector = sp_gpu_vector_flops_per_s(gpu);
     rates->vector_s_per_flop = vector > 0.0 ? 1.0 / vector : 0.0;
 }
 

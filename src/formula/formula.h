@@ -9,8 +9,9 @@
  *                      the cost of another class; {{ }} are the same as { }.
  *   SP_FORMULA_CONFIG  a subset of Python for reading a config.json: the arithmetic of the former
  *                      without braces and references, and 'text' None list[i] `in` `not in` and or
- *                      not (they return operands, as in Python), len sum count(list, value[, end])
- *                      is_list; int floor ceil round to a double first, as Python's do.
+ *                      not (they return operands, as in Python), len sum(list)
+ *                      sum(objects, key, where absent) count(list, value[, end]) is_list; int floor
+ * ceil round to a double first, as Python's do.
  *
  * Decimal numbers are what they say (0.1 is 1/10), so a product such as 0.29 * 100 is exactly 29,
  * where binary floating point gives 28.999...

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What the files of this room share: exact arithmetic, tokens, and the form of a program. */
+#include "formula/flat.h"
 #include "formula/formula.h"
 
 /* ---- rational.c: every operation is exact or SP_FORMULA_OVERFLOW
@@ -203,9 +204,31 @@ typedef struct sp_member {
     const sp_link *links;  /* of its references */
 } sp_member;
 
+/* Further figures that a kernel may state, by their keys. */
+typedef enum sp_kernel_figure {
+    SP_FIGURE_M, /* shape of a product or core */
+    SP_FIGURE_N,
+    SP_FIGURE_K,
+    SP_FIGURE_V,
+    SP_FIGURE_COUNT,
+    SP_FIGURE_PARAMETERS,
+    SP_FIGURE_VECTOR_FLOPS,
+    SP_N_KERNEL_FIGURES
+} sp_kernel_figure;
+extern const char *const sp_kernel_figure_names[SP_N_KERNEL_FIGURES];
+
+typedef enum sp_kernel_unit {
+    SP_UNIT_UNSTATED,
+    SP_UNIT_MATRIX,
+    SP_UNIT_VECTOR
+} sp_kernel_unit;
+
 typedef struct sp_kernel {
     const char *operation, *type, *path;
     sp_member metrics[SP_N_FORMULA_METRICS];
+    sp_member figures[SP_N_KERNEL_FIGURES];
+    sp_kernel_unit unit;
+    sp_flat_part part;
     sp_member repeat;  /* absent: 1 */
     const char *child; /* class that it stands for, NULL = none */
     const char **binding_names;
@@ -329,3 +352,105 @@ sp_formula_code sp_expansion_single(sp_expansion *x, const sp_class *owner, cons
                                     size_t base, sp_rational *out);
 sp_formula_code sp_expansion_repeat(sp_expansion *x, const sp_class *owner, const sp_kernel *kernel,
                                     size_t base, sp_rational *out);
+
+/* ---- nodes.c: values that only a running model knows
+ * ------------------------------------------------ */
+typedef enum sp_node_op {
+    SP_NODE_CONSTANT,
+    SP_NODE_RUNTIME, /* a is the sp_runtime */
+    SP_NODE_ADD,
+    SP_NODE_SUBTRACT,
+    SP_NODE_MULTIPLY,
+    SP_NODE_DIVIDE,
+    SP_NODE_FLOOR,
+    SP_NODE_CEIL,
+    SP_NODE_MIN,
+    SP_NODE_MAX,
+    SP_NODE_LESS,
+    SP_NODE_LESS_EQUAL,
+    SP_NODE_EQUAL,
+    SP_NODE_SELECT /* b where a is not 0, else c */
+} sp_node_op;
+
+typedef struct sp_node {
+    sp_node_op op;
+    uint32_t a, b, c;
+    sp_rational value; /* of a constant */
+    double lo, hi;     /* between which it stays */
+} sp_node;
+
+/* Nodes in an order in which each comes behind those that it reads; equal ones are one. Node 0 is
+ * the constant 0. */
+enum { SP_NODES_MAX = 4096 };
+typedef struct sp_nodes {
+    sp_node node[SP_NODES_MAX];
+    uint32_t n;
+} sp_nodes;
+
+void sp_nodes_init(sp_nodes *nodes);
+sp_formula_code sp_nodes_constant(sp_nodes *nodes, sp_rational value, uint32_t *out);
+sp_formula_code sp_nodes_runtime(sp_nodes *nodes, sp_runtime which, uint32_t *out);
+bool sp_nodes_is_constant(const sp_nodes *nodes, uint32_t idx);
+/* Constants are folded; SP_FORMULA_DIV0 where a divisor may be zero, SP_FORMULA_OVERFLOW where a
+ * value may be beyond doubles, SP_FORMULA_DEPTH where there are too many nodes. */
+sp_formula_code sp_nodes_add(sp_nodes *nodes, sp_node_op op, uint32_t a, uint32_t b, uint32_t *out);
+sp_formula_code sp_nodes_select(sp_nodes *nodes, uint32_t condition, uint32_t a, uint32_t b,
+                                uint32_t *out);
+
+/* ---- form.c: numbers that are linear in the widths of an element
+ * ------------------------------------ */
+typedef struct sp_form {
+    uint32_t base, width[SP_N_WIDTHS];
+} sp_form;
+
+sp_form sp_form_of(uint32_t node);
+bool sp_form_is_plain(const sp_form *form); /* has no width in it */
+/* a op b of a program, into *a. SP_FORMULA_TYPE where it would not be linear. */
+sp_formula_code sp_form_combine(sp_nodes *nodes, sp_op op, sp_form *a, const sp_form *b);
+sp_formula_code sp_form_select(sp_nodes *nodes, uint32_t condition, const sp_form *a,
+                               const sp_form *b, sp_form *out);
+/* A function of a formula, by its name. */
+sp_formula_code sp_form_call(sp_nodes *nodes, const char *function, const sp_form *args,
+                             size_t n_args, sp_form *out);
+const char *sp_function_name(int function);
+
+/* ---- flatten.c, flat.c
+ * ------------------------------------------------------------------------------ */
+/* A kernel while its class is laid flat; times counts its repetitions. */
+typedef struct sp_leaf {
+    const char *name;
+    const sp_class *owner;
+    const sp_kernel *kernel;
+    sp_flat_part part;
+    uint32_t times;
+    sp_form metrics[SP_N_FORMULA_METRICS];
+    uint32_t figures[SP_N_KERNEL_FIGURES];
+} sp_leaf;
+
+enum { SP_LEAVES_MAX = 1024 };
+
+/* As what the kernels of a class are listed: the name of the kernel that stands for it. */
+typedef struct sp_listing {
+    const char *name;
+    sp_flat_part part; /* of kernels that state none */
+    uint32_t times;
+} sp_listing;
+
+typedef struct sp_flatten {
+    const sp_flat_request *request;
+    const sp_formula_library *library;
+    sp_formula_failure *failure;
+    sp_nodes nodes;
+    sp_leaf leaves[SP_LEAVES_MAX];
+    size_t n_leaves;
+    sp_form *stack;     /* of the programs that are under way */
+    sp_form *variables; /* of the calls that are under way; unbound ones have base UINT32_MAX */
+    size_t n_stack, n_variables, n_calls;
+    size_t active[SP_FORMULA_CLASS_LEVELS];
+    size_t n_active;
+    bool no_memory;
+    const sp_listing *entering; /* the next class that is called is listed instead of summed up */
+} sp_flatten;
+
+/* Fills x->leaves; on failure *x->failure. */
+sp_formula_code sp_flatten_class(sp_flatten *x);

@@ -144,11 +144,33 @@ static sp_formula_code call_max(const sp_value *args, size_t n_args, sp_value *o
     return pick("max", -1, args, n_args, out, failure);
 }
 
+/* The member args[1] of each object in the object args[0], args[2] where it is absent. */
+static sp_formula_code sum_members(const sp_value *args, sp_value *out, sp_formula_failure *failure)
+{
+    sp_rational total = {0, 1};
+    if (args[0].kind != SP_VALUE_JSON || args[1].kind != SP_VALUE_TEXT) {
+        return sp_formula_fail(failure, SP_FORMULA_TYPE, "sum", "there are no objects with keys");
+    }
+    for (size_t i = 0; i < sp_json_size(&args[0].json); i++) {
+        const sp_json object = sp_json_member(&args[0].json, i);
+        const sp_json member = sp_json_get(&object, args[1].text);
+        sp_value item = args[2];
+        sp_formula_code code = SP_FORMULA_OK;
+        if (member.node != NULL) code = sp_value_of_json(&member, &item);
+        if (code != SP_FORMULA_OK) return code;
+        if (item.kind != SP_VALUE_NUMBER) return fail_argument(failure, "sum", &item);
+        code = sp_rational_add(total, item.number, &total);
+        if (code != SP_FORMULA_OK) return code;
+    }
+    return set_number(out, total);
+}
+
 static sp_formula_code call_sum(const sp_value *args, size_t n_args, sp_value *out,
                                 sp_formula_failure *failure)
 {
     sp_rational total = {0, 1};
     sp_value item;
+    if (n_args == 3) return sum_members(args, out, failure);
     if (!is_list(args, n_args)) {
         return sp_formula_fail(failure, SP_FORMULA_TYPE, "sum", "%s is no list",
                                sp_value_kind_words(args));
@@ -246,7 +268,7 @@ static const struct {
     {"max",     1, ANY, call_max,          true,  true },
     {"abs",     1, 1,   call_abs,          true,  true },
     {"len",     1, 1,   call_len,          false, true },
-    {"sum",     1, 1,   call_sum,          false, true },
+    {"sum",     1, 3,   call_sum,          false, true },
     {"count",   2, 3,   call_count,        false, true },
     {"is_list", 1, 1,   call_is_list,      false, true },
 };
@@ -268,6 +290,12 @@ int sp_function_find(sp_formula_dialect dialect, const char *name, size_t length
         }
     }
     return -1;
+}
+
+const char *sp_function_name(int function)
+{
+    assert(function >= 0 && function < N_FUNCTIONS);
+    return functions[function].name;
 }
 
 size_t sp_function_names(sp_formula_dialect dialect, const char *names[SP_FUNCTIONS_MAX])

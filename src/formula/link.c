@@ -280,6 +280,8 @@ static sp_status link_kernel(sp_formula_library *library, const sp_class *c, sp_
     for (int m = 0; m < SP_N_FORMULA_METRICS; m++)
         SP_TRY(link_member(library, c, &kernel->metrics[m], err));
     SP_TRY(link_member(library, c, &kernel->repeat, err));
+    for (size_t i = 0; i < SP_N_KERNEL_FIGURES; i++)
+        SP_TRY(link_member(library, c, &kernel->figures[i], err));
     for (size_t i = 0; i < kernel->n_bindings; i++)
         SP_TRY(link_member(library, c, &kernel->bindings[i], err));
     if (kernel->child) {

@@ -9,6 +9,9 @@
 
 enum { PATH_BYTES = 256 };
 
+const char *const sp_kernel_figure_names[SP_N_KERNEL_FIGURES] = {
+    "m", "n", "k", "v", "count", "parameters", "vector_flops"};
+
 static bool is_known(const char *type)
 {
     return strcmp(type, "basic") == 0 || strcmp(type, "composite") == 0;
@@ -46,6 +49,34 @@ static sp_status read_words(sp_formula_library *library, const sp_json *object, 
     return SP_OK;
 }
 
+/* What laying flat wants to know beside the costs. */
+static sp_status read_figures(sp_formula_library *library, sp_class *owner, const sp_json *object,
+                              const char *path, sp_kernel *kernel, sp_error *err)
+{
+    static const char *const units[] = {"matrix", "vector"};
+    static const char *const parts[] = {
+#define SP_FLAT_PART(name, word) word,
+        SP_FLAT_PART_LIST(SP_FLAT_PART)
+#undef SP_FLAT_PART
+    };
+    char at[PATH_BYTES + 32];
+    uint32_t choice = 0;
+    for (size_t i = 0; i < SP_N_KERNEL_FIGURES; i++) {
+        const sp_json value = sp_json_get(object, sp_kernel_figure_names[i]);
+        snprintf(at, sizeof at, "%s/%s", path, sp_kernel_figure_names[i]);
+        SP_TRY(sp_library_member(library, owner, &value, at, &kernel->figures[i], err));
+    }
+    if (sp_json_has(object, "unit")) {
+        SP_TRY(sp_json_enum(object, "unit", units, 2, &choice, err));
+        kernel->unit = choice == 0 ? SP_UNIT_MATRIX : SP_UNIT_VECTOR;
+    }
+    if (sp_json_has(object, "part")) {
+        SP_TRY(sp_json_enum(object, "part", parts, SP_N_FLAT_PARTS, &choice, err));
+        kernel->part = (sp_flat_part)choice;
+    }
+    return SP_OK;
+}
+
 static sp_status read_formulas(sp_formula_library *library, sp_class *owner, const sp_json *object,
                                const char *path, sp_kernel *kernel, sp_error *err)
 {
@@ -66,7 +97,8 @@ static sp_status read_formulas(sp_formula_library *library, sp_class *owner, con
     }
     const sp_json repeat = sp_json_get(object, "repeat");
     snprintf(at, sizeof at, "%s/repeat", path);
-    return sp_library_member(library, owner, &repeat, at, &kernel->repeat, err);
+    SP_TRY(sp_library_member(library, owner, &repeat, at, &kernel->repeat, err));
+    return read_figures(library, owner, object, path, kernel, err);
 }
 
 static sp_status check_formulas(sp_formula_library *library, const sp_class *owner,

@@ -4,12 +4,14 @@
  * state of a recurrence and the inputs of its convolution. */
 #include "graph/graph.h"
 
+#include "spec/model_formula.h"
+
 /* Keys and values of a token; what is shared by the heads is whole on every rank. */
 static double attention_elements(const sp_attention *a, uint32_t tp)
 {
     if (a->heads == 0 || a->kv_of_other) return 0.0;
     if (a->kv_lora > 0) return (double)a->kv_lora + a->rope_dim;
-    const double values = a->keys_as_values ? 0.0 : sp_v_dim(a);
+    const double values = a->kv_cached_once ? 0.0 : sp_v_dim(a);
     return sp_kv_heads_local(a, tp) * (a->head_dim + values);
 }
 
@@ -39,6 +41,10 @@ static void add_recurrent(const sp_recurrent *r, uint32_t tp, sp_cache *cache)
 sp_cache sp_graph_cache(const sp_layer_kind *kind, const sp_sharding *sharding)
 {
     sp_cache cache = {0};
+    if (kind->formula != NULL) {
+        cache.token = (double)kind->formula->cache_elements;
+        return cache;
+    }
     add_attention(&kind->attention, sharding->tp, &cache);
     add_recurrent(&kind->recurrent, sharding->tp, &cache);
     return cache;

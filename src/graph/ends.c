@@ -4,6 +4,8 @@
  * rank of their end. The final norm is the head's, any other norm the embedding's. */
 #include "graph/graph.h"
 
+#include "spec/model_formula.h"
+
 static double norm_params(const sp_model *model, double n_norms)
 {
     return n_norms * model->norm_vectors * model->hidden;
@@ -21,6 +23,7 @@ static double last_norms(const sp_model *model)
 
 double sp_graph_embedding_params(const sp_model *model, const sp_sharding *sharding)
 {
+    if (model->formulas != NULL) return (double)model->formulas->embedding_parameters;
     double sum =
         (double)model->vocab * model->hidden / sharding->tp +
         ((double)model->positions + early_norms(model) * model->norm_vectors) * model->hidden;
@@ -34,6 +37,11 @@ double sp_graph_embedding_params(const sp_model *model, const sp_sharding *shard
 double sp_graph_head_params(const sp_model *model, const sp_sharding *sharding)
 {
     const double columns = (double)model->vocab / sharding->tp;
+    if (model->formulas != NULL) {
+        const double table = model->tied_embeddings ? columns * model->hidden : 0.0;
+        return table + (double)model->formulas->head_parameters +
+               (double)model->formulas->other_parameters;
+    }
     return columns * model->hidden + norm_params(model, last_norms(model)) +
            (model->head_bias ? columns : 0.0);
 }
@@ -57,6 +65,10 @@ void sp_graph_embedding_work(const sp_model *model, const sp_shape *shape,
 {
     const double rows = sp_whole_rows(shape, sharding), elements = model->hidden * rows;
     work->n_ops = 0;
+    if (model->formulas != NULL) {
+        sp_formula_ops(model->formulas->embedding, shape, work);
+        return;
+    }
     add_look_up(model, shape->tokens, sharding, work);
     for (double i = 0.0; i < early_norms(model); i += 1.0) {
         sp_op_stream(work, "embedding_norm", SP_PART_NORM, elements, elements)->k =
@@ -76,6 +88,7 @@ void sp_graph_embedding_work(const sp_model *model, const sp_shape *shape,
 sp_op sp_graph_head(const sp_model *model, const sp_shape *shape, const sp_sharding *sharding)
 {
     const double columns = (double)model->vocab / sharding->tp;
+    if (model->formulas != NULL) return sp_formula_last_op(model->formulas->head, shape);
     return (sp_op){.name = "head",
                    .class = SP_OP_GEMM,
                    .part = SP_PART_HEAD,
@@ -92,6 +105,10 @@ void sp_graph_head_work(const sp_model *model, const sp_shape *shape, const sp_s
 {
     const double elements = model->hidden * sp_whole_rows(shape, sharding);
     work->n_ops = 0;
+    if (model->formulas != NULL) {
+        sp_formula_ops(model->formulas->head, shape, work);
+        return;
+    }
     if (model->outer_norms > 0) {
         sp_op_stream(work, "final_norm", SP_PART_NORM, elements, elements)->k =
             norm_params(model, 1.0);

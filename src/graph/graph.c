@@ -48,7 +48,10 @@ static sp_layer_params sum_blocks(const sp_model *model, const sp_layer_kind *ki
 {
     sp_layer_params sum = {0};
     for (size_t i = 0; i < N_BLOCKS; i++) {
-        if (blocks[i]->present(kind) && !(shared_alone && blocks[i]->own)) {
+        if (!blocks[i]->present(kind)) continue;
+        if (shared_alone && blocks[i]->own) {
+            sum.dense += blocks[i]->shared != NULL ? blocks[i]->shared(kind, sharding) : 0.0;
+        } else {
             const sp_layer_params part = blocks[i]->params(model, kind, sharding);
             sum.dense += part.dense;
             sum.expert += part.expert;
@@ -144,7 +147,7 @@ double sp_graph_forward_flops(const sp_model *model, double length, double token
             flops += model->runs[r].count * work.ops[i].flops;
         }
     }
-    if (model->n_projections > 0) {
+    if (model->n_projections > 0 || model->formulas != NULL) {
         sp_graph_embedding_work(model, &shape, &whole, &work);
         flops += flops_of(&work);
     }

@@ -5,6 +5,7 @@
  * Only the forward pass is written down; the passes of the backward follow from it (cost/). One
  * file a block kind, one line each in layers.def; a block serves training and serving alike, since
  * prefill and decode are other shapes of the same function. */
+#include "formula/flat.h"
 #include "shardplan/model.h"
 
 #include <stdbool.h>
@@ -63,13 +64,14 @@ typedef enum sp_part {
     SP_PART_ROTARY,
     SP_PART_RESIDUAL,
     SP_PART_EMBEDDING,
-    SP_PART_HEAD
+    SP_PART_HEAD,
+    SP_PART_KERNEL /* of a formula model that does not say                                        */
 } sp_part;
 
 /* m, n, k of a STREAM are the elements that it reads, those that it writes, and its learned
- * numbers; a SCAN has them too, and FLOPs. FLOPs of a product are 2 m n k count; of an ATTENTION 2
- * m (k + v) count for each key that a query meets, mean: n of them are there, fewer are met under
- * a mask, a window or a choice. */
+ * numbers; a SCAN has them too, and FLOPs; `count` of what it reads and of what it writes is state.
+ * FLOPs of a product are 2 m n k count; of an ATTENTION 2 m (k + v) count for each key that a query
+ * meets, mean: n of them are there, fewer are met under a mask, a window or a choice. */
 typedef struct sp_op {
     const char *name;
     sp_op_class class;
@@ -81,6 +83,8 @@ typedef struct sp_op {
     double flops;   /* forward, causal                                                            */
     double bytes;   /* forward traffic of a STREAM or SCAN, fused, 2-byte elements; of an ATTENTION
                      * what it reads of keys and values                                             */
+    const sp_flat_counts *counts; /* what a formula model says of it, in the sp_layer_work that it
+                                   * belongs to; otherwise NULL                                   */
 } sp_op;
 
 /* A layer that has everything at once stays below. */
@@ -118,6 +122,7 @@ typedef struct sp_layer_work {
     uint32_t n_attention_ops, n_attention_tensors; /* the first ones belong to the mixing block:
                                                     * attention, recurrence, projections          */
     sp_op ops[SP_MAX_OPS];
+    sp_flat_counts counts[SP_MAX_OPS]; /* of a formula model                                      */
     sp_tensor tensors[SP_MAX_TENSORS];
     sp_block_comm attention, ffn;
     sp_layer_params params; /* as sp_graph_layer_params has them */
@@ -204,6 +209,8 @@ typedef struct sp_block {
                    const sp_sharding *sharding, bool flash, sp_layer_work *work);
     sp_layer_params (*params)(const sp_model *model, const sp_layer_kind *kind,
                               const sp_sharding *sharding);
+    /* Of a block that each layer owns: the dense part that tied layers share after all, or NULL. */
+    double (*shared)(const sp_layer_kind *kind, const sp_sharding *sharding);
 } sp_block;
 
 /* ---- parts.c: what blocks are put together from ---- */
@@ -233,6 +240,12 @@ void sp_residual(sp_layer_work *work, const char *name, double elements, bool dr
 void sp_end_mixing(sp_layer_work *work);
 /* Rows of what tp leaves whole. */
 double sp_whole_rows(const sp_shape *shape, const sp_sharding *sharding);
+
+/* ---- layer_formula.c: what formulas say ---- */
+/* Appends the kernels of a class as operators. */
+void sp_formula_ops(const sp_flat *flat, const sp_shape *shape, sp_layer_work *work);
+/* The last one alone, without its counts. */
+sp_op sp_formula_last_op(const sp_flat *flat, const sp_shape *shape);
 
 /* ---- core.c, visible.c, indexer.c: attention ---- */
 /* The attention core of one rank. */

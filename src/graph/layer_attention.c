@@ -9,17 +9,36 @@ static bool present(const sp_layer_kind *kind)
     return kind->attention.heads > 0 && kind->attention.kv_lora == 0;
 }
 
-/* Columns of one rank. Keys may serve as values, and both may be those of another layer. */
+/* Columns of one rank. Values may be made of the keys' columns, and both may be those of another
+ * layer. `made` of the queries, keys and values come from the layer's own matrix: projections may
+ * make the queries. */
 typedef struct head_widths {
-    double queries, keys, values;
+    double queries, keys, values, made;
+    double kept_values; /* beside the keys */
 } head_widths;
 
 static head_widths widths_of(const sp_attention *a, uint32_t tp)
 {
     const double kv_heads = a->kv_of_other ? 0.0 : sp_kv_heads_local(a, tp);
-    return (head_widths){.queries = (double)a->heads / tp * a->head_dim,
-                         .keys = kv_heads * a->head_dim,
-                         .values = a->keys_as_values ? 0.0 : kv_heads * sp_v_dim(a)};
+    const double values = kv_heads * sp_v_dim(a);
+    head_widths w = {.queries = (double)a->heads / tp * a->head_dim,
+                     .keys = kv_heads * a->head_dim,
+                     .values = a->keys_as_values ? 0.0 : values,
+                     .kept_values = a->kv_cached_once ? 0.0 : values};
+    w.made = (a->factored ? 0.0 : w.queries) + w.keys + w.values;
+    return w;
+}
+
+/* Where projections stand for the matrix, its bias is left. */
+static void add_output(const sp_attention *a, double h, double width, double tokens,
+                       sp_layer_work *work)
+{
+    const double bias = a->out_bias ? h : 0.0;
+    if (!a->factored) {
+        sp_op_gemm(work, "output_projection", SP_PART_ATTENTION, tokens, h, width)->vectors = bias;
+    } else if (bias > 0.0) {
+        sp_op_stream(work, "output_bias", SP_PART_ATTENTION, h * tokens, h * tokens)->k = bias;
+    }
 }
 
 /* Queries, keys and values, the inputs of the core, are kept as they leave the rotation, which
@@ -46,8 +65,8 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
     const sp_attention *a = &kind->attention;
     const double h = model->hidden, tokens = s->tokens, whole = sp_whole_rows(s, shard);
     const head_widths w = widths_of(a, shard->tp);
-    const double v_dim = sp_v_dim(a), qk = w.queries + w.keys, qkv = qk + w.values;
-    const double key = a->head_dim + (a->keys_as_values ? 0.0 : v_dim);
+    const double v_dim = sp_v_dim(a), qk = w.queries + w.keys;
+    const double key = a->head_dim + (a->kv_cached_once ? 0.0 : v_dim);
     const sp_core core = {.attention = a,
                           .heads = (double)a->heads / shard->tp,
                           .head_dim = a->head_dim,
@@ -57,9 +76,11 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
                           .dropout = model->dropout};
 
     sp_norm_before(work, "attention_norm", model, a->norms, whole, true);
-    sp_op_gemm(work, "qkv_projection", SP_PART_ATTENTION, tokens, qkv, h)->vectors =
-        a->qkv_bias ? qkv : 0.0;
-    add_heads(model, a, qk, w.values, tokens, work);
+    if (w.made > 0.0) {
+        sp_op_gemm(work, "qkv_projection", SP_PART_ATTENTION, tokens, w.made, h)->vectors =
+            a->qkv_bias ? w.made : 0.0;
+    }
+    add_heads(model, a, qk, w.kept_values, tokens, work);
     if (a->index_heads > 0) {
         sp_indexer_expand(model, a, s, shard, work);
     }
@@ -67,8 +88,7 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
     if (a->gate > 0) {
         sp_gate_expand(a, core.heads, h, tokens, work);
     }
-    sp_op_gemm(work, "output_projection", SP_PART_ATTENTION, tokens, h, core.heads * v_dim)
-        ->vectors = a->out_bias ? h : 0.0;
+    add_output(a, h, core.heads * v_dim, tokens, work);
     if (a->norms > 1) {
         sp_norms_behind(work, "attention_post_norm", model, a->norms, whole);
     }
@@ -84,11 +104,11 @@ static sp_layer_params params(const sp_model *model, const sp_layer_kind *kind,
     const sp_attention *a = &kind->attention;
     const double h = model->hidden, heads = (double)a->heads / shard->tp;
     const head_widths w = widths_of(a, shard->tp);
-    const double qkv = w.queries + w.keys + w.values;
+    const double output = a->factored ? 0.0 : heads * sp_v_dim(a);
     const double norm = (double)a->norms * model->norm_vectors * h;
-    const double bias = (a->qkv_bias ? qkv : 0.0) + (a->out_bias ? h : 0.0);
-    return (sp_layer_params){.dense = h * qkv + heads * (sp_v_dim(a) + (double)a->gate) * h + bias +
-                                      norm + a->qk_norm + (a->sinks ? heads : 0.0) +
+    const double bias = (a->qkv_bias ? w.made : 0.0) + (a->out_bias ? h : 0.0);
+    return (sp_layer_params){.dense = h * (w.made + output + heads * a->gate) + bias + norm +
+                                      a->qk_norm + (a->sinks ? heads : 0.0) +
                                       (a->index_heads > 0 ? sp_indexer_params(model, a) : 0.0)};
 }
 

@@ -108,7 +108,9 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
 
     sp_norm_before(work, "attention_norm", model, a->norms, rows.whole, true);
     add_queries(a, h, heads, rows, work);
-    add_latents(a, h, rows, work);
+    if (!a->kv_of_other) {
+        add_latents(a, h, rows, work);
+    }
     if (s->absorbed) {
         add_absorption(a, heads, rows, work);
     } else {

@@ -23,6 +23,12 @@ static double experts_met(const sp_ffn *ffn)
     return ffn->idle_experts > 0 ? ffn->top_k * (ffn->n_experts / choices(ffn)) : ffn->top_k;
 }
 
+/* Rows of the router's matrix: projections may stand before it. */
+static double router_in(const sp_ffn *ffn, double h)
+{
+    return ffn->router_in > 0 ? ffn->router_in : h;
+}
+
 /* Width in which experts read and write. */
 static double width_of(const sp_ffn *ffn, double h)
 {
@@ -83,7 +89,7 @@ static void add_shared(const sp_ffn *ffn, double h, double tokens, uint32_t tp, 
 static void add_router(const sp_ffn *ffn, double h, double whole, sp_layer_work *work)
 {
     const double n = choices(ffn);
-    sp_op_gemm(work, "router", SP_PART_ROUTER, whole, n, h)->vectors =
+    sp_op_gemm(work, "router", SP_PART_ROUTER, whole, n, router_in(ffn, h))->vectors =
         (ffn->router_bias ? n : 0.0) + (ffn->shared_gate ? h : 0.0);
     sp_keep(work, 4.0 * n * whole, 0, false);
 }
@@ -140,11 +146,11 @@ static sp_layer_params params(const sp_model *model, const sp_layer_kind *kind,
     const double columns = (matrices - 1.0) * ffn->expert_ffn / shard->etp;
     const double expert = matrices * width * ffn->expert_ffn / shard->etp +
                           (ffn->expert_bias ? columns + width : 0.0);
-    return (sp_layer_params){.dense = norm + (h + (ffn->router_bias ? 1.0 : 0.0)) * choices(ffn) +
-                                      2.0 * h * ffn->latent +
-                                      matrices * h * ffn->shared_ffn / shard->tp +
-                                      (ffn->shared_gate ? h : 0.0),
-                             .expert = (double)ffn->n_experts / shard->ep * expert};
+    return (sp_layer_params){
+        .dense = norm + (router_in(ffn, h) + (ffn->router_bias ? 1.0 : 0.0)) * choices(ffn) +
+                 2.0 * h * ffn->latent + matrices * h * ffn->shared_ffn / shard->tp +
+                 (ffn->shared_gate ? h : 0.0),
+        .expert = (double)ffn->n_experts / shard->ep * expert};
 }
 
 const sp_block sp_block_moe = {

@@ -67,13 +67,14 @@ static void expand_ffn(const sp_model *model, const sp_layer_kind *kind, const s
     add_part(model, kind, true, s, shard, work);
 }
 
-static double part_params(const sp_layer_kind *kind, bool ffn, uint32_t tp)
+static double part_params(const sp_layer_kind *kind, bool ffn, bool shared_alone, uint32_t tp)
 {
     double sum = 0.0;
     for (uint32_t i = 0; i < kind->n_projections; i++) {
         const sp_projection *p = &kind->projections[i];
         const double whole = (double)p->in * p->out * p->blocks;
-        sum += p->ffn != ffn ? 0.0 : p->cut ? whole / tp : whole;
+        if (p->ffn != ffn || (shared_alone && !p->tied)) continue;
+        sum += p->cut ? whole / tp : whole;
     }
     return sum;
 }
@@ -82,23 +83,35 @@ static sp_layer_params mixing_params(const sp_model *model, const sp_layer_kind 
                                      const sp_sharding *shard)
 {
     (void)model;
-    return (sp_layer_params){.dense = part_params(kind, false, shard->tp) + kind->vectors};
+    return (sp_layer_params){.dense = part_params(kind, false, false, shard->tp) + kind->vectors};
 }
 
 static sp_layer_params ffn_params(const sp_model *model, const sp_layer_kind *kind,
                                   const sp_sharding *shard)
 {
     (void)model;
-    return (sp_layer_params){.dense = part_params(kind, true, shard->tp)};
+    return (sp_layer_params){.dense = part_params(kind, true, false, shard->tp)};
+}
+
+static double mixing_shared(const sp_layer_kind *kind, const sp_sharding *shard)
+{
+    return part_params(kind, false, true, shard->tp);
+}
+
+static double ffn_shared(const sp_layer_kind *kind, const sp_sharding *shard)
+{
+    return part_params(kind, true, true, shard->tp);
 }
 
 const sp_block sp_block_mixing_projections = {.name = "mixing_projections",
                                               .own = true,
                                               .present = mixing_present,
                                               .expand = expand_mixing,
-                                              .params = mixing_params};
+                                              .params = mixing_params,
+                                              .shared = mixing_shared};
 const sp_block sp_block_ffn_projections = {.name = "ffn_projections",
                                            .own = true,
                                            .present = ffn_present,
                                            .expand = expand_ffn,
-                                           .params = ffn_params};
+                                           .params = ffn_params,
+                                           .shared = ffn_shared};

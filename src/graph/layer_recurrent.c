@@ -117,11 +117,13 @@ static void add_chunks(const sp_recurrent *r, const parts *p, const sp_shape *s,
                                        .flops = chunk_flops(r, p, q) * p->heads * s->tokens};
 }
 
+/* `carried` of the elements are read from what the sequences left, and left again. */
 static sp_op *add_scan(sp_layer_work *work, const char *name, double reads, double writes,
-                       double learned, double flops)
+                       double carried, double learned, double flops)
 {
-    sp_op *op = sp_op_stream(work, name, SP_PART_RECURRENT, reads, writes);
+    sp_op *op = sp_op_stream(work, name, SP_PART_RECURRENT, reads + carried, writes + carried);
     op->class = SP_OP_SCAN;
+    op->count = carried;
     op->k = learned;
     op->flops = flops;
     return op;
@@ -132,9 +134,10 @@ static void add_convolution(const sp_recurrent *r, const parts *p, const sp_shap
 {
     if (r->conv_width == 0) return;
     const double rows = p->conv * s->tokens;
-    const double carried = s->past > 0.0 ? p->conv * r->conv_kernel * s->sequences : 0.0;
-    add_scan(work, "convolution", rows + carried, rows + carried, p->taps,
-             2.0 * r->conv_kernel * rows)
+    const double kept =
+        r->conv_kernel > 0 ? r->conv_kernel - 1.0 : 0.0; /* as graph/cache.c has it */
+    const double carried = s->past > 0.0 ? p->conv * kept * s->sequences : 0.0;
+    add_scan(work, "convolution", rows, rows, carried, p->taps, 2.0 * r->conv_kernel * rows)
         ->modules = SP_MODULE_STREAMS;
     sp_keep(work, 2.0 * rows, SP_MODULE_STREAMS, false);
 }
@@ -150,8 +153,8 @@ static void add_recurrence(const sp_recurrent *r, const parts *p, const sp_shape
     if (chunks) {
         add_chunks(r, p, s, cp, work);
     }
-    add_scan(work, "scan", scan_reads(r, p) * s->tokens + carried, p->inner * s->tokens + carried,
-             p->vectors, chunks ? 0.0 : step_flops(r, p) * s->tokens);
+    add_scan(work, "scan", scan_reads(r, p) * s->tokens, p->inner * s->tokens, carried, p->vectors,
+             chunks ? 0.0 : step_flops(r, p) * s->tokens);
     sp_keep(work, 2.0 * p->inner * s->tokens, 0, false);
     work->attention.kv_bytes += 2.0 * state * s->sequences; /* passed on from piece to piece */
 }

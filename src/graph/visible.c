@@ -35,10 +35,11 @@ static double in_blocks(double c, const sp_shape *s)
     return (met_in_blocks(c, all, own) - met_in_blocks(c, s->past, own)) / s->length;
 }
 
-/* Keys that the indexer chooses for a query, 0 = all are met. */
+/* Keys that an indexer chooses for a query, that of this layer or of an earlier one; 0 = all are
+ * met. */
 static double chosen(const sp_attention *a)
 {
-    return a->index_heads > 0 ? a->index_top_k : 0.0;
+    return a->index_top_k;
 }
 
 /* The smaller of two limits, of which 0 is none. */
@@ -49,7 +50,7 @@ static double tighter(double a, double b)
 
 static bool meets_all(const sp_attention *a)
 {
-    return (a->window | a->chunk | a->compress | a->index_heads) == 0;
+    return (a->window | a->chunk | a->compress | a->index_top_k) == 0;
 }
 
 double sp_visible_keys(const sp_attention *a, const sp_shape *s)
@@ -64,7 +65,8 @@ double sp_visible_keys(const sp_attention *a, const sp_shape *s)
 
 double sp_weighed_keys(const sp_attention *a, const sp_shape *s)
 {
-    return a->compress > 0 ? s->context / a->compress : s->context;
+    const uint32_t together = a->compress > 0 ? a->compress : a->index_block;
+    return together > 0 ? s->context / together : s->context;
 }
 
 /* Of the tokens of a window of w behind each new token. */

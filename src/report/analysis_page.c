@@ -158,7 +158,7 @@ static void add_model(const sp_analysis_question *q, const sp_analysis *a, struc
                        sp_word_si(a->rope_tokens).text);
     }
     sp_text_printf(&words, "; ridge at %s FLOP/byte in %s", sp_word_number(a->ridge_intensity).text,
-                   sp_dtype_name(q->compute));
+                   sp_gpu_product_name(q->gpu, q->compute));
     sp_text_add(out, "\n");
     sp_text_wrap(out, words.length > 0 ? words.data : "", 100, 0);
     out->failed = out->failed || words.failed;

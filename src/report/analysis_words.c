@@ -108,6 +108,6 @@ void sp_analysis_words(const sp_analysis_question *q, struct sp_text *out)
     add_bits(out, "cache", q->bits.kv_cache);
     add_bits(out, "norms", q->bits.norm);
     add_bits(out, "rotary table", q->bits.rope);
-    sp_text_printf(out, "; products in %s. %s\n", sp_dtype_name(q->compute),
+    sp_text_printf(out, "; products in %s. %s\n", sp_gpu_product_name(q->gpu, q->compute),
                    q->flash ? "Fused attention." : "Scores of attention are written to memory.");
 }

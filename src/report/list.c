@@ -7,10 +7,10 @@
 #include <stdio.h>
 
 static const char *const list_names[SP_N_LISTS] = {
-    [SP_LIST_MODELS] = "models",   [SP_LIST_HARDWARE] = "hardware",
-    [SP_LIST_ENGINES] = "engines", [SP_LIST_RULES] = "rules",
-    [SP_LIST_AXES] = "axes",       [SP_LIST_OBJECTIVES] = "objectives",
-    [SP_LIST_RECIPES] = "recipes",
+    [SP_LIST_MODELS] = "models",         [SP_LIST_TYPES] = "types",
+    [SP_LIST_HARDWARE] = "hardware",     [SP_LIST_ENGINES] = "engines",
+    [SP_LIST_RULES] = "rules",           [SP_LIST_AXES] = "axes",
+    [SP_LIST_OBJECTIVES] = "objectives", [SP_LIST_RECIPES] = "recipes",
 };
 
 const char *sp_list_name(sp_list_kind kind)
@@ -83,6 +83,8 @@ static sp_status fill(sp_listing *l, sp_list_kind kind, sp_error *err)
     switch (kind) {
     case SP_LIST_MODELS:
         return sp_list_models(l, err);
+    case SP_LIST_TYPES:
+        return sp_list_types(l, err);
     case SP_LIST_HARDWARE:
         return sp_list_hardware(l, err);
     case SP_LIST_ENGINES:

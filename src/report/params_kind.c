@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One kind of layer in words: what mixes tokens, the feed-forward, and what is beside them. */
 #include "report/report_priv.h"
+#include "spec/model_formula.h"
 
 static void add_window(struct sp_text *out, const sp_attention *a)
 {
@@ -23,7 +24,9 @@ static void add_attention(struct sp_text *out, const sp_attention *a)
         sp_text_add(out, ", keys and values of an earlier layer");
     } else {
         sp_text_printf(out, ", %u for keys%s", a->kv_heads,
-                       a->keys_as_values ? ", which are the values" : " and values");
+                       a->kv_cached_once   ? ", which are the values"
+                       : a->keys_as_values ? ", which become the values"
+                                           : " and values");
     }
     if (a->kv_lora > 0) sp_text_printf(out, ", from a latent vector of %u", a->kv_lora);
     if (a->sinks) sp_text_add(out, ", sinks");
@@ -71,6 +74,12 @@ static void add_matrices(struct sp_text *out, const sp_projection *projections, 
 void sp_add_layer_kind(struct sp_text *out, const sp_layer_kind *kind)
 {
     const bool attends = kind->attention.heads > 0;
+    if (kind->formula != NULL) {
+        const sp_flat_kernel *kernels = NULL;
+        sp_text_printf(out, "%s, %zu kernels of cost formulas\n", kind->formula->class_name,
+                       sp_flat_kernels(kind->formula->flat, &kernels));
+        return;
+    }
     add_attention(out, &kind->attention);
     add_recurrent(out, &kind->recurrent, !attends);
     if (!attends && kind->recurrent.form == SP_RECURRENCE_NONE) sp_text_add(out, "no mixing");

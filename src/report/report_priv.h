@@ -235,6 +235,7 @@ void sp_listing_count(sp_listing *l, uint64_t n);
 void sp_listing_number(sp_listing *l, double x, sp_word word);
 
 /* ---- list_files.c ---------------------------------------------------------------------------- */
+sp_status sp_list_types(sp_listing *l, sp_error *err);
 sp_status sp_list_models(sp_listing *l, sp_error *err);
 sp_status sp_list_hardware(sp_listing *l, sp_error *err);
 sp_status sp_list_engines(sp_listing *l, sp_error *err);

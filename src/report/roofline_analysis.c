@@ -79,18 +79,21 @@ static bool uses_rate(const sp_analysis *analysis, double flops_per_s)
 }
 
 /* A new ceiling, or one more name for one of the same rate. */
-static void add_format(builder *b, const sp_gpu *gpu, sp_dtype dtype, sp_roofline_limit *ceilings,
-                       uint32_t *n)
+static void add_ceiling(builder *b, const char *name, double peak, sp_roofline_limit *ceilings,
+                        uint32_t *n)
 {
-    const double peak = gpu->peak_flops_per_s[dtype];
     const uint32_t at = find_limit(ceilings, *n, peak);
-    const char *const name = sp_dtype_name(dtype);
     if (at < *n) {
         ceilings[at].label = sp_arena_printf(b->arena, "%s, %s", ceilings[at].label, name);
         b->failed = b->failed || ceilings[at].label == NULL;
     } else if (*n < SP_ROOFLINE_MAX_LIMITS) {
         ceilings[(*n)++] = (sp_roofline_limit){name, peak};
     }
+}
+
+static bool is_shown(const builder *b, const sp_analysis *analysis, double flops_per_s)
+{
+    return flops_per_s > 0.0 && (b->all_formats || uses_rate(analysis, flops_per_s));
 }
 
 static void add_ceilings(builder *b, const sp_analysis_question *question,
@@ -103,12 +106,16 @@ static void add_ceilings(builder *b, const sp_analysis_question *question,
         b->failed = true;
         return;
     }
-    add_format(b, gpu, question->compute, ceilings, &hardware->n_ceilings);
+    add_ceiling(b, sp_gpu_product_name(gpu, question->compute),
+                gpu->peak_flops_per_s[question->compute], ceilings, &hardware->n_ceilings);
     for (sp_dtype d = 0; d < SP_N_DTYPES && !b->failed; d++) {
         const double peak = gpu->peak_flops_per_s[d];
-        if (d != question->compute && peak > 0.0 && (b->all_formats || uses_rate(analysis, peak))) {
-            add_format(b, gpu, d, ceilings, &hardware->n_ceilings);
+        if (d != question->compute && is_shown(b, analysis, peak)) {
+            add_ceiling(b, sp_gpu_product_name(gpu, d), peak, ceilings, &hardware->n_ceilings);
         }
+    }
+    if (is_shown(b, analysis, gpu->vector_flops_per_s) && !b->failed) {
+        add_ceiling(b, "fp32 vector", gpu->vector_flops_per_s, ceilings, &hardware->n_ceilings);
     }
     hardware->ceilings = ceilings;
 }

@@ -59,6 +59,9 @@ static bool has_dense_ffn(const sp_model *model)
 bool sp_prune_recompute_without_effect(const sp_problem *problem, const sp_plan *plan)
 {
     const bool latent = problem->has_latent_attention, dense = has_dense_ffn(problem->model);
+    const bool all_or_none =
+        plan->recompute == SP_RECOMPUTE_NONE || plan->recompute == SP_RECOMPUTE_FULL;
+    if (problem->model->formulas != NULL) return all_or_none; /* no kernel belongs to a module */
     switch ((sp_recompute)plan->recompute) {
     case SP_RECOMPUTE_MLA_UP:
         return latent;

@@ -72,6 +72,11 @@ bool sp_prune_cp_divides_sequence(const sp_problem *problem, const sp_plan *plan
     return plan->cp == 1 || problem->question.seq_len % (2u * plan->cp) == 0;
 }
 
+bool sp_prune_formulas_of_one_device(const sp_problem *problem, const sp_plan *plan)
+{
+    return problem->model->formulas == NULL || (plan->tp == 1 && plan->cp == 1);
+}
+
 bool sp_prune_pp_within_layers(const sp_problem *problem, const sp_plan *plan)
 {
     return plan->pp <= problem->model->n_layers;

@@ -14,6 +14,14 @@ static const char *const dtype_names[SP_N_DTYPES] = {
     [SP_BF16] = "bf16",   [SP_FP16] = "fp16", [SP_FP8] = "fp8",   [SP_MXFP8] = "mxfp8",
     [SP_NVFP4] = "nvfp4", [SP_FP32] = "fp32", [SP_INT8] = "int8", [SP_INT4] = "int4"};
 
+/* Peaks of a file: 32-bit products are of fp32 or tf32, element-wise work runs at fp32_vector. */
+static const char *const peak_names[SP_N_DTYPES + 2] = {
+    [SP_BF16] = "bf16",     [SP_FP16] = "fp16",
+    [SP_FP8] = "fp8",       [SP_MXFP8] = "mxfp8",
+    [SP_NVFP4] = "nvfp4",   [SP_FP32] = "fp32",
+    [SP_INT8] = "int8",     [SP_INT4] = "int4",
+    [SP_N_DTYPES] = "tf32", [SP_N_DTYPES + 1] = "fp32_vector"};
+
 static const sp_figure_field data_sheet[] = {
     {"memory",           SP_Q_MEMORY,    offsetof(sp_gpu, memory_bytes),       1e9,  1e13},
     {"memory_bandwidth", SP_Q_BANDWIDTH, offsetof(sp_gpu, memory_bytes_per_s), 1e10, 1e15},
@@ -90,15 +98,41 @@ double sp_dtype_bytes(sp_dtype dtype)
     return bytes[dtype];
 }
 
+const char *sp_gpu_product_name(const sp_gpu *gpu, sp_dtype dtype)
+{
+    return dtype == SP_FP32 && gpu->tf32 ? peak_names[SP_N_DTYPES] : sp_dtype_name(dtype);
+}
+
+double sp_gpu_vector_flops_per_s(const sp_gpu *gpu)
+{
+    return gpu->vector_flops_per_s > 0.0 ? gpu->vector_flops_per_s : gpu->peak_flops_per_s[SP_FP32];
+}
+
+static sp_status check_tf32(const sp_json *peak, sp_gpu *gpu, sp_error *err)
+{
+    gpu->tf32 = sp_json_has(peak, "tf32");
+    if (!gpu->tf32 || !sp_json_has(peak, "fp32")) {
+        return SP_OK;
+    }
+    const sp_json fp32 = sp_json_get(peak, "fp32");
+    return sp_json_fail(&fp32, err, SP_E_INCONSISTENT,
+                        "32-bit products run as TF32 where there is a peak for it: give the rate "
+                        "outside products as fp32_vector");
+}
+
 static sp_status read_peaks(const sp_json *root, sp_gpu *gpu, sp_error *err)
 {
     sp_json peak;
     SP_TRY(sp_json_object(root, "peak", &peak, err));
-    SP_TRY(sp_json_only(&peak, dtype_names, SP_N_DTYPES, err));
-    for (size_t d = 0; d < SP_N_DTYPES; d++) {
-        const sp_figure_field field = {dtype_names[d], SP_Q_COMPUTE, 0, 1e11, 1e18};
-        if (sp_json_has(&peak, dtype_names[d])) {
-            SP_TRY(sp_figures_read(&peak, &field, 1, &gpu->peak_flops_per_s[d], err));
+    SP_TRY(sp_json_only(&peak, peak_names, COUNT(peak_names), err));
+    SP_TRY(check_tf32(&peak, gpu, err));
+    double *const into[COUNT(peak_names)] = {[SP_N_DTYPES] = &gpu->peak_flops_per_s[SP_FP32],
+                                             [SP_N_DTYPES + 1] = &gpu->vector_flops_per_s};
+    for (size_t i = 0; i < COUNT(peak_names); i++) {
+        const sp_figure_field field = {peak_names[i], SP_Q_COMPUTE, 0, 1e11, 1e18};
+        if (sp_json_has(&peak, peak_names[i])) {
+            double *const to = i < SP_N_DTYPES ? &gpu->peak_flops_per_s[i] : into[i];
+            SP_TRY(sp_figures_read(&peak, &field, 1, to, err));
         }
     }
     return SP_OK;

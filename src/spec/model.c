@@ -53,7 +53,9 @@ static sp_status read_model(struct sp_arena *arena, const char *home, const sp_j
     sp_model_build build = {.arena = arena, .home = home};
     build.model.name = name_of_file(arena, sp_json_file(root));
     if (build.model.name == NULL) return sp_fail(err, SP_E_MEMORY, "the model needs more");
-    if (sp_json_has(root, "schema")) {
+    if (sp_model_is_formulas(root)) {
+        SP_TRY(sp_model_read_formulas(&build, root, err));
+    } else if (sp_json_has(root, "schema")) {
         SP_TRY(sp_model_read_own(&build, root, err));
     } else {
         SP_TRY(sp_model_read_hf(&build, root, err));

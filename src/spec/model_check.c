@@ -73,6 +73,10 @@ static bool check_attention(const sp_attention *a, sp_model_fault *fault)
                       "only latent attention and an indexer read a compressed query, and kv_lora "
                       "and index_heads are 0");
     }
+    if (a->kv_cached_once && !a->keys_as_values) {
+        return refuse(fault, SP_FIELDS_ATTENTION, "kv_cached_once",
+                      "keys and values that have projections of their own are two tensors");
+    }
     return (a->kv_lora == 0 || check_latent(a, fault)) && check_indexer(a, fault);
 }
 
@@ -116,6 +120,10 @@ static const char *const expert_members[] = {
 
 static bool check_ffn(const sp_ffn *f, sp_model_fault *fault)
 {
+    if (f->bias && f->ffn == 0 && f->n_experts > 0) {
+        return refuse(fault, SP_FIELDS_FFN, "bias",
+                      "there is no dense block; biases of experts are expert_bias");
+    }
     if (f->n_experts > 0) return check_experts(f, fault);
     for (size_t i = 0; i < N_EXPERT_MEMBERS; i++) {
         const sp_model_field *field = sp_model_field_find(SP_FIELDS_FFN, expert_members[i]);

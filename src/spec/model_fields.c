@@ -3,6 +3,8 @@
  * fingerprint is made of. */
 #include "spec/model_fields.h"
 
+#include "spec/model_formula.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
@@ -132,7 +134,7 @@ bool sp_layer_kind_equal(const sp_layer_kind *a, const sp_layer_kind *b)
     return equal_fields(SP_FIELDS_ATTENTION, &a->attention, &b->attention) &&
            equal_fields(SP_FIELDS_RECURRENT, &a->recurrent, &b->recurrent) &&
            equal_fields(SP_FIELDS_FFN, &a->ffn, &b->ffn) && equal_fields(SP_FIELDS_KIND, a, b) &&
-           equal_projections(a, b);
+           equal_projections(a, b) && a->formula == b->formula;
 }
 
 static void add_fields(sp_text *out, const char *title, sp_field_group group, const void *object)
@@ -153,6 +155,24 @@ static void add_projections(sp_text *out, const sp_projection *projections, uint
     }
 }
 
+static void add_layer_formula(sp_text *out, const struct sp_layer_formula *formula)
+{
+    if (formula == NULL) return;
+    sp_text_printf(out, "formula %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", formula->parameters,
+                   formula->active_parameters, formula->cache_elements);
+    sp_flat_write_numbers(formula->flat, out);
+}
+
+static void add_model_formulas(sp_text *out, const struct sp_model_formulas *formulas)
+{
+    if (formulas == NULL) return;
+    sp_text_printf(out, "ends %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+                   formulas->embedding_parameters, formulas->head_parameters,
+                   formulas->other_parameters);
+    sp_flat_write_numbers(formulas->embedding, out);
+    sp_flat_write_numbers(formulas->head, out);
+}
+
 void sp_model_write_numbers(const sp_model *model, sp_text *out)
 {
     add_fields(out, "model", SP_FIELDS_MODEL, model);
@@ -164,7 +184,9 @@ void sp_model_write_numbers(const sp_model *model, sp_text *out)
         add_fields(out, "recurrent", SP_FIELDS_RECURRENT, &kind->recurrent);
         add_fields(out, "ffn", SP_FIELDS_FFN, &kind->ffn);
         add_projections(out, kind->projections, kind->n_projections);
+        add_layer_formula(out, kind->formula);
     }
+    add_model_formulas(out, model->formulas);
     for (uint32_t r = 0; r < model->n_runs; r++) {
         sp_text_printf(out, "run %u %u\n", model->runs[r].kind, model->runs[r].count);
     }

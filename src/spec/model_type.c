@@ -61,7 +61,8 @@ sp_status sp_model_type_check(sp_model_build *build, const sp_json *value, const
     } else if (status == SP_OK) {
         status = sp_json_fail(value, err, SP_E_UNKNOWN_NAME, "models of this type cannot be read");
         sp_fail_names(err, name, names, n_names);
-        sp_fail_range(err, "the names of files in configs/model_types");
+        sp_fail_range(err, "the names of `shardplan list types`; a file of the name in "
+                           "configs/model_types adds one");
     }
     sp_arena_fini(&scratch);
     return status;
@@ -76,6 +77,7 @@ static sp_status read_plain(sp_type_reader *reader, sp_error *err)
     SP_TRY(sp_type_field_value(reader, &layers_field, reader->layers, &n_layers, err));
     reader->n_layers = (uint32_t)n_layers;
     sp_model_read_rope(reader->config, model);
+    SP_TRY(sp_type_overrides_check(reader, err));
     SP_TRY(sp_type_read_projections(reader, reader->projections, reader->n_projections,
                                     model->projections, &model->n_projections, err));
     return sp_type_read_layers(reader, err);
@@ -95,20 +97,32 @@ static sp_status check_and_read(sp_type_reader *reader,
 }
 
 static sp_status read_by_type(sp_model_build *build, const sp_json *config, const char *type,
-                              sp_error *err);
+                              bool beside, sp_error *err);
+
+/* The object with the language model's keys: where it is not stated, what the classes put in its
+ * place, or the wrapper's own keys, among which *beside says that they stand. */
+static sp_json inner_config(const sp_type_reader *reader, bool *beside)
+{
+    const sp_json stated = sp_json_get(reader->config, reader->wrapped_key);
+    *beside = reader->wraps_beside && !sp_json_is_object(&stated);
+    if (*beside) return *reader->config;
+    return sp_json_is_object(&stated) ? stated : sp_json_get(&reader->absent, reader->wrapped_key);
+}
 
 /* The language model inside, then what the wrapper adds to it. */
 static sp_status read_wrapper(sp_type_reader *reader, sp_error *err)
 {
     sp_model_build *const build = reader->build;
-    const char *name = NULL;
+    const char *name = reader->wrapped_type;
     const char *type = NULL;
-    const sp_json inner = sp_json_get(reader->config, reader->wrapped_key);
-    SP_TRY(sp_json_string_or(&inner, "model_type", reader->wrapped_type, &name, err));
-    const sp_json value = sp_json_has(&inner, "model_type") ? sp_json_get(&inner, "model_type")
-                                                            : sp_json_get(reader->file, "wraps");
+    bool beside = false;
+    const sp_json inner = inner_config(reader, &beside);
+    const bool typed = !beside && sp_json_has(&inner, "model_type");
+    const sp_json value =
+        typed ? sp_json_get(&inner, "model_type") : sp_json_get(reader->file, "wraps");
+    if (typed) SP_TRY(sp_json_string(&inner, "model_type", &name, err));
     SP_TRY(sp_model_type_check(build, &value, name, &type, err));
-    SP_TRY(read_by_type(build, &inner, type, err));
+    SP_TRY(read_by_type(build, &inner, type, beside, err));
     reader->n_layers = build->model.n_layers;
     return sp_type_block_values(reader, &reader->model, &build->model, err);
 }
@@ -116,7 +130,8 @@ static sp_status read_wrapper(sp_type_reader *reader, sp_error *err)
 static sp_status read_config(sp_type_reader *reader, sp_error *err)
 {
     SP_TRY(sp_type_file_read(reader, err));
-    SP_TRY(sp_type_check_keys(reader, err));
+    SP_TRY(sp_type_overrides_read(reader, err));
+    if (!reader->beside) SP_TRY(sp_type_check_keys(reader, err));
     SP_TRY(sp_type_check_config(reader, err));
     SP_TRY(check_and_read(reader, reader->wrapped_key != NULL ? read_wrapper : read_plain, err));
     sp_type_note_defaults(reader);
@@ -124,7 +139,7 @@ static sp_status read_config(sp_type_reader *reader, sp_error *err)
 }
 
 static sp_status read_by_type(sp_model_build *build, const sp_json *config, const char *type,
-                              sp_error *err)
+                              bool beside, sp_error *err)
 {
     sp_arena scratch = {0};
     sp_json_doc *doc = NULL;
@@ -133,8 +148,13 @@ static sp_status read_by_type(sp_model_build *build, const sp_json *config, cons
     sp_status status = path != NULL ? sp_json_load_file(path, &doc, err) : no_memory(err);
     if (status == SP_OK) {
         const sp_json file = sp_json_root(doc);
-        sp_type_reader reader = {
-            .build = build, .scratch = &scratch, .type = type, .config = config, .file = &file};
+        sp_type_reader reader = {.build = build,
+                                 .scratch = &scratch,
+                                 .type = type,
+                                 .config = config,
+                                 .file = &file,
+                                 .beside = beside,
+                                 .layer_idx = SP_TYPE_NO_LAYER};
         status = read_config(&reader, err);
         sp_json_free(doc);
     }
@@ -152,5 +172,5 @@ sp_status sp_model_read_hf(sp_model_build *build, const sp_json *root, sp_error 
     build->model.source =
         sp_arena_printf(build->arena, "Hugging Face configuration %s", sp_json_file(root));
     build->no_memory = build->no_memory || build->model.source == NULL;
-    return read_by_type(build, root, build->model.model_type, err);
+    return read_by_type(build, root, build->model.model_type, false, err);
 }

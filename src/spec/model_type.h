@@ -56,8 +56,17 @@ typedef struct sp_type_kind {
 typedef struct sp_type_requirement {
     sp_type_expr that;
     const char *key, *sentence;
-    bool later; /* a "not yet" */
+    bool later;  /* a "not yet" */
+    bool remark; /* told among the assumptions; the model is read all the same */
 } sp_type_requirement;
+
+/* Keys that hold another value in one layer. */
+typedef struct sp_type_override {
+    uint32_t layer_idx;
+    const sp_json *keys;
+} sp_type_override;
+
+#define SP_TYPE_NO_LAYER UINT32_MAX /* what is worked out belongs to no layer */
 
 /* A config while it is read by the file of its type. */
 typedef struct sp_type_reader {
@@ -66,17 +75,22 @@ typedef struct sp_type_reader {
     const char *type;  /* model_type                                                           */
     const sp_json *config; /* the object with the keys; absent: all defaults hold */
     const sp_json *file; /* root of the type file                                                */
+    bool beside; /* its keys stand among those of the wrapper, which has checked them            */
     sp_json defaults, aliases, lets;
+    sp_json absent; /* defaults of whole objects that are not stated                            */
+    size_t n_overrides;
+    sp_type_override *overrides;
     sp_type_symbol *symbols;
     size_t n_symbols, symbol_capacity;
     const char *wrapped_key, *wrapped_type; /* NULL: not a wrapper */
+    bool wraps_beside; /* where wrapped_key is not stated, its keys stand beside the wrapper's   */
     sp_type_block model;
     sp_type_expr *layers;
     size_t n_projections, n_kinds, n_requirements;
     sp_type_projection *projections;
     sp_type_kind *kinds;
     sp_type_requirement *requirements;
-    uint32_t layer_idx, n_layers; /* i and n; n is 0 until it is known */
+    uint32_t layer_idx, n_layers; /* i and n; SP_TYPE_NO_LAYER, and 0 until it is known */
     bool reads_layer, reads_keys; /* the expression at work read i, or a key */
     const sp_json *origin,
         *null;                  /* keys that the expression at work read: stated, stated as null */
@@ -115,11 +129,20 @@ sp_status sp_type_kinds_read(sp_type_reader *reader, sp_error *err);
 /* Sees to it that the name has a symbol; `value` is the expression that reads it, for messages. */
 sp_status sp_type_name_bind(sp_type_reader *reader, const sp_json *value, const char *name,
                             sp_error *err);
+/* The other spelling of a key that the object uses; the key itself where it uses none. */
+const char *sp_type_spelling(const sp_type_reader *reader, const sp_json *object, const char *key);
 const sp_type_symbol *sp_type_symbol_find(const sp_type_reader *reader, const char *name);
 /* Refuses keys whose JSON type is not that of their default. */
 sp_status sp_type_check_config(const sp_type_reader *reader, sp_error *err);
 /* One sentence on the defaults that were taken. */
 void sp_type_note_defaults(const sp_type_reader *reader);
+
+/* model_type_override.c */
+sp_status sp_type_overrides_read(sp_type_reader *reader, sp_error *err);
+/* Refuses layers that there are not; reader->n_layers is known. */
+sp_status sp_type_overrides_check(const sp_type_reader *reader, sp_error *err);
+/* The value that the key has in the layer at hand only, NULL = none. */
+const sp_json *sp_type_overriding(const sp_type_reader *reader, const char *key);
 
 /* model_type_value.c */
 sp_formula_code sp_type_eval(sp_type_reader *reader, sp_type_expr *expr);

@@ -16,11 +16,12 @@ static sp_status no_memory(sp_error *err)
 static sp_status read_requirement(sp_type_reader *reader, const sp_json *value,
                                   sp_type_requirement *out, sp_error *err)
 {
-    static const char *const keys[] = {"that", "key", "say", "later"};
+    static const char *const keys[] = {"that", "key", "say", "later", "remark"};
     SP_TRY(sp_json_only(value, keys, N_KEYS(keys), err));
     SP_TRY(sp_json_string(value, "key", &out->key, err));
     SP_TRY(sp_json_string(value, "say", &out->sentence, err));
     SP_TRY(sp_json_bool_or(value, "later", false, &out->later, err));
+    SP_TRY(sp_json_bool_or(value, "remark", false, &out->remark, err));
     const sp_json that = sp_json_get(value, "that");
     SP_TRY(sp_type_expr_read(reader, &that, &out->that, err));
     const sp_json key = sp_json_get(value, "key");
@@ -46,11 +47,12 @@ static sp_status read_requirements(sp_type_reader *reader, sp_error *err)
 
 static sp_status read_wraps(sp_type_reader *reader, sp_error *err)
 {
-    static const char *const keys[] = {"key", "model_type"};
+    static const char *const keys[] = {"key", "model_type", "beside"};
     sp_json wraps;
     SP_TRY(sp_json_object(reader->file, "wraps", &wraps, err));
     SP_TRY(sp_json_only(&wraps, keys, N_KEYS(keys), err));
     SP_TRY(sp_json_string(&wraps, "key", &reader->wrapped_key, err));
+    SP_TRY(sp_json_bool_or(&wraps, "beside", false, &reader->wraps_beside, err));
     return sp_json_string(&wraps, "model_type", &reader->wrapped_type, err);
 }
 
@@ -84,9 +86,9 @@ static sp_status read_model(sp_type_reader *reader, sp_error *err)
 
 static sp_status read_head(sp_type_reader *reader, sp_error *err)
 {
-    static const char *const keys[] = {"schema",   "model_type", "source", "date",       "note",
-                                       "defaults", "aliases",    "inert",  "let",        "require",
-                                       "model",    "kinds",      "wraps",  "projections"};
+    static const char *const keys[] = {"schema",   "model_type", "source",  "date",  "note",
+                                       "defaults", "absent",     "aliases", "inert", "let",
+                                       "require",  "model",      "kinds",   "wraps", "projections"};
     const char *text = NULL;
     SP_TRY(sp_json_schema(reader->file, SCHEMA, err));
     SP_TRY(sp_json_only(reader->file, keys, N_KEYS(keys), err));
@@ -99,6 +101,7 @@ static sp_status read_head(sp_type_reader *reader, sp_error *err)
     SP_TRY(sp_json_string(reader->file, "source", &text, err));
     SP_TRY(sp_json_string(reader->file, "date", &text, err));
     SP_TRY(sp_json_object(reader->file, "defaults", &reader->defaults, err));
+    reader->absent = sp_json_get(reader->file, "absent");
     reader->aliases = sp_json_get(reader->file, "aliases");
     reader->lets = sp_json_get(reader->file, "let");
     return SP_OK;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What becomes of the keys that a type does not know: those known to leave shapes alone are passed
- * over, those by which other types change shapes are refused, and so is what looks like a
- * misspelling of a key that is absent; the rest becomes an assumption. The lists of the first two
- * stand in configs/model_types/_common.json. */
+ * over, those that no class can pass over are refused, and so is what looks like a misspelling of a
+ * key that is absent; the rest is ignored, as the classes do, and becomes an assumption, in other
+ * words where other types change shapes by it. Lists: configs/model_types/_common.json. */
 #include "spec/model_type.h"
 
 #include <string.h>
@@ -11,7 +11,7 @@
 #define N_KEYS(keys) (sizeof(keys) / sizeof((keys)[0]))
 
 typedef struct common_keys {
-    sp_json inert, shape_keys, remarks;
+    sp_json inert, shape_keys, refused, remarks;
 } common_keys;
 
 static bool lists(const sp_json *list, const char *key)
@@ -71,7 +71,8 @@ static const char *meant_key(const sp_type_reader *reader, const char *key, sp_e
             sp_json_has(reader->config, name) || states_other_spelling(reader, name);
         if (!stated) absent[n_absent++] = name;
     }
-    return sp_name_nearest(key, absent, n_absent);
+    const char *nearest = sp_name_nearest(key, absent, n_absent);
+    return nearest != NULL && sp_name_is_slip(key, nearest) ? nearest : NULL;
 }
 
 static void note_unknown(const sp_type_reader *reader, const common_keys *common, const char *key)
@@ -113,27 +114,46 @@ static sp_status check_key(const sp_type_reader *reader, const common_keys *comm
 {
     if (knows(reader, value->key) || sp_json_is_null(value)) return SP_OK;
     if (lists(&common->inert, value->key)) return SP_OK;
-    if (!lists(&common->shape_keys, value->key)) return check_unknown(reader, common, value, err);
+    const bool refused = lists(&common->refused, value->key);
+    if (!refused && !lists(&common->shape_keys, value->key)) {
+        return check_unknown(reader, common, value, err);
+    }
     if (is_off(value)) return SP_OK;
-    return sp_json_fail(value, err, SP_E_UNKNOWN_KEY,
-                        "it changes the shapes of other models and is not understood for "
-                        "model_type %s",
-                        reader->type);
+    if (refused) {
+        return sp_json_fail(value, err, SP_E_UNKNOWN_KEY, "model_type %s does not have it",
+                            reader->type);
+    }
+    sp_model_note(reader->build,
+                  "%s changes the shapes of other models, but not those of model_type %s, and is "
+                  "ignored.",
+                  value->key, reader->type);
+    return SP_OK;
+}
+
+static sp_status check_members(const sp_type_reader *reader, const common_keys *common,
+                               const sp_json *object, sp_error *err)
+{
+    for (size_t i = 0; i < sp_json_size(object); i++) {
+        const sp_json value = sp_json_member(object, i);
+        SP_TRY(check_key(reader, common, &value, err));
+    }
+    return SP_OK;
 }
 
 static sp_status check_all(const sp_type_reader *reader, const sp_json *root, sp_error *err)
 {
-    static const char *const keys[] = {"schema", "source",     "date",
-                                       "inert",  "shape_keys", "remarks"};
+    static const char *const keys[] = {"schema",     "source",  "date",   "inert",
+                                       "shape_keys", "refused", "remarks"};
     common_keys common;
     SP_TRY(sp_json_schema(root, SCHEMA, err));
     SP_TRY(sp_json_only(root, keys, N_KEYS(keys), err));
     SP_TRY(sp_json_array(root, "inert", &common.inert, err));
     SP_TRY(sp_json_array(root, "shape_keys", &common.shape_keys, err));
+    SP_TRY(sp_json_array(root, "refused", &common.refused, err));
     SP_TRY(sp_json_object(root, "remarks", &common.remarks, err));
-    for (size_t i = 0; i < sp_json_size(reader->config); i++) {
-        const sp_json value = sp_json_member(reader->config, i);
-        SP_TRY(check_key(reader, &common, &value, err));
+    SP_TRY(check_members(reader, &common, reader->config, err));
+    for (size_t i = 0; i < reader->n_overrides; i++) {
+        SP_TRY(check_members(reader, &common, reader->overrides[i].keys, err));
     }
     return SP_OK;
 }

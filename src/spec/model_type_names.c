@@ -12,16 +12,14 @@ static sp_status no_memory(sp_error *err)
     return sp_fail(err, SP_E_MEMORY, "the names of a model type need more");
 }
 
-/* The other spelling of a key that the config uses; the key itself where it uses none. */
-static const char *spelling(const sp_type_reader *reader, const char *key)
+const char *sp_type_spelling(const sp_type_reader *reader, const sp_json *object, const char *key)
 {
     for (size_t i = 0; i < sp_json_size(&reader->aliases); i++) {
         const sp_json alias = sp_json_member(&reader->aliases, i);
         const char *stands_for = NULL;
         sp_error ignored;
         if (sp_json_as_string(&alias, &stands_for, &ignored) != SP_OK) continue;
-        if (strcmp(stands_for, key) == 0 && sp_json_has(reader->config, alias.key))
-            return alias.key;
+        if (strcmp(stands_for, key) == 0 && sp_json_has(object, alias.key)) return alias.key;
     }
     return key;
 }
@@ -31,27 +29,33 @@ static bool is_stated(const sp_json *value)
     return value->node != NULL && !sp_json_is_null(value);
 }
 
-/* Follows the dotted path in the config and in the defaults at once. Null where the default is an
- * object is silence. `path` is cut up. */
+/* Follows the dotted path in the config and in the defaults at once, and in those of an object that
+ * is not stated at all. Null where the default is an object is silence. `path` is cut up. */
 static sp_status resolve(sp_type_reader *reader, char *path, sp_type_symbol *out, sp_error *err)
 {
     const sp_json *in_config = reader->config;
     const sp_json *in_defaults = &reader->defaults;
+    const sp_json *in_absent = &(sp_json){0};
     const sp_json *origin = NULL;
     for (char *part = path; part != NULL;) {
         char *dot = strchr(part, '.');
         if (dot != NULL) *dot = '\0';
-        const char *key = part == path ? spelling(reader, part) : part;
+        const bool first = part == path;
+        const char *key = first ? sp_type_spelling(reader, in_config, part) : part;
         in_config = sp_type_keep(reader->scratch, sp_json_get(in_config, key));
         in_defaults = sp_type_keep(reader->scratch, sp_json_get(in_defaults, part));
         if (in_config == NULL || in_defaults == NULL) return no_memory(err);
         const bool silent =
             in_config->node == NULL || (!is_stated(in_config) && sp_json_is_object(in_defaults));
+        if (first && silent) in_absent = &reader->absent;
+        in_absent = sp_type_keep(reader->scratch, sp_json_get(in_absent, part));
+        if (in_absent == NULL) return no_memory(err);
         if (silent && out->defaulted == NULL) out->defaulted = part;
         origin = silent ? NULL : in_config;
         part = dot != NULL ? dot + 1 : NULL;
     }
-    out->value = origin != NULL ? *in_config : *in_defaults;
+    const sp_json *fallback = in_absent->node != NULL ? in_absent : in_defaults;
+    out->value = origin != NULL ? *in_config : *fallback;
     out->stated = origin != NULL && is_stated(origin) ? origin : NULL;
     out->null = origin != NULL && !is_stated(origin) ? origin : NULL;
     if (origin != NULL) out->defaulted = NULL;
@@ -181,6 +185,9 @@ static sp_status check_members(const sp_json *object, const sp_json *defaults, s
 
 sp_status sp_type_check_config(const sp_type_reader *reader, sp_error *err)
 {
+    for (size_t i = 0; i < reader->n_overrides; i++) {
+        SP_TRY(check_members(reader->overrides[i].keys, &reader->defaults, err));
+    }
     return check_members(reader->config, &reader->defaults, err);
 }
 

@@ -12,10 +12,13 @@ static sp_formula_code read_key(sp_type_reader *reader, sp_type_symbol *symbol, 
 {
     symbol->used = true;
     reader->reads_keys = true;
-    if (reader->origin == NULL) reader->origin = symbol->stated;
+    const sp_json *const own = sp_type_overriding(reader, symbol->name);
+    const sp_json *const stated = own != NULL ? own : symbol->stated;
+    if (reader->origin == NULL) reader->origin = stated;
     if (reader->null == NULL) reader->null = symbol->null;
-    if (symbol->stated != NULL) reader->latest = symbol->stated;
-    return sp_value_of_json(&symbol->value, out);
+    if (stated != NULL) reader->latest = stated;
+    reader->reads_layer = reader->reads_layer || reader->n_overrides > 0;
+    return sp_value_of_json(own != NULL ? own : &symbol->value, out);
 }
 
 static sp_formula_code look_up(void *user, const char *name, sp_value *out)
@@ -24,7 +27,7 @@ static sp_formula_code look_up(void *user, const char *name, sp_value *out)
     if (strcmp(name, "i") == 0) {
         reader->reads_layer = true;
         *out = sp_value_of_int(reader->layer_idx);
-        return SP_FORMULA_OK;
+        return reader->layer_idx != SP_TYPE_NO_LAYER ? SP_FORMULA_OK : SP_FORMULA_UNBOUND;
     }
     if (strcmp(name, "n") == 0) {
         *out = sp_value_of_int(reader->n_layers);
@@ -195,6 +198,7 @@ static sp_status refuse(const sp_type_reader *reader, const sp_type_requirement 
 
 sp_status sp_type_check_requirements(sp_type_reader *reader, bool patient, sp_error *err)
 {
+    reader->layer_idx = SP_TYPE_NO_LAYER;
     for (size_t i = 0; i < reader->n_requirements; i++) {
         sp_type_requirement *requirement = &reader->requirements[i];
         bool truth = false;
@@ -202,7 +206,10 @@ sp_status sp_type_check_requirements(sp_type_reader *reader, bool patient, sp_er
             sp_type_is_true(reader, &requirement->that, requirement->sentence, &truth, err);
         if (status != SP_OK && patient) continue;
         if (status != SP_OK) return status;
-        if (!truth) return refuse(reader, requirement, err);
+        if (truth) continue;
+        if (!requirement->remark) return refuse(reader, requirement, err);
+        if (!patient)
+            sp_model_note(reader->build, "%s: %s.", requirement->key, requirement->sentence);
     }
     return SP_OK;
 }

@@ -3,6 +3,7 @@
  *
  * The definitions are those of the classes in Hugging Face transformers: tensors that are tied
  * count once, buffers (rotary tables, routing corrections) do not count. */
+#include "spec/model_formula.h"
 #include "spec/spec.h"
 
 #include <assert.h>
@@ -55,19 +56,21 @@ static void add_queries_keys_values(tally *t, const sp_attention *attention, uin
 }
 
 /*   query: h q + q + q a d, or h a d where it is not compressed
- *   key and value: h (c + r) + c + c a (d - r + v)  [+ q + c + r]
+ *   key and value: h (c + r) + c + c a (d - r + v)  [+ q + c + r], without h (c + r) + c where
+ *   they are an earlier layer's
  * q q_lora, c kv_lora, r rope_dim; the lone q and c are norms, in brackets the biases: the
  * projections down have them, those up have not. Source: arXiv:2405.04434, section 2.1. */
 static void add_latent(tally *t, const sp_attention *attention, uint64_t hidden)
 {
-    const uint64_t latent = (uint64_t)attention->kv_lora + attention->rope_dim;
+    const uint64_t own = attention->kv_of_other ? 0 : 1;
+    const uint64_t latent = own * (attention->kv_lora + attention->rope_dim);
     const uint64_t unrotated = attention->head_dim - attention->rope_dim;
     const uint64_t queries = (uint64_t)attention->heads * attention->head_dim;
     add(t, 1, hidden, attention->q_lora);
     add(t, 1, 1, attention->q_lora);
     add(t, 1, attention->q_lora > 0 ? attention->q_lora : hidden, queries);
     add(t, 1, hidden, latent);
-    add(t, 1, 1, attention->kv_lora);
+    add(t, own, 1, attention->kv_lora);
     add(t, attention->heads, attention->kv_lora, unrotated + value_dim(attention));
     add(t, attention->qkv_bias ? 1 : 0, 1, attention->q_lora + latent);
 }
@@ -198,17 +201,29 @@ static void add_run(tally *total, const sp_model *model, uint32_t run_idx, bool 
     tally own = {0};
     add_shared_part(&shared, model, kind, all_experts ? kind->ffn.n_experts : kind->ffn.top_k);
     add_own_part(&own, model, kind);
+    if (kind->formula != NULL) {
+        add(&own, 1, 1,
+            all_experts ? kind->formula->parameters : kind->formula->active_parameters);
+    }
     add_times(total, &own, run->count);
     if (holds_weights(model, run_idx)) add_times(total, &shared, kind->tied > 0 ? 1 : run->count);
 }
 
 static void add_outside(tally *t, const sp_model *model)
 {
+    if (model->formulas != NULL) {
+        add(t, 1, 1, model->formulas->embedding_parameters);
+        add(t, 1, 1, model->formulas->head_parameters);
+        add(t, 1, 1, model->formulas->other_parameters);
+        return;
+    }
     add(t, model->tied_embeddings ? 1 : 2, model->vocab, model->hidden);
     add(t, model->head_bias ? 1 : 0, 1, model->vocab);
     add(t, 1, model->positions, model->hidden);
     add_norms(t, model, model->outer_norms);
-    add_projections(t, model->projections, model->n_projections, false);
+    for (int tied = 0; tied <= 1; tied++) { /* outside layers it makes no difference */
+        add_projections(t, model->projections, model->n_projections, tied == 1);
+    }
     add(t, 1, 1, model->vectors);
     add(t, 1, 1, model->table_params);
     add(t, 1, 1, model->tower_params);
@@ -242,12 +257,17 @@ bool sp_model_count(const sp_model *model, sp_parameters *out)
     }
     const tally mtp = count_mtp(model);
     const uint64_t table = (uint64_t)model->vocab * model->hidden;
+    const uint64_t norm = model->table_norm ? (uint64_t)model->norm_vectors * model->hidden : 0;
     const uint64_t bias = model->head_bias ? model->vocab : 0;
     *out = (sp_parameters){.total = total.sum,
-                           .embedding = table,
+                           .embedding = table + norm,
                            .head = (model->tied_embeddings ? 0 : table) + bias,
                            .active = active.sum,
                            .mtp = mtp.sum};
+    if (model->formulas != NULL) {
+        out->embedding = model->formulas->embedding_parameters;
+        out->head = model->formulas->head_parameters;
+    }
     out->non_embedding = out->total - out->embedding - out->head;
     return !total.overflow && !active.overflow && !mtp.overflow;
 }

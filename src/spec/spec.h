@@ -259,6 +259,10 @@ sp_status sp_model_read_own(sp_model_build *build, const sp_json *root, sp_error
 /* "source" and "date" of a group of figures */
 sp_status sp_model_own_read_origin(const sp_json *group, const char **source, const char **date,
                                    sp_error *err);
+/* model_formula.c: a model described by cost formulas. */
+bool sp_model_is_formulas(const sp_json *root);
+sp_status sp_model_read_formulas(sp_model_build *build, const sp_json *root, sp_error *err);
+
 /* model_own_kinds.c: "kinds" */
 sp_status sp_model_own_read_kinds(sp_model_build *build, const sp_json *root, sp_error *err);
 

@@ -242,7 +242,8 @@ void sp_embedding_price(const sp_problem *problem, const sp_plan *plan,
                             .tp_forward_s = sp ? traffic->gather_s : traffic->reduce_s,
                             .tp_backward_s = sp ? traffic->gather_s : 0.0,
                             .tp_sent_bytes = 2.0 * traffic->bytes * (plan->tp - 1.0) / plan->tp};
-    if (problem->model->outer_norms > 1 || problem->model->n_projections > 0) {
+    if (problem->model->outer_norms > 1 || problem->model->n_projections > 0 ||
+        problem->model->formulas != NULL) {
         price_outer(problem, plan, cost);
     }
 }

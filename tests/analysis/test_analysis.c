@@ -280,6 +280,63 @@ static void kinds_that_share_weights_hold_them_once(void **state)
     sp_arena_fini(&arena);
 }
 
+/* Zamba: recurrences with their norms, and adapters, are each layer's own; what is marked as tied
+ * is held once. */
+static void tied_layers_hold_all_that_is_their_own(void **state)
+{
+    (void)state;
+    made_model made;
+    sp_arena arena = {0};
+    make_tiny(&made);
+    sp_layer_kind *kind = &made.model.kinds[0];
+    kind->tied = 1;
+    kind->recurrent = (sp_recurrent){.form = SP_RECURRENCE_MAMBA2,
+                                     .heads = 2,
+                                     .key_dim = 4,
+                                     .value_dim = 4,
+                                     .in_width = 8,
+                                     .norms = 2};
+    kind->n_projections = 2;
+    kind->projections[0] =
+        (sp_projection){.name = "shared", .in = 8, .out = 4, .blocks = 1, .tied = true};
+    kind->projections[1] = (sp_projection){.name = "own", .in = 8, .out = 2, .blocks = 1};
+    const sp_analysis_question question = tiny_question(&made);
+    const sp_analysis *a = analyze(&arena, &question);
+    exactly(a->parameters, (double)sp_model_parameters(&made.model).total);
+    exactly(a->parameters, 80.0 + 592 + 8 + 80 + 3 * (64 + 64 + 16) + 32 + 3 * 16);
+    sp_arena_fini(&arena);
+}
+
+/* 2 sequences, states of 2 heads of 4 x 4 and the inputs of 2 earlier taps of 8 channels, with a
+ * cache of 1 byte: what a step reads of them is what is held. Inputs are activations of 2 bytes. */
+static void states_have_the_width_of_the_cache(void **state)
+{
+    (void)state;
+    made_model made;
+    sp_arena arena = {0};
+    make_tiny(&made);
+    made.model.kinds[0].recurrent = (sp_recurrent){.form = SP_RECURRENCE_MAMBA2,
+                                                   .heads = 2,
+                                                   .key_dim = 4,
+                                                   .value_dim = 4,
+                                                   .in_width = 18,
+                                                   .conv_width = 8,
+                                                   .conv_kernel = 3,
+                                                   .norms = 1};
+    sp_analysis_question question = tiny_question(&made);
+    question.phases = 1u << SP_PHASE_DECODE;
+    question.bits.kv_cache = 8.0;
+    const sp_analysis *a = analyze(&arena, &question);
+    const sp_operator *scan = need_row(a, SP_PHASE_DECODE, "scan");
+    const sp_operator *taps = need_row(a, SP_PHASE_DECODE, "convolution");
+    exactly(scan->cache_bytes, 2.0 * 32);
+    exactly(scan->read_bytes, 2.0 * 32 + 2 * 2 * (8 + 2));
+    exactly(scan->write_bytes, 2.0 * 32 + 2 * 2 * 8);
+    exactly(taps->cache_bytes, 2.0 * 16);
+    exactly(a->state_bytes, 3.0 * (scan->cache_bytes + taps->cache_bytes));
+    sp_arena_fini(&arena);
+}
+
 /* What is read from the cache is held already: a step behind 1,000 tokens reads 16 kB of it, and
  * needs 192 bytes for the activation besides. */
 static void the_cache_is_no_activation(void **state)
@@ -471,6 +528,8 @@ int main(void)
         cmocka_unit_test(rows_hold_what_the_model_has),
         cmocka_unit_test(layers_that_share_weights_hold_them_once),
         cmocka_unit_test(kinds_that_share_weights_hold_them_once),
+        cmocka_unit_test(tied_layers_hold_all_that_is_their_own),
+        cmocka_unit_test(states_have_the_width_of_the_cache),
         cmocka_unit_test(the_cache_is_no_activation),
         cmocka_unit_test(a_tied_head_is_held_once),
         cmocka_unit_test(biases_keep_the_format_of_norms),

@@ -57,6 +57,28 @@ static void tensor_parallel_ranks_share_heads_columns_and_words(void **state)
     sp_arena_fini(&arena);
 }
 
+/* The sum behind the look-up has the gradient on every rank; the head's columns each give a part of
+ * that of its input, 8 tokens of 8. */
+static void backwards_the_head_is_summed_and_the_look_up_is_not(void **state)
+{
+    (void)state;
+    made_model made;
+    sp_arena arena = {0};
+    make_tiny(&made);
+    sp_analysis_question question = tiny_question(&made);
+    question.tp = 2;
+    question.phases = 1u << SP_PHASE_FORWARD | 1u << SP_PHASE_BACKWARD;
+    const sp_analysis *a = analyze(&arena, &question);
+    exactly(need_row(a, SP_PHASE_FORWARD, "embedding_all_reduce")->network_bytes,
+            2.0 * 8 * 8 * 2 / 2);
+    exactly(need_row(a, SP_PHASE_BACKWARD, "head_all_reduce")->network_bytes, 2.0 * 8 * 8 * 2 / 2);
+    const sp_phase_total *total = &a->phase[SP_PHASE_BACKWARD];
+    for (uint32_t i = 0; i < total->count; i++) {
+        assert_string_not_equal(a->operators[total->first + i].name, "embedding_all_reduce");
+    }
+    sp_arena_fini(&arena);
+}
+
 /* Sums of 8-bit activations travel in 16 bits. */
 static void sums_travel_in_no_fewer_than_16_bits(void **state)
 {
@@ -350,6 +372,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tensor_parallel_ranks_share_heads_columns_and_words),
+        cmocka_unit_test(backwards_the_head_is_summed_and_the_look_up_is_not),
         cmocka_unit_test(sums_travel_in_no_fewer_than_16_bits),
         cmocka_unit_test(a_cluster_times_collectives),
         cmocka_unit_test(replicas_share_the_sequences),

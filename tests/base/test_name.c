@@ -29,6 +29,14 @@ static void one_slip_of_each_kind_is_forgiven(void **state)
     assert_string_equal(nearest("SCHEDULE"), "schedule");  /* case is no slip */
 }
 
+static void a_longer_name_is_no_slip(void **state)
+{
+    (void)state;
+    assert_true(sp_name_is_slip("hiden_dropout", "hidden_dropout"));
+    assert_true(sp_name_is_slip("hidden_dorpuot", "hidden_dropout"));
+    assert_false(sp_name_is_slip("hidden_dropout_prob", "hidden_dropout"));
+}
+
 static void a_swap_counts_as_one_edit(void **state)
 {
     (void)state;
@@ -76,6 +84,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_slip_of_each_kind_is_forgiven),
+        cmocka_unit_test(a_longer_name_is_no_slip),
         cmocka_unit_test(a_swap_counts_as_one_edit),
         cmocka_unit_test(the_limit_is_two_edits_or_a_third_of_the_length),
         cmocka_unit_test(ties_go_to_the_first_in_the_list),

@@ -71,7 +71,10 @@ follows result.json "$work/result.json"
 follows estimate.json "$work/one.json" "$work/many.json"
 follows params.json "$work/params.json"
 follows score.json "$work/score.json" "$work/counts.json"
-follows model.json configs/models/*.json
+# shellcheck disable=SC2046
+follows model.json $(ls configs/models/*.json | grep -v -e -formulas.json)
+follows formula-model.json configs/models/*-formulas.json
+follows modules.json configs/modules/*.json
 follows model-type.json configs/model_types/[a-z]*.json
 follows model-types-common.json configs/model_types/_common.json
 follows training-points.json configs/validation/training-points.json

@@ -218,6 +218,7 @@ static void lists_texts_and_objects_can_be_asked(void **state)
     assert_config("nested['none']", "unbound");
     assert_config("len(list) + len(pattern) + len(nested)", "9");
     assert_config("sum(list) + max(list) + min(list)", "11");
+    assert_config("sum(nested, 'x', 0) * 10 + sum(nested, 'y', 2)", "72");
     assert_config("count(list, 1) * 10 + count(pattern, 'M')", "22");
     assert_config("2 in list", "1");
     assert_config("5 not in list", "1");
@@ -243,6 +244,8 @@ static void kinds_that_do_not_fit_are_errors(void **state)
     assert_config("none != 0", "1");
     assert_config("ceil(word)", "type");
     assert_config("sum(words)", "type");
+    assert_config("sum(nested, 5, 0)", "type");
+    assert_config("sum(nested, 'y', word)", "type");
     assert_config("len(5)", "type");
     assert_config("missing", "unbound");
     assert_config("foo(1)", "unknown_function");

@@ -29,9 +29,11 @@ static void draw_reach(sp_attention *a, draw *d)
     a->chunk = draw_between(d, 0, 3) == 0 ? draw_between(d, 1, 3000) : 0;
     a->compress = draw_between(d, 0, 3) == 0 ? draw_between(d, 1, 128) : 0;
     if (draw_coin(d)) return;
+    a->index_top_k = draw_between(d, 1, 2048);
+    if (draw_between(d, 0, 3) == 0) return; /* chosen by an earlier layer */
     a->index_heads = draw_between(d, 1, 64);
     a->index_dim = draw_between(d, 1, 128);
-    a->index_top_k = draw_between(d, 1, 2048);
+    a->index_block = maybe(d, draw_between(d, 1, 64));
 }
 
 static sp_attention draw_attention(draw *d)
@@ -51,7 +53,9 @@ static sp_attention draw_attention(draw *d)
         draw_latent(&a, d);
     } else {
         a.keys_as_values = draw_coin(d);
+        a.kv_cached_once = a.keys_as_values && draw_coin(d);
         a.kv_of_other = draw_coin(d);
+        a.factored = draw_coin(d);
     }
     draw_reach(&a, d);
     return a;
@@ -79,6 +83,7 @@ static void draw_experts(sp_ffn *f, draw *d)
     f->top_k = draw_between(d, 1, 8);
     f->expert_ffn = eights(d, 100);
     f->idle_experts = maybe(d, draw_between(d, 1, 64));
+    f->router_in = maybe(d, draw_between(d, 1, 512));
     f->latent = maybe(d, draw_between(d, 1, 512));
     f->shared_ffn = maybe(d, eights(d, 100));
     f->shared_gate = draw_coin(d);
@@ -106,7 +111,8 @@ static uint32_t draw_projections(sp_projection *projections, draw *d)
                                          .out = eights(d, 100),
                                          .blocks = draw_coin(d) ? 1 : eights(d, 3),
                                          .cut = draw_coin(d),
-                                         .ffn = draw_coin(d)};
+                                         .ffn = draw_coin(d),
+                                         .tied = draw_coin(d)};
     }
     return n;
 }
@@ -124,6 +130,10 @@ static sp_layer_kind draw_kind(const sp_model *model, uint32_t idx, draw *d)
         if (model->kinds[k].tied != kind.tied) continue;
         kind.attention = model->kinds[k].attention;
         kind.ffn = model->kinds[k].ffn;
+        kind.n_projections = model->kinds[k].n_projections;
+        for (uint32_t i = 0; i < kind.n_projections; i++) {
+            kind.projections[i] = model->kinds[k].projections[i];
+        }
     }
     return kind;
 }

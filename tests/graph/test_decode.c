@@ -125,15 +125,23 @@ static void caches_by_hand(void **state)
     assert_true(latent.token == 576);
 }
 
-/* Keys that serve as values are kept once, those of another layer not at all; compressed ones for
+/* Values made of the keys are kept beside them (Gemma 4 rotates keys alone), unless both are one
+ * tensor (DeepSeek-V4), those of another layer not at all; compressed ones for
  * each group of tokens, beside the window. */
 static void caches_of_shared_and_compressed_keys(void **state)
 {
     (void)state;
     sp_layer_kind kind = {
-        .attention = {.heads = 64, .kv_heads = 1, .head_dim = 512, .keys_as_values = true}
+        .attention = {.heads = 64,
+                      .kv_heads = 1,
+                      .head_dim = 512,
+                      .keys_as_values = true,
+                      .kv_cached_once = true}
     };
     assert_true(sp_graph_cache(&kind, &alone).token == 512);
+    kind.attention.kv_cached_once = false;
+    assert_true(sp_graph_cache(&kind, &alone).token == 1024);
+    kind.attention.kv_cached_once = true;
     kind.attention.window = 128;
     kind.attention.compress = 4;
     kind.attention.index_heads = 64;

@@ -278,25 +278,32 @@ static void a_block_may_have_several_norms_or_none(void **state)
     assert_close(product_inputs(&c), product_inputs(&a), EXACT);
 }
 
-/* 8 heads and 2 key/value heads of 128: values that are keys save 256 columns, keys and values of
- * another layer 512; the core reads as much as it meets. */
+/* 8 heads and 2 key/value heads of 128: values made of the keys save 256 columns, keys and values
+ * of another layer 512; the core reads as much as it meets, once where both are one tensor. */
 static void keys_may_be_values_or_another_layers(void **state)
 {
     (void)state;
-    made_model own, shared, other;
+    made_model own, shared, once, other;
     make_llama(&own, 1024, 8, 2, 0, 1);
     shared = other = own;
     shared.model.kinds[0].attention.keys_as_values = true;
+    once = shared;
+    once.model.kinds[0].attention.kv_cached_once = true;
     other.model.kinds[0].attention.kv_of_other = true;
     const sp_layer_work a = expand_layer(&own.model, 0, 1, 4096, &alone, true);
     const sp_layer_work b = expand_layer(&shared.model, 0, 1, 4096, &alone, true);
     const sp_layer_work c = expand_layer(&other.model, 0, 1, 4096, &alone, true);
+    const sp_layer_work d = expand_layer(&once.model, 0, 1, 4096, &alone, true);
     assert_true(find_op(&a, "qkv_projection")->n == 1536);
     assert_true(find_op(&b, "qkv_projection")->n == 1280);
     assert_true(find_op(&c, "qkv_projection")->n == 1024);
     assert_true(find_op(&a, "attention_core")->flops == find_op(&c, "attention_core")->flops);
     assert_true(find_op(&a, "attention_core")->bytes == 2.0 * 4096 * 512);
-    assert_true(find_op(&b, "attention_core")->bytes == 2.0 * 4096 * 256);
+    assert_true(find_op(&b, "attention_core")->bytes == 2.0 * 4096 * 512);
+    assert_true(find_op(&d, "attention_core")->bytes == 2.0 * 4096 * 256);
+    assert_true(find_op(&d, "qkv_projection")->n == 1280);
+    assert_close(attention_kept(&a), attention_kept(&b), EXACT);
+    assert_close(attention_kept(&b) - attention_kept(&d), 2.0 * 4096 * 256, EXACT);
     assert_true(find_op(&c, "attention_core")->bytes == 2.0 * 4096 * 512);
 }
 

@@ -120,6 +120,48 @@ static void a_layer_may_lack_either_part(void **state)
     assert_true(mixing.n_attention_ops == mixing.n_ops && !mixing.ffn.tp_exchange);
 }
 
+/* DeepSeek-V4-Flash: projections of 4096 x 1024 and 1024 x 32768 make the queries, and 8 blocks
+ * with a matrix of 8192 x 4096 take the place of the output's. What is left is the key, 4096 x 512.
+ */
+static void factored_queries_and_outputs_have_no_matrix(void **state)
+{
+    (void)state;
+    made_model made;
+    make_llama(&made, 4096, 64, 1, 2048, 1);
+    sp_layer_kind *kind = &made.model.kinds[0];
+    kind->attention.head_dim = 512;
+    kind->attention.keys_as_values = true;
+    const double whole = sp_graph_layer_params(&made.model, kind, &alone).dense;
+    kind->attention.factored = true;
+    assert_true(whole - sp_graph_layer_params(&made.model, kind, &alone).dense ==
+                2.0 * 4096 * 64 * 512);
+    const sp_layer_work work = expand_layer(&made.model, 0, 1, 1024, &alone, true);
+    assert_true(find_op(&work, "qkv_projection")->n == 512);
+    for (uint32_t i = 0; i < work.n_ops; i++) {
+        assert_string_not_equal(work.ops[i].name, "output_projection");
+    }
+    assert_true(find_op(&work, "attention_core")->count == 64); /* the core has all heads */
+}
+
+/* Zamba2: the attention of the embedding is shared with the other layers of its number, the adapter
+ * is not. */
+static void tied_projections_are_held_once(void **state)
+{
+    (void)state;
+    made_model made;
+    make_llama(&made, 1024, 8, 8, 0, 2);
+    sp_layer_kind *kind = &made.model.kinds[0];
+    kind->attention = (sp_attention){0};
+    kind->tied = 1;
+    kind->n_projections = 2;
+    kind->projections[0] =
+        (sp_projection){.name = "shared", .in = 1024, .out = 64, .blocks = 1, .tied = true};
+    kind->projections[1] = (sp_projection){.name = "own", .in = 1024, .out = 32, .blocks = 1};
+    const sp_layer_params sum = sp_graph_model_params(&made.model, &alone);
+    assert_true(sum.dense == (double)sp_model_parameters(&made.model).total);
+    assert_true(sp_graph_tied_params(&made.model, kind, &alone).dense == 1024.0 * 64);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +170,8 @@ int main(void)
         cmocka_unit_test(what_tokens_meet_before_the_layers_is_the_embeddings),
         cmocka_unit_test(tied_layers_hold_their_weights_once),
         cmocka_unit_test(a_layer_may_lack_either_part),
+        cmocka_unit_test(factored_queries_and_outputs_have_no_matrix),
+        cmocka_unit_test(tied_projections_are_held_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,7 +34,7 @@ static uint32_t first_key(const sp_attention *a, uint32_t place)
 static double seen(const sp_attention *a, uint32_t place)
 {
     const double near = place + 1 - first_key(a, place);
-    const double most = a->index_heads > 0 ? (double)a->index_top_k : 1e9;
+    const double most = a->index_top_k > 0 ? (double)a->index_top_k : 1e9;
     if (a->compress == 0) return fmin(near, most);
     return (a->window > 0 ? near : 0.0) + fmin((place + 1.0) / a->compress, most);
 }
@@ -60,7 +60,7 @@ static sp_attention draw_form(draw *d, bool sparse)
     }
     if (draw_coin(d)) a.compress = draw_between(d, 1, 9);
     if (draw_coin(d)) {
-        a.index_heads = 1;
+        a.index_heads = draw_coin(d) ? 1 : 0; /* chosen here, or by an earlier layer */
         a.index_top_k = draw_between(d, 1, 100);
     }
     return a;
@@ -129,6 +129,21 @@ static void training_counts_a_token_by_half(void **state)
     assert_true(sp_visible_keys(&chunk, &shape) == 1024);
 }
 
+/* Half of GLM-5's layers take over the choice of the layer before: 2048 keys without an indexer. An
+ * indexer of blocks of 64 weighs 16 means where 1024 tokens are. */
+static void a_choice_may_be_that_of_another_layer_or_of_blocks(void **state)
+{
+    (void)state;
+    const sp_shape decode = serving(32767, 1), early = serving(1023, 1);
+    const sp_attention reused = {.kv_lora = 512, .index_top_k = 2048};
+    assert_close(sp_visible_keys(&reused, &decode), 2048, CLOSE);
+    assert_close(sp_touched_keys(&reused, &decode), 2048, CLOSE);
+    const sp_attention blocks = {
+        .index_heads = 4, .index_dim = 128, .index_top_k = 512, .index_block = 64};
+    assert_close(sp_weighed_keys(&blocks, &early), 16, CLOSE);
+    assert_close(sp_visible_keys(&blocks, &early), 512, CLOSE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +151,7 @@ int main(void)
         cmocka_unit_test(touched_keys_reach_back_to_the_first_that_is_seen),
         cmocka_unit_test(blocks_of_llama_4_by_hand),
         cmocka_unit_test(compressed_keys_by_hand),
+        cmocka_unit_test(a_choice_may_be_that_of_another_layer_or_of_blocks),
         cmocka_unit_test(training_counts_a_token_by_half),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

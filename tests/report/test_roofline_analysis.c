@@ -53,9 +53,10 @@ static const sp_operator operators[] = {
 static const sp_analysis analysis = {.n_operators = 3, .operators = operators};
 static const sp_analysis_question question = {.gpu = &gpu, .compute = SP_FP8};
 
-static const sp_roofline *build(sp_arena *arena, uint32_t n, bool expected)
+static const sp_roofline *build_of(sp_arena *arena, const sp_analysis_question *q, uint32_t n,
+                                   bool expected)
 {
-    const sp_analysis_question *const questions[] = {&question, &question, &question};
+    const sp_analysis_question *const questions[] = {q, q, q};
     const sp_analysis *const analyses[] = {&analysis, &analysis, &analysis};
     const sp_roofline *roofline = NULL;
     sp_error err = {0};
@@ -63,6 +64,11 @@ static const sp_roofline *build(sp_arena *arena, uint32_t n, bool expected)
         sp_roofline_of_analyses(arena, "t", "", questions, analyses, n, expected, &roofline, &err),
         SP_OK);
     return roofline;
+}
+
+static const sp_roofline *build(sp_arena *arena, uint32_t n, bool expected)
+{
+    return build_of(arena, &question, n, expected);
 }
 
 static void formats_of_one_rate_share_a_ceiling(void **state)
@@ -75,6 +81,23 @@ static void formats_of_one_rate_share_a_ceiling(void **state)
     assert_string_equal(h->ceilings[1].label, "bf16, fp16");
     assert_string_equal(h->ceilings[2].label, "fp32");
     assert_true(h->ceilings[1].per_s == 4e14 && h->tdp_watts == 500.0);
+    sp_arena_fini(&arena);
+}
+
+static void thirty_two_bit_products_and_the_rest_have_their_own_ceilings(void **state)
+{
+    sp_arena arena = {0};
+    (void)state;
+    sp_gpu part = gpu;
+    part.tf32 = true;
+    part.vector_flops_per_s = 5e13;
+    sp_analysis_question q = question;
+    q.gpu = &part;
+    const sp_roofline_hardware *const h = &build_of(&arena, &q, 1, false)->hardware[0];
+    assert_int_equal(h->n_ceilings, 4);
+    assert_string_equal(h->ceilings[2].label, "tf32");
+    assert_string_equal(h->ceilings[3].label, "fp32 vector");
+    assert_true(h->ceilings[3].per_s == 5e13);
     sp_arena_fini(&arena);
 }
 
@@ -141,6 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(formats_of_one_rate_share_a_ceiling),
+        cmocka_unit_test(thirty_two_bit_products_and_the_rest_have_their_own_ceilings),
         cmocka_unit_test(many_accelerators_show_the_formats_in_use_alone),
         cmocka_unit_test(the_main_memory_takes_the_name_of_its_tier),
         cmocka_unit_test(points_stand_under_the_ceiling_they_were_priced_by),

@@ -3,12 +3,16 @@
 """Parameter counts of random configurations of every model type against the real client.
 
     check_model_types.py [--each N] [--seed S] [--types a,b] [--store FILE] [--keep DIR]
+    check_model_types.py --again FILE
 
-For each file of configs/model_types the default configuration of the client's class, as it saves
-it, and N variations of the keys in the file's "defaults" are built by transformers on torch's meta
-device and counted; `shardplan validate params` counts them all at once. Exit 1 when any count
-differs, or when one side refuses what the other reads. --store writes the configurations and the
-client's counts, which tests/spec/test_model_types.c replays without it.
+For each file of configs/model_types the default configuration of the client's class and N
+variations of the keys in the file's "defaults" are built by transformers on torch's meta device and
+counted: as they are written, as the client saves them again ("-saved", the config.json that people
+have), and with every key that it knows ("-whole"). `shardplan validate params` counts them all at
+once. Prints every count that differs (exit 1) and what only one side refuses, with its reason. --store writes the configurations and the
+client's counts, which tests/spec/test_model_types.c replays without it. --again counts the
+configurations of such a file anew: model_published_counts.json holds models as their makers
+describe them, written down from their published dimensions.
 
 Needs transformers and torch; SHARDPLAN_BIN (default build/release/shardplan) and SHARDPLAN_HOME
 (default the source tree) say what is checked.
@@ -33,7 +37,8 @@ CHOICE_KEYS = ("num_experts_per_tok", "num_experts_per_token", "top_k_experts", 
 
 
 def config_of(d):
-    from transformers import AutoConfig
+    from transformers import AutoConfig, PretrainedConfig
+    d = PretrainedConfig._decode_special_floats(d)  # Infinity, as from_pretrained reads it
     d = {k: v for k, v in d.items() if k not in ("dtype", "torch_dtype", "quantization_config")}
     name = d.pop("model_type")
     return AutoConfig.for_model(ALIASES.get(name, name), **d)
@@ -112,38 +117,44 @@ def variation(defaults, draw):
     return {k: v for k, v in stated.items() if v is not None and v != {} and not isinstance(v, list)}
 
 
-def plain(d):
-    """What the client saves, without what depends on its version."""
-    return json.loads(json.dumps({k: v for k, v in d.items() if k != "transformers_version"},
-                                 default=str))
+def rewritten(name, d):
+    """The configuration as the client saves it, and with all that it knows."""
+    try:
+        config = config_of(copy.deepcopy(d))
+        yield name + "-saved", json.loads(config.to_json_string(use_diff=True))
+        yield name + "-whole", json.loads(config.to_json_string(use_diff=False))
+    except Exception as error:  # the class refuses the keys, or has no default
+        print("note:", name, str(error)[:80].replace("\n", " "))
+
+
+def with_rewritten(name, d):
+    yield name, d
+    for again, saved in rewritten(name, d):
+        saved.pop("transformers_version", None)
+        yield again, dict(saved, model_type=d["model_type"])
 
 
 def configs_of(path, each, draw):
     with open(path) as f:
         file = json.load(f)
     name = file["model_type"]
-    yield name + "-default", {"model_type": name}
-    try:
-        saved = plain(config_of({"model_type": name}).to_dict())
-        saved["model_type"] = name
-        yield name + "-saved", saved
-    except Exception as error:  # the class has no default
-        print("note: no default of", name, str(error)[:80])
+    yield from with_rewritten(name + "-default", {"model_type": name})
     for i in range(each):
-        yield "%s-%d" % (name, i), dict(variation(file["defaults"], draw), model_type=name)
+        d = dict(variation(file["defaults"], draw), model_type=name)
+        yield from with_rewritten("%s-%d" % (name, i), d)
 
 
 def counted(configs):
-    """The client's counts by name, and of those it refuses the reason."""
-    counts, refused = {}, {}
+    """The client's counts by name, and of those it refuses the reason. What it reads from different
+    files as the same is built once."""
+    counts, refused, built = {}, {}, {}
     for name, config in configs:
-        saved_of = name[:-len("saved")] + "default" if name.endswith("-saved") else None
-        if saved_of in counts:
-            counts[name] = counts[saved_of]
-            continue
         try:
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                counts[name] = count(config)
+                read = config_of(copy.deepcopy(config)).to_json_string(use_diff=False)
+                if read not in built:
+                    built[read] = count(config)
+            counts[name] = built[read]
         except Exception as error:
             refused[name] = "%s: %s" % (type(error).__name__, str(error)[:120].replace("\n", " "))
     return counts, refused
@@ -165,10 +176,11 @@ def ours(folder, configs, counts):
 
 
 def check(configs, folder, stored):
-    """Prints what differs; the numbers of exact, wrong and refused ones."""
+    """Prints what differs; the numbers of exact, wrong, and those that only we, or the client,
+    refuse."""
     counts, refused = counted(configs)
     points = ours(folder, configs, counts)
-    exact = wrong = 0
+    exact = wrong = unread = 0
     for name, config in configs:
         point = points[name]
         if name in refused:
@@ -177,14 +189,16 @@ def check(configs, folder, stored):
                 print("only we read", name, refused[name])
         elif point.get("predicted") == counts[name]:
             exact += 1
-            if not name.endswith("-saved"):  # long, and equal to the default
+            if not name.endswith(("-saved", "-whole")):  # long
                 stored.append({"name": name, "config": config, "counts": counts[name]})
+        elif "refused" in point:
+            unread += 1
+            print("only the client reads", name, point["refused"].split(".json:", 1)[-1])
         else:
             wrong += 1
-            print("WRONG", name, point.get("refused") or {
-                f: (point["predicted"][f], counts[name][f]) for f in FIGURES
-                if point["predicted"][f] != counts[name][f]})
-    return exact, wrong, len(refused)
+            print("WRONG", name, {f: (point["predicted"][f], counts[name][f]) for f in FIGURES
+                                  if point["predicted"][f] != counts[name][f]})
+    return exact, wrong, unread, len(refused)
 
 
 def store(path, stored):
@@ -196,6 +210,17 @@ def store(path, stored):
         f.write("\n  ]\n}\n")
 
 
+def again(path):
+    """The configurations of a stored file, counted and stored anew."""
+    with open(path) as f:
+        configs = [(entry["name"], entry["config"]) for entry in json.load(f)["models"]]
+    stored = []
+    with tempfile.TemporaryDirectory() as temporary:
+        found = check(configs, temporary, stored)
+    store(path, stored)
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--each", type=int, default=20, metavar="N")
@@ -203,9 +228,10 @@ def main():
     parser.add_argument("--types", metavar="A,B")
     parser.add_argument("--store", metavar="FILE")
     parser.add_argument("--keep", metavar="DIR")
+    parser.add_argument("--again", metavar="FILE")
     options = parser.parse_args()
-    sums, stored = [0, 0, 0], []
-    for path in sorted(glob.glob(os.path.join(HOME, "configs/model_types/[a-z]*.json"))):
+    sums, stored = list(again(options.again)) if options.again else [0, 0, 0, 0], []
+    for path in [] if options.again else sorted(glob.glob(os.path.join(HOME, "configs/model_types/[a-z]*.json"))):
         name = os.path.basename(path)[:-5]
         if options.types and name not in options.types.split(","):
             continue
@@ -215,7 +241,7 @@ def main():
             found = check(configs, os.path.join(options.keep or temporary, name), stored)
         sums = [a + b for a, b in zip(sums, found)]
         sys.stdout.flush()
-    print("%d exact, %d wrong, %d refused by the client" % tuple(sums))
+    print("%d exact, %d wrong, %d read by the client only, %d refused by the client" % tuple(sums))
     if options.store:
         store(options.store, stored)
     sys.exit(sums[1] > 0)

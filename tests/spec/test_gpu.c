@@ -75,6 +75,45 @@ static const char sheet[] =
                                                                     "\"latency_s\": 1e-7}, " FROM
                                                                     "}]}\n";
 
+static sp_status find_with_peak(tiny_home *home, const char *peak, const sp_gpu **gpu)
+{
+    char text[1024];
+    snprintf(text, sizeof text,
+             "{\"schema\": \"shardplan/gpu/1\", \"name\": \"other\", \"memory\": " FIGURE(
+                 "4", "GB") ", \"memory_bandwidth\": " FIGURE("50", "GB/s") ", \"peak\": {%s}}",
+             peak);
+    tiny_put(home, "gpus/other", text);
+    return find(home, "other", gpu);
+}
+
+static void tf32_is_for_products_alone(void **state)
+{
+    tiny_home *home = *state;
+    const sp_gpu *gpu = NULL;
+    assert_int_equal(
+        find_with_peak(
+            home, "\"tf32\": " FIGURE("40", "TFLOP/s") ", \"fp32_vector\": " FIGURE("5", "TFLOP/s"),
+            &gpu),
+        SP_OK);
+    assert_true(gpu->peak_flops_per_s[SP_FP32] == 4e13 && gpu->tf32);
+    assert_true(sp_gpu_vector_flops_per_s(gpu) == 5e12);
+    assert_string_equal(sp_gpu_product_name(gpu, SP_FP32), "tf32");
+    assert_int_equal(find_with_peak(home, "\"fp32\": " FIGURE("7", "TFLOP/s"), &gpu), SP_OK);
+    assert_true(sp_gpu_vector_flops_per_s(gpu) == 7e12);
+    assert_string_equal(sp_gpu_product_name(gpu, SP_FP32), "fp32");
+}
+
+static void two_rates_of_32_bit_products_are_refused(void **state)
+{
+    tiny_home *home = *state;
+    const sp_gpu *gpu = NULL;
+    assert_int_equal(
+        find_with_peak(
+            home, "\"tf32\": " FIGURE("40", "TFLOP/s") ", \"fp32\": " FIGURE("5", "TFLOP/s"), &gpu),
+        SP_E_INCONSISTENT);
+    assert_string_equal(home->err.path, "/peak/fp32");
+}
+
 static void a_data_sheet_alone_is_read_for_analysis(void **state)
 {
     tiny_home *home = *state;
@@ -271,6 +310,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_HOME(figures_are_read_in_base_units),
         WITH_HOME(fitted_constants_are_read_by_name),
+        WITH_HOME(tf32_is_for_products_alone),
+        WITH_HOME(two_rates_of_32_bit_products_are_refused),
         WITH_HOME(a_data_sheet_alone_is_read_for_analysis),
         WITH_HOME(a_data_sheet_alone_is_refused_for_plans),
         WITH_HOME(a_file_of_ones_own_may_be_json5),

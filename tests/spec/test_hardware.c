@@ -53,6 +53,8 @@ static void check_part(const sp_gpu *gpu)
         peak = gpu->peak_flops_per_s[d] > peak ? gpu->peak_flops_per_s[d] : peak;
     }
     assert_true(within(peak / gpu->memory_bytes_per_s, 0.5, 2000.0));
+    assert_true(!gpu->tf32 ||
+                within(gpu->vector_flops_per_s, 1e12, gpu->peak_flops_per_s[SP_FP32]));
     assert_true(within(gpu->memory_bytes_per_s, 1e10, 3e13));
     assert_true(gpu->process_m == 0.0 || within(gpu->process_m, 2.9e-9, 22.1e-9));
     assert_true(within(gpu->manufacturing_kg_co2e, 0.0, 200.0));

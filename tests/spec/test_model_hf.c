@@ -212,12 +212,13 @@ static void inert_keys_are_passed_over_and_unknown_ones_become_assumptions(void 
         fixture_model(&arena, "{\"model_type\": \"llama\", \"rope_scaling\": {\"factor\": 8.0}, "
                               "\"torch_dtype\": \"bfloat16\", \"favourite_colour\": \"green\", "
                               "\"quantization_config\": {\"bits\": 4}, \"n_routed_experts\": null, "
-                              "\"num_experts\": 0, " FIXTURE_SIZES "}");
+                              "\"num_experts\": 0, \"use_qk_norm\": true, " FIXTURE_SIZES "}");
     assert_true(fixture_assumes(m, "favourite_colour is not known for model_type llama"));
     assert_true(fixture_assumes(m, "quantization_config is ignored"));
     assert_false(fixture_assumes(m, "rope_scaling"));
     assert_false(fixture_assumes(m, "torch_dtype"));
     assert_false(fixture_assumes(m, "num_experts"));
+    assert_true(fixture_assumes(m, "use_qk_norm changes the shapes of other models, but not"));
     sp_arena_fini(&arena);
 }
 
