@@ -33,11 +33,12 @@ const char *sp_phase_name(sp_phase phase); /* "forward", ... "last_decode" */
  * (MXFP4), 4.125 (int4 in groups of 128 with 16-bit scales), 1.58 (BitNet). */
 typedef struct sp_widths {
     double activation;
-    double attention_weight; /* also of recurrent blocks, embedding and head                      */
+    double attention_weight; /* also of recurrent blocks                                          */
     double ffn_weight;       /* also of experts and their router                                  */
     double kv_cache;         /* also of recurrent states                                          */
     double rope;             /* of the table of sines and cosines                                 */
     double norm;
+    double embedding;        /* of token table and head, which quantised files leave in 16 bits   */
 } sp_widths;
 
 typedef struct sp_analysis_question {
@@ -56,6 +57,7 @@ typedef struct sp_analysis_question {
     bool mtp;                  /* prediction modules run too                                      */
     bool flash;                /* fused attention: scores never leave the chip                    */
     sp_widths bits;
+    bool bits_of_checkpoint;   /* those of the weights are what the model's own files hold        */
     sp_dtype compute;          /* whose peak holds for products                                   */
     uint32_t phases;           /* bits 1 << sp_phase                                              */
 } sp_analysis_question;
@@ -83,6 +85,7 @@ typedef struct sp_operator {
     double compute_s, memory_s, network_s;
     double time_s;         /* max(compute_s, memory_s) + network_s                                */
     double expected_s;     /* of kernels as measured, and the network; 0 = nothing measured         */
+    double joules;         /* by sp_energy_joules of sweep.h; 0 = its power is not known            */
     sp_bound bound;
 } sp_operator;
 
@@ -90,7 +93,7 @@ typedef struct sp_phase_total {
     bool present;
     uint32_t first, count;  /* rows of the phase                                                   */
     double flops, weight_bytes, read_bytes, write_bytes, network_bytes;
-    double compute_s, memory_s, network_s, time_s, expected_s; /* of all layers                    */
+    double compute_s, memory_s, network_s, time_s, expected_s, joules; /* of all layers            */
     double tokens_per_s;    /* of the deployment at the roofline: prompt or generated tokens       */
     uint32_t bottleneck;    /* row with the most time                                              */
 } sp_phase_total;

@@ -48,10 +48,10 @@ typedef struct sp_baseline {
 
 /* How answers look; {0} is plain text of 100 columns with one row a plan. */
 typedef struct sp_report_options {
-    bool color;     /* terminal colours */
-    bool verbose;   /* the whole front, every rule */
-    bool by_layout; /* one row a layout with its best plan; otherwise one row a plan */
-    uint32_t width; /* columns of a line; 0 = 100 */
+    bool color;                  /* terminal colours */
+    bool verbose;                /* the whole front, every rule */
+    bool by_layout;              /* one row a layout with its best plan; otherwise one row a plan */
+    uint32_t width;              /* columns of a line; 0 = 100 */
     const sp_baseline *baseline; /* shown beside every plan; NULL = none */
     sp_evidence_base *evidence;  /* published runs to stand beside plans; NULL = none */
 } sp_report_options;
@@ -89,16 +89,16 @@ void sp_report_estimates_table(const sp_space *space, const sp_priced *priced, s
                                const sp_report_options *options, struct sp_text *out);
 
 /* ---- two plans side by side ---- */
-/* Every figure of both, the difference b - a, how sure their order is, and what makes it. Figures of
- * a plan that cannot be built are left out. */
+/* Every figure of both, the difference b - a, how sure their order is, and what makes it. Figures
+ * of a plan that cannot be built are left out. */
 void sp_report_compare_page(const sp_space *space, const sp_priced *a, const sp_priced *b,
                             const sp_report_options *options, struct sp_text *out);
 /* "shardplan/compare/1" */
 void sp_report_compare_json(const sp_space *space, const sp_priced *a, const sp_priced *b,
                             struct sp_text *out);
 /* ---- what there is ---- */
-/* What was read from a model and from its checkpoint, of which one may be NULL: exact counts, bytes,
- * how far the two agree, assumptions. "shardplan/params/1" */
+/* What was read from a model and from its checkpoint, of which one may be NULL: exact counts,
+ * bytes, how far the two agree, assumptions. "shardplan/params/1" */
 void sp_report_params_page(const sp_model *model, const sp_checkpoint *checkpoint,
                            struct sp_text *out);
 void sp_report_params_json(const sp_model *model, const sp_checkpoint *checkpoint,
@@ -117,8 +117,8 @@ void sp_report_graph_json(const sp_analysis_question *question, struct sp_text *
 void sp_report_graph_dot(const sp_analysis_question *question, struct sp_text *out);
 /* A workbook: a summary, and a sheet of operators for each phase. SP_E_NOT_YET in a build without
  * libxlsxwriter, SP_E_IO when the file cannot be written. */
-sp_status sp_report_analysis_xlsx(const sp_analysis_question *question,
-                                  const sp_analysis *analysis, const char *file, sp_error *err);
+sp_status sp_report_analysis_xlsx(const sp_analysis_question *question, const sp_analysis *analysis,
+                                  const char *file, sp_error *err);
 
 typedef enum sp_list_kind {
     SP_LIST_MODELS,
@@ -151,8 +151,9 @@ void sp_report_dry_run(const sp_space *space, const sp_sample *sample, double se
                        double resident_bytes, uint32_t threads, const sp_report_options *options,
                        struct sp_text *out);
 
-/* ---- sweeps (sweep.h): pages for people, JSON ("shardplan/sweep-result/1", "evolved", "tiers-result",
- * "chips", "speculation"), CSV with a line a chip ------------------------------------------------ */
+/* ---- sweeps (sweep.h): pages for people, JSON ("shardplan/sweep-result/1", "evolved",
+ * "tiers-result", "chips", "speculation"), CSV with a line a chip
+ * ------------------------------------------------ */
 void sp_report_sweep_page(const sp_analysis_question *question, const sp_sweep *sweep,
                           const sp_economics *money, const sp_sweep_result *result,
                           const sp_report_options *options, struct sp_text *out);
@@ -160,10 +161,17 @@ void sp_report_sweep_json(const sp_analysis_question *question, const sp_sweep *
                           const sp_economics *money, const sp_sweep_result *result,
                           struct sp_text *out);
 void sp_report_sweep_csv(const sp_sweep_result *result, struct sp_text *out);
-/* n points, each with its multiplier of the figure. */
-void sp_report_sensitivity_page(uint32_t figure, const double *multipliers,
-                                const sp_sweep_point *points, uint32_t n,
-                                const sp_report_options *options, struct sp_text *out);
+/* An accelerator of which one figure is multiplied: n points, each with its multiplier; borrowed.
+ */
+typedef struct sp_sensitivity {
+    uint32_t figure; /* as in sp_chip_figure_name */
+    uint32_t n;
+    const double *multipliers;
+    const sp_sweep_point *points;
+} sp_sensitivity;
+void sp_report_sensitivity_page(const sp_analysis_question *question,
+                                const sp_sensitivity *sensitivity, const sp_report_options *options,
+                                struct sp_text *out);
 /* Of the population those that can be built and that no other beats. */
 void sp_report_evolved_page(const sp_analysis_question *question, const sp_sweep *ranges,
                             const sp_economics *money, const sp_individual *all, uint32_t n,

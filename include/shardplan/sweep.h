@@ -143,6 +143,7 @@ typedef struct sp_sweep_point {
 
 typedef struct sp_sweep_result {
     uint64_t n_points, n_fitting;
+    double memory_needed_bytes; /* by the model: chips with less do not fit                      */
     const sp_sweep_point *points;
     /* speed against each other metric, fastest first; indices into points, only chips that fit */
     uint32_t n_front[SP_SWEEP_N_METRICS];

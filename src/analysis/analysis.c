@@ -17,7 +17,7 @@ void sp_analysis_defaults(sp_analysis_question *question)
         .dp = 1,
         .ep = 1,
         .flash = true,
-        .bits = {16.0, 16.0, 16.0, 16.0, 32.0, 16.0},
+        .bits = {16.0, 16.0, 16.0, 16.0, 32.0, 16.0, 16.0},
         .phases = 1u << SP_PHASE_PREFILL | 1u << SP_PHASE_DECODE | 1u << SP_PHASE_LAST_DECODE
     };
     if (given.gpu != NULL && given.gpu->peak_flops_per_s[SP_BF16] <= 0.0) {
@@ -48,25 +48,32 @@ static double ridge(const sp_analysis_question *q)
     return q->gpu->peak_flops_per_s[q->compute] / q->gpu->memory_bytes_per_s;
 }
 
+static uint32_t count_phases(const sp_analysis_question *q)
+{
+    uint32_t n = 0;
+    for (sp_phase phase = 0; phase < SP_N_PHASES; phase++) {
+        n += q->phases >> phase & 1;
+    }
+    return n;
+}
+
 sp_status sp_analyze(struct sp_arena *arena, const sp_analysis_question *question,
                      const sp_analysis **analysis, sp_error *err)
 {
     SP_TRY(sp_analysis_check(question, err));
     sp_analysis *made = sp_arena_alloc(arena, sizeof *made);
-    sp_rows *rows = sp_arena_alloc(arena, sizeof *rows);
-    if (made == NULL || rows == NULL) {
-        return sp_fail(err, SP_E_MEMORY, "the analysis needs more");
-    }
+    sp_rows rows;
+    if (made == NULL) return sp_fail(err, SP_E_MEMORY, "the analysis needs more");
+    SP_TRY(sp_rows_init(&rows, arena, count_phases(question), question->model->n_kinds, err));
     *made = (sp_analysis){.ridge_intensity = ridge(question)};
-    rows->n = rows->phase_first = 0;
     sp_fabric fabric;
     sp_rates rates;
     const bool measured = sp_analysis_rates(question, &rates);
     if (question->cluster != NULL) sp_fabric_build(question->cluster, &fabric);
-    run_phases(question, question->cluster != NULL ? &fabric : NULL, measured ? &rates : NULL, rows,
-               made);
-    made->operators = rows->row;
-    made->n_operators = rows->n;
+    run_phases(question, question->cluster != NULL ? &fabric : NULL, measured ? &rates : NULL,
+               &rows, made);
+    made->operators = rows.row;
+    made->n_operators = rows.n;
     sp_analysis_cache(question, made);
     SP_TRY(sp_analysis_notes(arena, question, made, err));
     *analysis = made;

@@ -4,7 +4,11 @@
 #include "cost/cost.h"
 #include "shardplan/analysis.h"
 
-#define SP_ANALYSIS_MAX_ROWS 512
+/* Rows that a layer can have: one for each operator, two more where scores are written to memory,
+ * the write of the cache, and what is sent. The ends of the model have fewer. */
+#define SP_ROWS_OF_A_LAYER (SP_MAX_OPS + 16)
+/* Those of a phase: every kind of layer, prediction modules, the ends. */
+#define SP_PHASE_MAX_ROWS ((SP_MODEL_MAX_KINDS + 2) * SP_ROWS_OF_A_LAYER)
 
 /* One pass through the model, as one accelerator sees it, and the layers being expanded. */
 typedef struct sp_pass {
@@ -29,8 +33,8 @@ typedef struct sp_pass {
 
 /* Rows in the making; a row that equals an earlier one of its phase is counted to it. */
 typedef struct sp_rows {
-    sp_operator row[SP_ANALYSIS_MAX_ROWS];
-    uint32_t n;
+    sp_operator *row;
+    uint32_t n, room;     /* room: of the asked phases at their most */
     uint32_t phase_first; /* of the phase being filled */
 } sp_rows;
 
@@ -55,6 +59,9 @@ double sp_expected_stream_s(const sp_pass *pass, const sp_operator *row);
 
 /* ---- rows.c: operators of the graph as rows ---- */
 double sp_weight_bits(const sp_widths *bits, sp_part part);
+/* Room in the arena for n_phases phases of a model with n_kinds kinds of layers. Error: SP_E_MEMORY. */
+sp_status sp_rows_init(sp_rows *rows, struct sp_arena *arena, uint32_t n_phases, uint32_t n_kinds,
+                       sp_error *err);
 /* A row with the name, category and layers of an operator of the pass. */
 sp_operator sp_row_of(const sp_pass *pass, const sp_op *op, const char *name);
 /* Appends the rows of one operator. */

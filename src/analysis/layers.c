@@ -131,8 +131,8 @@ static void add_embedding(sp_rows *rows, const sp_pass *pass)
     const sp_op *look_up = &work.ops[0];
     sp_operator row = sp_row_of(pass, look_up, look_up->name);
     row.parameters = look_up->k;
-    row.held_bytes = look_up->k * bits->attention_weight / 8.0;
-    row.weight_bytes = look_up->m / pass->sharding.tp * bits->attention_weight / 8.0;
+    row.held_bytes = look_up->k * bits->embedding / 8.0;
+    row.weight_bytes = look_up->m / pass->sharding.tp * bits->embedding / 8.0;
     row.write_bytes = look_up->n * bits->activation / 8.0;
     row.expected_s = sp_expected_stream_s(pass, &row);
     sp_rows_add(rows, pass, &row);

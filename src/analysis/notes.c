@@ -83,6 +83,16 @@ static sp_status note_switches(note_list *list, const sp_analysis_question *q, s
     return SP_OK;
 }
 
+static sp_status note_network(note_list *list, const sp_analysis_question *q, sp_error *err)
+{
+    if (q->cluster != NULL || (q->tp == 1 && (!q->dispatch || q->ep == 1))) return SP_OK;
+    return add(
+        list,
+        "without a cluster nothing is known of the network: what ranks exchange is counted in "
+        "bytes and takes no time",
+        err);
+}
+
 static sp_status note_training(note_list *list, const sp_analysis_question *q, sp_error *err)
 {
     if ((q->phases & (1u << SP_PHASE_FORWARD | 1u << SP_PHASE_BACKWARD)) == 0) return SP_OK;
@@ -102,6 +112,7 @@ sp_status sp_analysis_notes(struct sp_arena *arena, const sp_analysis_question *
     SP_TRY(note_context(&list, question, err));
     SP_TRY(note_rope(&list, question, analysis->rope_tokens, err));
     SP_TRY(note_switches(&list, question, err));
+    SP_TRY(note_network(&list, question, err));
     SP_TRY(note_training(&list, question, err));
     analysis->notes = list.notes;
     analysis->n_notes = list.n;

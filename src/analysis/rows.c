@@ -2,6 +2,8 @@
 /* Operators of the graph as rows of the table: elements times bit widths are bytes, forward work
  * becomes backward work, and the roofline says how long it takes. */
 #include "analysis/analysis_priv.h"
+#include "base/base.h"
+#include "shardplan/sweep.h"
 
 #include <assert.h>
 #include <math.h>
@@ -18,15 +20,24 @@ double sp_weight_bits(const sp_widths *bits, sp_part part)
         return bits->norm;
     case SP_PART_ROTARY:
         return bits->rope;
+    case SP_PART_EMBEDDING:
+    case SP_PART_HEAD:
+        return bits->embedding;
     case SP_PART_ATTENTION:
     case SP_PART_RECURRENT:
     case SP_PART_RESIDUAL:
-    case SP_PART_EMBEDDING:
-    case SP_PART_HEAD:
     case SP_PART_KERNEL:
         break;
     }
     return bits->attention_weight;
+}
+
+sp_status sp_rows_init(sp_rows *rows, sp_arena *arena, uint32_t n_phases, uint32_t n_kinds,
+                       sp_error *err)
+{
+    const uint32_t room = n_phases * (n_kinds + 2) * SP_ROWS_OF_A_LAYER;
+    *rows = (sp_rows){.row = sp_arena_alloc(arena, room * sizeof *rows->row), .room = room};
+    return rows->row != NULL ? SP_OK : sp_fail(err, SP_E_MEMORY, "the analysis needs more");
 }
 
 static const char *category(const sp_op *op)
@@ -81,6 +92,14 @@ static bool same_rows(const sp_operator *a, const sp_operator *b)
            a->write_bytes == b->write_bytes && a->network_bytes == b->network_bytes;
 }
 
+static double joules_of(const sp_gpu *gpu, double peak, double flops, double bytes)
+{
+    const sp_chip chip = {
+        .flops_per_s = peak, .bytes_per_s = gpu->memory_bytes_per_s, .tdp_watts = gpu->tdp_watts};
+    if (gpu->compute_power_ratio <= 0.0) return 0.0;
+    return sp_energy_joules(&chip, gpu->compute_power_ratio, flops, bytes);
+}
+
 static void price(const sp_pass *pass, sp_operator *row)
 {
     const sp_analysis_question *q = pass->question;
@@ -90,10 +109,14 @@ static void price(const sp_pass *pass, sp_operator *row)
     row->compute_s = row->flops / peak;
     row->memory_s = bytes / q->gpu->memory_bytes_per_s;
     row->time_s = fmax(row->compute_s, row->memory_s) + row->network_s;
+    row->joules = joules_of(q->gpu, peak, row->flops, bytes);
     if (pass->rates != NULL) row->expected_s += row->network_s;
-    row->bound = row->network_s > fmax(row->compute_s, row->memory_s) ? SP_BOUND_NETWORK
-                 : row->compute_s > row->memory_s                     ? SP_BOUND_COMPUTE
-                                                                      : SP_BOUND_MEMORY;
+    const bool only_sends =
+        bytes <= 0.0 && row->network_bytes > 0.0; /* untimed without a cluster */
+    const bool network = only_sends || row->network_s > fmax(row->compute_s, row->memory_s);
+    row->bound = network                          ? SP_BOUND_NETWORK
+                 : row->compute_s > row->memory_s ? SP_BOUND_COMPUTE
+                                                  : SP_BOUND_MEMORY;
 }
 
 void sp_rows_add(sp_rows *rows, const sp_pass *pass, const sp_operator *row)
@@ -105,7 +128,7 @@ void sp_rows_add(sp_rows *rows, const sp_pass *pass, const sp_operator *row)
             return;
         }
     }
-    assert(rows->n < SP_ANALYSIS_MAX_ROWS);
+    assert(rows->n < rows->room);
     sp_operator *added = &rows->row[rows->n++];
     *added = *row;
     added->phase = pass->phase;

@@ -105,13 +105,13 @@ sp_status sp_speculate(sp_arena *arena, const sp_analysis_question *target,
     SP_TRY(check(target, draft, err));
     SP_TRY(sp_analyze(arena, target, &of_target, err));
     SP_TRY(sp_analyze(arena, draft, &of_draft, err));
-    sp_rows *rows = sp_arena_alloc(arena, sizeof *rows);
-    if (rows == NULL) return sp_fail(err, SP_E_MEMORY, "speculation needs more");
+    sp_rows rows; /* of one phase of either model */
+    SP_TRY(sp_rows_init(&rows, arena, 1, SP_MODEL_MAX_KINDS, err));
     sp_speculation s = {.target_memory_bytes = of_target->memory_needed_bytes,
                         .memory_bytes =
                             of_target->memory_needed_bytes + of_draft->memory_needed_bytes};
     s.fits = s.memory_bytes <= target->gpu->memory_bytes;
-    price_both(target, draft, money, rows, &s);
+    price_both(target, draft, money, &rows, &s);
     *speculation = s;
     return SP_OK;
 }

@@ -116,7 +116,8 @@ sp_status sp_sweep_run(sp_arena *arena, const sp_workload *workload, const sp_ec
     for (uint64_t i = 0; i < n; i++) {
         points[i] = price_point(workload, money, sweep, sp_sweep_id(sweep, n, i));
     }
-    *made = (sp_sweep_result){.n_points = n, .points = points};
+    *made = (sp_sweep_result){
+        .n_points = n, .points = points, .memory_needed_bytes = sp_workload_memory_bytes(workload)};
     plane p;
     SP_TRY(plane_build(arena, made, &p, err));
     made->n_fitting = p.n;

@@ -4,7 +4,7 @@
 #include "analysis/analysis_priv.h"
 #include "shardplan/sweep.h"
 
-#define SP_TIERS_MAX_ITEMS (SP_ANALYSIS_MAX_ROWS + 2)
+#define SP_TIERS_MAX_ITEMS (SP_PHASE_MAX_ROWS + 2)
 
 /* Weights of each operator of a decode step, in its order, then the cache and the activations. */
 typedef struct sp_tier_load {

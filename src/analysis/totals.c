@@ -15,6 +15,7 @@ static void add_row(sp_phase_total *total, const sp_operator *row)
     total->network_s += layers * row->network_s;
     total->time_s += layers * row->time_s;
     total->expected_s += layers * row->expected_s;
+    total->joules += layers * row->joules;
 }
 
 void sp_analysis_total(const sp_rows *rows, sp_phase phase, double tokens, sp_phase_total *total)

@@ -26,6 +26,7 @@ static const struct part {
     {"kv_cache",         offsetof(sp_widths, kv_cache),         offsetof(sp_widths, kv_cache)        },
     {"rope",             offsetof(sp_widths, rope),             offsetof(sp_widths, rope)            },
     {"norm",             offsetof(sp_widths, norm),             offsetof(sp_widths, norm)            },
+    {"embedding",        offsetof(sp_widths, embedding),        offsetof(sp_widths, embedding)       },
 };
 #define N_PARTS (sizeof parts / sizeof parts[0])
 
@@ -38,7 +39,7 @@ static sp_status read_preset(const sp_json *entry, sp_widths *bits, sp_dtype *co
                              sp_error *err)
 {
     static const char *const members[] = {
-        "activation", "attention_weight", "ffn_weight", "kv_cache", "rope", "norm"};
+        "activation", "attention_weight", "ffn_weight", "kv_cache", "rope", "norm", "embedding"};
     const char *format = NULL;
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         double value = 0.0;

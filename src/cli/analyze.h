@@ -20,3 +20,8 @@ sp_status sp_analyze_read(const sp_settings *settings, sp_arena *arena, const ch
 /* analyze_draw.c: the picture of --roofline, if one is asked for. */
 sp_status sp_analyze_draw(const sp_context *context, sp_arena *arena, const sp_analyzed *done,
                           sp_error *err);
+/* analyze_flags.c: refuses flags that would change nothing or hide each other, and forms that the
+ * answer does not have. */
+sp_status sp_analyze_check_flags(const sp_context *context, const sp_analyzed *done, sp_error *err);
+/* The answer goes to a file that ends in .xlsx. */
+bool sp_analyze_wants_workbook(const sp_context *context);

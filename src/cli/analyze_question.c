@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The flags of `shardplan analyze` become the question of an analysis. */
 #include "cli/analyze.h"
+#include "shardplan/checkpoint.h"
 
 #include <string.h>
 
@@ -33,8 +34,8 @@ static sp_status take_phase(const char *word, size_t length, uint32_t *phases, s
         return SP_OK;
     }
     sp_fail(err, SP_E_UNKNOWN_NAME, "there is no such phase");
-    sp_fail_value(err, "%s", word);
-    sp_fail_names(err, word, names, N_PHASE_WORDS);
+    sp_fail_value(err, "%.*s", (int)length, word);
+    sp_fail_names(err, err->value, names, N_PHASE_WORDS);
     return sp_flag_blame(err->status, SP_FLAG_phase, err);
 }
 
@@ -81,6 +82,50 @@ static sp_status read_switches(const sp_settings *s, sp_analysis_question *q, sp
     return SP_OK;
 }
 
+static const char *model_word(const sp_settings *s)
+{
+    return s->n_words > 0 ? s->words[0] : sp_settings_text(s, SP_FLAG_model);
+}
+
+static const char own_bits[] = "checkpoint";
+
+/* Weights as wide as the model's files hold them on average, scales included; what is not known of
+ * them is refused when it was asked for, and otherwise left as it is. */
+static sp_status take_checkpoint(sp_arena *arena, const char *ref, bool asked,
+                                 sp_analysis_question *q, sp_error *err)
+{
+    const sp_checkpoint *weights = NULL;
+    if (sp_checkpoint_is(ref)) SP_TRY(sp_checkpoint_read(arena, ref, &weights, err));
+    if (weights != NULL && weights->bits_per_parameter > 0.0) {
+        q->bits.attention_weight = q->bits.ffn_weight = q->bits.embedding =
+            weights->bits_per_parameter;
+        q->bits_of_checkpoint = true;
+        return SP_OK;
+    }
+    if (!asked) return SP_OK;
+    sp_fail(err, SP_E_INCONSISTENT,
+            "the width of its weights is not known: the model must be a GGUF file or a folder with "
+            "all of its weights");
+    return sp_fail_value(err, "%s", ref);
+}
+
+/* "checkpoint" and the parts behind it, or, without any word, a model that comes with its weights.
+ */
+static sp_status read_widths(const sp_settings *s, sp_arena *arena, const char *home,
+                             sp_analysis_question *q, sp_dtype *compute, sp_error *err)
+{
+    const char *text = sp_settings_text(s, SP_FLAG_bits);
+    const char *ref = model_word(s);
+    const size_t n = sizeof own_bits - 1;
+    const bool asked = strncmp(text, own_bits, n) == 0 && (text[n] == '\0' || text[n] == ',');
+    if (asked) text += n + (text[n] == ',');
+    if (asked || s->of[SP_FLAG_bits].n_values == 0) {
+        SP_TRY(take_checkpoint(arena, ref, asked, q, err));
+    }
+    if (!asked && q->bits_of_checkpoint) return SP_OK;
+    return sp_widths_parse(arena, home, text, &q->bits, compute, err);
+}
+
 /* The preset's products run in 16 bits where the accelerator lacks its format; the user hears of it
  * when he asked for the format himself. */
 static sp_status read_formats(const sp_settings *s, sp_arena *arena, const char *home,
@@ -92,9 +137,7 @@ static sp_status read_formats(const sp_settings *s, sp_arena *arena, const char 
     for (sp_dtype dtype = 0; dtype < SP_N_DTYPES; dtype++) {
         names[dtype] = sp_dtype_name(dtype);
     }
-    SP_TRY(sp_flag_blame(
-        sp_widths_parse(arena, home, sp_settings_text(s, SP_FLAG_bits), &q->bits, &wanted, err),
-        SP_FLAG_bits, err));
+    SP_TRY(sp_flag_blame(read_widths(s, arena, home, q, &wanted, err), SP_FLAG_bits, err));
     if (q->gpu->peak_flops_per_s[wanted] > 0.0) compute = wanted;
     SP_TRY(sp_flag_choice(s, SP_FLAG_compute, names, SP_N_DTYPES, &compute, err));
     q->compute = (sp_dtype)compute;
@@ -104,11 +147,11 @@ static sp_status read_formats(const sp_settings *s, sp_arena *arena, const char 
 static sp_status find_model(const sp_settings *s, sp_arena *arena, const char *home,
                             const sp_model **model, sp_error *err)
 {
-    const char *ref = s->n_words > 0 ? s->words[0] : sp_settings_text(s, SP_FLAG_model);
+    const char *ref = model_word(s);
     if (ref == NULL) {
         return sp_fail(
             err, SP_E_USAGE,
-            "name the model, for example shardplan analyze llama-3.1-8b --hardware h100");
+            "name the model, for example shardplan analyze llama-3.1-8b --hardware h100-sxm");
     }
     return sp_model_find(arena, home, ref, model, err);
 }
@@ -173,10 +216,12 @@ static sp_status read_question(const sp_settings *s, sp_arena *arena, const char
 
 static sp_status read_graph(const sp_settings *s, sp_graph_form *graph, sp_error *err)
 {
-    static const char *const names[] = {"", "json", "dot"};
-    uint32_t form = SP_GRAPH_NONE;
-    SP_TRY(sp_flag_choice(s, SP_FLAG_graph, names, 3, &form, err));
-    *graph = (sp_graph_form)form;
+    static const char *const names[] = {"json", "dot"};
+    static const sp_graph_form forms[] = {SP_GRAPH_JSON, SP_GRAPH_DOT};
+    uint32_t form = 0;
+    *graph = SP_GRAPH_NONE;
+    SP_TRY(sp_flag_choice(s, SP_FLAG_graph, names, 2, &form, err));
+    if (sp_settings_text(s, SP_FLAG_graph) != NULL) *graph = forms[form];
     return SP_OK;
 }
 

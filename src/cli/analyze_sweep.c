@@ -16,6 +16,7 @@ typedef struct asked {
     sp_economics money;
     sp_report_options options;
     sp_text *out;
+    sp_exit *code; /* SP_EXIT_FOUND unless an answer says that there is none */
 } asked;
 
 static const char *value_of(const asked *a, sp_flag_id flag)
@@ -87,6 +88,7 @@ static sp_status answer_sweep(const asked *a, sp_error *err)
                          &max_points, err));
     SP_TRY(sp_sweep_run(a->arena, workload, &a->money, sweep, max_points, &result, err));
     show_result(a, sweep, result);
+    if (result->n_fitting == 0) *a->code = SP_EXIT_NOTHING;
     return SP_OK;
 }
 
@@ -108,12 +110,13 @@ static sp_status own_chip(const asked *a, sp_chip *chip, sp_error *err)
     *chip = (sp_chip){.flops_per_s = gpu->peak_flops_per_s[a->question->compute],
                       .bytes_per_s = gpu->memory_bytes_per_s,
                       .capacity_bytes = gpu->memory_bytes,
-                      .tdp_watts = gpu->tdp_watts};
+                      .tdp_watts = gpu->tdp_watts,
+                      .price_usd = gpu->usd};
     SP_TRY(sp_flag_amount(a->context->settings, SP_FLAG_chip_price, &chip->price_usd, err));
     if (chip->price_usd > 0.0) return SP_OK;
     return sp_fail(err, SP_E_USAGE,
-                   "--sensitivity needs the price of the accelerator; give "
-                   "--chip-price, for example --chip-price 30000");
+                   "--sensitivity needs the price of the accelerator, which its file does not "
+                   "hold; give --chip-price, for example --chip-price 30000");
 }
 
 /* A sweep of one figure, so that JSON and CSV are those of a sweep. */
@@ -137,7 +140,8 @@ static sp_status answer_sensitivity(const asked *a, sp_error *err)
     }
     SP_TRY(sp_sweep_run(a->arena, workload, &a->money, &sweep, 0, &result, err));
     if (wants(a, SP_FORMAT_TABLE)) {
-        sp_report_sensitivity_page(figure, times, result->points, N_TIMES, &a->options, a->out);
+        const sp_sensitivity page = {figure, N_TIMES, times, result->points};
+        sp_report_sensitivity_page(a->question, &page, &a->options, a->out);
     } else {
         show_result(a, &sweep, result);
     }
@@ -249,16 +253,18 @@ sp_exit sp_cli_sweep(const sp_context *context, sp_arena *arena,
     sp_text text = {0};
     sp_error err = {0};
     const struct answer *chosen = NULL;
+    sp_exit code = SP_EXIT_FOUND;
     asked a = {.context = context,
                .arena = arena,
                .question = question,
                .analysis = analysis,
                .options = sp_cli_options(context),
-               .out = &text};
+               .out = &text,
+               .code = &code};
     sp_status status = choose(&a, &chosen, &err);
     if (status == SP_OK) status = read_money(&a, &err);
     if (status == SP_OK) status = chosen->give(&a, &err);
-    if (status == SP_OK) return sp_cli_write(context, &text, SP_EXIT_FOUND);
+    if (status == SP_OK) return sp_cli_write(context, &text, code);
     sp_text_fini(&text);
     return sp_cli_fail(context, &err);
 }

@@ -3,14 +3,6 @@
 #include "cli/analyze.h"
 #include "cli/analyze_sweep.h"
 
-#include <string.h>
-
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && strcmp(text + length - tail, end) == 0;
-}
-
 /* ---- forms of the answer ---- */
 
 static sp_exit write_workbook(const sp_context *context, const sp_analyzed *done)
@@ -37,7 +29,7 @@ static void write_pages(const sp_context *context, const sp_analyzed *done, sp_t
 static sp_exit show(const sp_context *context, const sp_analyzed *done)
 {
     sp_text text = {0};
-    if (ends_with(context->run.output, ".xlsx")) return write_workbook(context, done);
+    if (sp_analyze_wants_workbook(context)) return write_workbook(context, done);
     if (done->graph == SP_GRAPH_DOT) {
         sp_report_graph_dot(&done->questions[0], &text);
     } else if (done->graph == SP_GRAPH_JSON) {
@@ -52,23 +44,11 @@ static sp_exit show(const sp_context *context, const sp_analyzed *done)
     return sp_cli_write(context, &text, SP_EXIT_FOUND);
 }
 
-/* Several accelerators have a page each, and nothing else. */
-static sp_status check_forms(const sp_context *context, const sp_analyzed *done, sp_error *err)
-{
-    const unsigned all = SP_FORM_TABLE | SP_FORM_JSON | SP_FORM_CSV;
-    SP_TRY(sp_run_check_format(&context->run, all, err));
-    const bool pages = context->run.format == SP_FORMAT_TABLE && done->graph == SP_GRAPH_NONE &&
-                       !ends_with(context->run.output, ".xlsx");
-    if (done->n == 1 || pages) return SP_OK;
-    sp_fail(err, SP_E_INCONSISTENT, "this form holds one accelerator; name one");
-    return sp_flag_blame(err->status, SP_FLAG_hardware, err);
-}
-
 static sp_status analyze(const sp_context *context, sp_arena *arena, sp_analyzed *done,
                          sp_error *err)
 {
     SP_TRY(sp_analyze_read(context->settings, arena, context->home, done, err));
-    SP_TRY(check_forms(context, done, err));
+    SP_TRY(sp_analyze_check_flags(context, done, err));
     for (uint32_t i = 0; i < done->n; i++) {
         SP_TRY(sp_analyze(arena, &done->questions[i], &done->analyses[i], err));
     }

@@ -42,7 +42,7 @@ static sp_exit run(const sp_context *context)
 const sp_command sp_command_list = {
     .name = "list",
     .usage = "list models|types|hardware|engines|rules|axes|objectives|recipes [FLAG..]",
-    .summary = "what there is: models, model types, hardware, engines, rules, axes, objectives, recipes",
+    .summary = "models, model types, hardware, engines, rules, axes, objectives, recipes",
     .about = "Shows the names that other commands take, with what they stand for.\n",
     .examples = "  shardplan list hardware\n"
                 "  shardplan list axes --json\n",

@@ -27,13 +27,14 @@ static void write_text(const broken_file *broken, size_t n_broken,
                        const sp_formula_finding *findings, size_t n, sp_text *out)
 {
     for (size_t i = 0; i < n_broken; i++) {
-        sp_text_printf(out, "%s:%d: %s: error: %s\n", broken[i].file, broken[i].line,
-                       broken[i].path, broken[i].text);
+        sp_text_printf(out, "%s:%d: %s%serror: %s\n", broken[i].file, broken[i].line,
+                       broken[i].path, broken[i].path[0] != '\0' ? ": " : "", broken[i].text);
     }
     for (size_t i = 0; i < n; i++) {
         sp_text_printf(out, "%s: %s: %s\n", findings[i].file, findings[i].path, findings[i].text);
     }
-    sp_text_printf(out, "%zu errors, %zu oddities\n", n_broken, n);
+    sp_text_printf(out, "%zu %s, %zu %s\n", n_broken, n_broken == 1 ? "error" : "errors", n,
+                   n == 1 ? "oddity" : "oddities");
 }
 
 static void write_one(const char *level, const char *file, const char *path, const char *text,

@@ -23,8 +23,8 @@ static const figure figures[] = {FIGURE(flops),         FIGURE(parameters),  FIG
                                  FIGURE(read_bytes),    FIGURE(cache_bytes), FIGURE(write_bytes),
                                  FIGURE(network_bytes), PROPERTY(intensity), FIGURE(compute_s),
                                  FIGURE(memory_s),      FIGURE(network_s),   FIGURE(time_s),
-                                 FIGURE(expected_s),    PROPERTY(rows),      PROPERTY(columns),
-                                 PROPERTY(inner),       PROPERTY(count)};
+                                 FIGURE(expected_s),    FIGURE(joules),      PROPERTY(rows),
+                                 PROPERTY(columns),     PROPERTY(inner),     PROPERTY(count)};
 #define N_FIGURES (sizeof figures / sizeof figures[0])
 
 static double value_of(const sp_operator *row, const figure *f)
@@ -72,6 +72,7 @@ static void put_phase(sp_json_writer *w, const sp_analysis *a, sp_phase phase)
     sp_jw_double(w, "network_s", total->network_s);
     sp_jw_double(w, "time_s", total->time_s);
     sp_jw_double(w, "expected_s", total->expected_s);
+    sp_jw_double(w, "joules", total->joules);
     sp_jw_double(w, "tokens_per_s", total->tokens_per_s);
     sp_jw_string(w, "bottleneck", a->operators[total->bottleneck].name);
     sp_jw_close_object(w);
@@ -122,6 +123,7 @@ static void put_question(sp_json_writer *w, const sp_analysis_question *q)
     sp_jw_double(w, "ffn_weight", q->bits.ffn_weight);
     sp_jw_double(w, "kv_cache", q->bits.kv_cache);
     sp_jw_double(w, "rope", q->bits.rope);
+    sp_jw_double(w, "embedding", q->bits.embedding);
     sp_jw_double(w, "norm", q->bits.norm);
     sp_jw_close_object(w);
     sp_jw_close_object(w);

@@ -20,6 +20,7 @@ enum {
     NETWORK,
     TIME,
     EXPECTED,
+    ENERGY,
     SHARE,
     BOUND,
     N_COLUMNS
@@ -40,11 +41,12 @@ static void add_columns(sp_grid *grid)
         [INTENSITY] = {"FLOP/B",   1},
           [COMPUTE] = {"compute",  3},
           [MEMORY] = {"memory",   3},
-        [NETWORK] = {"network",  7},
+        [NETWORK] = {"sent",     7},
           [TIME] = {"time",     0},
           [EXPECTED] = {"measured", 2},
-        [SHARE] = {"share",    0},
-          [BOUND] = {"bound", 0}
+        [ENERGY] = {"energy",   8},
+          [SHARE] = {"share",    0},
+          [BOUND] = {"bound",    0}
     };
     for (uint32_t i = 0; i < N_COLUMNS; i++) {
         const bool words = i == OPERATOR || i == BOUND;
@@ -72,6 +74,7 @@ static void add_row(sp_grid *grid, const sp_operator *row, double phase_s)
     if (row->expected_s > 0.0) {
         sp_grid_set(grid, EXPECTED, sp_word_short(n * row->expected_s).text);
     }
+    if (row->joules > 0.0) sp_grid_set(grid, ENERGY, sp_word_joules(n * row->joules).text);
     sp_grid_set(grid, SHARE, sp_word_percent(n * row->time_s / phase_s).text);
     sp_grid_set(grid, BOUND, sp_bound_word(row->bound));
 }
@@ -90,6 +93,7 @@ static void add_total(sp_grid *grid, const sp_phase_total *total)
     if (total->expected_s > 0.0) {
         sp_grid_set(grid, EXPECTED, sp_word_short(total->expected_s).text);
     }
+    if (total->joules > 0.0) sp_grid_set(grid, ENERGY, sp_word_joules(total->joules).text);
 }
 
 static void add_heading(const sp_analysis_question *q, const sp_analysis *a, sp_phase phase,
@@ -99,9 +103,13 @@ static void add_heading(const sp_analysis_question *q, const sp_analysis *a, sp_
     const sp_operator *worst = &a->operators[total->bottleneck];
     struct sp_text words = {0};
     sp_phase_words(q, phase, &words);
-    sp_text_printf(&words, ": %s at the roofline, %s tokens/s; %s takes %s of it\n",
-                   sp_word_short(total->time_s).text, sp_word_number(total->tokens_per_s).text,
-                   worst->name,
+    sp_text_printf(&words, ": %s at the roofline (%s tokens/s)", sp_word_short(total->time_s).text,
+                   sp_word_number(total->tokens_per_s).text);
+    if (total->expected_s > 0.0) {
+        sp_text_printf(&words, ", %s as kernels are measured",
+                       sp_word_short(total->expected_s).text);
+    }
+    sp_text_printf(&words, "; %s takes most at the roofline, %s\n", worst->name,
                    sp_word_percent(worst->layers * worst->time_s / total->time_s).text);
     sp_text_add(out, "\n");
     sp_text_wrap(out, words.length > 0 ? words.data : "", 100, 0);
@@ -149,9 +157,9 @@ static void add_model(const sp_analysis_question *q, const sp_analysis *a, struc
     struct sp_text words = {0};
     sp_text_printf(&words, "Of the model: %s of cache a token",
                    sp_word_bytes(a->kv_bytes_per_token).text);
-    if (a->gqa_ratio > 0.0) {
-        sp_text_printf(&words, ", %s query heads a key and value head",
-                       sp_word_number(a->gqa_ratio).text);
+    if (a->gqa_ratio > 1.0) {
+        sp_text_printf(&words, ", %s query heads share keys and values",
+                       sp_word_bits(a->gqa_ratio).text);
     }
     if (a->rope_tokens > 0.0) {
         sp_text_printf(&words, "; longest rotary wavelength %s tokens",
@@ -159,6 +167,32 @@ static void add_model(const sp_analysis_question *q, const sp_analysis *a, struc
     }
     sp_text_printf(&words, "; ridge at %s FLOP/byte in %s", sp_word_number(a->ridge_intensity).text,
                    sp_gpu_product_name(q->gpu, q->compute));
+    sp_text_add(out, "\n");
+    sp_text_wrap(out, words.length > 0 ? words.data : "", 100, 0);
+    out->failed = out->failed || words.failed;
+    sp_text_fini(&words);
+}
+
+/* What the columns are, for those who see them for the first time. */
+static void add_meaning(const sp_gpu *gpu, struct sp_text *out)
+{
+    struct sp_text words = {0};
+    sp_text_add(
+        &words,
+        "How to read a row: FLOPs, bytes (weights, read, written, sent), compute and memory are of "
+        "one layer on one accelerator; time, measured, energy and share are of all its layers. "
+        "compute is the arithmetic at the peak rate, memory the bytes at the peak bandwidth; bound "
+        "names the longer of the two, or the network, which is added; together they are the time. "
+        "share is of the time of the phase. ");
+    if (sp_gpu_is_measured(gpu)) {
+        const bool own = strcmp(gpu->name, gpu->calibrated_from) == 0;
+        sp_text_printf(&words,
+                       own ? "measured is what such kernels took on this part, launch included. "
+                           : "measured is what such kernels would take, launch included, by those "
+                             "of %s. ",
+                       gpu->calibrated_from);
+    }
+    sp_text_add(&words, "Columns that do not fit are in the CSV and the workbook.\n");
     sp_text_add(out, "\n");
     sp_text_wrap(out, words.length > 0 ? words.data : "", 100, 0);
     out->failed = out->failed || words.failed;
@@ -182,6 +216,5 @@ void sp_report_analysis_page(const sp_analysis_question *question, const sp_anal
         sp_text_add(out, "note: ");
         sp_text_wrap(out, analysis->notes[i], 94, 6);
     }
-    sp_text_add(out, "\nFigures of a row are those of one layer on one accelerator, times those of "
-                     "all its layers;\nmeasured is what kernels of this kind take there.\n");
+    add_meaning(question->gpu, out);
 }

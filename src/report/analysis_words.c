@@ -39,7 +39,7 @@ sp_word sp_word_si(double x)
     return scaled(x, prefixes, sizeof prefixes / sizeof prefixes[0], "");
 }
 
-sp_word sp_word_short(double seconds)
+static sp_word small(double x, const char *unit)
 {
     static const prefix prefixes[] = {
         {1.0,  "" },
@@ -47,7 +47,24 @@ sp_word sp_word_short(double seconds)
         {1e-6, "u"},
         {1e-9, "n"}
     };
-    return scaled(seconds, prefixes, sizeof prefixes / sizeof prefixes[0], "s");
+    return scaled(x, prefixes, sizeof prefixes / sizeof prefixes[0], unit);
+}
+
+sp_word sp_word_short(double seconds)
+{
+    return small(seconds, "s");
+}
+
+sp_word sp_word_joules(double joules)
+{
+    return small(joules, "J");
+}
+
+sp_word sp_word_bits(double bits)
+{
+    sp_word word;
+    (void)snprintf(word.text, sizeof word.text, "%.4g", bits);
+    return word;
 }
 
 const char *sp_bound_word(sp_bound bound)
@@ -88,9 +105,10 @@ void sp_phase_words(const sp_analysis_question *q, sp_phase phase, struct sp_tex
     }
 }
 
+/* 16 and 4.125: blocks of scales make fractions of bits. */
 static void add_bits(struct sp_text *out, const char *what, double bits)
 {
-    sp_text_printf(out, ", %s %s", what, sp_word_number(bits).text);
+    sp_text_printf(out, ", %s %s", what, sp_word_bits(bits).text);
 }
 
 void sp_analysis_words(const sp_analysis_question *q, struct sp_text *out)
@@ -102,11 +120,13 @@ void sp_analysis_words(const sp_analysis_question *q, struct sp_text *out)
         sp_text_printf(out, "; tp %u, dp %u, ep %u", (unsigned)q->tp, (unsigned)q->dp,
                        (unsigned)q->ep);
     }
-    sp_text_printf(out, ". Bits: activations %s", sp_word_number(q->bits.activation).text);
+    sp_text_printf(out, ". Bits: activations %s", sp_word_bits(q->bits.activation).text);
     add_bits(out, "attention weights", q->bits.attention_weight);
     add_bits(out, "feed-forward weights", q->bits.ffn_weight);
+    if (q->bits_of_checkpoint) sp_text_add(out, " (both as the checkpoint has them)");
     add_bits(out, "cache", q->bits.kv_cache);
     add_bits(out, "norms", q->bits.norm);
+    add_bits(out, "embedding and head", q->bits.embedding);
     add_bits(out, "rotary table", q->bits.rope);
     sp_text_printf(out, "; products in %s. %s\n", sp_gpu_product_name(q->gpu, q->compute),
                    q->flash ? "Fused attention." : "Scores of attention are written to memory.");

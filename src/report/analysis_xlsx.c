@@ -46,6 +46,7 @@ enum {
     TIME,
     ALL,
     EXPECTED,
+    ENERGY,
     PART,
     BOUND,
     N_COLUMNS
@@ -72,6 +73,7 @@ static const column columns[N_COLUMNS] = {
     [TIME] = {"Time (us)",       SECONDS, 13},
     [ALL] = {"All layers (ms)", SECONDS, 15},
     [EXPECTED] = {"Measured (ms)",   SECONDS, 15},
+    [ENERGY] = {"Energy (J)",      SECONDS, 13},
     [PART] = {"Share",           SHARE,   9 },
     [BOUND] = {"Bound",           TEXT,    10}
 };
@@ -163,6 +165,7 @@ static void put_operator(const workbook *w, lxw_worksheet *sheet, lxw_row_t row,
     put_formula(w, sheet, row, ALL, formula, op->time_s * op->layers * 1e3);
     if (op->expected_s > 0.0)
         put_number(w, sheet, row, EXPECTED, op->expected_s * op->layers * 1e3);
+    if (op->joules > 0.0) put_number(w, sheet, row, ENERGY, op->joules * op->layers);
     (void)snprintf(formula, sizeof formula, "=S%u/S$%u", line, FIRST_ROW + total->count + 1);
     put_formula(w, sheet, row, PART, formula, op->time_s * op->layers / total->time_s);
     put_text(w, sheet, row, BOUND, sp_bound_word(op->bound));
@@ -186,10 +189,15 @@ static void put_totals(const workbook *w, lxw_worksheet *sheet, const sp_phase_t
     }
     (void)snprintf(formula, sizeof formula, "=SUM(S%u:S%u)", first, last);
     worksheet_write_formula_num(sheet, row, ALL, formula, w->total_small, total->time_s * 1e3);
-    if (total->expected_s <= 0.0) return;
-    (void)snprintf(formula, sizeof formula, "=SUM(T%u:T%u)", first, last);
-    worksheet_write_formula_num(sheet, row, EXPECTED, formula, w->total_small,
-                                total->expected_s * 1e3);
+    if (total->expected_s > 0.0) {
+        (void)snprintf(formula, sizeof formula, "=SUM(T%u:T%u)", first, last);
+        worksheet_write_formula_num(sheet, row, EXPECTED, formula, w->total_small,
+                                    total->expected_s * 1e3);
+    }
+    if (total->joules > 0.0) {
+        (void)snprintf(formula, sizeof formula, "=SUM(U%u:U%u)", first, last);
+        worksheet_write_formula_num(sheet, row, ENERGY, formula, w->total_small, total->joules);
+    }
 }
 
 static void add_phase_sheet(const workbook *w, const sp_analysis_question *q, const sp_analysis *a,

@@ -13,7 +13,8 @@ static const char *format_name(const sp_checkpoint *c)
 
 static void add_count(struct sp_text *out, const char *name, uint64_t n, const char *meaning)
 {
-    sp_text_printf(out, "  %-14s %19s  %s\n", name, sp_word_count(n).text, meaning);
+    sp_text_printf(out, "  %-14s %19s%s%s\n", name, sp_word_count(n).text,
+                   meaning[0] != '\0' ? "  " : "", meaning);
 }
 
 static void add_types(struct sp_text *out, const sp_checkpoint *c)

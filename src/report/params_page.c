@@ -8,7 +8,8 @@
 
 static void add_count(struct sp_text *out, const char *name, uint64_t n, const char *meaning)
 {
-    sp_text_printf(out, "  %-14s %19s  %s\n", name, sp_word_count(n).text, meaning);
+    sp_text_printf(out, "  %-14s %19s%s%s\n", name, sp_word_count(n).text,
+                   meaning[0] != '\0' ? "  " : "", meaning);
 }
 
 /* Layers of the kind of run r, 0 where an earlier run has told of them. */

@@ -26,7 +26,7 @@ typedef struct sp_typeface {
 
 typedef enum sp_shape_kind {
     SP_SHAPE_GRID, /* a path that labels may cross freely          */
-    SP_SHAPE_PATH, /* a path that labels avoid where they can      */
+    SP_SHAPE_PATH, /* a path that labels do not cross              */
     SP_SHAPE_AREA, /* a filled polygon                             */
     SP_SHAPE_MARK, /* a point; nothing may cover it                */
     SP_SHAPE_TEXT  /* nothing may cover it                         */
@@ -93,14 +93,14 @@ void sp_picture_text_in(sp_picture *picture, const sp_ink *ink, const char *text
 typedef struct sp_spot {
     double x, y, angle, cost;
 } sp_spot;
-/* Puts the text where it costs least of the spots that lie within `within` and touch no text and no
- * mark; crossing a path costs too, and so does a text between the spot and the anchor {x, y} of the
- * label, unless that is NULL. False, and nothing drawn, where no spot is free. */
+/* Puts the text where it costs least of the spots that lie within `within`, touch no text, mark or
+ * path; a text between the spot and the anchor {x, y} of the label costs, unless that is NULL.
+ * False, and nothing drawn, where no spot is free. */
 bool sp_picture_place(sp_picture *picture, const sp_ink *ink, const char *text,
                       const sp_spot *spots, size_t n_spots, const double *anchor,
                       const sp_box *within, sp_box *placed);
 /* Spots around a point for a text of this size, near ones first. */
-#define SP_N_SPOTS_AROUND 40
+#define SP_N_SPOTS_AROUND 48
 void sp_spots_around(const sp_box *size, double x, double y, sp_spot spots[SP_N_SPOTS_AROUND]);
 
 /* ---- picture_cairo.c --------------------------------------------------------------------------- */

@@ -167,7 +167,7 @@ static void draw_text(cairo_t *cr, const sp_shape *shape)
     cairo_rotate(cr, box->angle);
     cairo_rectangle(cr, -box->half_width - 1.5, -box->half_height, 2.0 * box->half_width + 3.0,
                     2.0 * box->half_height);
-    cairo_set_source_rgba(cr, 0.988, 0.988, 0.98, 0.82); /* paper, so that lines pass behind */
+    cairo_set_source_rgba(cr, 0.988, 0.988, 0.98, 0.9); /* paper */
     cairo_fill(cr);
     set_font(cr, shape->ink.size, shape->ink.bold);
     set_colour(cr, shape->ink.rgb);
@@ -176,6 +176,7 @@ static void draw_text(cairo_t *cr, const sp_shape *shape)
     cairo_restore(cr);
 }
 
+/* Texts come last, each on paper of its own, so that no line runs through one. */
 static void draw(cairo_t *cr, const sp_picture *picture)
 {
     set_colour(cr, SP_INK_PAPER);
@@ -194,9 +195,11 @@ static void draw(cairo_t *cr, const sp_picture *picture)
             draw_mark(cr, shape);
             break;
         case SP_SHAPE_TEXT:
-            draw_text(cr, shape);
             break;
         }
+    }
+    for (size_t i = 0; i < picture->n_shapes; i++) {
+        if (picture->shapes[i].kind == SP_SHAPE_TEXT) draw_text(cr, &picture->shapes[i]);
     }
 }
 

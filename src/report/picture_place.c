@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds a label its place: of the spots it may take, the cheapest that touches no text and no mark.
- * Earlier labels keep their places, so the important ones come first. */
+/* Finds a label its place: of the spots it may take, the cheapest that touches no text, mark or
+ * line. Earlier labels keep their places, so the important ones come first. */
 #include "report/picture.h"
 
 #include <math.h>
 
-#define MARGIN_PX     2.0  /* of free paper around a label */
-#define CROSSING_COST 60.0 /* a path through a label, in px of distance */
+#define MARGIN_PX   2.0   /* of free paper around a label */
+#define BEHIND_COST 240.0 /* in px: more than any spot of a point lies away */
 
 static bool touches_path(const sp_shape *path, const sp_box *box)
 {
@@ -19,22 +19,29 @@ static bool touches_path(const sp_shape *path, const sp_box *box)
     return false;
 }
 
-/* What it costs to put a label there; infinity where it would cover something. */
-static double price(const sp_picture *picture, const sp_box *box, const double *anchor)
+/* Covers no text and no mark, and no line runs through it. */
+static bool is_free(const sp_picture *picture, const sp_box *box)
 {
-    double cost = 0.0;
     for (size_t i = 0; i < picture->n_shapes; i++) {
         const sp_shape *const shape = &picture->shapes[i];
         const bool solid = shape->kind == SP_SHAPE_TEXT || shape->kind == SP_SHAPE_MARK;
-        if (solid && sp_boxes_overlap(box, &shape->box)) {
-            return INFINITY;
+        if ((solid && sp_boxes_overlap(box, &shape->box)) ||
+            (shape->kind == SP_SHAPE_PATH && touches_path(shape, box))) {
+            return false;
         }
-        if (anchor != NULL && shape->kind == SP_SHAPE_TEXT &&
+    }
+    return true;
+}
+
+/* Of texts that the way from the anchor passes behind. */
+static double way_cost(const sp_picture *picture, const sp_box *box, const double *anchor)
+{
+    double cost = 0.0;
+    for (size_t i = 0; anchor != NULL && i < picture->n_shapes; i++) {
+        const sp_shape *const shape = &picture->shapes[i];
+        if (shape->kind == SP_SHAPE_TEXT &&
             sp_box_meets_line(&shape->box, anchor[0], anchor[1], box->x, box->y)) {
-            cost += 2.0 * CROSSING_COST;
-        }
-        if (shape->kind == SP_SHAPE_PATH && touches_path(shape, box)) {
-            cost += CROSSING_COST;
+            cost += BEHIND_COST;
         }
     }
     return cost;
@@ -53,8 +60,8 @@ bool sp_picture_place(sp_picture *picture, const sp_ink *ink, const char *text,
         if (spots[i].cost >= best || !sp_box_inside(&roomy, within)) {
             continue;
         }
-        const double cost = spots[i].cost + price(picture, &roomy, anchor);
-        if (cost < best) {
+        const double cost = spots[i].cost + way_cost(picture, &roomy, anchor);
+        if (cost < best && is_free(picture, &roomy)) {
             best = cost;
             *placed = box;
         }
@@ -66,10 +73,10 @@ bool sp_picture_place(sp_picture *picture, const sp_ink *ink, const char *text,
     return true;
 }
 
-/* Eight directions at five distances; the box stands clear of the point in each. */
+/* Eight directions at six distances; the box stands clear of the point in each. */
 void sp_spots_around(const sp_box *size, double x, double y, sp_spot spots[SP_N_SPOTS_AROUND])
 {
-    static const double away[] = {9.0, 20.0, 36.0, 58.0, 88.0};
+    static const double away[] = {9.0, 20.0, 36.0, 58.0, 88.0, 126.0};
     static const int side[8][2] = {
         {-1, -1},
         {1,  1 },
@@ -85,6 +92,7 @@ void sp_spots_around(const sp_box *size, double x, double y, sp_spot spots[SP_N_
         const int *const to = side[i % 8];
         const double dx = to[0] * (size->half_width + (to[1] == 0 ? gap : 0.5 * gap));
         const double dy = to[1] * (size->half_height + gap);
-        spots[i] = (sp_spot){x + dx, y + dy, 0.0, gap + 0.5 * (i % 8)};
+        const bool along = to[1] == 0 && gap > 20.0; /* its leader would lie on a level line */
+        spots[i] = (sp_spot){x + dx, y + dy, 0.0, along ? HUGE_VAL : gap + 0.5 * (i % 8)};
     }
 }

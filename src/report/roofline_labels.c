@@ -5,7 +5,8 @@
 
 #include <math.h>
 
-#define N_ALONG 24 /* places along a slope, each above and below it */
+#define N_ALONG       24            /* places along a slope, each above and below it */
+#define N_SPOTS_ALONG (4 * N_ALONG) /* close to it, and clear of the marks that lie on it */
 
 static const sp_ink ridge_ink = {SP_INK_TEXT, 11.5, false, 0};
 static const sp_ink slope_ink = {SP_INK_TEXT, 11.5, false, 0};
@@ -97,17 +98,18 @@ static bool slope_line(const sp_roof_page *page, const sp_roofline_hardware *har
 }
 
 /* Above and below the line, from its middle outwards. */
-static size_t spots_along(const double line[4], const sp_box *size, sp_spot spots[2 * N_ALONG])
+static size_t spots_along(const double line[4], const sp_box *size, sp_spot spots[N_SPOTS_ALONG])
 {
+    static const double clear[] = {5.0, 9.0};
     const double dx = line[2] - line[0], dy = line[3] - line[1], length = hypot(dx, dy);
-    const double gap = size->half_height + 5.0;
     size_t n = 0;
-    for (int i = 0; i < N_ALONG; i++) {
-        const double along = (i + 0.5) / N_ALONG;
+    for (int i = 0; i < 2 * N_ALONG; i++) {
+        const double along = (i / 2 + 0.5) / N_ALONG, gap = size->half_height + clear[i % 2];
         for (int side = -1; side <= 1; side += 2) {
-            spots[n++] = (sp_spot){line[0] + along * dx - side * gap * dy / length,
-                                   line[1] + along * dy + side * gap * dx / length, atan2(dy, dx),
-                                   40.0 * fabs(along - 0.4) + (side > 0 ? 4.0 : 0.0)};
+            spots[n++] =
+                (sp_spot){line[0] + along * dx - side * gap * dy / length,
+                          line[1] + along * dy + side * gap * dx / length, atan2(dy, dx),
+                          40.0 * fabs(along - 0.4) + (side > 0 ? 4.0 : 0.0) + clear[i % 2]};
         }
     }
     return n;
@@ -123,7 +125,7 @@ static void label_bandwidth(sp_roof_page *page, uint32_t h, uint32_t b)
     sp_text_printf(&words, "%s%s%s %s", several ? hardware->name : "", several ? " " : "",
                    memory->label, sp_words_si(number, memory->per_s, "B/s"));
     if (!words.failed) {
-        sp_spot spots[2 * N_ALONG];
+        sp_spot spots[N_SPOTS_ALONG];
         double line[4];
         const sp_box within = sp_roof_panel_box(page, &page->x[0]);
         sp_box box = sp_picture_measure(page->picture, &slope_ink, words.data);

@@ -94,13 +94,12 @@ static bool near(const sp_roof_page *page, uint32_t a, uint32_t b)
     return hypot(ax - bx, ay - by) < SHARED_PX;
 }
 
-static bool told_before(const sp_roof_page *page, uint32_t idx)
+static bool told_before(const sp_roof_page *page, const bool *told, uint32_t idx)
 {
     const sp_roofline_point *const points = page->roofline->points;
     for (uint32_t i = 0; i < idx; i++) {
-        if (points[i].flops_per_byte > 0.0 &&
-            (near(page, i, idx) || (points[i].phase == points[idx].phase &&
-                                    strcmp(points[i].label, points[idx].label) == 0))) {
+        if (told[i] && (near(page, i, idx) || (points[i].phase == points[idx].phase &&
+                                               strcmp(points[i].label, points[idx].label) == 0))) {
             return true;
         }
     }
@@ -140,15 +139,20 @@ static bool name_point(sp_roof_page *page, const sp_roofline_point *point, const
     return true;
 }
 
+/* A point that finds no room for its name leaves it to the same operator on the next accelerator.
+ */
 void sp_roof_point_labels(sp_roof_page *page)
 {
+    bool told[SP_ROOFLINE_MAX_POINTS] = {false};
     unsigned n_named = 0;
     for (uint32_t i = 0; i < page->roofline->n_points && n_named < MAX_NAMES; i++) {
         const sp_roofline_point *const point = &page->roofline->points[i];
         sp_text words = {0};
-        if (point->flops_per_byte > 0.0 && !told_before(page, i)) {
+        told[i] = point->flops_per_byte > 0.0 && told_before(page, told, i);
+        if (point->flops_per_byte > 0.0 && !told[i]) {
             cluster_words(page, i, &words);
-            n_named += !words.failed && name_point(page, point, words.data);
+            told[i] = !words.failed && name_point(page, point, words.data);
+            n_named += told[i];
         }
         page->picture->failed = page->picture->failed || words.failed;
         sp_text_fini(&words);

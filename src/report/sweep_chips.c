@@ -20,7 +20,7 @@ enum {
 
 static void add_row(sp_grid *grid, uint32_t n, const sp_chips *c, const sp_chips *one)
 {
-    char count[16], split[64];
+    char count[16], split[64], memory[SP_WORD_BYTES + 3];
     (void)snprintf(count, sizeof count, "%u", n);
     (void)snprintf(split, sizeof split, "tp%u pp%u dp%u", c->tp, c->pp, c->dp);
     sp_grid_row_add(grid, c->tp > 0 && c->fits ? SP_TONE_PLAIN : SP_TONE_FAINT);
@@ -32,7 +32,9 @@ static void add_row(sp_grid *grid, uint32_t n, const sp_chips *c, const sp_chips
     sp_grid_set(grid, LEAST, sp_word_short(c->least_token_s).text);
     sp_grid_set(grid, SPEED, sp_word_number(c->tokens_per_s).text);
     sp_grid_set(grid, NETWORK, sp_word_percent(c->network_ratio).text);
-    sp_grid_set(grid, MEMORY, sp_word_gib(c->stage_memory_bytes).text);
+    (void)snprintf(memory, sizeof memory, "%s%s", sp_word_gib(c->stage_memory_bytes).text,
+                   c->fits ? "" : " *");
+    sp_grid_set(grid, MEMORY, memory);
     if (one->tp == 0) return;
     const double speedup = c->tokens_per_s / one->tokens_per_s;
     sp_grid_set(grid, SPEEDUP, sp_word_number(speedup).text);
@@ -48,7 +50,7 @@ void sp_report_chips_page(const sp_analysis_question *question, const sp_chips *
     sp_grid grid;
     sp_answer_head(question, out);
     sp_text_printf(out,
-                   "\nChips of %s; faint: does not fit. A pipeline never shortens the way of "
+                   "\nChips of %s; * does not fit. A pipeline never shortens the way of "
                    "one token (alone).\n",
                    question->cluster->name);
     sp_grid_init(&grid, N_COLUMNS, max_chips);

@@ -12,11 +12,10 @@ void sp_chip_words(const sp_chip *chip, struct sp_text *out)
 
 void sp_economics_words(const sp_economics *money, struct sp_text *out)
 {
-    sp_text_printf(out, "%s years at %s, PUE %s, ", sp_word_number(money->lifetime_years).text,
-                   sp_word_percent(money->utilization_ratio).text, sp_word_number(money->pue).text);
-    sp_text_printf(out, "%s/kWh, %s g CO2e/kWh, %s kg to make",
-                   sp_word_usd(money->usd_per_kwh).text, sp_word_number(money->grid_g_per_kwh).text,
-                   sp_word_number(money->embodied_kg).text);
+    sp_text_printf(out, "%.4g years at %s, PUE %.4g, ", money->lifetime_years,
+                   sp_word_percent(money->utilization_ratio).text, money->pue);
+    sp_text_printf(out, "%s/kWh, %.4g g CO2e/kWh, %.4g kg CO2e to make each",
+                   sp_word_usd(money->usd_per_kwh).text, money->grid_g_per_kwh, money->embodied_kg);
 }
 
 void sp_wrap_line(struct sp_text *line, struct sp_text *out)

@@ -112,8 +112,8 @@ static bool check_experts(const sp_ffn *f, sp_model_fault *fault)
 
 /* What only routed experts have. */
 static const char *const expert_members[] = {
-    "top_k",  "expert_ffn", "expert_groups", "top_groups",  "idle_experts",
-    "latent", "shared_ffn", "shared_gate",   "router_bias", "expert_bias",
+    "router_in", "top_k",      "expert_ffn",  "expert_groups", "top_groups",  "idle_experts",
+    "latent",    "shared_ffn", "shared_gate", "router_bias",   "expert_bias",
 };
 
 #define N_EXPERT_MEMBERS (sizeof expert_members / sizeof expert_members[0])

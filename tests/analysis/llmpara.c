@@ -94,7 +94,8 @@ sp_analysis_question llmpara_question(sp_arena *arena, const sp_json *record)
                          .ffn_weight = number_in(&bits, "weight_ffn"),
                          .kv_cache = number_in(&bits, "kv_cache"),
                          .rope = number_in(&bits, "rope_bit"),
-                         .norm = number_in(&bits, "activation")};
+                         .norm = number_in(&bits, "activation"),
+                         .embedding = number_in(&bits, "weight_attn")};
     return q;
 }
 

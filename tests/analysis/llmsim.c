@@ -42,7 +42,7 @@ sp_analysis_question llmsim_question(const sp_model *model, const sp_json *recor
     q.mtp = flag_in(&input, "mtp");
     q.dispatch = flag_in(&input, "deepep") || q.ep > q.tp;
     q.flash = false;
-    q.bits = (sp_widths){8.0, 8.0, 8.0, 8.0, 8.0, 8.0};
+    q.bits = (sp_widths){8.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0};
     q.phases = 1u << llmsim_phase(record);
     return q;
 }

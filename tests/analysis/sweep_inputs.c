@@ -78,6 +78,7 @@ sp_analysis_question reference_ask(const sp_json *record, const made_model *made
     q.flash = flag(record, "config", "use_flash_attn");
     q.bits.activation = q.bits.norm = reference_number(record, "config/quant_config/activation");
     q.bits.attention_weight = reference_number(record, "config/quant_config/weight_attn");
+    q.bits.embedding = q.bits.attention_weight;
     q.bits.ffn_weight = reference_number(record, "config/quant_config/weight_ffn");
     q.bits.kv_cache = reference_number(record, "config/quant_config/kv_cache");
     q.bits.rope = reference_number(record, "config/quant_config/rope_bit");

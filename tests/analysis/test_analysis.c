@@ -458,6 +458,36 @@ static void measured_kernels_add_up_and_are_slower_than_the_roofline(void **stat
     sp_arena_fini(&arena);
 }
 
+/* Eight kinds of layers that differ in every matrix, in every phase: no row is another's. */
+static void kinds_without_equals_have_rows_of_their_own(void **state)
+{
+    (void)state;
+    made_model made;
+    sp_arena arena = {0};
+    make_deepseek_v3(&made);
+    sp_model *model = &made.model;
+    for (uint32_t k = 0; k < SP_MODEL_MAX_KINDS; k++) {
+        model->kinds[k] = model->kinds[1];
+    }
+    for (uint32_t k = 0; k < SP_MODEL_MAX_KINDS; k++) {
+        model->kinds[k].attention.q_lora += 64 * k;
+        model->kinds[k].attention.kv_lora += 64 * k;
+        model->kinds[k].attention.v_dim += 16 * k;
+        model->kinds[k].ffn.expert_ffn += 64 * k;
+        model->kinds[k].ffn.shared_ffn += 64 * k;
+        made.runs[k] = (sp_layer_run){.kind = (uint16_t)k, .count = 1};
+    }
+    model->n_kinds = model->n_runs = model->n_layers = SP_MODEL_MAX_KINDS;
+    sp_analysis_question question = plain_question(model);
+    question.flash = false;
+    question.phases = (1u << SP_N_PHASES) - 1;
+    const sp_analysis *a = analyze(&arena, &question);
+    const uint32_t n = a->phase[SP_PHASE_PREFILL].count;
+    assert_true(n > 8 * 14);
+    assert_true(a->n_operators > 512);                         /* the room there once was */
+    sp_arena_fini(&arena);
+}
+
 /* ---- notes ---- */
 
 static bool has_note(const sp_analysis *a, const char *part)
@@ -515,6 +545,25 @@ static void switches_without_effect_are_noted(void **state)
     sp_arena_fini(&arena);
 }
 
+static void ranks_without_a_network_are_noted(void **state)
+{
+    (void)state;
+    made_model made;
+    sp_arena arena = {0};
+    make_tiny(&made);
+    sp_analysis_question question = tiny_question(&made);
+    question.cluster = NULL;
+    assert_false(has_note(analyze(&arena, &question), "without a cluster"));
+    question.tp = 2;
+    const sp_analysis *a = analyze(&arena, &question);
+    assert_true(has_note(a, "without a cluster"));
+    for (uint32_t i = 0; i < a->n_operators; i++) {
+        const bool sends = a->operators[i].network_bytes > 0.0;
+        assert_int_equal(a->operators[i].bound == SP_BOUND_NETWORK, sends);
+    }
+    sp_arena_fini(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -536,7 +585,9 @@ int main(void)
         cmocka_unit_test(a_window_bounds_the_cache),
         cmocka_unit_test(recurrent_layers_keep_states),
         cmocka_unit_test(measured_kernels_add_up_and_are_slower_than_the_roofline),
+        cmocka_unit_test(kinds_without_equals_have_rows_of_their_own),
         cmocka_unit_test(contexts_out_of_range_are_noted),
+        cmocka_unit_test(ranks_without_a_network_are_noted),
         cmocka_unit_test(switches_without_effect_are_noted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -130,7 +130,8 @@ static void number_formats_reach_the_same_operands(void **state)
                                 .ffn_weight = 1.58,
                                 .kv_cache = 12.0,
                                 .rope = 32.0,
-                                .norm = 24.0};
+                                .norm = 24.0,
+                                .embedding = 16.0};
     same_analysis(analyze_as(&p.arena, question, p.plain),
                   analyze_as(&p.arena, question, p.formulas));
     sp_arena_fini(&p.arena);

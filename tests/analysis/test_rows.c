@@ -31,6 +31,31 @@ static sp_analysis_question training_of(const made_model *made)
 
 /* Products and the core are what plans are priced by (length / 2 keys a token); norms take 4, a
  * rotation 3, a softmax 5, an activation and a residual 1 an element besides. */
+/* ffn_up [8, 8] x [8, 32], 4,096 FLOPs at the peak, and its bytes: of 100 W the arithmetic takes 40
+ * while it runs, the memory 60. A norm's arithmetic runs at the rate outside products. */
+static void energy_follows_arithmetic_and_bytes(void **state)
+{
+    (void)state;
+    made_model made;
+    sp_arena arena = {0};
+    make_tiny(&made);
+    sp_analysis_question question = training_of(&made);
+    sp_gpu gpu = *question.gpu;
+    gpu.tdp_watts = 100.0;
+    gpu.compute_power_ratio = 0.4;
+    gpu.vector_flops_per_s = 1e9;
+    question.gpu = &gpu;
+    const sp_analysis *a = analyze(&arena, &question);
+    const sp_operator *up = need_row(a, SP_PHASE_FORWARD, "ffn_up");
+    near(up->compute_s, 4096.0 / gpu.peak_flops_per_s[question.compute]);
+    near(up->joules, 40.0 * up->compute_s + 60.0 * up->memory_s);
+    const sp_operator *norm = need_row(a, SP_PHASE_FORWARD, "ffn_norm");
+    near(norm->compute_s, 4.0 * 8 * 8 / 1e9);
+    gpu.compute_power_ratio = 0.0;
+    exactly(need_row(analyze(&arena, &question), SP_PHASE_FORWARD, "ffn_up")->joules, 0.0);
+    sp_arena_fini(&arena);
+}
+
 static void training_flops_are_those_of_plans_and_of_elements(void **state)
 {
     (void)state;
@@ -153,12 +178,13 @@ static void each_part_has_its_format(void **state)
                                 .ffn_weight = 2.0,
                                 .kv_cache = 4.0,
                                 .rope = 16.0,
-                                .norm = 32.0};
+                                .norm = 32.0,
+                                .embedding = 6.0};
     const sp_analysis *a = analyze(&arena, &question);
     const sp_phase prefill = SP_PHASE_PREFILL;
     exactly(need_row(a, prefill, "qkv_projection")->weight_bytes, 128.0 / 2);
-    exactly(need_row(a, prefill, "head")->weight_bytes, 80.0 / 2);
-    exactly(need_row(a, prefill, "embedding")->weight_bytes, 64.0 / 2);
+    exactly(need_row(a, prefill, "head")->weight_bytes, 80.0 * 6 / 8);
+    exactly(need_row(a, prefill, "embedding")->weight_bytes, 64.0 * 6 / 8);
     exactly(need_row(a, prefill, "ffn_up")->weight_bytes, 256.0 / 4);
     exactly(need_row(a, prefill, "rotary")->weight_bytes, 16.0 * 2);
     exactly(need_row(a, prefill, "ffn_norm")->weight_bytes, 8.0 * 4);
@@ -233,6 +259,7 @@ int main(void)
         cmocka_unit_test(the_core_computes_its_scores_again),
         cmocka_unit_test(the_core_runs_in_the_format_of_a_wider_cache),
         cmocka_unit_test(each_part_has_its_format),
+        cmocka_unit_test(energy_follows_arithmetic_and_bytes),
         cmocka_unit_test(layer_norms_learn_a_bias_too),
         cmocka_unit_test(learned_positions_are_looked_up_too),
         cmocka_unit_test(an_indexer_reads_its_keys_from_the_cache),

@@ -15,7 +15,7 @@ says out 'qkv_projection'
 says out 'measured'
 says out 'needed in all'
 says out ': fits'
-says out '131 kB of cache a token, 4.000 query heads a key and value head'
+says out '131 kB of cache a token, 4 query heads share keys and values'
 lacks out 'all_reduce'
 n_expected=$((n_expected + 1))
 awk 'length > 100 { exit 1 }' "$work/out" || fail 'the page is wider than 100 columns'
@@ -30,6 +30,12 @@ n_expected=$((n_expected + 1))
 awk 'length > 100 { exit 1 }' "$work/out" || fail 'the page of a deployment is wider than 100 columns'
 expect_code 0 analyze gpt2 --hardware h100-sxm
 says out 'note: 2560 tokens of context are more than the 1024'
+
+expect_code 0 analyze $llama --tp 2 --phase decode
+says out 'note: without a cluster nothing is known of the network'
+says out 'measured is what such kernels'
+expect_code 0 analyze llama-3.1-8b --hardware rtx4090 --phase decode
+says out 'of l40s. Columns that'
 
 # ---- JSON: valid, and the sums are those of the rows ----
 for question in "$llama --phase all" 'gpt2 --hardware h100-sxm --unfused' \
@@ -109,4 +115,14 @@ assert prefill.count("<row ") == 1 + 1 + 15 + 1, prefill.count("<row ")
 assert "SUMPRODUCT(" in prefill
 PY
 fi
+# Graphviz takes the graphs, where it is installed.
+if command -v dot >/dev/null; then
+    for model in llama-3.1-8b deepseek-v3 gpt2 mixtral-8x7b gpt-oss-20b; do
+        expect_code 0 analyze "$model" --hardware h100-sxm --graph dot
+        n_expected=$((n_expected + 1))
+        dot -Tsvg "$work/out" >"$work/graph.svg" 2>"$work/graph.err" && [ ! -s "$work/graph.err" ] &&
+            grep -q '</svg>' "$work/graph.svg" || fail "dot refuses the graph of $model: $(cat "$work/graph.err")"
+    done
+fi
+
 finish

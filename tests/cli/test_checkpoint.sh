@@ -76,6 +76,23 @@ says err 'models of this architecture cannot be read'
 expect_code 3 params "$work/none.gguf"
 says err 'cannot open the file'
 
+# Weights are as wide as the files have them, unless something else is asked for.
+mkdir "$work/narrow"
+cp "$work/tiny/config.json" "$work/narrow"
+safetensors "$work/narrow/model.safetensors" \
+    '{"all":{"dtype":"F8_E4M3","shape":[1400],"data_offsets":[0,1400]}}' 1400
+narrow="analyze $work/narrow/ --hardware h100-sxm --isl 16 --osl 8"
+expect_code 0 $narrow --bits checkpoint,kv=8 --json
+n_expected=$((n_expected + 1))
+grep -q '"attention_weight": 8,' "$work/out" && grep -q '"kv_cache": 8,' "$work/out" || fail 'bits of narrow files'
+expect_code 0 $narrow
+says out '(both as the checkpoint has them)'
+expect_code 0 $narrow --bits bf16 --json
+n_expected=$((n_expected + 1))
+grep -q '"ffn_weight": 16,' "$work/out" || fail 'bits that were asked for'
+expect_code 3 analyze llama-3.1-8b --hardware h100-sxm --bits checkpoint
+says err 'the width of its weights is not known'
+
 follows params.json "$work/both.json" "$work/alone.json" "$work/more.json" "$work/index.json" \
     "$work/gguf.json" "$work/other.json"
 follows gguf.json configs/gguf/*.json

@@ -40,7 +40,16 @@ expect_code 0 analyze $on --sweep any-chip --evolve 20
 says out 'silicon allows'
 
 expect_code 0 analyze $on --sensitivity bandwidth --chip-price 30000
+says out 'gpt2 on h100-sxm: batch 1'
 says out 'x 0.25'
+expect_code 0 analyze llama-3.1-70b --hardware h100-sxm --sensitivity capacity --chip-price 30000
+says out '84.94 G *'
+lacks out '169.9 G *'
+expect_code 0 analyze gpt2 --hardware custom-hardware --sensitivity price
+says out '2,000'
+expect_code 4 analyze llama-3.1-8b --hardware h100-sxm --sweep edge-mobile
+says out 'No chip of the sweep holds the model: it needs '
+lacks out 'Best chips'
 expect_code 0 analyze $on --sensitivity tdp --chip-price 30000 --json
 cp "$work/out" "$work/sensitivity.json"
 follows sweep-result.json "$work/sensitivity.json"
