@@ -44,6 +44,20 @@ typedef struct sp_engine_profile {
     double bucket_bytes;         /* gradient bucket in flight, 0 = all at once                       */
     double quantised_weight_bytes; /* per parameter: weights that qlora freezes, scales included  */
     double grad_bytes;           /* per parameter: accumulated gradient                           */
+    double unit_grad_bytes;      /* per parameter of the unit of ZeRO 2 and 3 at work: its gradient
+                                    before it is scattered, with the copy that is reduced          */
+    double update_bytes;         /* per parameter that the rank updates, live during the update   */
+    double flat_update_bytes;    /* likewise in one tensor, for which activations leave no hole: it
+                                    counts at all times                                           */
+    double live_params;          /* ZeRO-3 keeps up to so many parameters gathered                */
+    double pipeline_unit_bytes;  /* per parameter of a stage: what stays gathered from one micro-batch
+                                    to the next under ZeRO-3 with a pipeline                       */
+    double logit_bytes;          /* per logit, when most of the loss is live                      */
+    double logit_bytes_tp;       /* likewise where tp cuts the vocabulary                         */
+    double norm_extra_bytes;     /* per element: kept by a norm beyond its input and output       */
+    double gate_extra_bytes;     /* per element of the product: kept by a gated activation beyond its
+                                    inputs and output                                              */
+    double ops_dropped_ratio;    /* of the outputs of products, under recompute=ops                */
     double step_error_ratio;     /* 80 % of measured steps lie within +- this of the estimate     */
     double rank_error_ratio;     /* likewise, once an error common to all plans of a question is taken
                                     out: what tells two plans apart                               */

@@ -39,7 +39,16 @@ typedef struct sp_time {
     double other_s;     /* host overheads                                                         */
 } sp_time;
 
-/* Bytes on the fullest rank. peak is what the device reports; the parts sum to it with
+/* When memory is fullest. */
+typedef enum sp_memory_phase {
+    SP_AT_LOSS,     /* the last stage's logits, before the first layer runs backwards          */
+    SP_AT_BACKWARD, /* the first layer to run backwards, while all others wait                 */
+    SP_AT_OPTIMIZER, /* the update: no activations, what it needs beside the state             */
+    SP_N_MEMORY_PHASES
+} sp_memory_phase;
+const char *sp_memory_phase_name(sp_memory_phase phase); /* "loss" */
+
+/* Bytes on the fullest rank, in the fullest phase. peak is what the device reports; the parts sum to it with
  * allocated_peak = weights .. workspace, reserved_peak = + fragmentation, peak = + reserve. */
 typedef struct sp_memory {
     double weights_bytes;
@@ -57,6 +66,7 @@ typedef struct sp_memory {
     double host_bytes;    /* in the host's memory for one GPU of the fullest stage                */
     double nvme_bytes;    /* on local storage, likewise                                           */
     uint32_t worst_stage; /* 0-based pipeline stage of that rank                                  */
+    sp_memory_phase peak_phase;
 } sp_memory;
 
 /* Bytes that one GPU of the critical stage sends per step, by dimension. */

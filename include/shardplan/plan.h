@@ -57,6 +57,16 @@ typedef enum sp_cp_kind { SP_ENUM_CP_KIND(SP_ENUMERATOR) SP_N_CP_KINDS } sp_cp_k
     X(SP_TASK_QLORA, "qlora")
 typedef enum sp_task { SP_ENUM_TASK(SP_ENUMERATOR) SP_N_TASKS } sp_task;
 const char *sp_task_name(sp_task task); /* "pretrain" */
+
+/* Whose element-wise kernels and loss run. "loss": the engine's, but for a loss that reads 2-byte
+ * logits and writes their 2-byte gradient (FlashAttention's, compiled ones). "fused": norms and
+ * gated activations keep their inputs alone and write gradients over them; the head's product and
+ * the loss go chunk by chunk, so that logits are never whole (Liger kernels). */
+#define SP_ENUM_KERNELS(X)                                                                         \
+    X(SP_KERNELS_ENGINE, "engine")                                                                 \
+    X(SP_KERNELS_LOSS, "loss") X(SP_KERNELS_FUSED, "fused")
+typedef enum sp_kernels { SP_ENUM_KERNELS(SP_ENUMERATOR) SP_N_KERNELS } sp_kernels;
+const char *sp_kernels_name(sp_kernels kernels);
 #undef SP_ENUMERATOR
 
 typedef struct sp_plan {

@@ -41,6 +41,7 @@ typedef struct sp_question {
     uint64_t doc_len;           /* --doc-len: tokens of the documents packed into a sequence, which
                                  * attend to their own document alone; 0 = one document            */
     sp_task task;               /* --task                                                         */
+    sp_kernels kernels;         /* --kernels                                                      */
     uint32_t lora_rank;         /* --lora-rank                                                    */
     double moe_imbalance_ratio; /* --moe-imbalance: load of the busiest experts' rank over the mean */
     double tokens;              /* of the whole run, 0 = not stated                               */

@@ -25,7 +25,7 @@ typedef struct sp_rates {
     double attention_launch_s;
     double stream_s_per_byte, stream_launch_s;
     double vector_s_per_flop; /* of scans, outside the matrix units; 0 = no figure */
-    double state_s_per_byte; /* optimizer: long streams, no launch overhead to speak of */
+    double state_s_per_byte;  /* optimizer: long streams, no launch overhead to speak of */
     double score_bytes_ratio;
     double grad_bytes;
     bool flash;
@@ -121,7 +121,9 @@ double sp_overlap_exposed_s(double compute_s, double ratio, double comm_s);
 /* ---- mem_state.c: weights, gradients, optimizer ---------------------------------------------- */
 typedef struct sp_state_bytes {
     double weights, gradients, optimizer;
-    double gathered; /* weights (and gradients) of the units being worked on under ZeRO-3 */
+    /* Weights under ZeRO-3, and gradients under ZeRO 2 and 3, that are whole: while the largest
+     * unit is worked on, and while a layer is. */
+    double gathered, gathered_layer;
 } sp_state_bytes;
 
 /* Bytes per parameter of a recipe, by definition of its number formats. */
@@ -142,6 +144,8 @@ sp_recipe sp_recipe_frozen(double weight_bytes);
 typedef struct sp_units {
     double layer_params;   /* of the largest layer on the rank                                    */
     double largest_params; /* of the largest unit: a layer, the embedding or the head             */
+    double gradient_bytes; /* per parameter of a unit before its gradient is scattered            */
+    double live_params;    /* stay gathered at least, as far as there are so many                 */
 } sp_units;
 
 /* params on a rank, sharded over `shards` data-parallel ranks from ZeRO stage `zero` on. */
@@ -153,10 +157,23 @@ typedef struct sp_layer_bytes {
     double kept;    /* a micro-batch's activations of one layer until its backward pass           */
     double working; /* live only while the layer runs                                             */
 } sp_layer_bytes;
-/* modules: sp_module flags of what is recomputed; full: the whole layer is, from its input.
- * product_bytes: of one element of a kept input of a matrix product, 2 for 16-bit products. */
-sp_layer_bytes sp_mem_layer(const sp_layer_work *work, uint32_t modules, bool full,
-                            double product_bytes);
-/* Logits and their gradient on one rank: 2-byte logits, the fp32 copy of the loss, 2-byte gradient.
- */
-double sp_mem_logits(double tokens, double vocab_columns);
+/* What a layer is asked to keep, and what the kernels of an engine keep beside it. */
+typedef struct sp_keeping {
+    uint32_t modules;     /* sp_module flags of what is recomputed                               */
+    bool full;            /* the whole layer is, from its input                                  */
+    double product_bytes; /* one element of a kept input of a matrix product, 2 for 16-bit ones  */
+    double dropped_ratio; /* under SP_MODULE_STREAMS: of the outputs of products                 */
+    double norm_extra_bytes, gate_extra_bytes; /* as in sp_engine_profile                        */
+    bool in_place; /* gradients of a gate's inputs are written over them                         */
+} sp_keeping;
+sp_layer_bytes sp_mem_layer(const sp_layer_work *work, const sp_keeping *keeping);
+
+/* The loss on one rank: so many bytes for each logit. */
+double sp_mem_logits(double tokens, double vocab_columns, double logit_bytes);
+/* 2-byte logits and their 2-byte gradient. */
+#define SP_FUSED_LOGIT_BYTES 4.0
+/* In chunks of so many tokens that their logits are as wide as the hidden vectors: logits and the
+ * gradient of the hidden vectors, and of the head's weights the gradient (2), the last chunk's
+ * product (2) and its fp32 copy (4).
+ * Source: Liger-Kernel, ops/fused_linear_cross_entropy.py. */
+double sp_mem_chunked_loss(double tokens, double vocab_columns, double hidden);

@@ -63,6 +63,8 @@ typedef struct sp_map_rule {
     uint32_t lora_rank;       /* 0 = says nothing */
     bool names_memory;
     sp_memory_kind memory;
+    bool names_kernels;
+    sp_kernels kernels;
     uint32_t traits_on, traits_off; /* bits */
 } sp_map_rule;
 
@@ -89,6 +91,7 @@ bool sp_pattern_matches(const char *pattern, const char *cell);
 typedef struct sp_setup {
     const char *engine, *link, *skip;
     sp_memory_kind memory;
+    sp_kernels kernels;
     uint32_t traits, lora_rank;
     sp_plan plan;
     sp_error refusal; /* status SP_OK, or the axis or value that is not there */

@@ -163,6 +163,20 @@ static sp_status read_memory(const reader *r, const sp_json *rule, sp_map_rule *
     return SP_OK;
 }
 
+static sp_status read_kernels(const reader *r, const sp_json *rule, sp_map_rule *out)
+{
+    const char *names[SP_N_KERNELS];
+    for (uint32_t i = 0; i < SP_N_KERNELS; i++) {
+        names[i] = sp_kernels_name((sp_kernels)i);
+    }
+    uint32_t kernels = 0;
+    out->names_kernels = sp_json_has(rule, "kernels");
+    if (!out->names_kernels) return SP_OK;
+    SP_TRY(sp_json_enum(rule, "kernels", names, SP_N_KERNELS, &kernels, r->err));
+    out->kernels = (sp_kernels)kernels;
+    return SP_OK;
+}
+
 /* "axis=value,axis=value", kept in parts: not every axis need be there. */
 static sp_status read_plan(const reader *r, const sp_json *rule, sp_map_rule *out)
 {
@@ -192,8 +206,8 @@ static sp_status read_plan(const reader *r, const sp_json *rule, sp_map_rule *ou
 
 static sp_status read_rule(const reader *r, const sp_json *rule, sp_map_rule *out)
 {
-    static const char *const keys[] = {"when", "unless", "engine", "link",   "plan",
-                                       "skip", "model",  "memory", "source", "lora_rank"};
+    static const char *const keys[] = {"when",  "unless", "engine", "link",      "plan",   "skip",
+                                       "model", "memory", "source", "lora_rank", "kernels"};
     const char *source = NULL;
     SP_TRY(sp_json_only(rule, keys, COUNT(keys), r->err));
     SP_TRY(sp_json_string(rule, "source", &source, r->err));
@@ -207,6 +221,7 @@ static sp_status read_rule(const reader *r, const sp_json *rule, sp_map_rule *ou
     SP_TRY(keep_optional(r, rule, "skip", &out->skip));
     SP_TRY(sp_json_u32_or(rule, "lora_rank", 1, 65536, 0, &out->lora_rank, r->err));
     SP_TRY(read_traits(r, rule, out));
+    SP_TRY(read_kernels(r, rule, out));
     return read_memory(r, rule, out);
 }
 
@@ -323,6 +338,7 @@ static void apply(const sp_map_rule *rule, sp_setup *setup)
     if (rule->skip != NULL) setup->skip = rule->skip;
     if (rule->lora_rank > 0) setup->lora_rank = rule->lora_rank;
     if (rule->names_memory) setup->memory = rule->memory;
+    if (rule->names_kernels) setup->kernels = rule->kernels;
     setup->traits = (setup->traits | rule->traits_on) & ~rule->traits_off;
     for (uint32_t i = 0; i < rule->n_settings; i++) {
         try_axis(rule->settings[i].axis, rule->settings[i].value, setup);

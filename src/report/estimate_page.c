@@ -75,14 +75,21 @@ static void add_memory_part(const sp_memory *m, const char *name, double bytes, 
     add_term(out, name, amount, bytes / m->usable_bytes, meaning);
 }
 
+static const char *phase_words(sp_memory_phase phase)
+{
+    static const char *const words[SP_N_MEMORY_PHASES] = {"at the loss", "in the backward pass",
+                                                          "at the update"};
+    return words[phase];
+}
+
 static void add_memory(const sp_problem *problem, const sp_estimate *e, const sp_report_options *o,
                        struct sp_text *out)
 {
     const sp_memory *m = &e->memory;
     char heading[200];
     (void)snprintf(heading, sizeof heading,
-                   "Memory of the fullest GPU (stage %u): %s of %s GiB; %s GiB are allowed",
-                   m->worst_stage, sp_word_gib(m->peak_bytes).text,
+                   "Memory of the fullest GPU (stage %u, %s): %s of %s GiB; %s GiB are allowed",
+                   m->worst_stage, phase_words(m->peak_phase), sp_word_gib(m->peak_bytes).text,
                    sp_word_gib(m->usable_bytes).text, sp_word_gib(problem->allowed_bytes).text);
     add_heading(out, o, heading);
     for (uint32_t field = 0; field < sp_field_count(); field++) {

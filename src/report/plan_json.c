@@ -61,6 +61,13 @@ static void put_objectives(sp_json_writer *w, const sp_problem *problem, const s
     sp_jw_close_object(w);
 }
 
+/* Which stage and phase the figures are of. */
+static void put_fullest(sp_json_writer *w, const sp_memory *memory)
+{
+    sp_jw_u64(w, "worst_stage", memory->worst_stage);
+    sp_jw_string(w, "peak_phase", sp_memory_phase_name(memory->peak_phase));
+}
+
 /* Fields "group.name" of one group follow each other in the list and become one object. */
 static void put_figures(sp_json_writer *w, const sp_problem *problem, const sp_estimate *e)
 {
@@ -72,8 +79,7 @@ static void put_figures(sp_json_writer *w, const sp_problem *problem, const sp_e
         const size_t length = dot != NULL ? (size_t)(dot - name) : 0;
         if (strlen(group) != length || strncmp(group, name, length) != 0) {
             if (group[0] != '\0') sp_jw_close_object(w);
-            if (strcmp(group, "memory_bytes") == 0)
-                sp_jw_u64(w, "worst_stage", e->memory.worst_stage);
+            if (strcmp(group, "memory_bytes") == 0) put_fullest(w, &e->memory);
             (void)snprintf(group, sizeof group, "%.*s", (int)length, name);
             if (length > 0) sp_jw_open_object(w, group);
         }

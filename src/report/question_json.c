@@ -33,6 +33,9 @@ static void put_workload(sp_json_writer *w, const sp_question *q)
     if (q->task == SP_TASK_LORA || q->task == SP_TASK_QLORA) {
         sp_jw_u64(w, "lora_rank", q->lora_rank);
     }
+    if (q->kernels != SP_KERNELS_ENGINE) {
+        sp_jw_string(w, "kernels", sp_kernels_name(q->kernels));
+    }
     if (q->doc_len > 0) sp_jw_u64(w, "doc_len", q->doc_len);
     if (q->moe_imbalance_ratio > 1.0) sp_jw_double(w, "moe_imbalance", q->moe_imbalance_ratio);
     sp_jw_string(w, "optimizer", q->optimizer);

@@ -18,6 +18,7 @@ static const char *const placement_names[] = {SP_ENUM_PLACEMENT(NAME)};
 static const char *const offload_target_names[] = {SP_ENUM_OFFLOAD_TARGET(NAME)};
 static const char *const cp_kind_names[] = {SP_ENUM_CP_KIND(NAME)};
 static const char *const task_names[] = {SP_ENUM_TASK(NAME)};
+static const char *const kernels_names[] = {SP_ENUM_KERNELS(NAME)};
 #undef NAME
 
 #define N_NAMES(names)      (sizeof(names) / sizeof((names)[0]))
@@ -94,6 +95,12 @@ const char *sp_task_name(sp_task task)
 {
     assert(task < SP_N_TASKS);
     return task_names[task];
+}
+
+const char *sp_kernels_name(sp_kernels kernels)
+{
+    assert(kernels < SP_N_KERNELS);
+    return kernels_names[kernels];
 }
 
 sp_plan sp_plan_default(void)

@@ -91,6 +91,16 @@ static void add_engines(sp_text *t, const sp_problem *problem)
                              f->communication_bytes,
                              f->workspace_bytes,
                              f->bucket_bytes,
+                             f->unit_grad_bytes,
+                             f->update_bytes,
+                             f->flat_update_bytes,
+                             f->live_params,
+                             f->pipeline_unit_bytes,
+                             f->logit_bytes,
+                             f->logit_bytes_tp,
+                             f->norm_extra_bytes,
+                             f->gate_extra_bytes,
+                             f->ops_dropped_ratio,
                              f->step_error_ratio,
                              f->rank_error_ratio,
                              f->memory_error_ratio};
@@ -114,8 +124,8 @@ static void add_question(sp_text *t, const sp_problem *problem)
     const sp_question *q = &problem->question;
     sp_text_printf(t, "\nworkload %llu %llu ", (unsigned long long)q->seq_len,
                    (unsigned long long)q->global_batch);
-    sp_text_printf(t, "%llu %s %u ", (unsigned long long)q->doc_len, sp_task_name(q->task),
-                   q->lora_rank);
+    sp_text_printf(t, "%llu %s %u %s ", (unsigned long long)q->doc_len, sp_task_name(q->task),
+                   q->lora_rank, sp_kernels_name(q->kernels));
     add_number(t, q->moe_imbalance_ratio);
     add_number(t, q->tokens);
     add_number(t, q->max_network_ratio);

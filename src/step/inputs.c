@@ -38,6 +38,20 @@ static double outer_kept(const sp_model *model, double rows)
     return bytes * rows;
 }
 
+/* What the loss of one head takes at its height. */
+static double loss_bytes(const sp_problem *problem, uint32_t tp, double tokens)
+{
+    const sp_engine_profile *profile = problem->profile;
+    const double columns = (double)problem->model->vocab / tp;
+    if (problem->question.kernels == SP_KERNELS_FUSED) {
+        return sp_mem_chunked_loss(tokens, columns, problem->model->hidden);
+    }
+    if (problem->question.kernels == SP_KERNELS_LOSS) {
+        return sp_mem_logits(tokens, columns, SP_FUSED_LOGIT_BYTES);
+    }
+    return sp_mem_logits(tokens, columns, tp > 1 ? profile->logit_bytes_tp : profile->logit_bytes);
+}
+
 static void read_ends(const sp_problem *problem, const sp_plan *plan, sp_inputs *in)
 {
     const sp_model *model = problem->model;
@@ -45,7 +59,6 @@ static void read_ends(const sp_problem *problem, const sp_plan *plan, sp_inputs 
     const double tokens = in->shape.tokens, whole = tokens / (sharding.sp ? sharding.tp : 1);
     /* A tied head shares the table of a one-stage pipeline; across stages both ends hold a copy. */
     const bool one_table = model->tied_embeddings && plan->pp == 1;
-    const double logits = sp_mem_logits(tokens, (double)model->vocab / sharding.tp);
     in->embedding_params = sp_graph_embedding_params(model, &sharding);
     in->head_params = sp_graph_head_params(model, &sharding) -
                       (one_table ? (double)model->vocab * model->hidden / sharding.tp : 0.0);
@@ -53,9 +66,11 @@ static void read_ends(const sp_problem *problem, const sp_plan *plan, sp_inputs 
     in->embedding_kept =
         16.0 * tokens + (model->dropout ? model->hidden * whole : 0.0) + outer_kept(model, whole);
     /* Inputs of the final norm and of the head; each module for a further token has its own. */
-    in->head_kept = (1.0 + model->mtp_layers) * (model->outer_norms > 0 ? 4.0 : 2.0) *
-                    model->hidden * whole;
-    in->logits = (1.0 + model->mtp_layers) * logits;
+    in->head_kept =
+        (1.0 + model->mtp_layers) * (model->outer_norms > 0 ? 4.0 : 2.0) * model->hidden * whole;
+    in->logits = (1.0 + model->mtp_layers) * loss_bytes(problem, sharding.tp, tokens);
+    /* The gradient of the head's input, and under sequence parallelism that input gathered. */
+    in->head_working = (sharding.sp ? 4.0 : 2.0) * model->hidden * tokens;
     in->mtp_params = (sp_layer_params){0};
     if (model->mtp_layers > 0) {
         const bool moe = model->kinds[sp_model_last_kind(model)].ffn.n_experts > 0;
@@ -77,13 +92,28 @@ static sp_layer_params adapter_params(const sp_problem *problem, const sp_layer_
     return sum;
 }
 
+static sp_keeping keeping_of(const sp_problem *problem, const sp_plan *plan)
+{
+    const sp_engine_profile *profile = problem->profile;
+    const bool fused = problem->question.kernels == SP_KERNELS_FUSED;
+    return (sp_keeping){.product_bytes =
+                            sp_dtype_bytes(sp_precision_dtype((sp_precision)plan->precision)),
+                        .dropped_ratio = profile->ops_dropped_ratio,
+                        .norm_extra_bytes = fused ? 0.0 : profile->norm_extra_bytes,
+                        .gate_extra_bytes = fused ? 0.0 : profile->gate_extra_bytes,
+                        .in_place = fused};
+}
+
 static void read_layers(const sp_problem *problem, const sp_plan *plan, bool time,
                         const sp_tp_traffic *traffic, sp_inputs *in)
 {
     const sp_model *model = problem->model;
     const sp_redo kept = {0};
     const bool some = plan->recompute_layers > 0;
-    const double product_bytes = sp_dtype_bytes(sp_precision_dtype((sp_precision)plan->precision));
+    const sp_keeping all = keeping_of(problem, plan);
+    sp_keeping redone = all;
+    redone.modules = in->redo.modules;
+    redone.full = in->redo.full;
     sp_layer_work work;
     for (uint32_t k = 0; k < model->n_kinds; k++) {
         const sp_layer_kind *kind = &model->kinds[k];
@@ -94,10 +124,10 @@ static void read_layers(const sp_problem *problem, const sp_plan *plan, bool tim
             in->tied[k] = sp_graph_tied_params(model, kind, &sharding);
         }
         in->adapters[k] = adapter_params(problem, &work);
-        in->bytes[k] = sp_mem_layer(&work, in->redo.modules, in->redo.full, product_bytes);
+        in->bytes[k] = sp_mem_layer(&work, &redone);
         in->bytes[k].working += sp_context_bytes(plan, &work.attention);
         if (some) {
-            in->bytes_kept[k] = sp_mem_layer(&work, 0, false, product_bytes);
+            in->bytes_kept[k] = sp_mem_layer(&work, &all);
         }
         if (time) {
             sp_layer_price(problem, plan, &in->redo, &in->groups, traffic, &work, &in->layer[k]);

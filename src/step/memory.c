@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Peak memory of the fullest rank: state, activations in flight by schedule, logits, buffers, what
- * the allocator loses and what the driver takes. Every class of pipeline stages is priced; the
- * worst counts. Leaves out: loading and checkpointing phases. */
+/* Peak memory of the fullest rank in its fullest phase: state, activations in flight by schedule,
+ * logits, buffers, what the allocator loses and what the driver takes. Every class of pipeline
+ * stages is priced; the worst counts. Leaves out: loading and checkpointing. */
 #include "step/step.h"
+
+#include <assert.h>
+
+const char *sp_memory_phase_name(sp_memory_phase phase)
+{
+    static const char *const names[SP_N_MEMORY_PHASES] = {"loss", "backward", "optimizer"};
+    assert(phase < SP_N_MEMORY_PHASES);
+    return names[phase];
+}
 
 /* Weights, gradients and optimizer of a stage; what the host holds of them besides. */
 typedef struct sp_stage_state {
@@ -21,6 +30,7 @@ static void add_state(sp_stage_state *state, const sp_recipe *recipe, double par
     state->device.gradients += part.gradients;
     state->device.optimizer += part.optimizer;
     state->device.gathered += part.gathered;
+    state->device.gathered_layer += part.gathered_layer;
 }
 
 /* The host holds the gradients of what it updates; under ZeRO 2 and 3 they go there as they arise.
@@ -51,6 +61,19 @@ static void read_units(const sp_inputs *in, const sp_stage_class *stage, sp_unit
     }
     dense->largest_params = sp_larger(dense->layer_params, sp_larger(embedding, head));
     expert->largest_params = expert->layer_params;
+    dense->gradient_bytes = expert->gradient_bytes = in->problem->profile->unit_grad_bytes;
+    dense->live_params = in->problem->profile->live_params;
+}
+
+/* Under ZeRO-3 with a pipeline some engines leave weights whole between micro-batches. */
+static double pipelined_bytes(const sp_inputs *in, const sp_stage_params *params,
+                              const sp_shards *shards)
+{
+    const sp_plan *plan = in->plan;
+    if (plan->zero < 3 || plan->pp == 1) return 0.0;
+    const double whole =
+        (shards->dense > 1 ? params->dense : 0.0) + (shards->expert > 1 ? params->expert : 0.0);
+    return in->problem->profile->pipeline_unit_bytes * whole;
 }
 
 static sp_stage_state stage_state(const sp_inputs *in, const sp_stage_class *stage)
@@ -68,13 +91,16 @@ static sp_stage_state stage_state(const sp_inputs *in, const sp_stage_class *sta
     add_state(&state, recipe, params.expert, &expert_units, zero, shards.expert);
     add_state(&state, own, params.adapter.dense, &none, zero, shards.dense);
     add_state(&state, own, params.adapter.expert, &none, zero, shards.expert);
+    state.device.gathered += pipelined_bytes(in, &params, &shards);
+    state.device.gathered_layer += pipelined_bytes(in, &params, &shards);
     move_away(in->problem, plan, &state);
     return state;
 }
 
-/* Activations of a stage: those that wait for their backward pass on the device and off it. */
+/* Activations of a stage: those that wait for their backward pass on the device and off it, and
+ * what the layer at work has beside. */
 typedef struct sp_stage_activations {
-    double device_bytes, away_bytes;
+    double device_bytes, away_bytes, working_bytes;
 } sp_stage_activations;
 
 /* Kept by a layer, mean over those that are computed again and those that are not. */
@@ -128,20 +154,83 @@ static sp_stage_activations stage_activations(const sp_inputs *in, const sp_stag
     const double away = plan->offload_activations / 100.0;
     const double passing = 2.0 * largest < kept ? 2.0 * largest : kept;
     const double embedding = stage->embedding ? held * in->embedding_kept : 0.0;
-    const double head = stage->head ? held_heads(plan) * in->head_kept : 0.0;
-    return (sp_stage_activations){.device_bytes = held * kept * (1.0 - away) + away * passing +
-                                                  embedding + head + working,
-                                  .away_bytes = held * kept * away};
+    return (sp_stage_activations){.device_bytes =
+                                      held * kept * (1.0 - away) + away * passing + embedding,
+                                  .away_bytes = held * kept * away,
+                                  .working_bytes = working};
 }
 
-/* Buffers of the communicators in use, gradient bucket, gathered units. */
-static double communication_bytes(const sp_inputs *in, double gathered)
+/* What comes and goes within a step. */
+typedef struct sp_passing_bytes {
+    double activations, logits, communication;
+} sp_passing_bytes;
+
+static double phase_total(const sp_passing_bytes *b)
+{
+    return b->activations + b->logits + b->communication;
+}
+
+/* All micro-batches that wait for the head's way back are there at the loss, one less thereafter.
+ */
+static sp_passing_bytes at_loss(const sp_inputs *in, const sp_stage_state *state,
+                                const sp_stage_activations *a)
+{
+    const double heads = held_heads(in->plan);
+    return (sp_passing_bytes){.activations =
+                                  a->device_bytes + heads * in->head_kept + in->head_working,
+                              .logits = heads * in->logits,
+                              .communication = state->device.gathered};
+}
+
+static sp_passing_bytes at_backward(const sp_inputs *in, const sp_stage_class *stage,
+                                    const sp_stage_state *state, const sp_stage_activations *a)
+{
+    const double heads = stage->head ? held_heads(in->plan) - 1.0 : 0.0;
+    return (sp_passing_bytes){.activations =
+                                  a->device_bytes + heads * in->head_kept + a->working_bytes,
+                              .logits = heads * in->logits,
+                              .communication = state->device.gathered_layer};
+}
+
+/* Parameters that this rank's GPU updates. */
+static double updated_params(const sp_inputs *in, const sp_stage_state *state)
+{
+    const sp_recipe *r = &in->problem->adapter_recipe; /* of all that is trained */
+    return state->device.optimizer / (r->master_bytes + r->moments_bytes);
+}
+
+static sp_passing_bytes at_update(const sp_inputs *in, const sp_stage_state *state)
+{
+    return (sp_passing_bytes){.communication =
+                                  in->problem->profile->update_bytes * updated_params(in, state)};
+}
+
+static sp_passing_bytes fullest_phase(const sp_inputs *in, const sp_stage_class *stage,
+                                      const sp_stage_state *state, const sp_stage_activations *a,
+                                      sp_memory_phase *phase)
+{
+    sp_passing_bytes most = at_backward(in, stage, state, a);
+    *phase = SP_AT_BACKWARD;
+    const sp_passing_bytes loss = at_loss(in, state, a), update = at_update(in, state);
+    if (stage->head && phase_total(&loss) > phase_total(&most)) {
+        most = loss;
+        *phase = SP_AT_LOSS;
+    }
+    if (phase_total(&update) > phase_total(&most)) {
+        most = update;
+        *phase = SP_AT_OPTIMIZER;
+    }
+    return most;
+}
+
+/* Buffers of the communicators in use, and the gradient bucket. */
+static double buffer_bytes(const sp_inputs *in)
 {
     const sp_plan *plan = in->plan;
     const sp_engine_profile *profile = in->problem->profile;
     const bool copies = sp_plan_has_copies(in->problem, plan);
     const double n = (plan->tp > 1) + (plan->cp > 1) + (plan->pp > 1) + (plan->ep > 1) + copies;
-    return n * profile->communication_bytes + (copies ? profile->bucket_bytes : 0.0) + gathered;
+    return n * profile->communication_bytes + (copies ? profile->bucket_bytes : 0.0);
 }
 
 static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_memory *m)
@@ -151,19 +240,23 @@ static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_mem
     const sp_stage_state state = stage_state(in, stage);
     const sp_stage_activations activations = stage_activations(in, stage);
     const bool nvme = in->plan->offload_target == SP_OFFLOAD_NVME;
+    sp_memory_phase phase;
+    const sp_passing_bytes most = fullest_phase(in, stage, &state, &activations, &phase);
     *m = (sp_memory){.weights_bytes = state.device.weights,
                      .gradients_bytes = state.device.gradients,
-                     .optimizer_bytes = state.device.optimizer,
-                     .activations_bytes = activations.device_bytes,
-                     .logits_bytes = stage->head ? held_heads(in->plan) * in->logits : 0.0,
-                     .communication_bytes = communication_bytes(in, state.device.gathered),
+                     .optimizer_bytes = state.device.optimizer +
+                                        profile->flat_update_bytes * updated_params(in, &state),
+                     .activations_bytes = most.activations,
+                     .logits_bytes = most.logits,
+                     .communication_bytes = buffer_bytes(in) + most.communication,
                      .host_bytes = activations.away_bytes + (nvme ? 0.0 : state.away_bytes),
                      .nvme_bytes = nvme ? state.away_bytes : 0.0,
                      .workspace_bytes = profile->workspace_bytes,
                      .reserve_bytes =
                          problem->cluster->gpu->context_bytes + problem->question.reserve_bytes,
                      .usable_bytes = problem->cluster->gpu->memory_bytes,
-                     .worst_stage = stage->first_stage};
+                     .worst_stage = stage->first_stage,
+                     .peak_phase = phase};
     m->allocated_peak_bytes = m->weights_bytes + m->gradients_bytes + m->optimizer_bytes +
                               m->activations_bytes + m->logits_bytes + m->communication_bytes +
                               m->workspace_bytes;

@@ -204,6 +204,7 @@ typedef struct sp_inputs {
     sp_layer_bytes bytes[SP_MODEL_MAX_KINDS];
     sp_layer_bytes bytes_kept[SP_MODEL_MAX_KINDS]; /* layers beyond recompute_layers                 */
     double embedding_kept, head_kept, logits;
+    double head_working; /* live beside the logits while the head runs backwards                     */
     /* time only */
     sp_groups groups;
     sp_layer_cost layer[SP_MODEL_MAX_KINDS];

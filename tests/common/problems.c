@@ -79,6 +79,9 @@ static const sp_engine_profile machine_profile = {.flash_attention = true,
                                                   .bucket_bytes = 0.4e9,
                                                   .quantised_weight_bytes = 0.516,
                                                   .grad_bytes = 4,
+                                                  .unit_grad_bytes = 4,
+                                                  .logit_bytes = 8,
+                                                  .logit_bytes_tp = 8,
                                                   .step_error_ratio = 0.15,
                                                   .rank_error_ratio = 0.05,
                                                   .memory_error_ratio = 0.1};
@@ -133,7 +136,10 @@ void make_calculator(made_problem *made)
                                         .low_precision_ratio = 1,
                                         .host_update_ratio = 1,
                                         .quantised_weight_bytes = 0.5,
-                                        .grad_bytes = 4};
+                                        .grad_bytes = 4,
+                                        .unit_grad_bytes = 4,
+                                        .logit_bytes = 8,
+                                        .logit_bytes_tp = 8};
     made->cluster.host_link_bytes_per_s = 1e30;
     made->cluster.host_memory_bytes_per_s = 1e30;
     made->cluster.nvme_bytes_per_s = 1e30;

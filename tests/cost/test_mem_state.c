@@ -20,7 +20,7 @@ static double held(const sp_state_bytes *s)
 static sp_state_bytes example(uint32_t zero, double grad_bytes)
 {
     const sp_recipe recipe = sp_recipe_adamw(grad_bytes);
-    return sp_mem_state(&recipe, 1e9, &(sp_units){1e7, 1e7}, zero, 8);
+    return sp_mem_state(&recipe, 1e9, &(sp_units){1e7, 1e7, 4.0, 0.0}, zero, 8);
 }
 
 static void without_zero_a_parameter_takes_18_bytes(void **state)
@@ -64,7 +64,8 @@ static void on_one_rank_all_stages_hold_the_same(void **state)
     (void)state;
     const sp_recipe recipe = sp_recipe_adamw(4);
     for (uint32_t zero = 0; zero <= 3; zero++) {
-        const sp_state_bytes s = sp_mem_state(&recipe, 1e9, &(sp_units){1e7, 1e7}, zero, 1);
+        const sp_state_bytes s =
+            sp_mem_state(&recipe, 1e9, &(sp_units){1e7, 1e7, 4.0, 0.0}, zero, 1);
         assert_true(held(&s) == 18e9);
     }
 }
@@ -79,11 +80,11 @@ static void higher_stages_and_more_ranks_hold_less(void **state)
         const double params = draw_scale(&d, 1e6, 1e12);
         const uint32_t shards = draw_between(&d, 1, 4096);
         for (uint32_t zero = 0; zero < 3; zero++) {
-            const sp_state_bytes a = sp_mem_state(&recipe, params, &(sp_units){0, 0}, zero, shards);
+            const sp_state_bytes a = sp_mem_state(&recipe, params, &(sp_units){0}, zero, shards);
             const sp_state_bytes b =
-                sp_mem_state(&recipe, params, &(sp_units){0, 0}, zero + 1, shards);
+                sp_mem_state(&recipe, params, &(sp_units){0}, zero + 1, shards);
             const sp_state_bytes c =
-                sp_mem_state(&recipe, params, &(sp_units){0, 0}, zero + 1, shards + 1);
+                sp_mem_state(&recipe, params, &(sp_units){0}, zero + 1, shards + 1);
             assert_at_most(held(&b), held(&a), 1e-15);
             assert_at_most(held(&c), held(&b), 1e-15);
             assert_close(shards * b.optimizer, 12 * params, 1e-14);
@@ -100,6 +101,29 @@ static void an_update_moves_34_bytes_a_parameter(void **state)
     assert_true(sp_recipe_adamw(2).step_bytes == 30.0);
 }
 
+/* A head of 50 million parameters beside layers of 10 million, gradients of 6 bytes: 2 bytes of the
+ * head and a layer, and the head's gradient; while a layer is worked on, two layers and one. */
+static void the_largest_unit_is_whole_while_it_is_worked_on(void **state)
+{
+    (void)state;
+    const sp_recipe recipe = sp_recipe_adamw(2.0);
+    const sp_units units = {1e7, 5e7, 6.0, 0.0};
+    const sp_state_bytes s = sp_mem_state(&recipe, 1e9, &units, 3, 8);
+    assert_true(s.gathered == 2 * (5e7 + 1e7) + 6 * 5e7);
+    assert_true(s.gathered_layer == 2 * (1e7 + 1e7) + 6 * 1e7);
+}
+
+/* Up to 400 million parameters stay gathered, of 300 million all. */
+static void live_parameters_stay_gathered(void **state)
+{
+    (void)state;
+    const sp_recipe recipe = sp_recipe_adamw(2.0);
+    const sp_units units = {1e7, 5e7, 0.0, 4e8};
+    assert_true(sp_mem_state(&recipe, 1e9, &units, 3, 8).gathered_layer == 2 * 4e8);
+    assert_true(sp_mem_state(&recipe, 3e8, &units, 3, 8).gathered_layer == 2 * 3e8);
+    assert_true(sp_mem_state(&recipe, 1e9, &units, 2, 8).gathered_layer == 0.0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -110,6 +134,8 @@ int main(void)
         cmocka_unit_test(on_one_rank_all_stages_hold_the_same),
         cmocka_unit_test(higher_stages_and_more_ranks_hold_less),
         cmocka_unit_test(an_update_moves_34_bytes_a_parameter),
+        cmocka_unit_test(the_largest_unit_is_whole_while_it_is_worked_on),
+        cmocka_unit_test(live_parameters_stay_gathered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,6 +42,15 @@ typedef struct flips {
     uint32_t n[SP_N_AXES], n_same[SP_N_AXES];
 } flips;
 
+/* No activation lives during the update: where that is the fullest phase, a schedule that holds more
+ * of them and takes as long changes no figure. */
+static bool hides_schedule(const sp_problem *problem, const sp_plan *plan, sp_axis_id id)
+{
+    sp_memory memory;
+    sp_estimate_memory(problem, plan, &memory);
+    return id == SP_AXIS_schedule && memory.peak_phase == SP_AT_OPTIMIZER;
+}
+
 static void flip(const sp_space *space, const sp_plan *plan, sp_axis_id id, flips *f)
 {
     const sp_axis *axis = sp_space_axis(space, id);
@@ -53,6 +62,7 @@ static void flip(const sp_space *space, const sp_plan *plan, sp_axis_id id, flip
         if (!is_admitted(space, &other)) continue;
         f->n[id]++;
         if (!same_figures(sp_space_problem(space), plan, &other)) continue;
+        if (hides_schedule(sp_space_problem(space), plan, id)) continue;
         if (f->n_same[id]++ < 3) tell(sp_space_problem(space), plan, id, axis->values[i]);
     }
 }

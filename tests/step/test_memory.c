@@ -180,6 +180,71 @@ static void each_dimension_in_use_has_its_buffers(void **state)
     free_problem(&made);
 }
 
+/* 4096 tokens: 51200 columns of 8 bytes are more than a layer of 1024 at work. Without them the
+ * backward pass is the fullest; with an update that needs 40 bytes a parameter, the update. */
+static void the_fullest_phase_has_a_name(void **state)
+{
+    (void)state;
+    made_problem made;
+    make_example(&made);
+    made.profile.flash_attention = true;
+    derive_problem(&made);
+    sp_plan plan = make_plan(&made, 1, 1, 1, 2);
+    const sp_memory loss = memory_of(&made, &plan);
+    assert_int_equal(loss.peak_phase, SP_AT_LOSS);
+    made.profile.logit_bytes = 0.0;
+    const sp_memory backward = memory_of(&made, &plan);
+    assert_int_equal(backward.peak_phase, SP_AT_BACKWARD);
+    assert_true(backward.logits_bytes == 0.0);
+    made.profile.update_bytes = 40.0;
+    const sp_memory update = memory_of(&made, &plan);
+    assert_int_equal(update.peak_phase, SP_AT_OPTIMIZER);
+    assert_true(update.activations_bytes == 0.0);
+    assert_close(update.communication_bytes, 40.0 * (double)made.problem.parameters.total, 1e-14);
+    free_problem(&made);
+}
+
+/* Fused kernels: 4 bytes of tokens x h and 8 of vocabulary x h in place of the logits; a fused
+ * loss: logits and their gradient, 2 bytes each. */
+static void fused_kernels_have_no_whole_logits(void **state)
+{
+    (void)state;
+    made_problem made;
+    make_example(&made);
+    sp_plan plan = make_plan(&made, 1, 1, 1, 16);
+    made.profile.flash_attention = true;
+    derive_problem(&made);
+    sp_inputs in;
+    made.problem.question.kernels = SP_KERNELS_FUSED;
+    sp_inputs_build(&made.problem, &plan, false, &in);
+    assert_true(in.logits == 4.0 * 16 * 2048 * 1024 + 8.0 * 51200 * 1024);
+    made.problem.question.kernels = SP_KERNELS_LOSS;
+    sp_inputs_build(&made.problem, &plan, false, &in);
+    assert_true(in.logits == (2.0 + 2.0) * 16 * 2048 * 51200);
+    free_problem(&made);
+}
+
+/* Under ZeRO-3 with a pipeline 6 bytes of each parameter of the stage stay where they are. */
+static void weights_stay_gathered_over_a_pipeline(void **state)
+{
+    (void)state;
+    made_problem made;
+    make_example(&made);
+    sp_plan plan = make_plan(&made, 1, 2, 4, 1);
+    plan.zero = 3;
+    const sp_memory given_back = memory_of(&made, &plan);
+    made.profile.pipeline_unit_bytes = 6.0;
+    const sp_memory stays = memory_of(&made, &plan);
+    const double params = stays.weights_bytes / 2.0 * 4.0;
+    assert_int_equal(stays.worst_stage, given_back.worst_stage);
+    assert_close(stays.communication_bytes - given_back.communication_bytes, 6.0 * params, 1e-12);
+    plan.zero = 2;
+    const sp_memory whole = memory_of(&made, &plan);
+    made.profile.pipeline_unit_bytes = 0.0;
+    assert_true(whole.peak_bytes == memory_of(&made, &plan).peak_bytes);
+    free_problem(&made);
+}
+
 /* ---- laws
  * ------------------------------------------------------------------------------------------------
  */
@@ -316,6 +381,9 @@ int main(void)
         cmocka_unit_test(layers_of_the_first_stage_count_once_a_micro_batch_in_flight),
         cmocka_unit_test(logits_lie_on_the_stage_of_the_head),
         cmocka_unit_test(each_dimension_in_use_has_its_buffers),
+        cmocka_unit_test(the_fullest_phase_has_a_name),
+        cmocka_unit_test(fused_kernels_have_no_whole_logits),
+        cmocka_unit_test(weights_stay_gathered_over_a_pipeline),
         cmocka_unit_test(the_parts_are_not_negative_and_sum_to_the_peak),
         cmocka_unit_test(memory_alone_is_that_of_the_whole_estimate),
         cmocka_unit_test(stages_passed_over_are_never_the_fullest),
