@@ -30,15 +30,15 @@ typedef enum sp_memory_part {
 const char *sp_memory_part_name(sp_memory_part part);    /* "kv_cache" */
 const char *sp_memory_part_meaning(sp_memory_part part); /* for people */
 
-typedef enum sp_memory_phase {
+typedef enum sp_serving_phase {
     SP_MEMORY_LOAD, /* weights are there, nothing has run                                       */
     SP_MEMORY_PROFILE, /* the largest pass, before the cache is laid out; engines without a pool
                         * have none */
     SP_MEMORY_PREFILL, /* the largest chunk of prompts */
     SP_MEMORY_DECODE,
-    SP_N_MEMORY_PHASES
-} sp_memory_phase;
-const char *sp_memory_phase_name(sp_memory_phase phase); /* "load", "profile", ... */
+    SP_N_SERVING_PHASES
+} sp_serving_phase;
+const char *sp_serving_phase_name(sp_serving_phase phase); /* "load", "profile", ... */
 
 typedef enum sp_pool_base {
     SP_POOL_TOTAL,
@@ -94,9 +94,9 @@ typedef enum sp_footprint_verdict {
 const char *sp_footprint_verdict_name(sp_footprint_verdict verdict); /* "fits", "tight", ... */
 
 typedef struct sp_footprint {
-    double bytes[SP_N_MEMORY_PHASES][SP_N_MEMORY_PARTS]; /* of the fullest stage's GPU            */
-    double total[SP_N_MEMORY_PHASES];
-    sp_memory_phase peak_phase;
+    double bytes[SP_N_SERVING_PHASES][SP_N_MEMORY_PARTS]; /* of the fullest stage's GPU            */
+    double total[SP_N_SERVING_PHASES];
+    sp_serving_phase peak_phase;
     uint32_t stage;         /* 0 = first                                           */
     double peak, low, high; /* bytes; low and high hold 80 %                       */
     double usable;          /* of the GPU, others' share taken off                 */

@@ -30,7 +30,7 @@ static void put_pass(double *bytes, double activations, double logits)
 static void fill_phases(const sp_memory_stage *s, sp_footprint *out)
 {
     const sp_footprint_question *q = s->share->question;
-    for (sp_memory_phase phase = 0; phase < SP_N_MEMORY_PHASES; phase++) {
+    for (sp_serving_phase phase = 0; phase < SP_N_SERVING_PHASES; phase++) {
         for (sp_memory_part part = 0; part < SP_N_MEMORY_PARTS; part++) {
             out->bytes[phase][part] = s->fixed[part];
         }
@@ -49,7 +49,7 @@ static void fill_phases(const sp_memory_stage *s, sp_footprint *out)
 static void find_peak(sp_footprint *out)
 {
     out->peak = 0.0;
-    for (sp_memory_phase phase = 0; phase < SP_N_MEMORY_PHASES; phase++) {
+    for (sp_serving_phase phase = 0; phase < SP_N_SERVING_PHASES; phase++) {
         out->total[phase] = 0.0;
         for (sp_memory_part part = 0; part < SP_N_MEMORY_PARTS; part++) {
             out->total[phase] += out->bytes[phase][part];

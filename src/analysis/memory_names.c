@@ -27,7 +27,7 @@ const char *sp_memory_part_meaning(sp_memory_part part)
     return parts[part].meaning;
 }
 
-const char *sp_memory_phase_name(sp_memory_phase phase)
+const char *sp_serving_phase_name(sp_serving_phase phase)
 {
     static const char *const names[] = {"load", "profile", "prefill", "decode"};
     assert((size_t)phase < COUNT(names));

@@ -26,8 +26,8 @@ static void put_question(sp_json_writer *w, const sp_footprint_question *q)
 static void put_phases(sp_json_writer *w, const sp_footprint *f)
 {
     sp_jw_open_object(w, "phases");
-    for (sp_memory_phase phase = 0; phase < SP_N_MEMORY_PHASES; phase++) {
-        sp_jw_open_object(w, sp_memory_phase_name(phase));
+    for (sp_serving_phase phase = 0; phase < SP_N_SERVING_PHASES; phase++) {
+        sp_jw_open_object(w, sp_serving_phase_name(phase));
         sp_jw_double(w, "total_bytes", f->total[phase]);
         sp_jw_open_object(w, "bytes");
         for (sp_memory_part part = 0; part < SP_N_MEMORY_PARTS; part++) {
@@ -67,7 +67,7 @@ static void put_peak(sp_json_writer *w, const sp_footprint *f)
     sp_jw_double(w, "usable", f->usable);
     sp_jw_double(w, "host", f->host);
     sp_jw_close_object(w);
-    sp_jw_string(w, "peak_phase", sp_memory_phase_name(f->peak_phase));
+    sp_jw_string(w, "peak_phase", sp_serving_phase_name(f->peak_phase));
     sp_jw_u64(w, "worst_stage", f->stage);
     sp_jw_double(w, "out_of_memory_probability", f->p_oom);
     sp_jw_string(w, "verdict", sp_footprint_verdict_name(f->verdict));
@@ -98,9 +98,9 @@ void sp_report_footprint_json(const sp_footprint_question *q, const sp_footprint
 void sp_report_footprint_csv(const sp_footprint *f, struct sp_text *out)
 {
     sp_text_add(out, "phase,part,bytes\n");
-    for (sp_memory_phase phase = 0; phase < SP_N_MEMORY_PHASES; phase++) {
+    for (sp_serving_phase phase = 0; phase < SP_N_SERVING_PHASES; phase++) {
         for (sp_memory_part part = 0; part < SP_N_MEMORY_PARTS; part++) {
-            sp_text_printf(out, "%s,%s", sp_memory_phase_name(phase), sp_memory_part_name(part));
+            sp_text_printf(out, "%s,%s", sp_serving_phase_name(phase), sp_memory_part_name(part));
             sp_csv_add_number(out, f->bytes[phase][part]);
             sp_text_add(out, "\n");
         }

@@ -9,7 +9,7 @@
 
 static bool is_empty(const sp_footprint *f, sp_memory_part part)
 {
-    for (sp_memory_phase phase = 0; phase < SP_N_MEMORY_PHASES; phase++) {
+    for (sp_serving_phase phase = 0; phase < SP_N_SERVING_PHASES; phase++) {
         if (f->bytes[phase][part] > 0.0) return false;
     }
     return true;
@@ -31,28 +31,28 @@ static void add_row(sp_grid *grid, const char *name, const double *bytes, double
     char bar[BAR_WIDTH + 1];
     sp_grid_row_add(grid, tone);
     sp_grid_set(grid, 0, name);
-    for (uint32_t phase = 0; phase < SP_N_MEMORY_PHASES; phase++) {
+    for (uint32_t phase = 0; phase < SP_N_SERVING_PHASES; phase++) {
         sp_grid_set(grid, 1 + phase, bytes[phase] > 0.0 ? sp_word_gib(bytes[phase]).text : "");
     }
     make_bar(whole, bar);
-    sp_grid_set(grid, 1 + SP_N_MEMORY_PHASES, bar);
-    sp_grid_set(grid, 2 + SP_N_MEMORY_PHASES, meaning);
+    sp_grid_set(grid, 1 + SP_N_SERVING_PHASES, bar);
+    sp_grid_set(grid, 2 + SP_N_SERVING_PHASES, meaning);
 }
 
 static void add_table(const sp_footprint *f, const sp_report_options *options, struct sp_text *out)
 {
     sp_grid grid;
-    sp_grid_init(&grid, SP_N_MEMORY_PHASES + 3, SP_N_MEMORY_PARTS + 1);
+    sp_grid_init(&grid, SP_N_SERVING_PHASES + 3, SP_N_MEMORY_PARTS + 1);
     sp_grid_column_add(&grid, "GiB", SP_LEFT, 0);
-    for (sp_memory_phase phase = 0; phase < SP_N_MEMORY_PHASES; phase++) {
-        sp_grid_column_add(&grid, sp_memory_phase_name(phase), SP_RIGHT, 0);
+    for (sp_serving_phase phase = 0; phase < SP_N_SERVING_PHASES; phase++) {
+        sp_grid_column_add(&grid, sp_serving_phase_name(phase), SP_RIGHT, 0);
     }
     sp_grid_column_add(&grid, "share of the GPU at the peak", SP_LEFT, 1);
     sp_grid_column_add(&grid, "", SP_LEFT, 2);
     for (sp_memory_part part = 0; part < SP_N_MEMORY_PARTS; part++) {
-        double bytes[SP_N_MEMORY_PHASES];
+        double bytes[SP_N_SERVING_PHASES];
         if (is_empty(f, part)) continue;
-        for (sp_memory_phase phase = 0; phase < SP_N_MEMORY_PHASES; phase++) {
+        for (sp_serving_phase phase = 0; phase < SP_N_SERVING_PHASES; phase++) {
             bytes[phase] = f->bytes[phase][part];
         }
         add_row(&grid, sp_memory_part_name(part), bytes, bytes[f->peak_phase] / f->usable,
@@ -100,7 +100,7 @@ static void add_verdict(const sp_footprint_question *q, const sp_footprint *f,
         "queues: requests of the batch wait for each other", "oom: does not fit"};
     const bool good = sp_footprint_serves(f);
     sp_text_printf(out, "\nPeak %s GiB in %s, %s to %s; %s GiB usable: ", sp_word_gib(f->peak).text,
-                   sp_memory_phase_name(f->peak_phase), sp_word_gib(f->low).text,
+                   sp_serving_phase_name(f->peak_phase), sp_word_gib(f->low).text,
                    sp_word_gib(f->high).text, sp_word_gib(f->usable).text);
     sp_tone_add(out, options->color, good ? SP_TONE_GOOD : SP_TONE_BAD, words[f->verdict]);
     sp_text_printf(out, "\n  P(out of memory) %s", sp_word_chance(f->p_oom).text);

@@ -279,7 +279,7 @@ static void phases_are_the_sums_of_their_parts(void **state)
         serve(&s, all_models[i % N_MODELS], "h200-sxm", all_engines[i / N_MODELS]);
         s.question.batch = 4;
         const sp_footprint *out = serve_ask(&s);
-        for (sp_memory_phase phase = 0; phase < SP_N_MEMORY_PHASES; phase++) {
+        for (sp_serving_phase phase = 0; phase < SP_N_SERVING_PHASES; phase++) {
             double sum = 0.0;
             for (sp_memory_part part = 0; part < SP_N_MEMORY_PARTS; part++) {
                 assert_true(out->bytes[phase][part] >= 0.0);
