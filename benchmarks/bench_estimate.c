@@ -4,6 +4,8 @@
  * ratios.
  *
  *     SHARDPLAN_HOME=. build/release/bench_estimate */
+#include "must.h"
+
 #include "search/search_priv.h"
 
 #include <stdio.h>
@@ -24,15 +26,6 @@ typedef struct bench {
     sp_search_counts counts; /* pruned is not kept */
     double checksum;
 } bench;
-
-static void must(sp_status status, const sp_error *err)
-{
-    char text[SP_ERROR_TEXT_BYTES];
-    if (status == SP_OK) return;
-    sp_error_format(err, text, sizeof text);
-    fprintf(stderr, "%s\n", text);
-    exit(EXIT_FAILURE);
-}
 
 /* Plans that pass every rule, evenly over the walk: every `step`-th. */
 static void pick_plans(bench *b)

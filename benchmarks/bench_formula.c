@@ -3,6 +3,8 @@
  * each time, and a whole model expanded. Medians of five repetitions.
  *
  *     SHARDPLAN_HOME=. build/release/bench_formula */
+#include "must.h"
+
 #include "formula/formula.h"
 
 #include <stdio.h>
@@ -18,15 +20,6 @@ static const char bindings[] =
     "\"index_bytes\": 8, \"config\": {\"hidden_size\": 8192, \"num_attention_heads\": 64, "
     "\"num_key_value_heads\": 8, \"head_dim\": 128, \"intermediate_size\": 28672, "
     "\"num_hidden_layers\": 80, \"vocab_size\": 128256}}";
-
-static void must(sp_status status, const sp_error *err)
-{
-    char text[SP_ERROR_TEXT_BYTES];
-    if (status == SP_OK) return;
-    sp_error_format(err, text, sizeof text);
-    fprintf(stderr, "%s\n", text);
-    exit(EXIT_FAILURE);
-}
 
 static int compare(const void *a, const void *b)
 {

@@ -3,6 +3,8 @@
  * run. Medians of five repetitions taken in turns.
  *
  *     SHARDPLAN_HOME=. build/release/bench_sweep */
+#include "must.h"
+
 #include "base/base.h"
 #include "shardplan/sweep.h"
 
@@ -23,15 +25,6 @@ typedef struct bench {
     double analysis_s[N_REPEATS], points_per_s[N_REPEATS];
     double checksum;
 } bench;
-
-static void must(sp_status status, const sp_error *err)
-{
-    char text[SP_ERROR_TEXT_BYTES];
-    if (status == SP_OK) return;
-    sp_error_format(err, text, sizeof text);
-    fprintf(stderr, "%s\n", text);
-    exit(EXIT_FAILURE);
-}
 
 static double cpu_s(void)
 {

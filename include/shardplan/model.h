@@ -217,6 +217,10 @@ sp_status sp_model_assemble(struct sp_arena *arena, const sp_model *parts,
 
 /* The kind of the layer with index idx (0 = next to the embedding). */
 const sp_layer_kind *sp_model_layer(const sp_model *model, uint32_t layer_idx);
+/* Size of a value: v_dim, or head_dim where that is 0. */
+uint32_t sp_v_dim(const sp_attention *attention);
+/* Layers of the kind with index kind_idx, over all runs. */
+uint32_t sp_model_layers_of_kind(const sp_model *model, uint32_t kind_idx);
 
 /* Cannot fail: sp_model_load has checked that every count fits 64 bits. */
 sp_parameters sp_model_parameters(const sp_model *model);

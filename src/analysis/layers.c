@@ -89,22 +89,13 @@ static void add_layer(sp_rows *rows, const sp_pass *pass)
     sp_rows_add_collectives(rows, pass, &work, false);
 }
 
-static uint32_t layers_of_kind(const sp_model *model, uint32_t kind)
-{
-    uint32_t layers = 0;
-    for (uint32_t r = 0; r < model->n_runs; r++) {
-        layers += model->runs[r].kind == kind ? model->runs[r].count : 0;
-    }
-    return layers;
-}
-
 static void add_kinds(sp_rows *rows, const sp_pass *pass)
 {
     const sp_model *model = pass->question->model;
     for (uint32_t k = 0; k < model->n_kinds; k++) {
         sp_pass layers = *pass;
         layers.kind = &model->kinds[k];
-        layers.layers = layers.held_layers = layers_of_kind(model, k);
+        layers.layers = layers.held_layers = sp_model_layers_of_kind(model, k);
         if (layers.layers > 0) add_layer(rows, &layers);
     }
 }

@@ -76,8 +76,8 @@ static double scale_bits(const sp_kv_format *format, const sp_attention *a)
     if (format->group > 0.0) return format->scale_bits / format->group;
     if (a->heads == 0) return 0.0;
     if (a->kv_lora > 0) return format->scale_bits / ((double)a->kv_lora + a->rope_dim);
-    const double values = a->keys_as_values ? 0.0 : sp_v_dim(a);
-    return format->scale_bits * (a->keys_as_values ? 1.0 : 2.0) / (a->head_dim + values);
+    const double values = a->kv_cached_once ? 0.0 : sp_v_dim(a);
+    return format->scale_bits * (a->kv_cached_once ? 1.0 : 2.0) / (a->head_dim + values);
 }
 
 static void expand(const sp_footprint_question *q, const sp_layer_kind *kind, double length,

@@ -6,11 +6,6 @@
 #include <assert.h>
 #include <math.h>
 
-uint32_t sp_v_dim(const sp_attention *attention)
-{
-    return attention->v_dim > 0 ? attention->v_dim : attention->head_dim;
-}
-
 double sp_kv_heads_local(const sp_attention *a, uint32_t tp)
 {
     return a->kv_heads >= tp ? (double)a->kv_heads / tp : 1.0;

@@ -263,8 +263,6 @@ void sp_core_expand(const sp_core *core, const sp_shape *shape, const sp_shardin
 /* For attention with a gate: appends it to the core. */
 void sp_gate_expand(const sp_attention *attention, double heads, double hidden, double tokens,
                     sp_layer_work *work);
-/* Width of the values of a head. */
-uint32_t sp_v_dim(const sp_attention *attention);
 /* Key and value heads that one rank holds; fewer heads than ranks are replicated. */
 double sp_kv_heads_local(const sp_attention *attention, uint32_t tp);
 

@@ -111,15 +111,6 @@ static uint32_t n_parts(const sp_analysis_question *q)
     return q->model->n_kinds + 2;
 }
 
-static uint32_t layers_of(const sp_model *model, uint32_t kind)
-{
-    uint32_t layers = 0;
-    for (uint32_t r = 0; r < model->n_runs; r++) {
-        layers += model->runs[r].kind == kind ? model->runs[r].count : 0;
-    }
-    return layers;
-}
-
 static sp_phase first_phase(const sp_analysis_question *q)
 {
     sp_phase phase = 0;
@@ -137,7 +128,7 @@ static void expand_part(const sp_analysis_question *q, uint32_t idx, part *out)
         (void)snprintf(out->title, sizeof out->title, "embedding");
         sp_graph_embedding_work(q->model, &pass.shape, &pass.sharding, &out->work);
     } else if (idx <= q->model->n_kinds) {
-        out->layers = layers_of(q->model, idx - 1);
+        out->layers = sp_model_layers_of_kind(q->model, idx - 1);
         (void)snprintf(out->title, sizeof out->title, "%u layers of kind %u", (unsigned)out->layers,
                        (unsigned)idx);
         sp_graph_layer(q->model, &q->model->kinds[idx - 1], &pass.shape, &pass.sharding, q->flash,

@@ -86,11 +86,7 @@ void sp_report_footprint_json(const sp_footprint_question *q, const sp_footprint
     put_peak(&w, f);
     put_phases(&w, f);
     put_cache(&w, q, f);
-    sp_jw_open_array(&w, "assumptions");
-    for (uint32_t i = 0; i < q->model->n_assumptions; i++) {
-        sp_jw_string(&w, NULL, q->model->assumptions[i]);
-    }
-    sp_jw_close_array(&w);
+    sp_json_put_assumptions(&w, q->model);
     sp_jw_close_object(&w);
     sp_text_add(out, "\n");
 }

@@ -112,10 +112,7 @@ static void add_verdict(const sp_footprint_question *q, const sp_footprint *f,
 static void add_notes(const sp_footprint_question *q, struct sp_text *out)
 {
     const double asked = (double)q->isl + (double)q->osl;
-    for (uint32_t i = 0; i < q->model->n_assumptions; i++) {
-        sp_text_add(out, "note: ");
-        sp_text_wrap(out, q->model->assumptions[i], 94, 6);
-    }
+    sp_page_put_assumptions(q->model, out);
     if (q->model->max_context > 0 && asked > q->model->max_context) {
         sp_text_printf(out, "note: %.0f tokens are more than the %u that the model was made for\n",
                        asked, q->model->max_context);

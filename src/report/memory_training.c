@@ -85,10 +85,7 @@ void sp_report_training_memory_page(const sp_space *space, const sp_priced *p, c
                 sp_verdict_name(p->estimate.verdict));
     sp_text_add(out, "\n");
     if (p->plan.gpus > 1) add_network(&p->estimate.network, out);
-    for (uint32_t i = 0; i < problem->model->n_assumptions; i++) {
-        sp_text_add(out, "note: ");
-        sp_text_wrap(out, problem->model->assumptions[i], 94, 6);
-    }
+    sp_page_put_assumptions(problem->model, out);
 }
 
 void sp_report_training_memory_json(const sp_space *space, const sp_priced *p, const char *found,
@@ -121,11 +118,7 @@ void sp_report_training_memory_json(const sp_space *space, const sp_priced *p, c
     put_network(&w, &p->estimate.network);
     sp_jw_u64(&w, "worst_stage", p->estimate.memory.worst_stage);
     sp_jw_string(&w, "verdict", sp_verdict_name(p->estimate.verdict));
-    sp_jw_open_array(&w, "assumptions");
-    for (uint32_t i = 0; i < problem->model->n_assumptions; i++) {
-        sp_jw_string(&w, NULL, problem->model->assumptions[i]);
-    }
-    sp_jw_close_array(&w);
+    sp_json_put_assumptions(&w, problem->model);
     sp_jw_close_object(&w);
     sp_text_add(out, "\n");
 }

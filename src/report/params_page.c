@@ -15,13 +15,10 @@ static void add_count(struct sp_text *out, const char *name, uint64_t n, const c
 /* Layers of the kind of run r, 0 where an earlier run has told of them. */
 static uint32_t layers_first_in(const sp_model *model, uint32_t r)
 {
-    uint32_t n_layers = 0;
-    for (uint32_t i = 0; i < model->n_runs; i++) {
-        if (model->runs[i].kind != model->runs[r].kind) continue;
-        if (i < r) return 0;
-        n_layers += model->runs[i].count;
+    for (uint32_t i = 0; i < r; i++) {
+        if (model->runs[i].kind == model->runs[r].kind) return 0;
     }
-    return n_layers;
+    return sp_model_layers_of_kind(model, model->runs[r].kind);
 }
 
 static void add_layers(struct sp_text *out, const sp_model *model)
@@ -68,6 +65,23 @@ void sp_report_params_page(const sp_model *model, const sp_checkpoint *checkpoin
     if (checkpoint) sp_report_checkpoint_page(checkpoint, model, out);
 }
 
+void sp_page_put_assumptions(const sp_model *model, struct sp_text *out)
+{
+    for (uint32_t i = 0; i < model->n_assumptions; i++) {
+        sp_text_add(out, "note: ");
+        sp_text_wrap(out, model->assumptions[i], 94, 6);
+    }
+}
+
+void sp_json_put_assumptions(sp_json_writer *w, const sp_model *model)
+{
+    sp_jw_open_array(w, "assumptions");
+    for (uint32_t i = 0; i < model->n_assumptions; i++) {
+        sp_jw_string(w, NULL, model->assumptions[i]);
+    }
+    sp_jw_close_array(w);
+}
+
 static void write_model(sp_json_writer *w, const sp_model *model)
 {
     const sp_parameters p = sp_model_parameters(model);
@@ -79,11 +93,7 @@ static void write_model(sp_json_writer *w, const sp_model *model)
     sp_jw_u64(w, "non_embedding", p.non_embedding);
     sp_jw_u64(w, "active", p.active);
     sp_jw_close_object(w);
-    sp_jw_open_array(w, "assumptions");
-    for (uint32_t i = 0; i < model->n_assumptions; i++) {
-        sp_jw_string(w, NULL, model->assumptions[i]);
-    }
-    sp_jw_close_array(w);
+    sp_json_put_assumptions(w, model);
 }
 
 void sp_report_params_json(const sp_model *model, const sp_checkpoint *checkpoint,

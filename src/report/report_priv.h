@@ -117,6 +117,12 @@ void sp_json_put_evidence(sp_json_writer *w, const sp_report_options *options,
 void sp_page_put_evidence(const sp_report_options *options, const sp_space *space,
                           const sp_plan *plan, struct sp_text *out);
 
+/* ---- params_page.c: what was assumed of a model ----------------------------------------------- */
+/* "assumptions": [..] into the open object. */
+void sp_json_put_assumptions(sp_json_writer *w, const sp_model *model);
+/* A note for each. */
+void sp_page_put_assumptions(const sp_model *model, struct sp_text *out);
+
 /* ---- changes.c: which settings two plans differ in ------------------------------------------- */
 /* "tp 4 -> 8, recompute full -> none"; nothing where they are the same. */
 void sp_plan_changes(const sp_plan *from, const sp_plan *to, struct sp_text *out);

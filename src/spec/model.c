@@ -131,6 +131,20 @@ sp_status sp_model_load(struct sp_arena *arena, const char *home, const char *pa
     return status;
 }
 
+uint32_t sp_v_dim(const sp_attention *attention)
+{
+    return attention->v_dim > 0 ? attention->v_dim : attention->head_dim;
+}
+
+uint32_t sp_model_layers_of_kind(const sp_model *model, uint32_t kind_idx)
+{
+    uint32_t n_layers = 0;
+    for (uint32_t r = 0; r < model->n_runs; r++) {
+        n_layers += model->runs[r].kind == kind_idx ? model->runs[r].count : 0;
+    }
+    return n_layers;
+}
+
 const sp_layer_kind *sp_model_layer(const sp_model *model, uint32_t layer_idx)
 {
     assert(layer_idx < model->n_layers);

@@ -22,11 +22,6 @@ static void add(tally *t, uint64_t times, uint64_t rows, uint64_t columns)
     t->overflow = t->overflow || !fits;
 }
 
-static uint64_t value_dim(const sp_attention *attention)
-{
-    return attention->v_dim > 0 ? attention->v_dim : attention->head_dim;
-}
-
 static void add_norms(tally *t, const sp_model *model, uint64_t n_norms)
 {
     add(t, n_norms, model->norm_vectors, model->hidden);
@@ -47,7 +42,7 @@ static void add_projections(tally *t, const sp_projection *projections, uint32_t
 static void add_queries_keys_values(tally *t, const sp_attention *attention, uint64_t hidden)
 {
     const uint64_t kv_heads = attention->kv_of_other ? 0 : attention->kv_heads;
-    const uint64_t values = attention->keys_as_values ? 0 : value_dim(attention);
+    const uint64_t values = attention->keys_as_values ? 0 : (uint64_t)sp_v_dim(attention);
     const uint64_t queries =
         attention->factored ? 0 : (uint64_t)attention->heads * attention->head_dim;
     const uint64_t qkv = queries + kv_heads * (attention->head_dim + values);
@@ -71,7 +66,7 @@ static void add_latent(tally *t, const sp_attention *attention, uint64_t hidden)
     add(t, 1, attention->q_lora > 0 ? attention->q_lora : hidden, queries);
     add(t, 1, hidden, latent);
     add(t, own, 1, attention->kv_lora);
-    add(t, attention->heads, attention->kv_lora, unrotated + value_dim(attention));
+    add(t, attention->heads, attention->kv_lora, unrotated + (uint64_t)sp_v_dim(attention));
     add(t, attention->qkv_bias ? 1 : 0, 1, attention->q_lora + latent);
 }
 
@@ -101,7 +96,7 @@ static void add_attention(tally *t, const sp_model *model, const sp_attention *a
     }
     add_indexer(t, attention, hidden);
     add(t, 1, 1, attention->qk_norm);
-    add(t, attention->factored ? 0 : attention->heads, value_dim(attention), hidden);
+    add(t, attention->factored ? 0 : attention->heads, (uint64_t)sp_v_dim(attention), hidden);
     add(t, attention->heads, attention->gate, hidden);
     add(t, attention->out_bias ? 1 : 0, 1, hidden);
     add(t, attention->sinks ? 1 : 0, 1, attention->heads);
@@ -202,8 +197,7 @@ static void add_run(tally *total, const sp_model *model, uint32_t run_idx, bool 
     add_shared_part(&shared, model, kind, all_experts ? kind->ffn.n_experts : kind->ffn.top_k);
     add_own_part(&own, model, kind);
     if (kind->formula != NULL) {
-        add(&own, 1, 1,
-            all_experts ? kind->formula->parameters : kind->formula->active_parameters);
+        add(&own, 1, 1, all_experts ? kind->formula->parameters : kind->formula->active_parameters);
     }
     add_times(total, &own, run->count);
     if (holds_weights(model, run_idx)) add_times(total, &shared, kind->tied > 0 ? 1 : run->count);

@@ -179,3 +179,19 @@ bool has_note(const sp_checkpoint *c, const char *words)
     }
     return false;
 }
+
+void lose_each_allocation(const char *path)
+{
+    sp_status status = SP_E_MEMORY;
+    for (uint64_t n = 1; status != SP_OK; n++) {
+        assert_true(n < 1000);
+        sp_arena arena = {0};
+        sp_error err = {0};
+        const sp_checkpoint *c = NULL;
+        sp_alloc_fail_at(n);
+        status = sp_checkpoint_read(&arena, path, &c, &err);
+        sp_alloc_fail_at(0);
+        assert_true(status == SP_OK || status == SP_E_MEMORY);
+        sp_arena_fini(&arena);
+    }
+}

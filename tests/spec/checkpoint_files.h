@@ -33,4 +33,6 @@ void put_data(sp_text *out, size_t data_bytes);
 const sp_checkpoint *read_checkpoint(sp_arena *arena, const char *path);
 /* Ends the test unless it is refused so, with these words in the line that people read. */
 void refuse_checkpoint(const char *path, sp_status status, const char *words);
+/* Reads it with each allocation lost in turn: a lack of memory is said, whichever it is. */
+void lose_each_allocation(const char *path);
 bool has_note(const sp_checkpoint *c, const char *words);
