@@ -21,7 +21,7 @@ check_includes() {
     sources src include | while read -r file; do
         awk -v file="$file" '
             function level(room,    n, rooms, i) {
-                n = split("base formula spec graph cost step analysis space front search report fidelity cli", rooms, " ")
+                n = split("base formula spec graph cost step analysis serve space front search report fidelity cli", rooms, " ")
                 for (i = 1; i <= n; i++) if (rooms[i] == room) return i
                 return 0
             }
@@ -30,6 +30,7 @@ check_includes() {
                 if (header == "formula.h") return "formula"
                 if (header ~ /^(model|cluster|discover|plan|engine|recipe|checkpoint)\.h$|^(axes|model_fields)\.def$/) return "spec"
                 if (header ~ /^(analysis|sweep|memory)\.h$|^memory_(knobs|parts)\.def$/) return "analysis"
+                if (header ~ /^serve\.h$|^serve_timing\.def$/) return "serve"
                 if (header ~ /^(problem|estimate)\.h$/) return "step"
                 if (header ~ /^(space|front|search|report|fidelity)\.h$/) return substr(header, 1, length(header) - 2)
                 if (header ~ /^(evidence|roofline)\.h$/) return "report"

@@ -135,7 +135,7 @@ static sp_status read_head(struct sp_arena *arena, const sp_json *root, sp_serve
 {
     static const char *const keys[] = {"schema",     "name",          "about",      "version",
                                        "base",       "fraction_flag", "cache_unit", "settings",
-                                       "kv_formats", "options"};
+                                       "kv_formats", "options", "timing"};
     static const char *const bases[] = {"total", "start", "free", "growing"};
     const char *text = NULL;
     uint32_t base = 0;

@@ -11,6 +11,42 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* ---- map_tests.c: what mappings of tables have in common ---------------------------------------
+ */
+/* A cell that is (or, negated, is not) one of some patterns: text with '*' at its ends. */
+typedef struct sp_map_test {
+    uint32_t column_idx;
+    bool negated;
+    uint32_t n_patterns;
+    const char *const *patterns;
+} sp_map_test;
+
+/* What reading needs beside the JSON at hand. */
+typedef struct sp_map_reader {
+    sp_arena *arena;
+    const sp_csv *csv;
+    bool (*is_measured)(const char *column); /* such columns are refused */
+    sp_error *err;
+} sp_map_reader;
+
+sp_status sp_map_no_memory(const sp_map_reader *r);
+sp_status sp_map_keep(const sp_map_reader *r, const char *text, const char **kept);
+/* Copies object[key] where it is there. */
+sp_status sp_map_keep_optional(const sp_map_reader *r, const sp_json *object, const char *key,
+                               const char **kept);
+/* A string, or an array of them. */
+sp_status sp_map_read_texts(const sp_map_reader *r, const sp_json *value, const char *const **texts,
+                            uint32_t *n_texts);
+sp_status sp_map_find_column(const sp_map_reader *r, const sp_json *value, const char *name,
+                             uint32_t *column);
+/* Those of rule["when"] and rule["unless"]. */
+sp_status sp_map_read_tests(const sp_map_reader *r, const sp_json *rule, sp_map_test **tests,
+                            uint32_t *n_tests);
+bool sp_map_test_holds(const sp_map_test *test, const sp_csv *csv, uint32_t row);
+bool sp_map_tests_hold(const sp_map_test *tests, uint32_t n_tests, const sp_csv *csv, uint32_t row);
+/* Does a cell match a pattern? */
+bool sp_pattern_matches(const char *pattern, const char *cell);
+
 /* ---- mapping.c: HOME/configs/validation/training-points.json --------------------------------- */
 /* Which of the three peaks a measurement names. */
 typedef enum sp_memory_kind {
@@ -41,14 +77,6 @@ typedef struct sp_map_axis {
     const char *neutral; /* a cell that says no more than a blank one; NULL = none */
     uint32_t column_idx;
 } sp_map_axis;
-
-/* A cell that is (or, negated, is not) one of some patterns: text with '*' at its ends. */
-typedef struct sp_map_test {
-    uint32_t column_idx;
-    bool negated;
-    uint32_t n_patterns;
-    const char *const *patterns;
-} sp_map_test;
 
 typedef struct sp_map_setting {
     const char *axis, *value;
@@ -83,10 +111,6 @@ typedef struct sp_map {
  */
 sp_status sp_map_load(sp_arena *arena, const char *home, const sp_csv *csv, sp_map *map,
                       sp_error *err);
-bool sp_map_test_holds(const sp_map_test *test, const sp_csv *csv, uint32_t row);
-/* Does a cell match a pattern? */
-bool sp_pattern_matches(const char *pattern, const char *cell);
-
 /* What the mapping makes of one row. */
 typedef struct sp_setup {
     const char *engine, *link, *skip;

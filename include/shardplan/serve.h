@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* A model that is served: how long an engine's steps take on a worker, and what users of many
+ * workers see of them.
+ *
+ * A worker is the GPUs that hold one copy of the model: `width` of them work on a layer, as
+ * tp x attn_dp for the mixing of tokens and moe_tp x ep for the experts, and pp such groups follow
+ * one another. Workers are aggregated (each does prompts and answers) or come in two pools,
+ * prefill and decode, with the cache of each request sent from one to the other.
+ *
+ *     sp_server_timing timing;
+ *     SP_TRY(sp_server_timing_load(arena, home, "vllm", &timing, err));
+ *     sp_worker worker;
+ *     SP_TRY(sp_worker_build(&setup, &worker, err));
+ *     sp_serve_step(&worker, &(sp_serve_batch){.decodes = 64, .context = 1500}, &step);
+ *
+ * Steps are priced from the operators of graph/, by which training is priced too, with kernels as
+ * measured alone. Evaluation allocates nothing and has no state. */
+#include "shardplan/analysis.h"
+#include "shardplan/memory.h"
+
+/* ---- engines: what their loop takes beside kernels --------------------------------------------
+ */
+/* Who goes first. */
+typedef enum sp_serve_rule {
+    SP_SERVE_MIXED, /* chunks of prompts ride along with every decode step (vLLM)           */
+    SP_SERVE_WHOLE, /* whole prompts join a decode step (TensorRT-LLM)                     */
+    SP_SERVE_PROMPTS_FIRST, /* steps of prompts alone while there are any (SGLang, TGI)           */
+    SP_SERVE_STATIC, /* a batch is filled, answered and emptied (Hugging Face)              */
+    SP_N_SERVE_RULES
+} sp_serve_rule;
+const char *
+sp_serve_rule_name(sp_serve_rule rule); /* "mixed", "whole", "prompts_first", "static" */
+
+/* The section "timing" of configs/engines/serving/NAME.json; SP_TIMING(name, least, most). */
+typedef struct sp_server_timing {
+    sp_serve_rule rule;
+#define SP_TIMING(name, least, most) double name;
+#include "shardplan/serve_timing.def"
+#undef SP_TIMING
+} sp_server_timing;
+
+sp_status sp_server_timing_load(struct sp_arena *arena, const char *home, const char *name,
+                                sp_server_timing *timing, sp_error *err);
+
+/* ---- one worker --------------------------------------------------------------------------------
+ */
+typedef struct sp_worker_layout {
+    uint32_t tp, attn_dp; /* attention: width = tp attn_dp                                        */
+    uint32_t moe_tp, ep;  /* experts: width = moe_tp ep                                           */
+    uint32_t pp;
+} sp_worker_layout;
+
+/* Number formats: what weights take, and what products run in. */
+typedef struct sp_serve_formats {
+    sp_widths bits;
+    sp_dtype attention, ffn; /* of products with these weights; the head stays in 16 bits         */
+} sp_serve_formats;
+
+typedef struct sp_worker_setup {
+    const sp_model *model;
+    const sp_cluster *cluster;
+    const sp_server_timing *timing;
+    sp_worker_layout layout;
+    sp_serve_formats formats;
+} sp_worker_setup;
+
+typedef struct sp_worker sp_worker;
+
+/* Refuses a layout that does not divide what it cuts, with the nearest that does, and formats that
+ * the accelerator has no figures for. The worker lives in the arena and points to what the setup
+ * points to. */
+sp_status sp_worker_build(struct sp_arena *arena, const sp_worker_setup *setup,
+                          const sp_worker **worker, sp_error *err);
+
+uint32_t sp_worker_gpus(const sp_worker *worker);
+
+/* What one attention-data-parallel rank runs in a step; the others run as much. */
+typedef struct sp_serve_batch {
+    double prompts;       /* sequences with new tokens of their prompt                            */
+    double prompt_tokens; /* new ones of each                                                     */
+    double prompt_past;   /* of each, found in the cache                                          */
+    double decodes;       /* sequences that get one token                                         */
+    double context;       /* tokens of each in the cache                                          */
+    double emitted;       /* rows that become logits: decodes, and prompts that end in this step  */
+} sp_serve_batch;
+
+typedef struct sp_serve_step_time {
+    double step_s;       /* sum of the parts, all stages one after the other                      */
+    double stage_s;      /* of the slowest stage: what pipelined batches wait for                 */
+    double projection_s; /* products outside experts, the head too                                */
+    double attention_s;
+    double experts_s;
+    double element_s;
+    double collective_s;
+    double host_s; /* of the engine's loop, and where launches take longer than kernels     */
+} sp_serve_step_time;
+
+void sp_serve_step(const sp_worker *worker, const sp_serve_batch *batch, sp_serve_step_time *out);
+
+/* ---- a load on workers --------------------------------------------------------------------------
+ */
+/* A closed loop: so many requests are always under way, each followed by the next. */
+typedef struct sp_serve_load {
+    double isl, osl; /* tokens of a prompt and its answer, means                           */
+    double prefix_hit_ratio; /* of the prompt, found in the cache */
+    double concurrency; /* over all workers                                                   */
+    double requests_per_user; /* that a user sends one after the other; few of them leave the mean
+                               * under the burst at the start. 0: long after it */
+} sp_serve_load;
+
+typedef struct sp_pool {
+    const sp_worker *worker;
+    uint32_t workers;
+    double batch;        /* most running sequences of an attention-data-parallel rank; 0 = any   */
+    double cache_tokens; /* room of such a rank; 0 = any                                        */
+    double step_tokens;  /* most tokens of a step: chunks of prompts                            */
+} sp_pool;
+
+/* What a user sees, means over the run. */
+typedef struct sp_served {
+    double ttft_s, tpot_s;
+    double tokens_per_s; /* of the deployment, generated                                   */
+    double tokens_per_s_per_gpu;
+    double running;     /* sequences of a rank that decode at once                        */
+    bool cache_limited; /* requests wait for room in the cache                            */
+} sp_served;
+
+/* Closed forms. Source of their shape: means of a closed loop; each is compared with the event
+ * simulation in tests/serve. */
+void sp_serve_together(const sp_pool *pool, const sp_serve_load *load, sp_served *out);
+/* link_bytes_per_s: of one prefill worker's GPU to its decode worker. */
+void sp_serve_apart(const sp_pool *prefill, const sp_pool *decode, const sp_serve_load *load,
+                    double link_bytes_per_s, sp_served *out);

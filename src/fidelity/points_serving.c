@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A row as workers, pools and a load, and its prediction from configuration columns alone. */
+#include "fidelity/serving.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* An engine's timing and memory by its name. */
+typedef struct engine {
+    const char *name;
+    sp_server server;
+    sp_server_timing timing;
+    struct engine *next;
+} engine;
+
+typedef struct named {
+    const char *name;
+    const void *thing; /* NULL: the reason stands instead */
+    sp_reason reason;
+    struct named *next;
+} named;
+
+struct sp_served_predictor {
+    sp_arena arena;
+    const char *home, *models; /* models: a folder of configurations, or NULL */
+    const sp_served_table *table;
+    const sp_served_map *map;
+    named *known_models, *clusters, *engines;
+};
+
+sp_status sp_served_predictor_make(const char *home, const char *models,
+                                   const sp_served_table *table, const sp_served_map *map,
+                                   sp_served_predictor **predictor, sp_error *err)
+{
+    sp_served_predictor *p = sp_alloc(sizeof *p);
+    *predictor = p;
+    if (p == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for predictions");
+    *p = (sp_served_predictor){.home = home, .models = models, .table = table, .map = map};
+    return SP_OK;
+}
+
+void sp_served_predictor_free(sp_served_predictor *predictor)
+{
+    if (predictor == NULL) return;
+    sp_arena_fini(&predictor->arena);
+    sp_free(predictor);
+}
+
+/* ---- things by name, each read once ---- */
+
+static sp_status find_named(sp_served_predictor *p, named **list, const char *name,
+                            sp_status (*load)(sp_served_predictor *p, const char *name,
+                                              const void **thing, sp_error *err),
+                            const named **found, sp_error *err)
+{
+    sp_error failure = {0};
+    for (named *n = *list; n != NULL; n = n->next) {
+        *found = n;
+        if (strcmp(n->name, name) == 0) return SP_OK;
+    }
+    named *n = sp_arena_alloc(&p->arena, sizeof *n);
+    if (n != NULL) n->name = sp_arena_strdup(&p->arena, name);
+    if (n == NULL || n->name == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for predictions");
+    n->next = *list;
+    *list = n;
+    *found = n;
+    if (load(p, n->name, &n->thing, &failure) == SP_OK) return SP_OK;
+    n->thing = NULL;
+    return sp_excuse(&failure, &n->reason, err);
+}
+
+static sp_status load_model(sp_served_predictor *p, const char *name, const void **thing,
+                            sp_error *err)
+{
+    const sp_model *model = NULL;
+    SP_TRY(sp_model_find(&p->arena, p->home, name, &model, err));
+    *thing = model;
+    return SP_OK;
+}
+
+static sp_status load_cluster(sp_served_predictor *p, const char *name, const void **thing,
+                              sp_error *err)
+{
+    const sp_cluster *cluster = NULL;
+    SP_TRY(sp_cluster_find(&p->arena, p->home, name, &cluster, err));
+    *thing = cluster;
+    return SP_OK;
+}
+
+static sp_status load_engine(sp_served_predictor *p, const char *name, const void **thing,
+                             sp_error *err)
+{
+    engine *e = sp_arena_alloc(&p->arena, sizeof *e);
+    if (e == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for predictions");
+    SP_TRY(sp_server_load(&p->arena, p->home, name, &e->server, err));
+    SP_TRY(sp_server_timing_load(&p->arena, p->home, name, &e->timing, err));
+    *thing = e;
+    return SP_OK;
+}
+
+/* ---- the parts of a row ---- */
+
+typedef struct row_parts {
+    const sp_model *model;
+    const sp_cluster *cluster;
+    const engine *engine;
+    sp_served_rule rule;
+    sp_serve_formats formats;
+    sp_serve_load load;
+} row_parts;
+
+static void give(sp_reason *reason, const char *text)
+{
+    (void)snprintf(reason->text, sizeof reason->text, "%s", text);
+}
+
+/* Models are asked for by architecture, then by the path that was served. */
+static sp_status find_model(sp_served_predictor *p, uint32_t row, const named **found,
+                            sp_error *err)
+{
+    const char *arch = sp_served_text(p->table, row, SP_SERVED_MODEL);
+    const char *path = sp_served_text(p->table, row, SP_SERVED_PATH);
+    SP_TRY(find_named(p, &p->known_models, path, load_model, found, err));
+    if ((*found)->thing != NULL) return SP_OK;
+    return find_named(p, &p->known_models, arch, load_model, found, err);
+}
+
+/* Weights as the rule's presets have them; a compute format of its own replaces the preset's. */
+static sp_status read_formats(sp_served_predictor *p, const sp_served_rule *rule,
+                              sp_serve_formats *out, sp_error *err)
+{
+    sp_widths ffn = {0};
+    sp_widths other;
+    SP_TRY(sp_widths_parse(&p->arena, p->home, rule->attention, &out->bits, &out->attention, err));
+    SP_TRY(sp_widths_parse(&p->arena, p->home, rule->ffn, &ffn, &out->ffn, err));
+    if (rule->attention_compute != NULL) {
+        SP_TRY(sp_widths_parse(&p->arena, p->home, rule->attention_compute, &other, &out->attention,
+                               err));
+    }
+    if (rule->ffn_compute != NULL) {
+        SP_TRY(sp_widths_parse(&p->arena, p->home, rule->ffn_compute, &other, &out->ffn, err));
+    }
+    out->bits.ffn_weight = ffn.ffn_weight;
+    out->bits.activation = 16.0;
+    out->bits.kv_cache = rule->kv_bits;
+    return SP_OK;
+}
+
+static sp_status read_load(const sp_served_predictor *p, uint32_t row, const sp_served_rule *rule,
+                           sp_serve_load *load, sp_error *err)
+{
+    double ranks = 0.0, batch = 0.0;
+    SP_TRY(sp_served_double(p->table, row, SP_SERVED_ISL, &load->isl, err));
+    SP_TRY(sp_served_double(p->table, row, SP_SERVED_OSL, &load->osl, err));
+    SP_TRY(sp_served_double(p->table, row, SP_SERVED_CONCURRENCY, &load->concurrency, err));
+    SP_TRY(sp_served_double(p->table, row, SP_SERVED_DP, &ranks, err));
+    SP_TRY(sp_served_double(p->table, row, SP_SERVED_BATCH, &batch, err));
+    if (load->concurrency <= 0.0) load->concurrency = batch * (ranks > 1.0 ? ranks : 1.0);
+    load->isl *= rule->length_ratio;
+    load->osl *= rule->length_ratio;
+    load->requests_per_user = rule->requests_per_user;
+    return SP_OK;
+}
+
+static sp_status read_parts(sp_served_predictor *p, uint32_t row, row_parts *out, sp_reason *reason,
+                            sp_error *err)
+{
+    const named *model = NULL, *cluster = NULL, *served_by = NULL;
+    sp_error failure = {0};
+    out->rule = sp_served_map_apply(p->map, &p->table->csv, row);
+    if (out->rule.skip != NULL) {
+        give(reason, out->rule.skip);
+        return SP_OK;
+    }
+    SP_TRY(find_model(p, row, &model, err));
+    SP_TRY(find_named(p, &p->clusters, sp_served_text(p->table, row, SP_SERVED_SYSTEM),
+                      load_cluster, &cluster, err));
+    SP_TRY(find_named(p, &p->engines, sp_served_text(p->table, row, SP_SERVED_BACKEND), load_engine,
+                      &served_by, err));
+    const named *const all[] = {model, cluster, served_by};
+    for (size_t i = 0; i < 3; i++) {
+        if (all[i]->thing == NULL) {
+            *reason = all[i]->reason;
+            return SP_OK;
+        }
+    }
+    out->model = model->thing;
+    out->cluster = cluster->thing;
+    out->engine = served_by->thing;
+    SP_TRY(read_load(p, row, &out->rule, &out->load, err));
+    if (out->load.isl <= 0.0 || out->load.osl <= 0.0 || out->load.concurrency <= 0.0) {
+        give(reason, "the load is not stated");
+        return SP_OK;
+    }
+    if (read_formats(p, &out->rule, &out->formats, &failure) == SP_OK) return SP_OK;
+    return sp_excuse(&failure, reason, err);
+}
+
+/* ---- pools ---- */
+
+typedef struct layout_columns {
+    sp_served_column workers, tp, pp, dp, moe_tp, ep;
+} layout_columns;
+
+static const layout_columns together = {SP_N_SERVED_COLUMNS, SP_SERVED_TP,     SP_SERVED_PP,
+                                        SP_SERVED_DP,        SP_SERVED_MOE_TP, SP_SERVED_MOE_EP};
+static const layout_columns prefill = {SP_SERVED_PREFILL_WORKERS, SP_SERVED_PREFILL_TP,
+                                       SP_SERVED_PREFILL_PP,      SP_SERVED_PREFILL_DP,
+                                       SP_SERVED_PREFILL_MOE_TP,  SP_SERVED_PREFILL_MOE_EP};
+static const layout_columns decode = {SP_SERVED_DECODE_WORKERS, SP_SERVED_DECODE_TP,
+                                      SP_SERVED_DECODE_PP,      SP_SERVED_DECODE_DP,
+                                      SP_SERVED_DECODE_MOE_TP,  SP_SERVED_DECODE_MOE_EP};
+
+static sp_status read_count(const sp_served_table *table, uint32_t row, sp_served_column column,
+                            uint32_t *value, sp_error *err)
+{
+    *value = 1;
+    if (column == SP_N_SERVED_COLUMNS) return SP_OK;
+    SP_TRY(sp_served_u32(table, row, column, value, err));
+    *value = *value > 0 ? *value : 1;
+    return SP_OK;
+}
+
+/* Dense models share the work of a layer over tp alone, whatever the columns of experts say. */
+static sp_status read_layout(const sp_served_predictor *p, uint32_t row, const layout_columns *c,
+                             const sp_model *model, sp_worker_layout *l, uint32_t *workers,
+                             sp_error *err)
+{
+    bool routed = false;
+    for (uint32_t k = 0; k < model->n_kinds; k++) {
+        routed = routed || model->kinds[k].ffn.n_experts > 0;
+    }
+    SP_TRY(read_count(p->table, row, c->workers, workers, err));
+    SP_TRY(read_count(p->table, row, c->tp, &l->tp, err));
+    SP_TRY(read_count(p->table, row, c->pp, &l->pp, err));
+    SP_TRY(read_count(p->table, row, c->dp, &l->attn_dp, err));
+    SP_TRY(read_count(p->table, row, c->moe_tp, &l->moe_tp, err));
+    SP_TRY(read_count(p->table, row, c->ep, &l->ep, err));
+    if (!routed) {
+        l->moe_tp = l->tp * l->attn_dp;
+        l->ep = 1;
+    }
+    return SP_OK;
+}
+
+static sp_status make_pool(sp_served_predictor *p, uint32_t row, const layout_columns *c,
+                           const row_parts *parts, sp_pool *pool, sp_reason *reason, sp_error *err)
+{
+    sp_error failure = {0};
+    sp_worker_setup setup = {.model = parts->model,
+                             .cluster = parts->cluster,
+                             .timing = &parts->engine->timing,
+                             .formats = parts->formats};
+    *pool = (sp_pool){.step_tokens = parts->engine->timing.step_tokens};
+    SP_TRY(read_layout(p, row, c, parts->model, &setup.layout, &pool->workers, err));
+    if (sp_worker_build(&p->arena, &setup, &pool->worker, &failure) == SP_OK) return SP_OK;
+    return sp_excuse(&failure, reason, err);
+}
+
+static sp_status count_workers(const sp_served_predictor *p, uint32_t row, const sp_pool *pool,
+                               uint32_t *workers, sp_error *err)
+{
+    uint32_t gpus = 0;
+    const uint32_t of_one = sp_worker_gpus(pool->worker);
+    SP_TRY(sp_served_u32(p->table, row, SP_SERVED_GPUS, &gpus, err));
+    *workers = gpus > of_one ? gpus / of_one : 1;
+    return SP_OK;
+}
+
+static void keep(const sp_served *served, const row_parts *parts, sp_served_prediction *out)
+{
+    out->made = true;
+    out->fits = true;
+    out->ttft_s = served->ttft_s;
+    out->tpot_s = served->tpot_s;
+    out->tokens_per_s_per_gpu = served->tokens_per_s_per_gpu;
+    out->spread_ratio = parts->engine->timing.error_ratio;
+}
+
+sp_status sp_served_predict(sp_served_predictor *predictor, uint32_t row, sp_served_prediction *out,
+                            sp_error *err)
+{
+    row_parts parts = {0};
+    sp_served served;
+    *out = (sp_served_prediction){0};
+    SP_TRY(read_parts(predictor, row, &parts, &out->reason, err));
+    if (out->reason.text[0] != '\0') return SP_OK;
+    const bool apart = strcmp(sp_served_text(predictor->table, row, SP_SERVED_MODE), "disagg") == 0;
+    sp_pool first, second;
+    SP_TRY(
+        make_pool(predictor, row, apart ? &prefill : &together, &parts, &first, &out->reason, err));
+    if (out->reason.text[0] != '\0') return SP_OK;
+    if (apart) {
+        SP_TRY(make_pool(predictor, row, &decode, &parts, &second, &out->reason, err));
+        if (out->reason.text[0] != '\0') return SP_OK;
+        const sp_cluster *c = parts.cluster;
+        const sp_level *far = &c->levels[c->n_levels - 1];
+        sp_serve_apart(&first, &second, &parts.load, far->bytes_per_s * far->efficiency_ratio,
+                       &served);
+    } else {
+        SP_TRY(count_workers(predictor, row, &first, &first.workers, err));
+        sp_serve_together(&first, &parts.load, &served);
+    }
+    keep(&served, &parts, out);
+    return SP_OK;
+}

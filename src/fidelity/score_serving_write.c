@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A score of deployments as "shardplan/score/1" and as a page of text. */
+#include "fidelity/params.h"
+#include "fidelity/serving.h"
+#include "report/report_priv.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* ---- JSON ---- */
+
+static void put_metrics(sp_json_writer *w, const char *key, const sp_metric *metrics)
+{
+    sp_jw_open_object(w, key);
+    for (int m = 0; m < SP_N_SERVED_METRICS; m++) {
+        if (metrics[m].n > 0)
+            sp_put_metric(w, sp_served_metric_name((sp_served_metric)m), &metrics[m]);
+    }
+    sp_jw_close_object(w);
+}
+
+static void put_picks(sp_json_writer *w, const char *key, const sp_picks *p)
+{
+    sp_jw_open_object_compact(w, key);
+    sp_jw_u64(w, "n", p->n);
+    if (p->n > 0) {
+        sp_jw_double(w, "best_picked_ratio", p->best_picked_ratio);
+        sp_jw_double(w, "regret_mean", p->regret_mean);
+        sp_jw_double(w, "regret_p90", p->regret_p90);
+        sp_jw_double(w, "fewest_gpus_ratio", p->fewest_gpus_ratio);
+    }
+    sp_jw_close_object(w);
+}
+
+static void put_point(sp_json_writer *w, const sp_served_row *row)
+{
+    const sp_served_prediction *p = &row->predicted;
+    const double wide = 1.0 + p->spread_ratio;
+    sp_jw_open_object_compact(w, NULL);
+    sp_jw_string(w, "id", row->id);
+    sp_jw_open_object(w, "predicted");
+    sp_jw_double(w, "tpot", p->tpot_s);
+    sp_jw_double(w, "ttft", p->ttft_s);
+    sp_jw_double(w, "tokens_per_s_per_gpu", p->tokens_per_s_per_gpu);
+    sp_jw_bool(w, "fits", p->fits);
+    sp_jw_double(w, "low", p->tpot_s / wide);
+    sp_jw_double(w, "high", p->tpot_s * wide);
+    sp_jw_close_object(w);
+    sp_jw_open_object(w, "measured");
+    for (int m = 0; m < SP_N_SERVED_METRICS; m++) {
+        if (row->measured[m] <= 0.0) continue;
+        sp_jw_double(w, sp_served_metric_name((sp_served_metric)m), row->measured[m]);
+    }
+    sp_jw_close_object(w);
+    sp_jw_close_object(w);
+}
+
+static void put_counts(sp_json_writer *w, const sp_served_score *score)
+{
+    sp_jw_u64(w, "rows", score->n_rows);
+    sp_jw_u64(w, "eligible", score->n_eligible);
+    sp_jw_u64(w, "scored", score->n_predicted);
+    if (score->n_eligible > 0) {
+        sp_jw_double(w, "coverage_ratio", (double)score->n_predicted / score->n_eligible);
+    }
+    sp_jw_open_object(w, "skipped");
+    for (uint32_t i = 0; i < score->n_reasons; i++) {
+        sp_jw_u64(w, score->skipped[i].reason, score->skipped[i].n);
+    }
+    sp_jw_close_object(w);
+    sp_jw_open_array(w, "fitted_on");
+    for (uint32_t i = 0; i < score->map.n_fitted_on; i++) {
+        sp_jw_string(w, NULL, score->map.fitted_on[i]);
+    }
+    sp_jw_close_array(w);
+    sp_jw_string(w, "fold", "none");
+}
+
+void sp_served_score_json(const sp_served_score *score, bool with_points, struct sp_text *out)
+{
+    sp_json_writer w;
+    sp_jw_init(&w, out);
+    sp_jw_open_object(&w, NULL);
+    sp_jw_string(&w, "schema", "shardplan/score/1");
+    sp_jw_string(&w, "kind", "serving");
+    sp_jw_string(&w, "file", score->file);
+    put_counts(&w, score);
+    sp_jw_open_object(&w, "by_mode");
+    for (int mode = 0; mode < SP_N_SERVED_MODES; mode++) {
+        put_metrics(&w, sp_served_mode_name((sp_served_mode)mode), score->by_mode[mode]);
+    }
+    sp_jw_close_object(&w);
+    sp_jw_open_object(&w, "by_source");
+    for (uint32_t s = 0; s < score->n_sources; s++) {
+        char name[256];
+        (void)snprintf(name, sizeof name, "%s %s", score->sources[s].name,
+                       sp_served_mode_name(score->sources[s].mode));
+        put_metrics(&w, name, score->sources[s].metric);
+    }
+    sp_jw_close_object(&w);
+    sp_jw_open_object(&w, "rank_sets");
+    put_picks(&w, "all", &score->picks);
+    put_picks(&w, "equal_gpus", &score->picks_equal_gpus);
+    sp_jw_close_object(&w);
+    sp_jw_open_object_compact(&w, "oom");
+    sp_jw_u64(&w, "n_ran", score->n_predicted);
+    if (score->n_predicted > 0) {
+        sp_jw_double(&w, "false_rate", (double)score->n_refused_memory / score->n_predicted);
+    }
+    sp_jw_close_object(&w);
+    if (with_points) {
+        sp_jw_open_array(&w, "points");
+        for (uint32_t i = 0; i < score->n_rows; i++) {
+            if (score->rows[i].predicted.made) put_point(&w, &score->rows[i]);
+        }
+        sp_jw_close_array(&w);
+    }
+    sp_jw_close_object(&w);
+    sp_text_add(out, "\n");
+}
+
+/* ---- page ---- */
+
+static sp_word percent(double ratio, bool sign)
+{
+    sp_word word = {"-"};
+    if (!isnan(ratio))
+        (void)snprintf(word.text, sizeof word.text, sign ? "%+.1f %%" : "%.1f %%", 100.0 * ratio);
+    return word;
+}
+
+static void add_row(sp_grid *grid, const char *name, const sp_metric *metrics, sp_tone tone)
+{
+    (void)sp_grid_row_add(grid, tone);
+    uint32_t column = 0;
+    sp_grid_set(grid, column++, name);
+    sp_grid_set(grid, column++, sp_word_count(metrics[SP_SERVED_METRIC_TPOT].n).text);
+    static const sp_served_metric order[] = {SP_SERVED_METRIC_TPOT, SP_SERVED_METRIC_TTFT,
+                                             SP_SERVED_METRIC_RATE};
+    for (size_t i = 0; i < 3; i++) {
+        const sp_metric *m = &metrics[order[i]];
+        sp_word rho = {"-"};
+        if (!isnan(m->spearman)) (void)snprintf(rho.text, sizeof rho.text, "%.2f", m->spearman);
+        sp_grid_set(grid, column++, percent(m->median_ape, false).text);
+        sp_grid_set(grid, column++, percent(m->p90_ape, false).text);
+        sp_grid_set(grid, column++, rho.text);
+    }
+}
+
+static void add_table(const sp_served_score *score, sp_served_mode mode,
+                      const sp_report_options *options, struct sp_text *out)
+{
+    static const char *const heads[] = {"tpot", "p90",       "rho", "ttft", "p90",
+                                        "rho",  "tok/s/GPU", "p90", "rho"};
+    if (score->by_mode[mode][SP_SERVED_METRIC_TPOT].n == 0) return;
+    sp_grid grid;
+    sp_grid_init(&grid, 11, score->n_sources + 1);
+    (void)sp_grid_column_add(&grid, "engine, model, system", SP_LEFT, 0);
+    (void)sp_grid_column_add(&grid, "n", SP_RIGHT_CLOSE, 0);
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
+        (void)sp_grid_column_add(&grid, heads[i], i % 3 == 0 ? SP_RIGHT : SP_RIGHT_CLOSE,
+                                 i % 3 == 0 ? 0 : 2);
+    }
+    for (uint32_t s = 0; s < score->n_sources; s++) {
+        if (score->sources[s].mode != mode) continue;
+        add_row(&grid, score->sources[s].name, score->sources[s].metric, SP_TONE_PLAIN);
+    }
+    add_row(&grid, "all rows", score->by_mode[mode], SP_TONE_STRONG);
+    sp_text_printf(out, "\n%s: median and 90th percentile of absolute errors, rank correlation\n",
+                   mode == SP_SERVED_AGG ? "Aggregated" : "Prefill and decode apart");
+    sp_grid_write(&grid, 2, options->width > 0 ? options->width : 110, options->color, out);
+    sp_grid_fini(&grid);
+}
+
+static void add_picks(const char *what, const sp_picks *p, struct sp_text *out)
+{
+    if (p->n == 0) return;
+    sp_text_printf(out,
+                   "  %-24s %4u sets: best picked in %s, mean regret %s, p90 %s; "
+                   "fewest GPUs would be right in %s\n",
+                   what, p->n, percent(p->best_picked_ratio, false).text,
+                   percent(p->regret_mean, false).text, percent(p->regret_p90, false).text,
+                   percent(p->fewest_gpus_ratio, false).text);
+}
+
+void sp_served_score_page(const sp_served_score *score, const sp_report_options *options,
+                          struct sp_text *out)
+{
+    sp_text_printf(out, "%s\n%u rows, %u eligible, %u of these predicted", score->file,
+                   score->n_rows, score->n_eligible, score->n_predicted);
+    sp_text_add(out, score->n_reasons > 0 ? ", the others not:\n" : "\n");
+    for (uint32_t i = 0; i < score->n_reasons; i++) {
+        sp_text_printf(out, "  %5u  %s\n", score->skipped[i].n, score->skipped[i].reason);
+    }
+    for (int mode = 0; mode < SP_N_SERVED_MODES; mode++) {
+        add_table(score, (sp_served_mode)mode, options, out);
+    }
+    sp_text_add(out, "\nThe layout with the most tokens a second and GPU, right within 2 %\n");
+    add_picks("all sets", &score->picks, out);
+    add_picks("equal GPU counts", &score->picks_equal_gpus, out);
+    sp_text_add(out, "\nConstants were fitted on:\n");
+    for (uint32_t i = 0; i < score->map.n_fitted_on; i++) {
+        sp_text_printf(out, "  %s\n", score->map.fitted_on[i]);
+    }
+}

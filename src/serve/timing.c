@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The section "timing" of an engine's file. */
+#include "analysis/memory_priv.h"
+#include "base/base.h"
+#include "shardplan/serve.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct {
+    const char *name;
+    size_t offset;
+    double least, most;
+} settings[] = {
+#define SP_TIMING(name, least, most) {#name, offsetof(sp_server_timing, name), least, most},
+#include "shardplan/serve_timing.def"
+#undef SP_TIMING
+};
+
+static const char *const rules[SP_N_SERVE_RULES] = {"mixed", "whole", "prompts_first", "static"};
+
+const char *sp_serve_rule_name(sp_serve_rule rule)
+{
+    assert(rule < SP_N_SERVE_RULES);
+    return rules[rule];
+}
+
+/* {"value", "unit", "source", "date"}: every one is needed. */
+static sp_status read_setting(const sp_json *section, size_t idx, sp_server_timing *timing,
+                              sp_error *err)
+{
+    static const char *const keys[] = {"value", "unit", "source", "date", "samples", "range"};
+    sp_json entry;
+    double value = 0.0;
+    const char *text = NULL;
+    SP_TRY(sp_json_object(section, settings[idx].name, &entry, err));
+    SP_TRY(sp_json_only(&entry, keys, COUNT(keys), err));
+    SP_TRY(sp_json_string(&entry, "source", &text, err));
+    SP_TRY(sp_json_string(&entry, "date", &text, err));
+    SP_TRY(sp_json_double(&entry, "value", settings[idx].least, settings[idx].most, &value, err));
+    memcpy((char *)timing + settings[idx].offset, &value, sizeof value);
+    return SP_OK;
+}
+
+static sp_status read_section(const sp_json *root, sp_server_timing *timing, sp_error *err)
+{
+    const char *names[COUNT(settings) + 1];
+    uint32_t rule = 0;
+    sp_json section;
+    for (size_t i = 0; i < COUNT(settings); i++) {
+        names[i] = settings[i].name;
+    }
+    names[COUNT(settings)] = "rule";
+    SP_TRY(sp_json_object(root, "timing", &section, err));
+    SP_TRY(sp_json_only(&section, names, COUNT(names), err));
+    SP_TRY(sp_json_enum(&section, "rule", rules, SP_N_SERVE_RULES, &rule, err));
+    timing->rule = (sp_serve_rule)rule;
+    for (size_t i = 0; i < COUNT(settings); i++) {
+        SP_TRY(read_setting(&section, i, timing, err));
+    }
+    return SP_OK;
+}
+
+sp_status sp_server_timing_load(struct sp_arena *arena, const char *home, const char *name,
+                                sp_server_timing *timing, sp_error *err)
+{
+    sp_json_doc *doc = NULL;
+    *timing = (sp_server_timing){0};
+    SP_TRY(sp_server_open(arena, home, name, &doc, err));
+    const sp_json root = sp_json_root(doc);
+    const sp_status status = read_section(&root, timing, err);
+    sp_json_free(doc);
+    return status;
+}
