@@ -104,7 +104,11 @@ void sp_serve_step(const sp_worker *worker, const sp_serve_batch *batch, sp_serv
 typedef struct sp_serve_load {
     double isl, osl; /* tokens of a prompt and its answer, means                           */
     double prefix_hit_ratio; /* of the prompt, found in the cache */
-    double concurrency; /* over all workers                                                   */
+    double concurrency;   /* over all workers                                                   */
+    double rate;          /* requests a second of all users, in place of concurrency; 0 = closed
+                           * loop                                                              */
+    double burstiness;    /* of the gaps between them: variance over squared mean; 1 = Poisson  */
+    double length_spread; /* lengths are drawn evenly within 1 +- this times their mean         */
     double requests_per_user; /* that a user sends one after the other; few of them leave the mean
                                * under the burst at the start. 0: long after it */
 } sp_serve_load;
@@ -132,3 +136,20 @@ void sp_serve_together(const sp_pool *pool, const sp_serve_load *load, sp_served
 /* link_bytes_per_s: of one prefill worker's GPU to its decode worker. */
 void sp_serve_apart(const sp_pool *prefill, const sp_pool *decode, const sp_serve_load *load,
                     double link_bytes_per_s, sp_served *out);
+
+/* ---- the same as a run, request by request
+ * ------------------------------------------------------- */
+typedef struct sp_tail {
+    double mean, p50, p90, p95, p99;
+} sp_tail;
+
+typedef struct sp_simulated {
+    sp_tail ttft_s, tpot_s, e2e_s; /* tpot: of a request, after its first token */
+    double tokens_per_s, tokens_per_s_per_gpu, requests_per_s;
+    uint64_t requests, steps;
+} sp_simulated;
+
+/* Runs the engine's rule on one attention-data-parallel rank with its share of the users; the same
+ * seed gives the same run. `requests` of them are measured (0: requests_per_user for each user). */
+sp_status sp_serve_simulate(struct sp_arena *arena, const sp_pool *pool, const sp_serve_load *load,
+                            uint64_t requests, uint64_t seed, sp_simulated *out, sp_error *err);

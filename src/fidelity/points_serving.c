@@ -160,6 +160,7 @@ static sp_status read_load(const sp_served_predictor *p, uint32_t row, const sp_
     load->isl *= rule->length_ratio;
     load->osl *= rule->length_ratio;
     load->requests_per_user = rule->requests_per_user;
+    load->length_spread = rule->length_ratio < 1.0 ? (1.0 - rule->length_ratio) / rule->length_ratio : 0.0;
     return SP_OK;
 }
 
@@ -268,6 +269,21 @@ static sp_status count_workers(const sp_served_predictor *p, uint32_t row, const
     return SP_OK;
 }
 
+/* Times to first tokens are those of a run. */
+static sp_status simulate(sp_served_predictor *p, const sp_pool *pool, const sp_serve_load *load,
+                          sp_served *served, sp_error *err)
+{
+    sp_simulated run;
+    (void)p;
+    sp_arena scratch = {0};
+    const sp_status status = sp_serve_simulate(&scratch, pool, load, 0, 1, &run, err);
+    sp_arena_fini(&scratch);
+    if (status != SP_OK) return status;
+    served->ttft_s = run.ttft_s.mean;
+    served->tokens_per_s_per_gpu = run.tokens_per_s_per_gpu;
+    return SP_OK;
+}
+
 static void keep(const sp_served *served, const row_parts *parts, sp_served_prediction *out)
 {
     out->made = true;
@@ -301,6 +317,7 @@ sp_status sp_served_predict(sp_served_predictor *predictor, uint32_t row, sp_ser
     } else {
         SP_TRY(count_workers(predictor, row, &first, &first.workers, err));
         sp_serve_together(&first, &parts.load, &served);
+        SP_TRY(simulate(predictor, &first, &parts.load, &served, err));
     }
     keep(&served, &parts, out);
     return SP_OK;
