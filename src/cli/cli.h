@@ -41,6 +41,7 @@ typedef enum sp_flag_group {
     SP_GROUP_SEARCH,
     SP_GROUP_PLAN,
     SP_GROUP_TABLE,
+    SP_GROUP_CALIBRATION,
     SP_GROUP_ANALYSIS,
     SP_GROUP_MEMORY,
     SP_GROUP_OUTPUT,
@@ -59,7 +60,8 @@ enum {
     SP_TAKES_TABLE = 128,   /* validate                      */
     SP_TAKES_ANALYSIS = 256, /* analyze                      */
     SP_TAKES_FORMULAS = 512, /* formula                       */
-    SP_TAKES_MEMORY = 1024  /* memory                        */
+    SP_TAKES_MEMORY = 1024, /* memory                        */
+    SP_TAKES_CALIBRATION = 2048 /* calibrate                 */
 };
 
 typedef struct sp_flag {

@@ -237,7 +237,7 @@ static sp_status read_gpu(sp_arena *arena, const sp_json *root, sp_gpu *gpu, sp_
         "schema",          "name",          "aliases",          "links",   "typical_node",
         "calibrated_from", "memory",        "memory_bandwidth", "context", "power",
         "price",           "peak",          "stream",           "gemm",    "grouped",
-        "attention",       SP_GPU_FACT_KEYS};
+        "attention",       "surfaces",      SP_GPU_FACT_KEYS};
     SP_TRY(sp_json_only(root, keys, COUNT(keys), err));
     SP_TRY(read_names(arena, root, gpu, err));
     SP_TRY(read_links(arena, root, gpu, err));
@@ -256,7 +256,7 @@ static sp_status read_gpu(sp_arena *arena, const sp_json *root, sp_gpu *gpu, sp_
 }
 
 /* By name from the catalogue, or a file of one's own. */
-static sp_status load(const char *home, const char *name, sp_json_doc **doc, sp_error *err)
+sp_status sp_gpu_document(const char *home, const char *name, sp_json_doc **doc, sp_error *err)
 {
     if (!sp_names_file(name)) {
         return sp_catalogue_load(home, &gpus, name, doc, err);
@@ -278,7 +278,7 @@ sp_status sp_gpu_find(struct sp_arena *arena, const char *home, const char *name
         return sp_fail(err, SP_E_MEMORY, "out of memory");
     }
     sp_json_doc *doc = NULL;
-    SP_TRY(load(home, name, &doc, err));
+    SP_TRY(sp_gpu_document(home, name, &doc, err));
     const sp_json root = sp_json_root(doc);
     const sp_status status = read_gpu(arena, &root, read, err);
     sp_json_free(doc);
