@@ -35,6 +35,8 @@ sp_serve_rule_name(sp_serve_rule rule); /* "mixed", "whole", "prompts_first", "s
 /* The section "timing" of configs/engines/serving/NAME.json; SP_TIMING(name, least, most). */
 typedef struct sp_server_timing {
     sp_serve_rule rule;
+    const char *frameworks[2]; /* whose measured kernels it runs, best first; NULL = no second    */
+    const char *reduce_kernel; /* of small all-reduces in captured steps; NULL = any              */
 #define SP_TIMING(name, least, most) double name;
 #include "shardplan/serve_timing.def"
 #undef SP_TIMING
@@ -53,11 +55,14 @@ typedef struct sp_worker_layout {
 
 /* Number formats: what weights take, and what products run in. */
 typedef struct sp_serve_formats {
-    sp_widths bits;
-    sp_dtype attention, ffn; /* of products with these weights; the head stays in 16 bits         */
+    const char *attention,
+        *ffn;       /* of products with these weights, as measured tables name them
+                     * (surface.h): "bfloat16", "fp8_block"; the head stays in 16 bits */
+    sp_widths bits; /* of which kv_cache counts                                       */
 } sp_serve_formats;
 
 typedef struct sp_worker_setup {
+    const char *home;
     const sp_model *model;
     const sp_cluster *cluster;
     const sp_server_timing *timing;

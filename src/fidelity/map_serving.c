@@ -80,8 +80,6 @@ static sp_status read_rule(const sp_map_reader *r, const sp_json *rule, sp_serve
     SP_TRY(sp_map_read_tests(r, rule, &out->tests, &out->n_tests));
     SP_TRY(sp_map_keep_optional(r, rule, "attention", &out->attention));
     SP_TRY(sp_map_keep_optional(r, rule, "ffn", &out->ffn));
-    SP_TRY(sp_map_keep_optional(r, rule, "attention_compute", &out->attention_compute));
-    SP_TRY(sp_map_keep_optional(r, rule, "ffn_compute", &out->ffn_compute));
     SP_TRY(sp_map_keep_optional(r, rule, "skip", &out->skip));
     SP_TRY(sp_json_double_or(rule, "kv", 1.0, 64.0, 0.0, &out->kv_bits, r->err));
     SP_TRY(sp_json_double_or(rule, "length_ratio", 0.01, 1.0, 0.0, &out->length_ratio, r->err));
@@ -130,8 +128,6 @@ sp_served_rule sp_served_map_apply(const sp_served_map *map, const sp_csv *csv, 
         if (!sp_map_tests_hold(rule->tests, rule->n_tests, csv, row)) continue;
         if (rule->attention != NULL) all.attention = rule->attention;
         if (rule->ffn != NULL) all.ffn = rule->ffn;
-        if (rule->attention_compute != NULL) all.attention_compute = rule->attention_compute;
-        if (rule->ffn_compute != NULL) all.ffn_compute = rule->ffn_compute;
         if (rule->skip != NULL) all.skip = rule->skip;
         if (rule->kv_bits > 0.0) all.kv_bits = rule->kv_bits;
         if (rule->length_ratio > 0.0) all.length_ratio = rule->length_ratio;

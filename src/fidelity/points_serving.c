@@ -126,27 +126,6 @@ static sp_status find_model(sp_served_predictor *p, uint32_t row, const named **
     return find_named(p, &p->known_models, arch, load_model, found, err);
 }
 
-/* Weights as the rule's presets have them; a compute format of its own replaces the preset's. */
-static sp_status read_formats(sp_served_predictor *p, const sp_served_rule *rule,
-                              sp_serve_formats *out, sp_error *err)
-{
-    sp_widths ffn = {0};
-    sp_widths other;
-    SP_TRY(sp_widths_parse(&p->arena, p->home, rule->attention, &out->bits, &out->attention, err));
-    SP_TRY(sp_widths_parse(&p->arena, p->home, rule->ffn, &ffn, &out->ffn, err));
-    if (rule->attention_compute != NULL) {
-        SP_TRY(sp_widths_parse(&p->arena, p->home, rule->attention_compute, &other, &out->attention,
-                               err));
-    }
-    if (rule->ffn_compute != NULL) {
-        SP_TRY(sp_widths_parse(&p->arena, p->home, rule->ffn_compute, &other, &out->ffn, err));
-    }
-    out->bits.ffn_weight = ffn.ffn_weight;
-    out->bits.activation = 16.0;
-    out->bits.kv_cache = rule->kv_bits;
-    return SP_OK;
-}
-
 static sp_status read_load(const sp_served_predictor *p, uint32_t row, const sp_served_rule *rule,
                            sp_serve_load *load, sp_error *err)
 {
@@ -160,7 +139,8 @@ static sp_status read_load(const sp_served_predictor *p, uint32_t row, const sp_
     load->isl *= rule->length_ratio;
     load->osl *= rule->length_ratio;
     load->requests_per_user = rule->requests_per_user;
-    load->length_spread = rule->length_ratio < 1.0 ? (1.0 - rule->length_ratio) / rule->length_ratio : 0.0;
+    load->length_spread =
+        rule->length_ratio < 1.0 ? (1.0 - rule->length_ratio) / rule->length_ratio : 0.0;
     return SP_OK;
 }
 
@@ -168,7 +148,6 @@ static sp_status read_parts(sp_served_predictor *p, uint32_t row, row_parts *out
                             sp_error *err)
 {
     const named *model = NULL, *cluster = NULL, *served_by = NULL;
-    sp_error failure = {0};
     out->rule = sp_served_map_apply(p->map, &p->table->csv, row);
     if (out->rule.skip != NULL) {
         give(reason, out->rule.skip);
@@ -194,8 +173,10 @@ static sp_status read_parts(sp_served_predictor *p, uint32_t row, row_parts *out
         give(reason, "the load is not stated");
         return SP_OK;
     }
-    if (read_formats(p, &out->rule, &out->formats, &failure) == SP_OK) return SP_OK;
-    return sp_excuse(&failure, reason, err);
+    out->formats = (sp_serve_formats){.attention = out->rule.attention,
+                                      .ffn = out->rule.ffn,
+                                      .bits = {.kv_cache = out->rule.kv_bits}};
+    return SP_OK;
 }
 
 /* ---- pools ---- */
@@ -249,7 +230,8 @@ static sp_status make_pool(sp_served_predictor *p, uint32_t row, const layout_co
                            const row_parts *parts, sp_pool *pool, sp_reason *reason, sp_error *err)
 {
     sp_error failure = {0};
-    sp_worker_setup setup = {.model = parts->model,
+    sp_worker_setup setup = {.home = p->home,
+                             .model = parts->model,
                              .cluster = parts->cluster,
                              .timing = &parts->engine->timing,
                              .formats = parts->formats};

@@ -67,7 +67,7 @@ sp_status sp_served_u32(const sp_served_table *table, uint32_t row, sp_served_co
 typedef struct sp_served_rule {
     uint32_t n_tests;
     sp_map_test *tests;
-    const char *attention, *ffn, *attention_compute, *ffn_compute; /* NULL = says nothing */
+    const char *attention, *ffn; /* NULL = says nothing */
     const char *skip;
     double kv_bits, length_ratio, requests_per_user; /* 0 = says nothing */
 } sp_served_rule;

@@ -1,83 +1,90 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One operator of a step on one rank. Weights are as wide as their format, activations 16 bits but
- * for what narrow products read. */
+/* One operator of a step on one rank, on the surface that its kernel was measured with. An engine
+ * launches a kernel in floor_ratio of the measured launch and runs it in rate_ratio of the rest. */
 #include "serve/serve_priv.h"
 
 #include <math.h>
 
-typedef struct kind_of_weights {
-    const sp_gemm_rate *rate;
-    double weight_bytes, input_bytes; /* of one element */
-} kind_of_weights;
-
-static double input_bytes(sp_dtype dtype, double activation_bits)
+/* Which number of a surface is its launch. */
+static double launch_of(const sp_surface *surface)
 {
-    const double own = sp_dtype_bytes(dtype);
-    return own < activation_bits / 8.0 ? own : activation_bits / 8.0;
+    return surface->op == SP_SURFACE_COLLECTIVE ? surface->param[0] : surface->param[2];
 }
 
-static kind_of_weights weights_of(const sp_worker *worker, sp_part part)
+static double engine_s(const sp_worker *worker, const sp_surface *surface, const double *dim)
 {
-    const sp_serve_formats *f = &worker->formats;
+    const double launch_s = launch_of(surface), rest_s = sp_surface_s(surface, dim) - launch_s;
+    return worker->timing->floor_ratio * launch_s + worker->timing->rate_ratio * rest_s;
+}
+
+static const sp_surface *surface_of(const sp_worker *worker, sp_part part)
+{
     const sp_serve_rates *r = &worker->rates;
-    switch (part) {
-    case SP_PART_ATTENTION:
-    case SP_PART_RECURRENT:
-        return (kind_of_weights){&r->attention, f->bits.attention_weight / 8.0,
-                                 input_bytes(f->attention, f->bits.activation)};
-    case SP_PART_FFN:
-        return (kind_of_weights){&r->ffn, f->bits.ffn_weight / 8.0,
-                                 input_bytes(f->ffn, f->bits.activation)};
-    case SP_PART_EXPERTS:
-        return (kind_of_weights){&r->experts, f->bits.ffn_weight / 8.0,
-                                 input_bytes(f->ffn, f->bits.activation)};
-    case SP_PART_HEAD:
-        return (kind_of_weights){&r->head, f->bits.embedding / 8.0, 2.0};
-    case SP_PART_ROUTER:
-    case SP_PART_NORM:
-    case SP_PART_ROTARY:
-    case SP_PART_RESIDUAL:
-    case SP_PART_EMBEDDING:
-    case SP_PART_KERNEL:
-        break;
-    }
-    return (kind_of_weights){&r->router, 2.0, 2.0};
+    if (part == SP_PART_ATTENTION || part == SP_PART_RECURRENT) return r->attention;
+    return part == SP_PART_FFN ? r->ffn : r->wide;
 }
 
+/* Of several products in one call the largest dimension grows. */
 double sp_serve_product_s(const sp_worker *worker, const sp_op *op, double m)
 {
-    const kind_of_weights w = weights_of(worker, op->part);
-    const double bytes =
-        op->count * (w.input_bytes * m * op->k + 2.0 * m * op->n + w.weight_bytes * op->k * op->n);
-    return sp_roof_gemm_s(w.rate, m, op->n, op->k, op->count, bytes);
+    const double dim[SP_SURFACE_MAX_DIMS] = {
+        [SP_DIM_M] = m, [SP_DIM_N] = op->n * op->count, [SP_DIM_K] = op->k};
+    return engine_s(worker, surface_of(worker, op->part), dim);
 }
 
 /* Of E experts a token meets k; N tokens leave (1 - k/E)^N of them untouched, whose weights nobody
- * reads. The busiest rank has the imbalance's share more. */
-double sp_serve_experts_s(const sp_worker *worker, const sp_ffn *ffn, const sp_op *op, double rows,
-                          double tokens)
+ * reads. Where experts are spread, the busiest rank has the imbalance's share more. */
+double sp_serve_experts_s(const sp_worker *worker, const sp_ffn *ffn, double tokens)
 {
-    const kind_of_weights w = weights_of(worker, SP_PART_EXPERTS);
-    const double share = (double)ffn->top_k / (ffn->n_experts + ffn->idle_experts);
-    const double met = op->count * (1.0 - pow(1.0 - share, tokens));
+    const double all = (double)ffn->n_experts + ffn->idle_experts;
+    const double share = ffn->top_k / all, own = (double)ffn->n_experts / worker->layout.ep;
     const double load = worker->layout.ep > 1 ? 1.0 + worker->timing->imbalance_ratio : 1.0;
-    if (met <= 0.0 || rows <= 0.0) return 0.0;
-    const double m = load * rows / met;
-    const double bytes =
-        met * (w.input_bytes * m * op->k + 2.0 * m * op->n + w.weight_bytes * op->k * op->n);
-    return sp_roof_gemm_s(w.rate, m, op->n, op->k, met, bytes);
+    const double choices = fmax(1.0, load * tokens * share * own);
+    const double active = fmax(1.0, own * (1.0 - pow(1.0 - share, tokens)));
+    const double hidden = ffn->latent > 0 ? ffn->latent : worker->model->hidden;
+    const double dim[SP_SURFACE_MAX_DIMS] = {[SP_DIM_TOKENS] = tokens,
+                                             [SP_DIM_HIDDEN] = hidden,
+                                             [SP_DIM_WIDTH] =
+                                                 (double)ffn->expert_ffn / worker->layout.moe_tp,
+                                             [SP_DIM_TOPK] = ffn->top_k,
+                                             [SP_DIM_CHOICES] = choices,
+                                             [SP_DIM_ACTIVE] = fmin(active, choices),
+                                             [SP_DIM_MATRICES] = ffn->gated ? 3.0 : 2.0,
+                                             [SP_DIM_EXPERTS] = own};
+    return engine_s(worker, worker->rates.experts, dim);
 }
 
-/* Many queries: arithmetic at the measured rate, and what they read of the cache. One query: the
- * cache alone, unless its heads share so much of it that arithmetic takes longer. */
-double sp_serve_core_s(const sp_worker *worker, const sp_op *op)
+/* Keys that a query meets at most: a window, or those that an indexer chooses. */
+static double reach_of(const sp_attention *a)
+{
+    if (a->index_top_k > 0) return a->index_top_k;
+    return a->window > 0 ? a->window : a->chunk;
+}
+
+double sp_serve_core_s(const sp_worker *worker, const sp_attention *attention, const sp_op *op,
+                       double sequences, double fresh, double past)
 {
     const sp_serve_rates *r = &worker->rates;
-    const double bytes = op->bytes / 2.0 * worker->formats.bits.kv_cache / 8.0;
-    const double narrow = op->k < 128.0 ? r->core_head_64_ratio : 1.0;
-    const double ramp = op->m > 1.0 ? 1.0 + r->core_half / op->m : 1.0;
-    const double compute_s = op->flops * r->core_s_per_flop * ramp / narrow;
-    return r->core_launch_s + hypot(compute_s, bytes * r->cache_s_per_byte);
+    const sp_surface *surface = fresh > 1.0 ? r->context : r->generation;
+    if (surface == NULL) return sp_serve_other_core_s(worker, op);
+    const double heads = op->count / sequences;
+    const bool shared = surface->op == SP_SURFACE_MLA_GENERATION;
+    const double kv = shared ? 1.0 : sp_kv_heads_local(attention, worker->layout.tp);
+    const double dim[SP_SURFACE_MAX_DIMS] = {[SP_DIM_BATCH] = sequences,
+                                             [SP_DIM_HEADS] = heads,
+                                             [SP_DIM_KV_HEADS] =
+                                                 attention->kv_lora > 0 && !shared ? heads : kv,
+                                             [SP_DIM_KEY] = op->k,
+                                             [SP_DIM_VALUE] = op->v,
+                                             [SP_DIM_NEW] = fresh,
+                                             [SP_DIM_PAST] = past,
+                                             [SP_DIM_WINDOW] = reach_of(attention)};
+    return engine_s(worker, surface, dim);
+}
+
+double sp_serve_other_core_s(const sp_worker *worker, const sp_op *op)
+{
+    return fmax(op->flops * worker->rates.flop_s, op->bytes * worker->rates.element_s_per_byte);
 }
 
 /* Fused with its neighbours and, in a captured step, launched with them. */
@@ -87,4 +94,15 @@ double sp_serve_element_s(const sp_worker *worker, const sp_op *op)
     const double bytes_s = op->bytes * r->element_s_per_byte;
     const double flops_s = op->class == SP_OP_SCAN ? op->flops * r->vector_s_per_flop : 0.0;
     return bytes_s > flops_s ? bytes_s : flops_s;
+}
+
+/* Inside the fastest domain by the engine's own kernel, however large; what that would take for
+ * large messages NCCL does faster. */
+double sp_serve_all_reduce_s(const sp_worker *worker, const sp_group *group, double bytes)
+{
+    const double library_s = sp_coll_allreduce_s(group, bytes);
+    const sp_surface *own = worker->rates.all_reduce;
+    if (own == NULL || !group->one_level || group->n_levels > 1) return library_s;
+    const double dim[SP_SURFACE_MAX_DIMS] = {[SP_DIM_RANKS] = group->n, [SP_DIM_BYTES] = bytes};
+    return fmin(library_s, engine_s(worker, own, dim));
 }

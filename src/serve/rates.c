@@ -1,71 +1,137 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Measured surfaces of an accelerator as the rates of a serving engine. A format that the part
- * multiplies but nobody measured takes the 16-bit surface at its own peak; one that it does not
- * multiply is unpacked on the way into a 16-bit product. */
+/* Which measured surface each kernel of an engine follows: its own framework's in its own format
+ * first, then another framework's, then a wider format's. What is taken instead is marked. */
+#include "base/base.h"
 #include "serve/serve_priv.h"
 
-/* An engine's kernel takes floor_ratio of the measured launch and rate_ratio of the rest. */
-static sp_gemm_rate rate_of(const sp_gpu *gpu, const sp_gemm_surface *s, double peak,
-                            const sp_server_timing *timing)
+/* Formats in the order in which they stand in for one another. */
+#define MAX_FORMATS 4
+
+static void stand_ins(const char *format, const char *formats[MAX_FORMATS])
 {
-    const double ratio = timing->rate_ratio;
-    return (sp_gemm_rate){.s_per_flop = ratio / (peak * s->efficiency_ratio),
-                          .s_per_byte = ratio / (gpu->memory_bytes_per_s * s->memory_ratio),
-                          .launch_s = timing->floor_ratio * s->launch_s,
-                          .m_half = s->m_half,
-                          .n_half = s->n_half,
-                          .k_half = s->k_half};
+    const sp_surface_format *f = sp_surface_format_find(format);
+    const bool narrow = f != NULL && f->peak == SP_FP8;
+    formats[0] = format;
+    formats[1] = narrow ? "fp8_block" : "bfloat16";
+    formats[2] = narrow ? "fp8" : "half";
+    formats[3] = "bfloat16";
 }
 
-static sp_dtype sixteen_bits(const sp_gpu *gpu)
+static const sp_surface *find_in(const sp_surfaces *all, const char *const *frameworks,
+                                 sp_surface_query query)
 {
-    return gpu->peak_flops_per_s[SP_BF16] > 0.0 ? SP_BF16 : SP_FP16;
-}
-
-static sp_gemm_surface surface_of(const sp_gpu *gpu, sp_dtype dtype, bool grouped)
-{
-    const sp_grouped_surface *g = &gpu->grouped[dtype];
-    return grouped ? (sp_gemm_surface){g->efficiency_ratio, g->memory_ratio, g->launch_s,
-                                       g->m_half,           g->n_half,       g->k_half}
-                   : gpu->gemm[dtype];
-}
-
-static sp_gemm_rate rate_for(const sp_gpu *gpu, const sp_server_timing *timing, sp_dtype dtype,
-                             bool grouped, bool *borrowed)
-{
-    const sp_dtype wide = sixteen_bits(gpu);
-    const double peak = gpu->peak_flops_per_s[dtype];
-    const sp_dtype runs = peak > 0.0 ? dtype : wide;
-    sp_gemm_surface surface = surface_of(gpu, runs, grouped);
-    if (surface.efficiency_ratio <= 0.0) {
-        surface = surface_of(gpu, wide, grouped);
-        *borrowed = true;
+    for (uint32_t i = 0; i < 3; i++) {
+        if (i < 2 && frameworks[i] == NULL) continue;
+        query.framework = i < 2 ? frameworks[i] : NULL;
+        const sp_surface *found = sp_surface_find(all, &query);
+        if (found != NULL) return found;
     }
-    if (surface.efficiency_ratio <= 0.0) surface = surface_of(gpu, wide, false);
-    return rate_of(gpu, &surface, gpu->peak_flops_per_s[runs], timing);
+    return NULL;
 }
 
-bool sp_serve_rates_build(const sp_gpu *gpu, const sp_server_timing *timing,
-                          const sp_serve_formats *formats, sp_serve_rates *rates, bool *borrowed)
+static const sp_surface *find_format(const sp_surfaces *all, const char *const *frameworks,
+                                     sp_surface_query query, const char *format, bool *borrowed)
 {
-    const sp_dtype wide = sixteen_bits(gpu);
-    const sp_attention_surface *a = &gpu->attention;
-    *borrowed = false;
-    if (gpu->gemm[wide].efficiency_ratio <= 0.0 || a->efficiency_ratio <= 0.0) return false;
-    const double memory = gpu->memory_bytes_per_s;
+    const char *formats[MAX_FORMATS];
+    stand_ins(format, formats);
+    for (uint32_t i = 0; i < MAX_FORMATS; i++) {
+        query.dtype = formats[i];
+        const sp_surface *found = find_in(all, frameworks, query);
+        if (found == NULL) continue;
+        *borrowed = *borrowed || i > 0 || found->borrowed;
+        return found;
+    }
+    *borrowed = true;
+    return NULL;
+}
+
+/* Widths of keys are fitted one by one; the nearest is taken. */
+static const sp_surface *find_core(const sp_surfaces *all, const char *const *frameworks,
+                                   sp_surface_op op, double width, double kv_bytes, bool *borrowed)
+{
+    static const double widths[] = {128.0, 64.0, 256.0, 192.0};
+    const char *const caches[] = {kv_bytes < 2.0 ? "fp8" : "bfloat16", "bfloat16"};
+    for (uint32_t k = 0; k < 2; k++) {
+        for (uint32_t i = 0; i < 5; i++) {
+            const sp_surface_query query = {.op = op,
+                                            .dtype = "bfloat16",
+                                            .kv_dtype = caches[k],
+                                            .key_width = i == 0 ? width : widths[i - 1]};
+            const sp_surface *found = find_in(all, frameworks, query);
+            if (found == NULL) continue;
+            *borrowed = *borrowed || k > 0 || i > 0;
+            return found;
+        }
+    }
+    *borrowed = true;
+    return NULL;
+}
+
+static const sp_attention *main_attention(const sp_model *model)
+{
+    for (uint32_t k = 0; k < model->n_kinds; k++) {
+        if (model->kinds[k].attention.heads > 0) return &model->kinds[k].attention;
+    }
+    return NULL;
+}
+
+static void find_cores(const sp_worker_setup *setup, const sp_surfaces *all,
+                       const char *const *frameworks, sp_serve_rates *rates)
+{
+    const sp_attention *a = main_attention(setup->model);
+    if (a == NULL) return;
+    const double kv_bytes = setup->formats.bits.kv_cache / 8.0;
+    const bool latent = a->kv_lora > 0;
+    rates->context =
+        find_core(all, frameworks, latent ? SP_SURFACE_MLA_CONTEXT : SP_SURFACE_ATTENTION_CONTEXT,
+                  latent ? 0.0 : a->head_dim, kv_bytes, &rates->borrowed);
+    rates->generation = find_core(
+        all, frameworks, latent ? SP_SURFACE_MLA_GENERATION : SP_SURFACE_ATTENTION_GENERATION,
+        latent ? 0.0 : a->head_dim, kv_bytes, &rates->borrowed);
+}
+
+static bool has_experts(const sp_model *model)
+{
+    for (uint32_t k = 0; k < model->n_kinds; k++) {
+        if (model->kinds[k].ffn.n_experts > 0) return true;
+    }
+    return false;
+}
+
+sp_status sp_serve_rates_build(struct sp_arena *arena, const sp_worker_setup *setup,
+                               sp_serve_rates *rates, sp_error *err)
+{
+    const sp_gpu *gpu = setup->cluster->gpu;
+    const sp_surfaces *all = NULL;
+    const char *const *frameworks = setup->timing->frameworks;
+    SP_TRY(sp_surfaces_load(arena, setup->home, gpu, &all, err));
+    if (all->n == 0 || gpu->stream_ratio <= 0.0) {
+        sp_fail(err, SP_E_INCONSISTENT, "kernels of this accelerator were never measured");
+        return sp_fail_value(err, "%s", gpu->name);
+    }
+    *rates = (sp_serve_rates){0};
+    const sp_surface_query product = {.op = SP_SURFACE_GEMM}, moe = {.op = SP_SURFACE_MOE};
     const double vector = sp_gpu_vector_flops_per_s(gpu);
-    *rates = (sp_serve_rates){
-        .attention = rate_for(gpu, timing, formats->attention, false, borrowed),
-        .ffn = rate_for(gpu, timing, formats->ffn, false, borrowed),
-        .experts = rate_for(gpu, timing, formats->ffn, true, borrowed),
-        .router = rate_for(gpu, timing, wide, false, borrowed),
-        .head = rate_for(gpu, timing, wide, false, borrowed),
-        .core_s_per_flop = timing->rate_ratio / (gpu->peak_flops_per_s[wide] * a->efficiency_ratio),
-        .core_half = a->sequence_half,
-        .core_head_64_ratio = a->head_dim_64_ratio,
-        .core_launch_s = timing->floor_ratio * a->launch_s,
-        .cache_s_per_byte = timing->rate_ratio / (memory * gpu->stream_ratio),
-        .element_s_per_byte = timing->rate_ratio / (memory * gpu->stream_ratio),
-        .vector_s_per_flop = vector > 0.0 ? 1.0 / vector : 0.0};
-    return true;
+    const char *attention = setup->formats.attention, *ffn = setup->formats.ffn;
+    bool unused = false;
+    rates->attention = find_format(all, frameworks, product, attention, &rates->borrowed);
+    rates->ffn = find_format(all, frameworks, product, ffn,
+                             has_experts(setup->model) ? &unused : &rates->borrowed);
+    rates->wide = find_format(all, frameworks, product, "bfloat16", &rates->borrowed);
+    if (has_experts(setup->model)) {
+        rates->experts = find_format(all, frameworks, moe, ffn, &rates->borrowed);
+    }
+    find_cores(setup, all, frameworks, rates);
+    const sp_surface_query reduce = {.op = SP_SURFACE_COLLECTIVE,
+                                     .variant = "all_reduce",
+                                     .kernel = setup->timing->reduce_kernel};
+    rates->all_reduce = find_in(all, frameworks, reduce);
+    rates->element_s_per_byte = 1.0 / (gpu->memory_bytes_per_s * gpu->stream_ratio);
+    rates->vector_s_per_flop = vector > 0.0 ? 1.0 / vector : 0.0;
+    rates->flop_s = 2.0 / sp_gpu_peak_flops_per_s(gpu);
+    if (rates->wide == NULL || rates->attention == NULL) {
+        sp_fail(err, SP_E_INCONSISTENT, "products of this accelerator were never measured");
+        return sp_fail_value(err, "%s", gpu->name);
+    }
+    return SP_OK;
 }

@@ -3,15 +3,20 @@
 /* A worker as it is priced, for the files of this room. */
 #include "cost/cost.h"
 #include "shardplan/serve.h"
+#include "shardplan/surface.h"
 
-/* Kernels of one worker, measured alone: divisions done, engine's ratios in. */
+/* The surfaces that the kernels of a worker follow; NULL: none was measured, and the roofline of
+ * the 16-bit products stands in. */
 typedef struct sp_serve_rates {
-    sp_gemm_rate attention, ffn, router, head; /* by whose weights they multiply                 */
-    sp_gemm_rate experts;
-    double core_s_per_flop, core_half, core_head_64_ratio, core_launch_s;
-    double cache_s_per_byte; /* of keys and values that decoding reads                           */
+    const sp_surface *attention, *ffn, *wide; /* products, by whose weights they multiply; wide:
+                                               * router and head                                */
+    const sp_surface *experts;
+    const sp_surface *context, *generation; /* attention cores                                */
+    const sp_surface *all_reduce;           /* inside a node, small messages                  */
     double element_s_per_byte;
     double vector_s_per_flop;
+    double flop_s; /* of arithmetic that no surface covers                                      */
+    bool borrowed; /* some of them are of another format, framework or part                     */
 } sp_serve_rates;
 
 struct sp_worker {
@@ -26,18 +31,22 @@ struct sp_worker {
     sp_group stages;    /* neighbours in the pipeline              */
     uint32_t n_layers[SP_MODEL_MAX_KINDS];
     uint32_t gpus;
-    bool borrowed; /* a format without measurements of its own */
 };
 
 /* ---- rates.c ---- */
-/* False where the part cannot multiply with such weights at all. */
-bool sp_serve_rates_build(const sp_gpu *gpu, const sp_server_timing *timing,
-                          const sp_serve_formats *formats, sp_serve_rates *rates, bool *borrowed);
+/* Surfaces of the engine's framework where it has some, else of the next best. */
+sp_status sp_serve_rates_build(struct sp_arena *arena, const sp_worker_setup *setup,
+                               sp_serve_rates *rates, sp_error *err);
 
 /* ---- kernels.c: seconds of one operator on one rank ---- */
 double sp_serve_product_s(const sp_worker *worker, const sp_op *op, double m);
-/* Experts with `rows` (token, choice) pairs on this rank, of a batch of `tokens` on all ranks. */
-double sp_serve_experts_s(const sp_worker *worker, const sp_ffn *ffn, const sp_op *op, double rows,
-                          double tokens);
-double sp_serve_core_s(const sp_worker *worker, const sp_op *op);
+/* The experts of one layer, permutation and both products: `tokens` of all ranks that share them.
+ */
+double sp_serve_experts_s(const sp_worker *worker, const sp_ffn *ffn, double tokens);
+/* The attention core of one kind of layer in a batch of `sequences`, `fresh` new tokens each. */
+double sp_serve_core_s(const sp_worker *worker, const sp_attention *attention, const sp_op *op,
+                       double sequences, double fresh, double past);
+/* Other products of activations: chunks of recurrences, indexers. */
+double sp_serve_other_core_s(const sp_worker *worker, const sp_op *op);
 double sp_serve_element_s(const sp_worker *worker, const sp_op *op);
+double sp_serve_all_reduce_s(const sp_worker *worker, const sp_group *group, double bytes);

@@ -45,46 +45,51 @@ static const sp_op *partner(const sp_layer_work *work, const char *name)
     return NULL;
 }
 
-/* One operator for its own tokens and for `joined` rows more. */
+/* Tokens of one half of a batch, as its attention sees them. */
+typedef struct half {
+    double sequences, fresh, past;
+} half;
+
+/* One operator for its own tokens and for the rows of its partner; experts come at once. */
 static void add_op(const sp_worker *worker, const sp_layer_kind *kind, const sp_op *op,
-                   const sp_op *joined, double tokens, sp_serve_step_time *t)
+                   const sp_op *joined, const half *h, sp_serve_step_time *t)
 {
-    const double m = op->m + (joined != NULL ? joined->m : 0.0);
-    switch (op->class) {
-    case SP_OP_GEMM:
+    if (op->part == SP_PART_EXPERTS && op->class != SP_OP_GEMM) return;
+    if (op->class == SP_OP_GEMM) {
+        const double m = op->m + (joined != NULL ? joined->m : 0.0);
         t->projection_s += sp_serve_product_s(worker, op, m);
-        return;
-    case SP_OP_GROUPED:
-        t->experts_s += sp_serve_experts_s(worker, &kind->ffn, op, m * op->count,
-                                           tokens * worker->layout.attn_dp);
-        return;
-    case SP_OP_ATTENTION:
-        t->attention_s += sp_serve_core_s(worker, op);
-        return;
-    case SP_OP_STREAM:
-    case SP_OP_SCAN:
+    } else if (op->class == SP_OP_ATTENTION) {
+        const bool core = strcmp(op->name, "attention_core") == 0;
+        t->attention_s +=
+            core ? sp_serve_core_s(worker, &kind->attention, op, h->sequences, h->fresh, h->past)
+                 : sp_serve_other_core_s(worker, op);
+    } else {
         t->element_s += sp_serve_element_s(worker, op);
-        return;
     }
 }
 
 static bool joins(const sp_op *op)
 {
-    return op->class == SP_OP_GEMM || op->class == SP_OP_GROUPED;
+    return op->class == SP_OP_GEMM;
 }
 
 static void add_ops(const sp_worker *worker, const sp_layer_kind *kind, const both_works *w,
-                    sp_serve_step_time *t)
+                    const sp_serve_batch *batch, sp_serve_step_time *t)
 {
-    const double tokens = w->prompt_tokens + w->answer_tokens;
+    const half prompts = {batch->prompts, batch->prompt_tokens, batch->prompt_past};
+    const half answers = {batch->decodes, 1.0, batch->context};
     for (uint32_t i = 0; i < w->prompts.n_ops; i++) {
         const sp_op *op = &w->prompts.ops[i];
-        add_op(worker, kind, op, joins(op) ? partner(&w->answers, op->name) : NULL, tokens, t);
+        add_op(worker, kind, op, joins(op) ? partner(&w->answers, op->name) : NULL, &prompts, t);
     }
     for (uint32_t i = 0; i < w->answers.n_ops; i++) {
         const sp_op *op = &w->answers.ops[i];
         const bool done = joins(op) && partner(&w->prompts, op->name) != NULL;
-        if (!done) add_op(worker, kind, op, NULL, tokens, t);
+        if (!done) add_op(worker, kind, op, NULL, &answers, t);
+    }
+    if (kind->ffn.n_experts > 0) {
+        const double tokens = w->prompt_tokens + w->answer_tokens;
+        t->experts_s += sp_serve_experts_s(worker, &kind->ffn, tokens * worker->layout.attn_dp);
     }
 }
 
@@ -96,7 +101,7 @@ static double experts_exchange_s(const sp_worker *worker, const sp_ffn *ffn, dou
     const double hidden = 2.0 * (ffn->latent > 0 ? ffn->latent : worker->model->hidden);
     const sp_worker_layout *l = &worker->layout;
     if (worker->width.n == 1) return 0.0;
-    if (l->attn_dp == 1) return sp_coll_allreduce_s(&worker->width, hidden * tokens);
+    if (l->attn_dp == 1) return sp_serve_all_reduce_s(worker, &worker->width, hidden * tokens);
     const double gathered = hidden * tokens * l->attn_dp;
     if (l->ep == 1 || worker->width.n <= worker->timing->gather_width) {
         return 2.0 * sp_coll_allgather_s(&worker->width, gathered);
@@ -119,14 +124,15 @@ static double exchange_s(const sp_worker *worker, const sp_layer_kind *kind,
     const double bytes = 2.0 * worker->model->hidden * tokens;
     double s = 0.0;
     if (worker->tp.n > 1 && work->attention.tp_exchange) {
-        s += sp_coll_allreduce_s(&worker->tp, bytes);
+        s += sp_serve_all_reduce_s(worker, &worker->tp, bytes);
         s += norms_across_ranks(&kind->attention)
-                 ? 2.0 * sp_coll_allreduce_s(&worker->tp, 4.0 * tokens)
+                 ? 2.0 * sp_serve_all_reduce_s(worker, &worker->tp, 4.0 * tokens)
                  : 0.0;
     }
     if (kind->ffn.n_experts > 0) return s + experts_exchange_s(worker, &kind->ffn, tokens);
-    return worker->tp.n > 1 && work->ffn.tp_exchange ? s + sp_coll_allreduce_s(&worker->tp, bytes)
-                                                     : s;
+    return worker->tp.n > 1 && work->ffn.tp_exchange
+               ? s + sp_serve_all_reduce_s(worker, &worker->tp, bytes)
+               : s;
 }
 
 static bool is_special(const sp_layer_kind *kind)
@@ -150,7 +156,7 @@ static void add_kind(const sp_worker *worker, uint32_t k, const sp_serve_batch *
     sp_serve_step_time one = {0};
     both_works w;
     expand(worker, kind, batch, &w);
-    add_ops(worker, kind, &w, &one);
+    add_ops(worker, kind, &w, batch, &one);
     const sp_layer_work *work = w.prompts.n_ops > 0 ? &w.prompts : &w.answers;
     one.collective_s = exchange_s(worker, kind, work, w.prompt_tokens + w.answer_tokens);
     one.element_s += is_special(kind) ? worker->timing->special_layer_s : 0.0;

@@ -45,19 +45,46 @@ static sp_status read_setting(const sp_json *section, size_t idx, sp_server_timi
     return SP_OK;
 }
 
-static sp_status read_section(const sp_json *root, sp_server_timing *timing, sp_error *err)
+static sp_status read_kernels(struct sp_arena *arena, const sp_json *section,
+                              sp_server_timing *timing, sp_error *err)
 {
-    const char *names[COUNT(settings) + 1];
+    sp_json list;
+    const char *text = NULL;
+    SP_TRY(sp_json_array(section, "frameworks", &list, err));
+    if (sp_json_size(&list) < 1 || sp_json_size(&list) > 2) {
+        return sp_json_fail(&list, err, SP_E_RANGE, "one or two frameworks");
+    }
+    for (size_t i = 0; i < sp_json_size(&list); i++) {
+        const sp_json name = sp_json_at(&list, i);
+        SP_TRY(sp_json_as_string(&name, &text, err));
+        timing->frameworks[i] = sp_arena_strdup(arena, text);
+        if (timing->frameworks[i] == NULL)
+            return sp_fail(err, SP_E_MEMORY, "the engine needs more");
+    }
+    SP_TRY(sp_json_string_or(section, "reduce_kernel", NULL, &text, err));
+    if (text == NULL) return SP_OK;
+    timing->reduce_kernel = sp_arena_strdup(arena, text);
+    return timing->reduce_kernel != NULL ? SP_OK
+                                         : sp_fail(err, SP_E_MEMORY, "the engine needs more");
+}
+
+static sp_status read_section(struct sp_arena *arena, const sp_json *root, sp_server_timing *timing,
+                              sp_error *err)
+{
+    const char *names[COUNT(settings) + 3];
     uint32_t rule = 0;
     sp_json section;
     for (size_t i = 0; i < COUNT(settings); i++) {
         names[i] = settings[i].name;
     }
     names[COUNT(settings)] = "rule";
+    names[COUNT(settings) + 1] = "frameworks";
+    names[COUNT(settings) + 2] = "reduce_kernel";
     SP_TRY(sp_json_object(root, "timing", &section, err));
     SP_TRY(sp_json_only(&section, names, COUNT(names), err));
     SP_TRY(sp_json_enum(&section, "rule", rules, SP_N_SERVE_RULES, &rule, err));
     timing->rule = (sp_serve_rule)rule;
+    SP_TRY(read_kernels(arena, &section, timing, err));
     for (size_t i = 0; i < COUNT(settings); i++) {
         SP_TRY(read_setting(&section, i, timing, err));
     }
@@ -71,7 +98,7 @@ sp_status sp_server_timing_load(struct sp_arena *arena, const char *home, const 
     *timing = (sp_server_timing){0};
     SP_TRY(sp_server_open(arena, home, name, &doc, err));
     const sp_json root = sp_json_root(doc);
-    const sp_status status = read_section(&root, timing, err);
+    const sp_status status = read_section(arena, &root, timing, err);
     sp_json_free(doc);
     return status;
 }

@@ -69,11 +69,7 @@ sp_status sp_worker_build(struct sp_arena *arena, const sp_worker_setup *setup,
         .sharding = {
                      .tp = setup->layout.tp, .cp = 1, .ep = setup->layout.ep, .etp = setup->layout.moe_tp}
     };
-    if (!sp_serve_rates_build(setup->cluster->gpu, setup->timing, &setup->formats, &made->rates,
-                              &made->borrowed)) {
-        sp_fail(err, SP_E_INCONSISTENT, "kernels of this accelerator were never measured");
-        return sp_fail_value(err, "%s", setup->cluster->gpu->name);
-    }
+    SP_TRY(sp_serve_rates_build(arena, setup, &made->rates, err));
     count_layers(setup->model, made->n_layers);
     place(setup->cluster, made);
     *worker = made;
