@@ -29,7 +29,6 @@ typedef struct sp_calibrate_question {
 /* One fitted surface. */
 typedef struct sp_fitted {
     sp_surface surface;
-    bool left_out; /* residuals are of shapes left out; false: there is one shape only            */
     uint32_t n_small; /* rows of fewer than 64 tokens                                             */
     double small_median_ape_ratio;
 } sp_fitted;

@@ -24,7 +24,8 @@ static sp_status fill_question(const sp_context *context, sp_calibrate_question 
                                  .source = sp_settings_text(s, SP_FLAG_source),
                                  .date = sp_settings_text(s, SP_FLAG_date)};
     if (q->gpu != NULL) return SP_OK;
-    (void)sp_fail(err, SP_E_USAGE, "say which accelerator was measured, for example --gpu h100-sxm");
+    (void)sp_fail(err, SP_E_USAGE,
+                  "say which accelerator was measured, for example --gpu h100-sxm");
     return sp_fail_file(err, "--gpu");
 }
 
@@ -74,7 +75,9 @@ static sp_exit calibrate_ops(const sp_context *context)
     return code;
 }
 
-static const kind kinds[] = {{"ops", calibrate_ops}};
+static const kind kinds[] = {
+    {"ops", calibrate_ops}
+};
 
 static sp_status find_kind(const sp_settings *settings, const kind **out, sp_error *err)
 {

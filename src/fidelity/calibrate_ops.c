@@ -26,7 +26,8 @@ static sp_status sort_rows(const sp_ops *ops, const sp_ops_row ***sorted, uint32
 {
     *sorted = sp_alloc((ops->n_rows + 1) * sizeof **sorted);
     *first = sp_alloc((ops->n_kernels + 2) * sizeof **first);
-    if (*sorted == NULL || *first == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the rows");
+    if (*sorted == NULL || *first == NULL)
+        return sp_fail(err, SP_E_MEMORY, "no memory for the rows");
     memset(*first, 0, (ops->n_kernels + 2) * sizeof **first);
     uint32_t *const next = *first + 1; /* one behind, so that filling turns ends into beginnings */
     for (uint32_t k = 0; k < ops->n_kernels; k++) {
@@ -52,8 +53,10 @@ static sp_status add(sp_calibrated *c, const sp_calibration *settings, const sp_
     } else if (!sp_surface_place(c->gpu, link_bytes_per_s, &start)) {
         c->n_no_peak += rows->n;
     } else {
-        SP_TRY(sp_kernel_calibrate(settings, &start, rows, &c->fitted[c->n_fitted], err));
-        c->n_fitted++;
+        bool fitted = false;
+        SP_TRY(sp_kernel_calibrate(settings, &start, rows, &c->fitted[c->n_fitted], &fitted, err));
+        c->n_fitted += fitted;
+        c->n_one_shape += fitted ? 0 : rows->n;
     }
     return SP_OK;
 }

@@ -234,10 +234,10 @@ static sp_status read_names(sp_arena *arena, const sp_json *root, sp_gpu *gpu, s
 static sp_status read_gpu(sp_arena *arena, const sp_json *root, sp_gpu *gpu, sp_error *err)
 {
     static const char *const keys[] = {
-        "schema",          "name",          "aliases",          "links",   "typical_node",
-        "calibrated_from", "memory",        "memory_bandwidth", "context", "power",
-        "price",           "peak",          "stream",           "gemm",    "grouped",
-        "attention",       "surfaces",      SP_GPU_FACT_KEYS};
+        "schema",          "name",     "aliases",          "links",   "typical_node",
+        "calibrated_from", "memory",   "memory_bandwidth", "context", "power",
+        "price",           "peak",     "stream",           "gemm",    "grouped",
+        "attention",       "surfaces", SP_GPU_FACT_KEYS};
     SP_TRY(sp_json_only(root, keys, COUNT(keys), err));
     SP_TRY(read_names(arena, root, gpu, err));
     SP_TRY(read_links(arena, root, gpu, err));
