@@ -12,8 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- hardware files: figure.c, catalogue.c, link.c, level.c, node.c, topology_string.c ---------
- */
+/* ---- hardware files: figure.c, catalogue.c, link.c, level.c, node.c, topology_string.c --------- */
 /* What a figure measures; decides which units it may be written in. */
 typedef enum sp_quantity {
     SP_Q_COUNT,
@@ -89,11 +88,10 @@ sp_status sp_catalogue_load(const char *home, const sp_catalogue *catalogue, con
 
 typedef struct sp_link {
     const char *name;
-    const char *family; /* "nvlink": the name for whichever generation a GPU has            */
-    const char *label;  /* of a level made of it                                            */
-    bool on_gpu;        /* a port of the GPU itself; else a network port of the node        */
-    double bytes_per_s, efficiency_ratio, latency_s, half_bytes,
-        base_s; /* as in sp_level, one port     */
+    const char *family;      /* "nvlink": the name for whichever generation a GPU has            */
+    const char *label;       /* of a level made of it                                            */
+    bool on_gpu;             /* a port of the GPU itself; else a network port of the node        */
+    double bytes_per_s, efficiency_ratio, latency_s, half_bytes, base_s; /* as in sp_level, one port     */
 } sp_link;
 
 /* The link that goes by `ref` for this GPU; a port that the GPU does not have is refused. */
@@ -127,6 +125,7 @@ typedef struct sp_node {
     double host_memory_bytes_per_s, nvme_bytes, nvme_bytes_per_s; /* of all of it; 0 = not known  */
 } sp_node;
 
+
 /* Gives a cluster the host of the node, in proportion to the GPUs of the cluster's own nodes. */
 void sp_node_lend_host(const sp_node *node, sp_cluster *cluster);
 
@@ -143,17 +142,16 @@ sp_status sp_topology_build(struct sp_arena *arena, const char *home, const char
 /* The last level holds every GPU; the count it stated becomes max_gpus. */
 void sp_cluster_close(sp_cluster *cluster);
 
-/* ---- a cluster from saved output: discover*.c ---------------------------------------------------
- */
+/* ---- a cluster from saved output: discover*.c --------------------------------------------------- */
 /* What a file says about a machine, or two files together; "" and 0 where they are silent. */
 typedef struct sp_machine {
-    const char *gpu;        /* as the file names it                                              */
-    uint32_t node_gpus;     /* GPUs in one node                                                  */
-    uint32_t nvlink_gpus;   /* GPUs that NVLink is sure to join; 1 = it joins none               */
-    uint32_t switch_gpus;   /* ... NVLink or PCIe switches                                       */
-    uint32_t network_ports; /* of one node                                                       */
-    uint32_t nodes;         /* usable ones                                                       */
-    double host_memory_bytes; /* of one node */
+    const char *gpu;          /* as the file names it                                              */
+    uint32_t node_gpus;       /* GPUs in one node                                                  */
+    uint32_t nvlink_gpus;     /* GPUs that NVLink is sure to join; 1 = it joins none               */
+    uint32_t switch_gpus;     /* ... NVLink or PCIe switches                                       */
+    uint32_t network_ports;   /* of one node                                                       */
+    uint32_t nodes;           /* usable ones                                                       */
+    double host_memory_bytes; /* of one node                                                       */
 } sp_machine;
 
 /* Sentences for the reader, joined by "; ". */
@@ -220,16 +218,15 @@ typedef struct sp_findings {
     const char *matrix_file; /* of nvidia-smi; NULL = not given          */
     const sp_cluster *base;  /* as named; NULL = not given               */
     const sp_gpu *gpu;
-    const sp_node *node; /* the usual one of the GPU; NULL = there is none */
-    sp_machine machine;  /* of all files                             */
+    const sp_node *node;     /* the usual one of the GPU; NULL = there is none */
+    sp_machine machine;      /* of all files                             */
     sp_notes notes;
     sp_error *err;
 } sp_findings;
 /* Adds the levels and the host; gpu and node_gpus of the cluster are set. */
 sp_status sp_findings_fill(sp_findings *findings, sp_cluster *cluster);
 
-/* ---- models: model*.c, parameters.c ------------------------------------------------------------
- */
+/* ---- models: model*.c, parameters.c ------------------------------------------------------------ */
 /* Upper ends of what a file may state: far above any model, so that a slip of the keyboard is named
  * where it stands. */
 #define SP_MODEL_MAX_HIDDEN   (1u << 20)
@@ -290,13 +287,11 @@ void sp_model_read_rope(const sp_json *config, sp_model *model);
 /* parameters.c: false when a count does not fit 64 bits. */
 bool sp_model_count(const sp_model *model, sp_parameters *out);
 
-/* ---- recipes: recipe.c, recipe_measured.c -----------------------------------------------------
- */
+/* ---- recipes: recipe.c, recipe_measured.c ----------------------------------------------------- */
 /* Reads root["measured"]. */
 sp_status sp_recipe_measured_read(const sp_json *root, sp_measured *out, sp_error *err);
 
-/* ---- engines: engine.c, engine_profile.c, engine_rules.c, engine_version.c ---------------------
- */
+/* ---- engines: engine.c, engine_profile.c, engine_rules.c, engine_version.c --------------------- */
 typedef enum sp_version_match {
     SP_VERSION_OUT,
     SP_VERSION_IN,
