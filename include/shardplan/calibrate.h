@@ -14,7 +14,6 @@
  * The same tables in the same order give the same bytes. Nothing is shared between threads. */
 #include "shardplan/surface.h"
 
-struct sp_arena;
 struct sp_text;
 
 typedef struct sp_calibrate_question {
@@ -42,8 +41,8 @@ const sp_fitted *sp_calibrated_get(const sp_calibrated *calibrated, uint32_t idx
 /* A table of the residuals; "shardplan/score/1", kind "calibration". */
 void sp_calibrated_page(const sp_calibrated *calibrated, struct sp_text *out);
 void sp_calibrated_json(const sp_calibrated *calibrated, struct sp_text *out);
-/* Where the file of a GPU lies, by name or path; NULL with *err filled when there is none. */
-const char *sp_gpu_file(struct sp_arena *arena, const char *home, const char *name, sp_error *err);
+/* Where the file of the GPU was read from. */
+const char *sp_calibrated_path(const sp_calibrated *calibrated);
 /* The file of the GPU as it is, but for "surfaces". */
 sp_status sp_calibrated_file(const sp_calibrated *calibrated, struct sp_text *out, sp_error *err);
 

@@ -34,10 +34,7 @@ static sp_status write_file(const sp_context *context, const sp_calibrated *cali
                             bool in_place, sp_error *err)
 {
     sp_text text = {0};
-    const char *gpu = sp_settings_text(context->settings, SP_FLAG_gpu);
-    const char *file = in_place ? sp_gpu_file(&context->settings->arena, context->home, gpu, err)
-                                : context->run.output;
-    if (file == NULL) return err->status;
+    const char *file = in_place ? sp_calibrated_path(calibrated) : context->run.output;
     sp_status status = sp_calibrated_file(calibrated, &text, err);
     if (status == SP_OK) status = sp_file_write(file, text.data, text.length, err);
     sp_text_fini(&text);

@@ -96,7 +96,6 @@ static sp_status keep_words(sp_calibrated *c, const char *home, const sp_calibra
                             sp_error *err)
 {
     SP_TRY(sp_text_keep(&c->arena, home, &c->home, err));
-    SP_TRY(sp_text_keep(&c->arena, q->gpu, &c->ref, err));
     SP_TRY(sp_text_keep(&c->arena, q->source != NULL ? q->source : "", &c->source, err));
     return sp_text_keep(&c->arena, q->date != NULL ? q->date : "", &c->date, err);
 }
@@ -148,4 +147,9 @@ const sp_fitted *sp_calibrated_get(const sp_calibrated *calibrated, uint32_t idx
 {
     assert(idx < calibrated->n_fitted);
     return &calibrated->fitted[idx];
+}
+
+const char *sp_calibrated_path(const sp_calibrated *calibrated)
+{
+    return calibrated->gpu->file;
 }

@@ -33,8 +33,7 @@ struct sp_calibrated {
     sp_arena arena;
     sp_ops ops;
     const sp_gpu *gpu;
-    const char *home, *ref;    /* the GPU as the caller named it */
-    const char *source, *date; /* "" = not given */
+    const char *home, *source, *date; /* "" = not given */
     sp_fitted *fitted;
     uint32_t n_fitted, n_files;
     uint32_t n_rows, n_superseded, n_few, n_one_shape,

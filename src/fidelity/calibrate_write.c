@@ -109,17 +109,6 @@ static void find_place(const char *text, size_t length, const char **from, const
     if (*from == NULL) *to = last;
 }
 
-const char *sp_gpu_file(struct sp_arena *arena, const char *home, const char *name, sp_error *err)
-{
-    sp_json_doc *doc = NULL;
-    if (sp_gpu_document(home, name, &doc, err) != SP_OK) return NULL;
-    const sp_json root = sp_json_root(doc);
-    const char *file = sp_arena_strdup(arena, sp_json_file(&root));
-    sp_json_free(doc);
-    if (file == NULL) (void)sp_fail(err, SP_E_MEMORY, "no memory for the name");
-    return file;
-}
-
 static sp_status check_provenance(const sp_calibrated *c, sp_error *err)
 {
     if (c->source[0] == '\0') {
@@ -139,7 +128,7 @@ sp_status sp_calibrated_file(const sp_calibrated *calibrated, sp_text *out, sp_e
     size_t length = 0;
     const char *from = NULL, *to = NULL;
     SP_TRY(check_provenance(calibrated, err));
-    SP_TRY(sp_gpu_document(calibrated->home, calibrated->ref, &doc, err));
+    SP_TRY(sp_gpu_document(calibrated->home, calibrated->gpu->file, &doc, err));
     const char *text = sp_json_text(doc, &length);
     find_place(text, length, &from, &to);
     const bool there = from != NULL;

@@ -280,7 +280,10 @@ sp_status sp_gpu_find(struct sp_arena *arena, const char *home, const char *name
     sp_json_doc *doc = NULL;
     SP_TRY(sp_gpu_document(home, name, &doc, err));
     const sp_json root = sp_json_root(doc);
-    const sp_status status = read_gpu(arena, &root, read, err);
+    sp_status status = sp_text_keep(arena, sp_json_file(&root), &read->file, err);
+    if (status == SP_OK) {
+        status = read_gpu(arena, &root, read, err);
+    }
     sp_json_free(doc);
     *gpu = read;
     return status;

@@ -172,11 +172,13 @@ static sp_status read_list(reader *r, const sp_json *root, sp_surfaces *out)
     return SP_OK;
 }
 
-static sp_status read_part(struct sp_arena *arena, const char *home, const sp_gpu *gpu,
-                           double link_bytes_per_s, sp_surfaces *out, sp_error *err)
+/* Those in the file that goes by `ref`. */
+static sp_status read_part(struct sp_arena *arena, const char *home, const char *ref,
+                           const sp_gpu *gpu, double link_bytes_per_s, sp_surfaces *out,
+                           sp_error *err)
 {
     sp_json_doc *doc = NULL;
-    SP_TRY(sp_gpu_document(home, out->from, &doc, err));
+    SP_TRY(sp_gpu_document(home, ref, &doc, err));
     const sp_json root = sp_json_root(doc);
     sp_status status = SP_OK;
     if (sp_json_has(&root, "surfaces")) {
@@ -233,11 +235,11 @@ sp_status sp_surfaces_load(struct sp_arena *arena, const char *home, const sp_gp
     *out = (sp_surfaces){.from = gpu->name, .source = "", .date = ""};
     *surfaces = out;
     SP_TRY(sp_gpu_link_rate(arena, home, gpu, &link_bytes_per_s, err));
-    SP_TRY(read_part(arena, home, gpu, link_bytes_per_s, out, err));
+    SP_TRY(read_part(arena, home, gpu->file, gpu, link_bytes_per_s, out, err));
     if (out->n > 0 || strcmp(gpu->calibrated_from, gpu->name) == 0) {
         return SP_OK;
     }
     out->from = gpu->calibrated_from;
-    SP_TRY(read_part(arena, home, gpu, link_bytes_per_s, out, err));
+    SP_TRY(read_part(arena, home, out->from, gpu, link_bytes_per_s, out, err));
     return out->n > 0 ? widen(arena, home, out, err) : SP_OK;
 }
