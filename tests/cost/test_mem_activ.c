@@ -201,7 +201,9 @@ static void every_second_product_is_computed_again(void **state)
 static void a_loss_in_chunks_knows_no_whole_logits(void **state)
 {
     (void)state;
-    assert_true(sp_mem_chunked_loss(1000, 32000, 512) == 4.0 * 1000 * 512 + 8.0 * 32000 * 512);
+    assert_true(sp_mem_chunked_loss(1000, 32000, 512, false) ==
+                4.0 * 1000 * 512 + 8.0 * 32000 * 512);
+    assert_true(sp_mem_chunked_loss(1000, 32000, 512, true) == 4.0 * 1000 * 512);
 }
 
 int main(void)

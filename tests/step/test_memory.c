@@ -335,7 +335,8 @@ static void stages_passed_over_are_never_the_fullest(void **state)
 }
 
 /* More sharding never holds more of the state (of one stage: of several another may become the
- * fullest); larger micro-batches never keep less. */
+ * fullest); larger micro-batches never keep less, unless all of them wait at the head and the first
+ * one leaves it before a layer unpacks its weights, whose room is the same for all. */
 static void monotone(made_problem *made, const sp_plan *plan, draw *d)
 {
     (void)d;
@@ -348,7 +349,9 @@ static void monotone(made_problem *made, const sp_plan *plan, draw *d)
                        state_bytes(&m), 1e-14);
         other = *plan;
     }
-    if (plan->accumulation % 2 == 0 && plan->accumulation / 2 >= plan->pp) {
+    const bool waits =
+        plan->schedule == SP_SCHEDULE_GPIPE && made->problem.question.task == SP_TASK_QLORA;
+    if (!waits && plan->accumulation % 2 == 0 && plan->accumulation / 2 >= plan->pp) {
         other.micro_batch = 2 * plan->micro_batch;
         other.accumulation = plan->accumulation / 2;
         assert_at_most(m.peak_bytes, memory_of(made, &other).peak_bytes, 1e-14);
