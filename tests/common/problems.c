@@ -177,6 +177,30 @@ static void draw_question(draw *d, sp_question *q)
     if (draw_coin(d)) q->moe_imbalance_ratio = draw_scale(d, 1.0, 3.0);
 }
 
+/* State of any optimizer, real or not, and what engines differ in without breaking the law that
+ * more sharding never holds more. */
+static void draw_state(made_problem *made, draw *d)
+{
+    sp_optimizer *o = &made->optimizer;
+    *o = adamw;
+    if (draw_coin(d)) {
+        o->embedding_bytes = draw_between(d, 0, 8);
+        o->vector_bytes = draw_between(d, 0, 8);
+        o->row_bytes = draw_between(d, 0, 4);
+        o->column_bytes = draw_between(d, 0, 4);
+        o->small_elements = draw_between(d, 0, 4096);
+        o->small_bytes = 8;
+        o->largest_bytes = draw_between(d, 0, 12);
+        o->newton_schulz_steps = draw_coin(d) ? 5 : 0;
+    }
+    made->problem.optimizer = o;
+    made->profile.fp32_shards = draw_between(d, 0, 3) == 0;
+    made->profile.root_unit = draw_coin(d);
+    made->profile.twin_grad_bytes = draw_coin(d) ? 2 : 0;
+    made->profile.cast_grad_bytes = draw_coin(d) ? 4 : 0;
+    made->profile.fp8_copy_bytes = draw_coin(d) ? 1 : 0;
+}
+
 void make_random_problem(made_problem *made, draw *d)
 {
     make_machine(made);
@@ -196,6 +220,7 @@ void make_random_problem(made_problem *made, draw *d)
     scale(d, &made->profile.step_s, 10);
     made->profile.flash_attention = draw_coin(d);
     made->profile.grad_bytes = draw_coin(d) ? 2 : 4;
+    draw_state(made, d);
     scale(d, &made->cluster.host_link_bytes_per_s, 10);
     scale(d, &made->cluster.host_memory_bytes_per_s, 10);
     scale(d, &made->cluster.nvme_bytes_per_s, 10);
