@@ -70,6 +70,9 @@ typedef struct sp_server {
     sp_kv_format kv_formats[SP_MAX_KV_FORMATS];
     uint32_t kv;         /* of these, the one in use                                   */
     const char *weights; /* preset of number formats that an option asked for, or NULL */
+    const struct sp_server_tier *tiers; /* other defaults on some GPUs and splits      */
+    uint32_t n_tiers;
+    uint64_t given; /* settings that an option has set: a bit for each                 */
 } sp_server;
 
 typedef struct sp_footprint_question {
@@ -77,6 +80,7 @@ typedef struct sp_footprint_question {
     const sp_gpu *gpu;
     sp_server server;
     uint32_t tp, pp, dp, ep; /* dp: attention's data-parallel groups; ep over the tp x dp ranks */
+    uint32_t nodes;          /* that the tp x pp x dp GPUs are spread over, evenly               */
     uint64_t batch;          /* requests at once, over all dp                                   */
     uint64_t isl, osl;
     sp_widths bits;        /* kv_cache is that of the server's format instead. Between products
@@ -94,7 +98,7 @@ typedef enum sp_footprint_verdict {
 const char *sp_footprint_verdict_name(sp_footprint_verdict verdict); /* "fits", "tight", ... */
 
 typedef struct sp_footprint {
-    double bytes[SP_N_SERVING_PHASES][SP_N_MEMORY_PARTS]; /* of the fullest stage's GPU            */
+    double bytes[SP_N_SERVING_PHASES][SP_N_MEMORY_PARTS]; /* of the fullest stage's GPU */
     double total[SP_N_SERVING_PHASES];
     sp_serving_phase peak_phase;
     uint32_t stage;         /* 0 = first                                           */

@@ -9,6 +9,7 @@ void sp_footprint_defaults(sp_footprint_question *question)
     sp_analysis_question plain = {.model = question->model, .gpu = question->gpu};
     sp_analysis_defaults(&plain);
     question->tp = question->pp = question->dp = question->ep = 1;
+    question->nodes = 1;
     question->batch = 1;
     question->isl = plain.prompt_tokens;
     question->osl = plain.generated_tokens;

@@ -45,16 +45,21 @@ static void tables_and_head_of_a_quantised_model_keep_16_bits(void **state)
     serve_fini(&s);
 }
 
-/* Pull request 10511 again: activation peak memory 1.26 GiB with one GPU and with two. */
+/* Pull request 10511 again: activation peak memory 1.26 GiB with one GPU and with two. The bytes of
+ * a logit follow from the sampler's source, 38 in that release: 256 x 128,256 of them and 8,192 x
+ * 4,096 x 2 bytes of hidden states are 1.224 GiB, 2.8 % less than was measured. */
 static void the_sampler_makes_the_profiled_peak_of_a_large_vocabulary(void **state)
 {
     served s;
     (void)state;
     serve(&s, "llama-3.1-8b", "h100-sxm", "vllm");
+    serve_option(&s, "release=0.6");
     for (uint32_t tp = 1; tp <= 2; tp++) {
         s.question.tp = tp;
         const double *bytes = serve_ask(&s)->bytes[SP_MEMORY_PROFILE];
-        expect((bytes[SP_PART_OF_logits] + bytes[SP_PART_OF_activations]) / GIB, 1.26, 0.005);
+        const double pass = bytes[SP_PART_OF_logits] + bytes[SP_PART_OF_activations];
+        expect(pass, 256.0 * 128256 * 38 + 8192.0 * 4096 * 2, 1.0);
+        expect(pass / GIB / 1.26 - 1.0, -0.028, 0.002);
     }
     serve_fini(&s);
 }
@@ -200,7 +205,7 @@ static void fewer_heads_than_ranks_are_replicated_where_the_engine_can(void **st
 
 /* ---- the three memory fractions ---- */
 
-/* vLLM: 0.9 of all, less what is counted. SGLang: weights and cache are 0.8 of what is free at the
+/* vLLM: 0.92 of all, less what is counted. SGLang: weights and cache are 0.8 of what is free at the
  * start. TensorRT-LLM: 0.9 of what is free at the end. */
 static void fractions_mean_what_their_engines_mean(void **state)
 {
@@ -212,7 +217,8 @@ static void fractions_mean_what_their_engines_mean(void **state)
     const double pass = out->total[SP_MEMORY_PROFILE] - out->total[SP_MEMORY_LOAD];
     const double *bytes = out->bytes[SP_MEMORY_DECODE];
     expect(out->pool,
-           0.9 * total - out->weights - pass - bytes[SP_PART_OF_runtime] - bytes[SP_PART_OF_graphs],
+           0.92 * total - out->weights - pass - bytes[SP_PART_OF_runtime] -
+               bytes[SP_PART_OF_graphs],
            1.0);
     serve_fini(&s);
 
@@ -230,6 +236,48 @@ static void fractions_mean_what_their_engines_mean(void **state)
     serve_fini(&s);
 }
 
+/* TGI takes 0.1 off the total before anything is counted, DashInfer 600 MiB before its 0.9. */
+static void what_is_kept_back_is_taken_off_the_total(void **state)
+{
+    served s;
+    (void)state;
+    serve(&s, "llama-3.1-8b", "h100-sxm", "tgi");
+    const sp_footprint *out = serve_ask(&s);
+    const double total = s.question.gpu->memory_bytes;
+    expect(out->pool, 0.9 * total - out->total[SP_MEMORY_PROFILE], 1.0);
+    serve_option(&s, "release=2");
+    expect(serve_ask(&s)->pool, 0.95 * total - out->total[SP_MEMORY_PROFILE], 1.0);
+    serve_fini(&s);
+
+    serve(&s, "llama-3.1-8b", "h100-sxm", "dashinfer");
+    out = serve_ask(&s);
+    const double *bytes = out->bytes[SP_MEMORY_PROFILE];
+    const double runtime =
+        bytes[SP_PART_OF_activations] + bytes[SP_PART_OF_logits] + bytes[SP_PART_OF_workspace];
+    expect(out->pool, 0.9 * (total - 600 * 0x1p20) - out->weights - 1.1 * runtime, 1.0);
+    serve_fini(&s);
+}
+
+/* vLLM, arg_utils.py, get_batch_defaults: 8,192 tokens and 1,024 sequences on an H100, 2,048 and
+ * 256 on an A100 of 80 GB and on an RTX 4090; what an option says holds on each. */
+static void passes_are_as_large_as_the_gpu_makes_them(void **state)
+{
+    static const char *const gpus[] = {"h100-sxm", "a100-sxm-80g", "rtx4090"};
+    static const double tokens[] = {8192, 2048, 2048}, rows[] = {1024, 256, 256};
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        served s;
+        serve(&s, "qwen2.5-0.5b", gpus[i], "vllm");
+        const double *bytes = serve_ask(&s)->bytes[SP_MEMORY_PROFILE];
+        expect(bytes[SP_PART_OF_logits], rows[i] * 151936 * 14 + tokens[i] * 896 * 2, 1.0);
+        serve_option(&s, "max_num_seqs=64");
+        serve_option(&s, "max_num_batched_tokens=512");
+        expect(serve_ask(&s)->bytes[SP_MEMORY_PROFILE][SP_PART_OF_logits],
+               64.0 * 151936 * 14 + 512.0 * 896 * 2, 1.0);
+        serve_fini(&s);
+    }
+}
+
 /* SGLang, server_args.py: 512 MiB, 1.5 for each of 8,192 tokens, 2 for each of 256 sequences and
  * 128 for a rank are left out on 80 GB; at least 10 GiB where the chunk is small. */
 static void sglang_leaves_out_what_chunks_graphs_and_ranks_need(void **state)
@@ -244,7 +292,9 @@ static void sglang_leaves_out_what_chunks_graphs_and_ranks_need(void **state)
     serve_fini(&s);
     serve(&s, "qwen2.5-0.5b", "rtx4090", "sglang");
     const double small = s.question.gpu->memory_bytes / 0x1p20;
-    expect(serve_ask(&s)->fraction, 1.0 - (512 + 1.5 * 2048 + 2 * 256 + 128) / small, 0.0005);
+    expect(serve_ask(&s)->fraction, 1.0 - (512 + 1.5 * 2048 + 2 * 24 + 128) / small, 0.0005);
+    s.question.tp = 2;
+    expect(serve_ask(&s)->fraction, 1.0 - (512 + 1.5 * 2048 + 2 * 24 + 256) / small, 0.0005);
     serve_fini(&s);
 }
 
@@ -470,6 +520,8 @@ int main(void)
         cmocka_unit_test(scales_of_dashinfer_cost_8_bytes_for_each_head_and_token),
         cmocka_unit_test(fewer_heads_than_ranks_are_replicated_where_the_engine_can),
         cmocka_unit_test(fractions_mean_what_their_engines_mean),
+        cmocka_unit_test(what_is_kept_back_is_taken_off_the_total),
+        cmocka_unit_test(passes_are_as_large_as_the_gpu_makes_them),
         cmocka_unit_test(sglang_leaves_out_what_chunks_graphs_and_ranks_need),
         cmocka_unit_test(the_fraction_that_is_named_holds_the_batch_and_no_more),
         cmocka_unit_test(phases_are_the_sums_of_their_parts),
