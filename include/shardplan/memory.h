@@ -141,7 +141,9 @@ sp_status sp_server_set_kv(const char *format, sp_server *server, sp_error *err)
 /* 16 bits, one GPU, one request of 2,048 and 512 tokens, 6 % headroom; model, gpu and server stay.
  */
 void sp_footprint_defaults(sp_footprint_question *question);
-/* SP_E_INCONSISTENT where tp, pp, dp or ep do not divide what they cut, or the engine cannot. */
+/* SP_E_INCONSISTENT where tp, pp, dp, ep or nodes do not divide what they cut, or the engine
+ * cannot: replicate heads, deal layers to stages, put a copy of the model on several nodes. Where
+ * it can, a GPU holds as much as within one node, and more buffers of its communicators. */
 sp_status sp_footprint_check(const sp_footprint_question *question, sp_error *err);
 /* The question must have passed sp_footprint_check. Monotone: more requests or tokens never need
  * less. */

@@ -10,6 +10,12 @@ static double whole_blocks(const sp_server *server, double tokens)
     return ceil(tokens / server->block_tokens) * server->block_tokens;
 }
 
+static double window_tokens(const sp_server *server, double tokens)
+{
+    const double more = server->window_blocks * server->block_tokens;
+    return tokens > 0.0 ? whole_blocks(server, tokens) + more : 0.0;
+}
+
 sp_cached sp_cached_at(const sp_share *share, const sp_held_layers *layers, double tokens)
 {
     const sp_footprint_question *q = share->question;
@@ -19,7 +25,7 @@ sp_cached sp_cached_at(const sp_share *share, const sp_held_layers *layers, doub
     if (q->server.cached < 1.0) return sum;
     for (uint32_t k = 0; k < q->model->n_kinds; k++) {
         const sp_kind_share *kind = &share->kind[k];
-        const double near = fmin(all, whole_blocks(&q->server, kind->cache.near_tokens));
+        const double near = fmin(all, window_tokens(&q->server, kind->cache.near_tokens));
         const double elements = kind->cache.token * all + kind->cache.near_token * near;
         sum.values += layers->n[k] * elements * bits / 8.0;
         sum.scales += layers->n[k] * elements * kind->scale_bits / 8.0;

@@ -130,6 +130,7 @@ void sp_report_footprint_page(const sp_footprint_question *q, const sp_footprint
                    q->server.version, sp_word_count(q->batch).text, sp_word_count(q->isl).text,
                    sp_word_count(q->osl).text, q->tp, q->pp, q->dp);
     if (q->ep > 1) sp_text_printf(out, " ep %u", q->ep);
+    if (q->nodes > 1) sp_text_printf(out, " on %u nodes", q->nodes);
     sp_text_add(out, "\n\n");
     add_table(f, options, out);
     add_cache(q, f, out);
