@@ -61,6 +61,7 @@ typedef struct sp_kv_format {
 typedef struct sp_server {
     const char *name, *about, *version;
     const char *fraction_flag; /* "--gpu-memory-utilization"; NULL where there is none */
+    const char *running_flag;  /* "--max-num-seqs"; NULL likewise                             */
     const char *cache_unit;    /* "blocks", "pages", "spans"                           */
     sp_pool_base base;
 #define SP_KNOB(name, least, most) double name;

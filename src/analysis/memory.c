@@ -141,6 +141,7 @@ void sp_footprint_evaluate(const sp_footprint_question *question, sp_footprint *
         out->stage = index;
     }
     out->weights = tightest.weights;
+    out->host += tightest.offloaded;
     fill_phases(&tightest, out);
     find_peak(out);
     find_chance(q, out);

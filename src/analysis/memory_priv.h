@@ -72,7 +72,7 @@ typedef struct sp_memory_stage {
     const sp_share *share;
     sp_held_layers layers;
     double fixed[SP_N_MEMORY_PARTS]; /* weights, buffers, context: there from the start */
-    double weights, graphs, workspace;
+    double weights, graphs, workspace, offloaded;
     double profile_tokens, chunk_tokens, running; /* running: requests of one dp group at once */
     double profile, chunk, step;                  /* activations                               */
     double profile_logits, prefill_logits, logits;

@@ -156,9 +156,9 @@ sp_status sp_server_set_kv(const char *format, sp_server *server, sp_error *err)
 static sp_status read_head(struct sp_arena *arena, const sp_json *root, sp_server *server,
                            sp_error *err)
 {
-    static const char *const keys[] = {"schema", "name",          "about",      "version",
-                                       "base",   "fraction_flag", "cache_unit", "settings",
-                                       "by_gpu", "kv_formats",    "options"};
+    static const char *const keys[] = {"schema",   "name",          "about",        "version",
+                                       "base",     "fraction_flag", "running_flag", "cache_unit",
+                                       "settings", "by_gpu",        "kv_formats",   "options"};
     static const char *const bases[] = {"total", "start", "free", "growing"};
     const char *text = NULL;
     uint32_t base = 0;
@@ -174,6 +174,8 @@ static sp_status read_head(struct sp_arena *arena, const sp_json *root, sp_serve
     SP_TRY(keep(arena, text, &server->cache_unit, err));
     SP_TRY(sp_json_string_or(root, "fraction_flag", NULL, &text, err));
     SP_TRY(keep(arena, text, &server->fraction_flag, err));
+    SP_TRY(sp_json_string_or(root, "running_flag", NULL, &text, err));
+    SP_TRY(keep(arena, text, &server->running_flag, err));
     SP_TRY(sp_json_enum(root, "base", bases, COUNT(bases), &base, err));
     server->base = (sp_pool_base)base;
     return SP_OK;

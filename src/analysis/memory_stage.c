@@ -157,10 +157,26 @@ static double workspace_bytes(const sp_memory_stage *s)
            q->server.workspace_ratio * 2.0 * sp_longest(q) * width / q->tp * q->bits.norm / 8.0;
 }
 
+/* Layers keep a part of their weights on the host, as far as they have so many. */
+static void offload(sp_memory_stage *s)
+{
+    static const sp_memory_part parts[] = {SP_PART_OF_mixing_weights, SP_PART_OF_ffn_weights,
+                                           SP_PART_OF_expert_weights};
+    double layers = 0.0;
+    for (size_t i = 0; i < 3; i++) {
+        layers += s->fixed[parts[i]];
+    }
+    s->offloaded = fmin(layers, s->share->question->server.offload_bytes);
+    for (size_t i = 0; i < 3 && layers > 0.0; i++) {
+        s->fixed[parts[i]] *= 1.0 - s->offloaded / layers;
+    }
+}
+
 static void fill_fixed(sp_memory_stage *s)
 {
     const sp_footprint_question *q = s->share->question;
     fill_layer_weights(s);
+    offload(s);
     fill_end_weights(s);
     s->fixed[SP_PART_OF_adapter_weights] = adapter_bytes(s);
     s->fixed[SP_PART_OF_draft_weights] = draft_bytes(s);

@@ -173,6 +173,20 @@ static void kernels_of_four_bits_pad_experts(void **state)
     serve_fini(&s);
 }
 
+/* 4 GiB of a 7B's 12.55 GiB lie on the host; the cache is as much larger. */
+static void offloaded_weights_leave_room_for_the_cache(void **state)
+{
+    served s;
+    (void)state;
+    serve(&s, "llama-2-7b", "a100-sxm-80g", "vllm");
+    const double weights = serve_ask(&s)->weights, pool = s.out.pool;
+    serve_option(&s, "cpu_offload_gb=4");
+    expect(weights - serve_ask(&s)->weights, 4 * 0x1p30, 1.0);
+    expect(s.out.pool - pool, 4 * 0x1p30, 1.0);
+    expect(s.out.host, 4 * 0x1p30, 1.0);
+    serve_fini(&s);
+}
+
 /* transformers joins a token to the keys of a layer by copying them: half of one of 32 layers. */
 static void a_growing_cache_holds_the_keys_of_one_layer_twice(void **state)
 {
@@ -198,6 +212,7 @@ int main(void)
         cmocka_unit_test(nodes_add_buffers_between_them_and_nothing_else),
         cmocka_unit_test(engines_of_one_machine_put_copies_on_nodes_but_no_parts),
         cmocka_unit_test(kernels_of_four_bits_pad_experts),
+        cmocka_unit_test(offloaded_weights_leave_room_for_the_cache),
         cmocka_unit_test(a_growing_cache_holds_the_keys_of_one_layer_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
