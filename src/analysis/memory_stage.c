@@ -59,10 +59,11 @@ static double activations(const sp_memory_stage *s, double tokens, bool step)
 }
 
 /* While the head and the sampler run, what the last layer left for each token is still there. */
-static double logits(const sp_memory_stage *s, double rows, double tokens)
+static double logits(const sp_memory_stage *s, double rows, double tokens, double token_bytes)
 {
     const sp_footprint_question *q = s->share->question;
-    const double left = tokens * q->model->hidden * q->bits.norm / 8.0;
+    const double left =
+        tokens * (q->model->hidden * q->bits.norm / 8.0 + q->model->vocab * token_bytes);
     const double each = q->model->vocab * q->server.logit_bytes;
     return s->layers.last ? rows * q->server.beams * each + left : 0.0;
 }
@@ -200,9 +201,10 @@ void sp_memory_stage_fill(sp_memory_stage *s)
     s->profile = activations(s, s->profile_tokens, false);
     s->chunk = activations(s, s->chunk_tokens, false);
     s->step = activations(s, step_tokens(q), cached);
-    s->profile_logits = logits(s, most, s->profile_tokens);
-    s->prefill_logits = logits(s, s->running, s->chunk_tokens);
-    s->logits = logits(s, s->running, 0.0);
+    const double prompts = q->server.prompt_logit_bytes;
+    s->profile_logits = logits(s, most, s->profile_tokens, prompts);
+    s->prefill_logits = logits(s, s->running, s->chunk_tokens, 0.0);
+    s->logits = logits(s, s->running, 0.0, 0.0);
     s->graphs = graph_bytes(s);
     s->request = sp_cached_request(s->share, &s->layers);
     s->workspace = workspace_bytes(s);
