@@ -55,7 +55,8 @@ static void what_is_kept_back_is_taken_off_the_total(void **state)
     const double total = s.question.gpu->memory_bytes;
     expect(out->pool, 0.9 * total - out->total[SP_MEMORY_PROFILE], 1.0);
     serve_option(&s, "release=2");
-    expect(serve_ask(&s)->pool, 0.95 * total - out->total[SP_MEMORY_PROFILE], 1.0);
+    out = serve_ask(&s);
+    expect(out->pool, 0.95 * total - out->total[SP_MEMORY_PROFILE], 1.0);
     /* Its warm-up has logits of all 4,096 tokens, 4 bytes each, beside those of 128 sequences. */
     expect(out->bytes[SP_MEMORY_PROFILE][SP_PART_OF_logits],
            4096.0 * (4096 * 2 + 128256 * 4) + 128.0 * 128256 * 10, 1.0);
