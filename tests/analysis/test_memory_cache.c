@@ -67,9 +67,9 @@ static void make_gemma_3_27b(made_model *made)
     model->runs = made->runs;
 }
 
-/* A layer's token is 2 x 16 x 128 x 2 = 8 KiB: 10 x 32,768 of them and 52 x 1,024, each with the
- * block more that the engine keeps for a window that begins within one. On one of 4 ranks, in 8
- * bits, an eighth of it. */
+/* A layer's token is 2 x 16 x 128 x 2 = 8 KiB: 10 x 32,768 of them and 52 x 1,024 (60, since the
+ * groups have 10 layers), each with the block more that the engine keeps for a window that begins
+ * within one. On one of 4 ranks, in 8 bits, an eighth of it. */
 static void windows_of_gemma_3_keep_their_newest_tokens(void **state)
 {
     made_model made;
@@ -79,11 +79,11 @@ static void windows_of_gemma_3_keep_their_newest_tokens(void **state)
     serve_model(&s, &made.model, "h100-sxm", "vllm");
     s.question.isl = 32000;
     s.question.osl = 768;
-    expect(serve_ask(&s)->request, (10.0 * 32768 + 52.0 * (1024 + 16)) * 8192, 0.0);
+    expect(serve_ask(&s)->request, (10.0 * 32768 + 60.0 * (1024 + 16)) * 8192, 1.0);
     expect(s.out.token, 10.0 * 8192, 0.0);
     s.question.tp = 4;
     serve_kv(&s, "fp8");
-    expect(serve_ask(&s)->request, (10.0 * 32768 + 52.0 * (1024 + 16)) * 1024, 0.0);
+    expect(serve_ask(&s)->request, (10.0 * 32768 + 60.0 * (1024 + 16)) * 1024, 1.0);
     serve_fini(&s);
 }
 
@@ -180,7 +180,8 @@ static void the_latent_cache_takes_half_in_8_bits(void **state)
 }
 
 /* Every other of 24 layers of gpt-oss-20b sees 128 tokens; a layer's token is 2 x 8 x 64 x 2 bytes.
- * 2,048 + 512 tokens are 160 blocks; pages of one token need no block more. */
+ * 2,048 + 512 tokens are 160 blocks; pages of one token need no block more, but a pool of 0.8 of
+ * the others' tokens. */
 static void windows_of_gpt_oss_follow_the_engine_s_blocks(void **state)
 {
     served s;
@@ -189,6 +190,8 @@ static void windows_of_gpt_oss_follow_the_engine_s_blocks(void **state)
     expect(serve_ask(&s)->request, 12.0 * (2560 + 128 + 16) * 2048, 0.0);
     serve_fini(&s);
     serve(&s, "gpt-oss-20b", "h100-sxm", "sglang");
+    expect(serve_ask(&s)->request, 12.0 * (2560 + 0.8 * 2560) * 2048, 0.0);
+    serve_option(&s, "swa_full_tokens_ratio=0");
     expect(serve_ask(&s)->request, 12.0 * (2560 + 128) * 2048, 0.0);
     serve_fini(&s);
 }
