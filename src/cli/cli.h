@@ -41,7 +41,6 @@ typedef enum sp_flag_group {
     SP_GROUP_SEARCH,
     SP_GROUP_PLAN,
     SP_GROUP_TABLE,
-    SP_GROUP_CALIBRATION,
     SP_GROUP_ANALYSIS,
     SP_GROUP_MEMORY,
     SP_GROUP_OUTPUT,
@@ -50,18 +49,18 @@ typedef enum sp_flag_group {
 
 /* Which commands take a flag. */
 enum {
-    SP_TAKES_QUESTION = 1,      /* train, run, estimate, compare */
-    SP_TAKES_SEARCH = 2,        /* train, run                    */
-    SP_TAKES_PLAN = 4,          /* estimate, compare             */
-    SP_TAKES_OUTPUT = 8,        /* all                           */
-    SP_TAKES_PLANS = 16,        /* estimate: many at once        */
-    SP_TAKES_BASELINE = 32,     /* train, run, estimate          */
-    SP_TAKES_RESULT = 64,       /* train: the question as an answer holds it */
-    SP_TAKES_TABLE = 128,       /* validate                      */
-    SP_TAKES_ANALYSIS = 256,    /* analyze                      */
-    SP_TAKES_FORMULAS = 512,    /* formula                       */
-    SP_TAKES_MEMORY = 1024,     /* memory                        */
-    SP_TAKES_CALIBRATION = 2048 /* calibrate                 */
+    SP_TAKES_QUESTION = 1,  /* train, run, estimate, compare */
+    SP_TAKES_SEARCH = 2,    /* train, run                    */
+    SP_TAKES_PLAN = 4,      /* estimate, compare             */
+    SP_TAKES_OUTPUT = 8,    /* all                           */
+    SP_TAKES_PLANS = 16,    /* estimate: many at once        */
+    SP_TAKES_BASELINE = 32, /* train, run, estimate          */
+    SP_TAKES_RESULT = 64,   /* train: the question as an answer holds it */
+    SP_TAKES_TABLE = 128,   /* validate                      */
+    SP_TAKES_ANALYSIS = 256, /* analyze                      */
+    SP_TAKES_FORMULAS = 512, /* formula                       */
+    SP_TAKES_MEMORY = 1024, /* memory                        */
+    SP_TAKES_CALIBRATE = 2048 /* calibrate                   */
 };
 
 typedef struct sp_flag {
@@ -130,13 +129,13 @@ sp_status sp_settings_read_environment(sp_settings *settings, unsigned commands,
 /* job.c: a job file or the question of a result */
 sp_status sp_settings_read_job(sp_settings *settings, const char *file, sp_error *err);
 
-/* ---- flag_values.c: a flag that is not given leaves *out as it is ------------------------------
- */
+/* ---- flag_values.c: a flag that is not given leaves *out as it is ------------------------------ */
 /* Adds the flag to an error of a parser; returns status. */
 sp_status sp_flag_blame(sp_status status, sp_flag_id flag, sp_error *err);
 sp_status sp_flag_length(const sp_settings *s, sp_flag_id flag, uint64_t *out, sp_error *err);
 sp_status sp_flag_amount(const sp_settings *s, sp_flag_id flag, double *out, sp_error *err);
 sp_status sp_flag_ratio(const sp_settings *s, sp_flag_id flag, double *out, sp_error *err);
+sp_status sp_flag_gradients(const sp_settings *s, sp_gradients *out, sp_error *err);
 sp_status sp_flag_choice(const sp_settings *s, sp_flag_id flag, const char *const *names,
                          size_t n_names, uint32_t *choice, sp_error *err);
 sp_status sp_flag_count(const sp_settings *s, sp_flag_id flag, uint64_t lo, uint64_t hi,

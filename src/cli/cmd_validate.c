@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `shardplan validate KIND FILE`: the models against measurements. */
 #include "cli/cli.h"
-#include "shardplan/calibrate.h"
+#include "cli/ops.h"
 #include "shardplan/fidelity.h"
 
 #include <string.h>
 
 static sp_status check_kind(const char *word, sp_error *err)
 {
-    static const char *const names[] = {"training", "params", "ops"};
+    static const char *const names[] = {"training", "params", "memory", "ops"};
     static const char *const later[] = {"serving"};
     for (size_t i = 0; word != NULL && i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(word, names[i]) == 0) return SP_OK;
@@ -23,8 +23,7 @@ static sp_status check_kind(const char *word, sp_error *err)
                 ? "there is no such kind of measurements"
                 : "say what was measured, for example shardplan validate training runs.csv");
     sp_fail_value(err, "%s", word != NULL ? word : "");
-    return word != NULL ? sp_fail_names(err, word, names, sizeof names / sizeof names[0])
-                        : err->status;
+    return word != NULL ? sp_fail_names(err, word, names, 4) : err->status;
 }
 
 static sp_status check_words(const sp_settings *settings, sp_error *err)
@@ -83,25 +82,20 @@ static sp_exit score_params(const sp_context *context, bool points)
     return sp_cli_write(context, &text, SP_EXIT_FOUND);
 }
 
-static sp_exit score_ops(const sp_context *context, bool points)
+static sp_exit score_memory(const sp_context *context, bool points)
 {
     sp_error err = {0};
     sp_text text = {0};
-    sp_ops_score *score = NULL;
-    const sp_settings *settings = context->settings;
-    const sp_calibrate_question question = {.gpu = sp_settings_text(settings, SP_FLAG_gpu),
-                                            .files = (const char *const *)settings->words + 1,
-                                            .n_files = (uint32_t)settings->n_words - 1,
-                                            .op = sp_settings_text(settings, SP_FLAG_op)};
-    if (sp_score_ops(context->home, &question, &score, &err) != SP_OK) {
+    sp_memory_score *score = NULL;
+    if (sp_score_memory(context->home, context->settings->words[1], &score, &err) != SP_OK) {
         return sp_cli_fail(context, &err);
     }
     if (context->run.format == SP_FORMAT_JSON) {
-        sp_ops_score_json(score, points, &text);
+        sp_memory_score_json(score, points, &text);
     } else {
-        sp_ops_score_page(score, &text);
+        sp_memory_score_page(score, points, &text);
     }
-    sp_ops_score_free(score);
+    sp_memory_score_free(score);
     return sp_cli_write(context, &text, SP_EXIT_FOUND);
 }
 
@@ -124,14 +118,15 @@ static sp_exit run(const sp_context *context)
     if (status == SP_OK) status = sp_settings_switch(settings, SP_FLAG_points, &points, &err);
     if (status != SP_OK) return sp_cli_fail(context, &err);
     if (!context->speaks) return SP_EXIT_FOUND;
-    const bool params = strcmp(settings->words[0], "params") == 0;
-    if (strcmp(settings->words[0], "ops") == 0) return score_ops(context, points);
-    return params ? score_params(context, points) : score_training(context, points);
+    if (strcmp(settings->words[0], "params") == 0) return score_params(context, points);
+    if (strcmp(settings->words[0], "memory") == 0) return score_memory(context, points);
+    if (strcmp(settings->words[0], "ops") == 0) return sp_cli_score_ops(context, points);
+    return score_training(context, points);
 }
 
 const sp_command sp_command_validate = {
     .name = "validate",
-    .usage = "validate training|params|ops FILE.. [FLAG..]",
+    .usage = "validate training|params|memory|ops FILE.. [FLAG..]",
     .summary = "scores the models against measurements",
     .about =
         "training: FILE is a CSV table of measured training runs, one run or out-of-memory "
@@ -144,14 +139,18 @@ const sp_command sp_command_validate = {
         "params: FILE is a folder with configs/NAME.json, Hugging Face configurations, and "
         "expected.json,\n"
         "the counts that another client makes of them; ours must be equal.\n"
+        "memory: FILE is a JSON list of what serving engines printed when they started: "
+        "weights, peak,\n"
+        "cache. configs/validation/serving-memory.json is one.\n"
         "ops: FILEs are CSV tables of measured kernel calls, as `calibrate ops` takes them; the "
-        "surfaces of the\n"
-        "accelerator (--gpu, else the folder of the table) are compared with every call.\n",
+        "surfaces of\n"
+        "the accelerator (--gpu, else the folder of the table) are compared with every call.\n",
     .examples = "  shardplan validate training runs.csv\n"
                 "  shardplan validate training runs.csv --json --points -o score.json\n"
                 "  shardplan validate params ./counts\n"
+                "  shardplan validate memory configs/validation/serving-memory.json\n"
                 "  shardplan validate ops h100_sxm/gemm.csv.gz\n",
     .takes = SP_TAKES_OUTPUT | SP_TAKES_TABLE,
-    .max_words = 256,
+    .max_words = SP_OPS_MAX_WORDS,
     .run = run,
 };
