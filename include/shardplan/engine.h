@@ -62,7 +62,23 @@ typedef struct sp_engine_profile {
     double rank_error_ratio;     /* likewise, once an error common to all plans of a question is taken
                                     out: what tells two plans apart                               */
     double memory_error_ratio;   /* likewise for the memory peak                                  */
+    uint64_t own;                /* bit i: the engine's own file states constant i; else any.json */
 } sp_engine_profile;
+
+/* The constants by the names that the files have for them: all of the members above that are
+ * doubles, in base units (seconds, bytes, ratios, counts). Fits set them. */
+typedef struct sp_engine_constant {
+    const char *name; /* "gemm_ratio"             */
+    const char *unit; /* "ratio", "s", "B", "count" */
+    double lo, hi;
+} sp_engine_constant;
+uint32_t sp_engine_constant_count(void);
+sp_engine_constant sp_engine_constant_describe(uint32_t idx);
+/* UINT32_MAX when there is none. */
+uint32_t sp_engine_constant_find(const char *name);
+double sp_engine_constant_get(const sp_engine_profile *profile, uint32_t idx);
+/* Values beyond lo .. hi become those. */
+void sp_engine_constant_set(sp_engine_profile *profile, uint32_t idx, double value);
 
 typedef struct sp_engine_rule {
     const char *id;              /* "megatron-ep-overlap-needs-ep"                                */

@@ -9,7 +9,7 @@
  * predicted all the same.
  *
  *     sp_score *score;
- *     if (sp_score_training(home, "runs.csv", &score, &err) == SP_OK) {
+ *     if (sp_score_training(home, "runs.csv", NULL, &score, &err) == SP_OK) {
  *         sp_score_page(score, &(sp_report_options){0}, &text);
  *         sp_score_free(score);
  *     }
@@ -26,8 +26,14 @@ struct sp_text;
 typedef struct sp_score sp_score;
 
 /* Bad tables are refused with file, line, column and what would have been right; rows that this
- * version cannot express are counted under the reason. */
-sp_status sp_score_training(const char *home, const char *file, sp_score **score, sp_error *err);
+ * version cannot express are counted under the reason.
+ *
+ * cross NULL: predictions are those of the engine files as they stand. Otherwise a way to deal rows
+ * into groups of HOME/configs/validation/fit-training.json ("source", "gpu", "model"): the
+ * constants listed there are fitted without each group in turn, intervals included, and score that
+ * group. */
+sp_status sp_score_training(const char *home, const char *file, const char *cross, sp_score **score,
+                            sp_error *err);
 void sp_score_free(sp_score *score); /* NULL is fine */
 
 /* "shardplan/score/1"; with_points adds every predicted row. */

@@ -334,6 +334,22 @@ static void derive_host(sp_problem *problem)
     };
 }
 
+/* All that the constants of the software decide. */
+static void derive_from_profile(sp_problem *problem)
+{
+    sp_rates_build(problem->cluster->gpu, problem->profile, &problem->rates);
+    derive_recipes(problem);
+    derive_host(problem);
+}
+
+void sp_problem_with_profile(const sp_problem *base, const sp_engine_profile *profile,
+                             sp_problem *out)
+{
+    *out = *base;
+    out->profile = profile;
+    derive_from_profile(out);
+}
+
 static sp_status derive(sp_problem *problem, sp_error *err)
 {
     const sp_question *q = &problem->question;
@@ -343,15 +359,13 @@ static sp_status derive(sp_problem *problem, sp_error *err)
                        "%s computes neither in bf16 nor in fp16: its file states no peak for them",
                        gpu->name);
     }
-    sp_rates_build(gpu, problem->profile, &problem->rates);
+    derive_from_profile(problem);
     sp_fabric_build(problem->cluster, &problem->fabric);
     for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
         problem->has_experts |= problem->model->kinds[k].ffn.n_experts > 0;
         problem->has_tied_layers |= problem->model->kinds[k].tied > 0;
         problem->has_latent_attention |= problem->model->kinds[k].attention.kv_lora > 0;
     }
-    derive_recipes(problem);
-    derive_host(problem);
     problem->forward_flops = sp_graph_forward_flops(problem->model, sp_problem_attended(problem),
                                                     (double)q->seq_len * (double)q->global_batch);
     problem->usd_per_gpu_hour = q->usd_per_gpu_hour > 0.0 ? q->usd_per_gpu_hour : gpu->usd_per_hour;

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Interval widths from what predictions miss: the share of the estimate within which the wished
+ * share of measurements lie, every source weighing the same. Uses predictions as they stand, so
+ * that those of rows left out of a fit give honest widths. */
+#include "fidelity/fit.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Sources with fewer rows are pooled. */
+#define MIN_SOURCE_ROWS 5u
+
+typedef struct miss {
+    double size; /* |measured / predicted - 1| */
+    double weight;
+    const char *source, *set;
+} miss;
+
+static int by_size(const void *a, const void *b)
+{
+    const miss *x = a, *y = b;
+    return (x->size > y->size) - (x->size < y->size);
+}
+
+static bool engine_is(const sp_fit_interval *interval, const sp_fit_variant *variant)
+{
+    const bool own = (variant->base->profile->own >> interval->constant & 1) != 0;
+    const char *stated_by = own ? variant->engine : "any";
+    for (uint32_t i = 0; i < interval->n_engines; i++) {
+        if (strcmp(interval->engines[i], stated_by) == 0) return true;
+    }
+    return false;
+}
+
+/* Measured over predicted of the rows that the interval is about. */
+static uint32_t collect(const sp_fit *fit, const sp_fit_interval *interval, const bool *left_out,
+                        miss *misses)
+{
+    uint32_t n = 0;
+    sp_pair pair;
+    for (uint32_t i = 0; i < fit->n_rows; i++) {
+        const sp_scored_row *row = &fit->rows[i];
+        const bool in_set = row->rank_set[0] != '\0';
+        if (left_out != NULL && left_out[i]) continue;
+        if (!sp_pair_of(row, interval->metric, &pair)) continue;
+        if (!engine_is(interval, &fit->variants[fit->variant_of[i]])) continue;
+        if (interval->within_sets && !in_set) continue;
+        misses[n++] = (miss){pair.measured / pair.predicted, 1.0, row->source, row->rank_set};
+    }
+    return n;
+}
+
+static bool same_set(const miss *a, const miss *b)
+{
+    return strcmp(a->source, b->source) == 0 && strcmp(a->set, b->set) == 0;
+}
+
+/* Divides every ratio by the median of its set; a set of one says nothing and leaves. */
+static uint32_t centre_sets(miss *misses, uint32_t n, double *ratios)
+{
+    uint32_t n_kept = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        size_t n_set = 0;
+        for (uint32_t k = 0; k < n; k++) {
+            if (same_set(&misses[k], &misses[i])) ratios[n_set++] = misses[k].size;
+        }
+        misses[i].weight = n_set > 1 ? sp_quantile_of(ratios, n_set, 0.5) : 0.0;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (misses[i].weight <= 0.0) continue;
+        misses[n_kept] = misses[i];
+        misses[n_kept].size /= misses[i].weight;
+        misses[n_kept++].weight = 1.0;
+    }
+    return n_kept;
+}
+
+static uint32_t count_source(const miss *misses, uint32_t n, const char *source)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        count += strcmp(misses[i].source, source) == 0;
+    }
+    return count;
+}
+
+/* Rows of one source, and those of all small ones together, weigh 1. */
+static void weigh(miss *misses, uint32_t n)
+{
+    uint32_t n_small = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t count = count_source(misses, n, misses[i].source);
+        misses[i].weight = count >= MIN_SOURCE_ROWS ? 1.0 / count : 0.0;
+        n_small += count < MIN_SOURCE_ROWS;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (misses[i].weight <= 0.0) misses[i].weight = 1.0 / n_small;
+    }
+}
+
+/* The least size within which `share` of the weight lies; 0 of nothing. */
+static double width_of(miss *misses, uint32_t n, double share)
+{
+    double sum = 0.0, within = 0.0;
+    for (uint32_t i = 0; i < n; i++) {
+        misses[i].size = fabs(misses[i].size - 1.0);
+        sum += misses[i].weight;
+    }
+    qsort(misses, n, sizeof *misses, by_size);
+    for (uint32_t i = 0; i < n; i++) {
+        within += misses[i].weight;
+        if (within >= share * sum) return misses[i].size;
+    }
+    return n > 0 ? misses[n - 1].size : 0.0;
+}
+
+sp_status sp_fit_widths(const sp_fit *fit, const bool *left_out, sp_fit_values *values,
+                        sp_error *err)
+{
+    assert(fit->list->n_intervals <= SP_FIT_MAX_INTERVALS);
+    miss *misses = sp_alloc((fit->n_rows + 1) * sizeof *misses);
+    double *ratios = sp_alloc((fit->n_rows + 1) * sizeof *ratios);
+    const bool failed = misses == NULL || ratios == NULL;
+    for (uint32_t i = 0; i < fit->list->n_intervals && !failed; i++) {
+        const sp_fit_interval *interval = &fit->list->intervals[i];
+        uint32_t n = collect(fit, interval, left_out, misses);
+        if (interval->within_sets) n = centre_sets(misses, n, ratios);
+        weigh(misses, n);
+        values->interval[i] = width_of(misses, n, fit->list->coverage_ratio);
+    }
+    sp_free(misses);
+    sp_free(ratios);
+    return failed ? sp_fail(err, SP_E_MEMORY, "no memory for the fit") : SP_OK;
+}
