@@ -18,14 +18,20 @@ struct sp_expr;
 typedef struct sp_engine_profile {
     const char *versions;        /* ">=0.5"                                                       */
     bool flash_attention;        /* fused attention core; otherwise scores are written to memory  */
+    bool native_attention;       /* ... written for the part; otherwise for any since Ampere      */
     bool merges_expert_copies;   /* a token crosses to a node once, however many experts it meets there */
     double gemm_ratio;           /* matrix products in a running step over isolated ones, >= 1    */
     double attention_ratio;      /* likewise for the attention core                               */
+    double power_exponent;       /* kernels taken over from a like part of another power limit take
+                                    (its limit / own limit)^this times as long                    */
+    double misaligned_ratio;     /* matrix products with rows that are no multiples of 128 bytes  */
     double element_bytes_ratio;  /* bytes of element-wise kernels over those of fused ones        */
     double score_bytes_ratio;    /* passes over the score matrix without flash attention          */
     double kernel_host_s;        /* host time to launch one kernel                                */
     double layer_kernels;        /* kernels of a layer, forward and backward                      */
     double layer_kernels_tp;     /* further ones with tp > 1                                      */
+    double expert_layer_kernels; /* further ones of a layer with experts                          */
+    double expert_kernels;       /* further ones for each expert that a rank holds                */
     double micro_batch_s;        /* host time of one micro-batch in one model chunk               */
     double step_s;               /* host time of one step                                         */
     double tp_overlap_ratio;     /* share of a layer's matrix products that can hide tp traffic   */

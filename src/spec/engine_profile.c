@@ -20,11 +20,15 @@
 static const sp_figure_field constants[] = {
     CONSTANT(gemm_ratio, SP_Q_RATIO, 1.0, 100.0),
     CONSTANT(attention_ratio, SP_Q_RATIO, 1.0, 100.0),
+    CONSTANT(power_exponent, SP_Q_RATIO, 0.0, 3.0),
+    CONSTANT(misaligned_ratio, SP_Q_RATIO, 1.0, 10.0),
     CONSTANT(element_bytes_ratio, SP_Q_RATIO, 1.0, 100.0),
     CONSTANT(score_bytes_ratio, SP_Q_RATIO, 0.0, 100.0),
     CONSTANT(kernel_host_s, SP_Q_TIME, 0.0, 1.0),
     CONSTANT(layer_kernels, SP_Q_COUNT, 0.0, 1e6),
     CONSTANT(layer_kernels_tp, SP_Q_COUNT, 0.0, 1e6),
+    CONSTANT(expert_layer_kernels, SP_Q_COUNT, 0.0, 1e6),
+    CONSTANT(expert_kernels, SP_Q_COUNT, 0.0, 1e6),
     CONSTANT(micro_batch_s, SP_Q_TIME, 0.0, 60.0),
     CONSTANT(step_s, SP_Q_TIME, 0.0, 3600.0),
     CONSTANT(tp_overlap_ratio, SP_Q_RATIO, 0.0, 1.0),
@@ -109,6 +113,7 @@ typedef struct switch_field {
 
 static const switch_field switches[] = {
     {"flash_attention",      offsetof(sp_engine_profile, flash_attention)     },
+    {"native_attention",     offsetof(sp_engine_profile, native_attention)    },
     {"merges_expert_copies", offsetof(sp_engine_profile, merges_expert_copies)},
 };
 
