@@ -40,6 +40,23 @@ void sp_score_free(sp_score *score); /* NULL is fine */
 void sp_score_json(const sp_score *score, bool with_points, struct sp_text *out);
 void sp_score_page(const sp_score *score, const sp_report_options *options, struct sp_text *out);
 
+/* Of a score across sources: the fitted constants as figures that engine files take
+ * ("shardplan/steps/1"), dated `date`. */
+void sp_steps_json(const sp_score *score, const char *date, struct sp_text *out);
+
+/* The site factor: measured over predicted steps of one cluster, as a few whole steps of it tell. */
+typedef struct sp_site {
+    uint32_t n;                /* runs                                                           */
+    double factor, low, high;  /* of estimated steps, and its 80 % interval                      */
+    double step_error_ratio;   /* 8 of 10 further runs lie within +- this of the corrected step  */
+    double raw_median_ape;     /* of the estimates as they are                                   */
+    double left_out_median_ape; /* of each run corrected by the others alone                     */
+} sp_site;
+/* Rows with a step count, of any quality. */
+sp_status sp_site_measure(const char *home, const char *file, sp_site *site, sp_error *err);
+void sp_site_json(const sp_site *site, struct sp_text *out);
+void sp_site_page(const sp_site *site, struct sp_text *out);
+
 /* Parameter counts, which must be equal: `folder` holds configs/NAME.json and expected.json with
  * {"models": {NAME: {"total", "embedding", "active"}}}. Models that cannot be read are counted. */
 typedef struct sp_params_score sp_params_score;

@@ -59,7 +59,8 @@ enum {
     SP_TAKES_TABLE = 128,   /* validate                      */
     SP_TAKES_ANALYSIS = 256, /* analyze                      */
     SP_TAKES_FORMULAS = 512, /* formula                       */
-    SP_TAKES_MEMORY = 1024  /* memory                        */
+    SP_TAKES_MEMORY = 1024, /* memory                        */
+    SP_TAKES_CALIBRATE = 2048 /* calibrate                   */
 };
 
 typedef struct sp_flag {

@@ -242,6 +242,9 @@ typedef struct sp_scored_row {
     sp_prediction predicted;
 } sp_scored_row;
 
+/* Sources with fewer rows are pooled. */
+#define SP_MIN_SOURCE_ROWS 5u
+
 /* The pair of a row, when it counts for the metric. */
 bool sp_pair_of(const sp_scored_row *row, sp_metric_id metric, sp_pair *pair);
 
@@ -281,7 +284,7 @@ struct sp_score {
     sp_metric overall[SP_N_METRICS];
     sp_rank_score ranks;
     uint32_t n_oom, n_oom_called, n_ran, n_ran_called;
-    const struct sp_cross *cross; /* fit.h; NULL: under the constants of the engine files */
+    struct sp_cross *cross; /* fit.h; NULL: under the constants of the engine files */
 };
 
 /* Reads the rows of a table and predicts them. */

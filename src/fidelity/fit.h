@@ -33,6 +33,12 @@ sp_status sp_fit_solve(const sp_fit_task *task, double *x, sp_error *err);
 #define SP_FIT_MAX_TERMS 32
 #define SP_FIT_MAX_TIED  4
 
+/* How far logarithms of measured over predicted steps spread: those of sites about 0, and those of
+ * the runs of a site about its own. */
+typedef struct sp_site_prior {
+    double site_ratio, run_ratio;
+} sp_site_prior;
+
 /* One number of the fit: constants of profiles that share its value, in the engines whose files
  * state them. The unknown is its logarithm. */
 typedef struct sp_fit_term {
@@ -72,6 +78,7 @@ typedef struct sp_fit_list {
     double huber_ratio;    /* beyond this error a run pulls no harder                           */
     double source_runs;    /* runs that a source counts as, however many it has                 */
     double coverage_ratio; /* of intervals                                                      */
+    sp_site_prior site;
     uint32_t n_terms, n_intervals, n_groupings;
     sp_fit_term *terms;
     sp_fit_interval *intervals;
@@ -146,7 +153,17 @@ typedef struct sp_cross {
     uint32_t n_folds;
     sp_fit_list list;
     sp_fit_figure *figures;
+    sp_site_prior spread; /* of the predictions */
 } sp_cross;
 /* Predicts the rows anew, each by a fit that has not seen its group. */
 sp_status sp_cross_run(sp_score *score, const char *home, const sp_csv *csv, const char *fold,
                        sp_error *err);
+
+/* ---- fit_steps.c, fit_site.c ----------------------------------------------------------------- */
+/* To the three digits that a fitted figure is worth. */
+double sp_fit_round(double value);
+/* The spread of a score's predictions: over sources of 5 rows and more that of their medians, and
+ * the mean of that within them, each as 1.4826 times a median distance. */
+sp_status sp_site_spread(const sp_score *score, sp_site_prior *prior, sp_error *err);
+/* n runs of one site; apes has room for n numbers. */
+sp_site sp_site_of(const sp_site_prior *prior, const sp_pair *pairs, uint32_t n, double *apes);

@@ -9,9 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sources with fewer rows are pooled. */
-#define MIN_SOURCE_ROWS 5u
-
 typedef struct miss {
     double size; /* |measured / predicted - 1| */
     double weight;
@@ -92,8 +89,8 @@ static void weigh(miss *misses, uint32_t n)
     uint32_t n_small = 0;
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t count = count_source(misses, n, misses[i].source);
-        misses[i].weight = count >= MIN_SOURCE_ROWS ? 1.0 / count : 0.0;
-        n_small += count < MIN_SOURCE_ROWS;
+        misses[i].weight = count >= SP_MIN_SOURCE_ROWS ? 1.0 / count : 0.0;
+        n_small += count < SP_MIN_SOURCE_ROWS;
     }
     for (uint32_t i = 0; i < n; i++) {
         if (misses[i].weight <= 0.0) misses[i].weight = 1.0 / n_small;

@@ -210,17 +210,28 @@ static sp_status read_groupings(const reader *r, const sp_json *root, sp_fit_lis
     return SP_OK;
 }
 
+static sp_status read_site(const reader *r, const sp_json *root, sp_site_prior *site)
+{
+    static const char *const keys[] = {"site_ratio", "run_ratio", "source", "date", "samples"};
+    sp_json value;
+    SP_TRY(sp_json_object(root, "site", &value, r->err));
+    SP_TRY(sp_json_only(&value, keys, COUNT(keys), r->err));
+    SP_TRY(sp_json_double(&value, "site_ratio", 1e-3, 10.0, &site->site_ratio, r->err));
+    return sp_json_double(&value, "run_ratio", 1e-3, 10.0, &site->run_ratio, r->err);
+}
+
 static sp_status read_list(const reader *r, const sp_json *root, sp_fit_list *list)
 {
-    static const char *const keys[] = {"schema",         "about",     "residual_ratio",
-                                       "huber_ratio",    "terms",     "source_runs",
-                                       "coverage_ratio", "intervals", "leave_out"};
+    static const char *const keys[] = {"schema",    "about",       "residual_ratio", "huber_ratio",
+                                       "terms",     "source_runs", "coverage_ratio", "intervals",
+                                       "leave_out", "site"};
     SP_TRY(sp_json_schema(root, "shardplan/fit/1", r->err));
     SP_TRY(sp_json_only(root, keys, COUNT(keys), r->err));
     SP_TRY(sp_json_double(root, "residual_ratio", 1e-3, 1.0, &list->residual_ratio, r->err));
     SP_TRY(sp_json_double(root, "huber_ratio", 1e-3, 10.0, &list->huber_ratio, r->err));
     SP_TRY(sp_json_double(root, "source_runs", 1e-3, 1e6, &list->source_runs, r->err));
     SP_TRY(sp_json_double(root, "coverage_ratio", 0.01, 0.99, &list->coverage_ratio, r->err));
+    SP_TRY(read_site(r, root, &list->site));
     SP_TRY(read_terms(r, root, list));
     SP_TRY(read_intervals(r, root, list));
     return read_groupings(r, root, list);

@@ -8,9 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sources with fewer rows are pooled. */
-#define MIN_SOURCE_ROWS 5u
-
 const char *sp_metric_name(sp_metric_id metric)
 {
     static const char *const names[SP_N_METRICS] = {"step_time", "memory_peak"};
@@ -93,7 +90,7 @@ static void score_metric(sp_score *score, sp_metric_id metric, workspace *w)
         sp_pair *pairs = w->pairs + n_pooled;
         const uint32_t n = collect(score, source->name, metric, pairs);
         source->metric[metric] = sp_metric_of(pairs, n, &w->failed);
-        if (n >= MIN_SOURCE_ROWS) {
+        if (n >= SP_MIN_SOURCE_ROWS) {
             w->metrics[n_metrics++] = source->metric[metric];
         } else {
             n_pooled += n;
@@ -246,6 +243,9 @@ static sp_status score_table(sp_score *score, const char *home, const sp_table *
     sp_status status = sp_score_read(score, table, predictor, err);
     if (status == SP_OK && fold != NULL) status = sp_cross_run(score, home, &table->csv, fold, err);
     if (status == SP_OK) status = score_rows(score, err);
+    if (status == SP_OK && fold != NULL) {
+        status = sp_site_spread(score, &score->cross->spread, err);
+    }
     sp_score_forget(score);
     sp_predictor_free(predictor);
     return status;
