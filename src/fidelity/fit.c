@@ -200,43 +200,79 @@ static void choose_terms(metric_fit *m, const sp_fit_values *start, double *x)
     }
 }
 
+static void close_metric(metric_fit *m)
+{
+    sp_free(m->weights);
+    sp_free(m->touched);
+}
+
+/* Terms and weights of a metric; x is where to begin. */
+static sp_status open_metric(sp_fit *fit, sp_metric_id metric, const bool *left_out,
+                             const sp_fit_values *values, metric_fit *m, double *x, sp_error *err)
+{
+    *m = (metric_fit){.fit = fit, .metric = metric, .values = *values};
+    choose_terms(m, values, x);
+    bool *counts = sp_alloc(((size_t)fit->n_rows + 1) * sizeof *counts);
+    m->weights = sp_alloc(((size_t)fit->n_rows + 1) * sizeof *m->weights);
+    m->touched = sp_alloc(((size_t)fit->n_variants + 1) * sizeof *m->touched);
+    const bool failed = counts == NULL || m->weights == NULL || m->touched == NULL;
+    if (failed) {
+        close_metric(m);
+    } else {
+        find_counting(fit, metric, left_out, counts);
+        weigh_rows(m, counts);
+    }
+    sp_free(counts);
+    return failed ? sp_fail(err, SP_E_MEMORY, "no memory for the fit") : SP_OK;
+}
+
+static sp_fit_task task_of(metric_fit *m)
+{
+    const sp_fit *fit = m->fit;
+    return (sp_fit_task){.n_terms = m->n_terms,
+                         .n_rows = fit->n_rows,
+                         .priors = m->priors,
+                         .weights = m->weights,
+                         .huber = fit->list->huber_ratio,
+                         .residuals = price_rows,
+                         .user = m};
+}
+
 static sp_status fit_metric(sp_fit *fit, sp_metric_id metric, const bool *left_out,
                             sp_fit_values *values, sp_error *err)
 {
     double x[SP_FIT_MAX_TERMS];
-    metric_fit m = {.fit = fit, .metric = metric, .values = *values};
-    choose_terms(&m, values, x);
-    if (m.n_terms == 0) return SP_OK;
-    bool *counts = sp_alloc((fit->n_rows + 1) * sizeof *counts);
-    m.weights = sp_alloc((fit->n_rows + 1) * sizeof *m.weights);
-    m.touched = sp_alloc((fit->n_variants + 1) * sizeof *m.touched);
-    sp_status status = SP_OK;
-    if (counts != NULL && m.weights != NULL && m.touched != NULL) {
-        find_counting(fit, metric, left_out, counts);
-        weigh_rows(&m, counts);
-        const sp_fit_task task = {.n_terms = m.n_terms,
-                                  .n_rows = fit->n_rows,
-                                  .priors = m.priors,
-                                  .weights = m.weights,
-                                  .huber = fit->list->huber_ratio,
-                                  .residuals = price_rows,
-                                  .user = &m};
-        status = sp_fit_solve(&task, x, err);
-        set_values(&m, x);
-        memcpy(values->term, m.values.term, sizeof values->term);
-    } else {
-        status = sp_fail(err, SP_E_MEMORY, "no memory for the fit");
-    }
-    sp_free(counts);
-    sp_free(m.weights);
-    sp_free(m.touched);
+    metric_fit m;
+    SP_TRY(open_metric(fit, metric, left_out, values, &m, x, err));
+    const sp_fit_task task = task_of(&m);
+    const sp_status status = sp_fit_solve(&task, x, err);
+    set_values(&m, x);
+    memcpy(values->term, m.values.term, sizeof values->term);
+    close_metric(&m);
     return status;
 }
 
 sp_status sp_fit_run(sp_fit *fit, const bool *left_out, sp_fit_values *values, sp_error *err)
 {
+    *values = (sp_fit_values){0};
     for (sp_metric_id metric = 0; metric < SP_N_METRICS; metric++) {
         SP_TRY(fit_metric(fit, metric, left_out, values, err));
     }
     return SP_OK;
+}
+
+sp_status sp_fit_misses(sp_fit *fit, sp_metric_id metric, const bool *left_out,
+                        const sp_fit_folds *folds, const sp_fit_values *values, double *ratios,
+                        sp_error *err)
+{
+    double x[SP_FIT_MAX_TERMS];
+    metric_fit m;
+    SP_TRY(open_metric(fit, metric, left_out, values, &m, x, err));
+    const sp_fit_task task = task_of(&m);
+    const sp_status status = sp_fit_leave_out(&task, x, folds->of_row, folds->n, ratios, err);
+    for (uint32_t i = 0; i < fit->n_rows; i++) {
+        ratios[i] = m.weights[i] > 0.0 ? exp(-ratios[i]) : 0.0;
+    }
+    close_metric(&m);
+    return status;
 }

@@ -28,6 +28,10 @@ typedef struct sp_fit_task {
 
 /* x is where to begin, and the answer. Deterministic. */
 sp_status sp_fit_solve(const sp_fit_task *task, double *x, sp_error *err);
+/* x: an answer of sp_fit_solve. Residuals of the rows of each group after one step from there of a
+ * fit that has not seen the group, on straight lines; rows without weight are left as they are. */
+sp_status sp_fit_leave_out(const sp_fit_task *task, const double *x, const uint32_t *group_of_row,
+                           uint32_t n_groups, double *residuals, sp_error *err);
 
 /* ---- fit_list.c: HOME/configs/validation/fit-training.json ----------------------------------- */
 #define SP_FIT_MAX_TERMS 32
@@ -119,21 +123,9 @@ sp_status sp_fit_make(const sp_fit_list *list, sp_scored_row *rows, uint32_t n_r
 void sp_fit_fini(sp_fit *fit);
 /* Prices rows anew, those with chosen[row] (all under NULL). */
 void sp_fit_predict(sp_fit *fit, const sp_fit_values *values, const bool *chosen);
-/* Fits the terms to the rows that count, but for those with left_out[row] (NULL: none). values is
- * where to begin (0: at the priors) and the answer; intervals are not touched. */
+/* Fits the terms to the rows that count, but for those with left_out[row] (NULL: none), beginning
+ * at the priors. */
 sp_status sp_fit_run(sp_fit *fit, const bool *left_out, sp_fit_values *values, sp_error *err);
-
-/* ---- fit_intervals.c: what is left over ------------------------------------------------------ */
-/* The widths that coverage_ratio of the predicted rows lie within, sources weighing the same and
- * those of fewer than 5 rows as one. */
-sp_status sp_fit_widths(const sp_fit *fit, const bool *left_out, sp_fit_values *values,
-                        sp_error *err);
-
-/* ---- fit_cross.c: every group left out in turn ----------------------------------------------- */
-/* A fitted number over the fits. */
-typedef struct sp_fit_figure {
-    double median, least, most;
-} sp_fit_figure;
 
 /* Names of the groups, and of each row its group. */
 typedef struct sp_fit_folds {
@@ -141,6 +133,25 @@ typedef struct sp_fit_folds {
     const char **names;
     uint32_t *of_row;
 } sp_fit_folds;
+
+/* values: those of sp_fit_run. Measured over predicted of the rows that it has seen, each by a fit
+ * that has not seen its group, either; 0 for rows that do not count. */
+sp_status sp_fit_misses(sp_fit *fit, sp_metric_id metric, const bool *left_out,
+                        const sp_fit_folds *folds, const sp_fit_values *values, double *ratios,
+                        sp_error *err);
+
+/* ---- fit_intervals.c: what is left over ------------------------------------------------------ */
+/* ratios: measured over predicted of rows, 0 = does not count. The widths of the metric that
+ * coverage_ratio of the rows lie within, sources weighing the same and those of fewer than 5 rows
+ * as one; 0 where there is no row. */
+sp_status sp_fit_widths(const sp_fit *fit, sp_metric_id metric, const double *ratios,
+                        sp_fit_values *values, sp_error *err);
+
+/* ---- fit_cross.c: every group left out in turn ----------------------------------------------- */
+/* A fitted number over the fits. */
+typedef struct sp_fit_figure {
+    double median, least, most;
+} sp_fit_figure;
 
 sp_status sp_fit_deal(sp_arena *arena, const sp_fit_grouping *grouping, const sp_csv *csv,
                       sp_fit_folds *folds, sp_error *err);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every group of rows predicted by a fit that has not seen it. Its intervals come from what fits
- * miss in the other groups when these are left out in turn (cross-conformal prediction; Vovk, 2015;
- * Barber et al., Predictive inference with the jackknife+, 2021). */
+/* Every group of rows predicted by a fit that has not seen it. Its intervals come from what that
+ * fit misses in each other group when it leaves that one out as well. */
 #include "fidelity/fit.h"
 
 #include <string.h>
@@ -56,7 +55,8 @@ typedef struct crossing {
     sp_fit *fit;
     const sp_fit_folds *folds;
     bool *in_fold;         /* of rows: those of the fold at hand */
-    sp_fit_values *values; /* of folds */
+    double *ratios;        /* of rows */
+    sp_fit_values *values; /* of folds, and of the fit to all */
 } crossing;
 
 /* Whether a row of the fold counts for anything. */
@@ -71,24 +71,27 @@ static bool mark_fold(const crossing *c, uint32_t fold)
     return any;
 }
 
-/* Fits first: a width asks for predictions of all folds. A fold none of whose rows counts is
- * predicted by the fit to all. */
+static sp_status find_widths(const crossing *c, sp_fit_values *values, sp_error *err)
+{
+    for (sp_metric_id metric = 0; metric < SP_N_METRICS; metric++) {
+        SP_TRY(sp_fit_misses(c->fit, metric, c->in_fold, c->folds, values, c->ratios, err));
+        SP_TRY(sp_fit_widths(c->fit, metric, c->ratios, values, err));
+    }
+    return SP_OK;
+}
+
+/* A fold none of whose rows counts is predicted by the fit to all, which comes last. */
 static sp_status cross(const crossing *c, sp_error *err)
 {
-    sp_fit_values all = {0};
-    SP_TRY(sp_fit_run(c->fit, NULL, &all, err));
-    for (uint32_t f = 0; f < c->folds->n; f++) {
-        c->values[f] = all;
-        if (mark_fold(c, f)) SP_TRY(sp_fit_run(c->fit, c->in_fold, &c->values[f], err));
-        sp_fit_predict(c->fit, &c->values[f], c->in_fold);
+    sp_fit_values *all = &c->values[c->folds->n];
+    for (uint32_t f = 0; f <= c->folds->n; f++) {
+        if (!mark_fold(c, f) && f < c->folds->n) continue;
+        SP_TRY(sp_fit_run(c->fit, c->in_fold, &c->values[f], err));
+        SP_TRY(find_widths(c, &c->values[f], err));
     }
     for (uint32_t f = 0; f < c->folds->n; f++) {
-        (void)mark_fold(c, f);
-        SP_TRY(sp_fit_widths(c->fit, c->in_fold, &c->values[f], err));
-    }
-    for (uint32_t f = 0; f < c->folds->n; f++) {
-        (void)mark_fold(c, f);
-        sp_fit_predict(c->fit, &c->values[f], c->in_fold);
+        const bool counts = mark_fold(c, f);
+        sp_fit_predict(c->fit, counts ? &c->values[f] : all, c->in_fold);
     }
     return SP_OK;
 }
@@ -122,13 +125,15 @@ sp_status sp_fit_cross(sp_fit *fit, const sp_fit_folds *folds, sp_fit_figure *fi
     crossing c = {.fit = fit,
                   .folds = folds,
                   .in_fold = sp_alloc((fit->n_rows + 1) * sizeof *c.in_fold),
+                  .ratios = sp_alloc((fit->n_rows + 1) * sizeof *c.ratios),
                   .values = sp_alloc((folds->n + 1) * sizeof *c.values)};
     double *room = sp_alloc((folds->n + 1) * sizeof *room);
-    sp_status status = c.in_fold != NULL && c.values != NULL && room != NULL
-                           ? cross(&c, err)
-                           : sp_fail(err, SP_E_MEMORY, "no memory for the folds");
+    const bool failed = c.in_fold == NULL || c.ratios == NULL || c.values == NULL || room == NULL;
+    const sp_status status =
+        failed ? sp_fail(err, SP_E_MEMORY, "no memory for the folds") : cross(&c, err);
     if (status == SP_OK) summarise_all(&c, room, figures);
     sp_free(c.in_fold);
+    sp_free(c.ratios);
     sp_free(c.values);
     sp_free(room);
     return status;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Interval widths from what predictions miss: the share of the estimate within which the wished
- * share of measurements lie, every source weighing the same. Uses predictions as they stand, so
- * that those of rows left out of a fit give honest widths. */
+ * share of measurements lie, every source weighing the same. Rows that a fit has
+ * not seen give honest widths. */
 #include "fidelity/fit.h"
 
 #include <assert.h>
@@ -31,20 +31,18 @@ static bool engine_is(const sp_fit_interval *interval, const sp_fit_variant *var
     return false;
 }
 
-/* Measured over predicted of the rows that the interval is about. */
-static uint32_t collect(const sp_fit *fit, const sp_fit_interval *interval, const bool *left_out,
+/* The rows that the interval is about. */
+static uint32_t collect(const sp_fit *fit, const sp_fit_interval *interval, const double *ratios,
                         miss *misses)
 {
     uint32_t n = 0;
-    sp_pair pair;
     for (uint32_t i = 0; i < fit->n_rows; i++) {
         const sp_scored_row *row = &fit->rows[i];
         const bool in_set = row->rank_set[0] != '\0';
-        if (left_out != NULL && left_out[i]) continue;
-        if (!sp_pair_of(row, interval->metric, &pair)) continue;
+        if (ratios[i] <= 0.0) continue;
         if (!engine_is(interval, &fit->variants[fit->variant_of[i]])) continue;
         if (interval->within_sets && !in_set) continue;
-        misses[n++] = (miss){pair.measured / pair.predicted, 1.0, row->source, row->rank_set};
+        misses[n++] = (miss){ratios[i], 1.0, row->source, row->rank_set};
     }
     return n;
 }
@@ -55,15 +53,15 @@ static bool same_set(const miss *a, const miss *b)
 }
 
 /* Divides every ratio by the median of its set; a set of one says nothing and leaves. */
-static uint32_t centre_sets(miss *misses, uint32_t n, double *ratios)
+static uint32_t centre_sets(miss *misses, uint32_t n, double *room)
 {
     uint32_t n_kept = 0;
     for (uint32_t i = 0; i < n; i++) {
         size_t n_set = 0;
         for (uint32_t k = 0; k < n; k++) {
-            if (same_set(&misses[k], &misses[i])) ratios[n_set++] = misses[k].size;
+            if (same_set(&misses[k], &misses[i])) room[n_set++] = misses[k].size;
         }
-        misses[i].weight = n_set > 1 ? sp_quantile_of(ratios, n_set, 0.5) : 0.0;
+        misses[i].weight = n_set > 1 ? sp_quantile_of(room, n_set, 0.5) : 0.0;
     }
     for (uint32_t i = 0; i < n; i++) {
         if (misses[i].weight <= 0.0) continue;
@@ -113,21 +111,22 @@ static double width_of(miss *misses, uint32_t n, double share)
     return n > 0 ? misses[n - 1].size : 0.0;
 }
 
-sp_status sp_fit_widths(const sp_fit *fit, const bool *left_out, sp_fit_values *values,
-                        sp_error *err)
+sp_status sp_fit_widths(const sp_fit *fit, sp_metric_id metric, const double *ratios,
+                        sp_fit_values *values, sp_error *err)
 {
     assert(fit->list->n_intervals <= SP_FIT_MAX_INTERVALS);
-    miss *misses = sp_alloc((fit->n_rows + 1) * sizeof *misses);
-    double *ratios = sp_alloc((fit->n_rows + 1) * sizeof *ratios);
-    const bool failed = misses == NULL || ratios == NULL;
+    miss *misses = sp_alloc(((size_t)fit->n_rows + 1) * sizeof *misses);
+    double *room = sp_alloc(((size_t)fit->n_rows + 1) * sizeof *room);
+    const bool failed = misses == NULL || room == NULL;
     for (uint32_t i = 0; i < fit->list->n_intervals && !failed; i++) {
         const sp_fit_interval *interval = &fit->list->intervals[i];
-        uint32_t n = collect(fit, interval, left_out, misses);
-        if (interval->within_sets) n = centre_sets(misses, n, ratios);
+        if (interval->metric != metric) continue;
+        uint32_t n = collect(fit, interval, ratios, misses);
+        if (interval->within_sets) n = centre_sets(misses, n, room);
         weigh(misses, n);
         values->interval[i] = width_of(misses, n, fit->list->coverage_ratio);
     }
     sp_free(misses);
-    sp_free(ratios);
+    sp_free(room);
     return failed ? sp_fail(err, SP_E_MEMORY, "no memory for the fit") : SP_OK;
 }

@@ -63,8 +63,11 @@ static void find_slopes(const solver *s, const double *x)
     }
 }
 
-/* Normal equations of the linearised, reweighed problem. */
-static void build_equations(solver *s, const double *x)
+#define NO_GROUP UINT32_MAX
+
+/* Normal equations of the linearised, reweighed problem, without the rows of a group. */
+static void build_equations(solver *s, const double *x, const uint32_t *group_of_row,
+                            uint32_t group)
 {
     const sp_fit_task *task = s->task;
     const uint32_t n = task->n_terms;
@@ -77,6 +80,7 @@ static void build_equations(solver *s, const double *x)
     for (uint32_t i = 0; i < task->n_rows; i++) {
         double weight = 0.0;
         if (task->weights[i] <= 0.0) continue;
+        if (group != NO_GROUP && group_of_row[i] == group) continue;
         (void)huber_of(s->residuals[i], task->huber, &weight);
         weight *= task->weights[i];
         for (uint32_t k = 0; k < n; k++) {
@@ -165,20 +169,59 @@ static void run(solver *s, double *x)
     for (int round = 0; round < MAX_ROUNDS; round++) {
         task->residuals(task->user, x, SP_FIT_ALL_TERMS, s->residuals);
         find_slopes(s, x);
-        build_equations(s, x);
+        build_equations(s, x, NULL, NO_GROUP);
         hold_at_bounds(s, x);
         if (go_down(s, x, &value) <= SETTLED) return;
     }
 }
 
-sp_status sp_fit_solve(const sp_fit_task *task, double *x, sp_error *err)
+/* Room for residuals twice, and slopes. */
+static sp_status open_solver(const sp_fit_task *task, solver *s, sp_error *err)
 {
-    assert(task->n_terms <= SP_FIT_MAX_TERMS && task->huber > 0.0);
     const size_t n = task->n_rows;
+    assert(task->n_terms <= SP_FIT_MAX_TERMS && task->huber > 0.0);
     double *room = sp_alloc((2 + (size_t)task->n_terms) * (n + 1) * sizeof *room);
     if (room == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the fit");
-    solver s = {.task = task, .residuals = room, .moved = room + n, .slopes = room + 2 * n};
+    *s = (solver){.task = task, .residuals = room, .moved = room + n, .slopes = room + 2 * n};
+    return SP_OK;
+}
+
+sp_status sp_fit_solve(const sp_fit_task *task, double *x, sp_error *err)
+{
+    solver s;
+    SP_TRY(open_solver(task, &s, err));
     run(&s, x);
-    sp_free(room);
+    sp_free(s.residuals);
+    return SP_OK;
+}
+
+static void leave_out(solver *s, const double *x, const uint32_t *group_of_row, uint32_t group,
+                      double *residuals)
+{
+    const sp_fit_task *task = s->task;
+    double step[SP_FIT_MAX_TERMS];
+    build_equations(s, x, group_of_row, group);
+    hold_at_bounds(s, x);
+    solve_equations(s, 0.0, step);
+    for (uint32_t i = 0; i < task->n_rows; i++) {
+        if (task->weights[i] <= 0.0 || group_of_row[i] != group) continue;
+        residuals[i] = s->residuals[i];
+        for (uint32_t k = 0; k < task->n_terms; k++) {
+            residuals[i] += s->slopes[(size_t)k * task->n_rows + i] * step[k];
+        }
+    }
+}
+
+sp_status sp_fit_leave_out(const sp_fit_task *task, const double *x, const uint32_t *group_of_row,
+                           uint32_t n_groups, double *residuals, sp_error *err)
+{
+    solver s;
+    SP_TRY(open_solver(task, &s, err));
+    task->residuals(task->user, x, SP_FIT_ALL_TERMS, s.residuals);
+    find_slopes(&s, x);
+    for (uint32_t g = 0; g < n_groups; g++) {
+        leave_out(&s, x, group_of_row, g, residuals);
+    }
+    sp_free(s.residuals);
     return SP_OK;
 }

@@ -56,6 +56,7 @@ static const sp_level machine_levels[2] = {
 static const sp_engine_profile machine_profile = {.flash_attention = true,
                                                   .merges_expert_copies = true,
                                                   .gemm_ratio = 1.1,
+                                                  .misaligned_ratio = 1,
                                                   .attention_ratio = 1.1,
                                                   .element_bytes_ratio = 1.2,
                                                   .score_bytes_ratio = 1.0,
@@ -131,6 +132,7 @@ void make_calculator(made_problem *made)
     }
     made->profile = (sp_engine_profile){.flash_attention = true,
                                         .gemm_ratio = 1,
+                                        .misaligned_ratio = 1,
                                         .attention_ratio = 1,
                                         .element_bytes_ratio = 1,
                                         .low_precision_ratio = 1,
