@@ -14,6 +14,25 @@ static const char *engine_of(const sp_problem *problem)
     return problem->n_engines == 1 ? problem->engines[0].name : "any";
 }
 
+/* "fsdp", or "fsdp@<2.2": the profile of those versions alone. */
+static bool is_profile(const char *which, const char *engine, const char *versions)
+{
+    const size_t length = strcspn(which, "@");
+    if (strncmp(which, engine, length) != 0 || engine[length] != '\0') return false;
+    return which[length] == '\0' || strcmp(which + length + 1, versions) == 0;
+}
+
+bool sp_fit_decides(const char *const *engines, uint32_t n_engines, uint32_t constant,
+                    const char *engine, const sp_engine_profile *profile)
+{
+    const bool own = (profile->own >> constant & 1) != 0;
+    for (uint32_t i = 0; i < n_engines; i++) {
+        if (is_profile(engines[i], own ? engine : "any", own ? profile->versions : "*"))
+            return true;
+    }
+    return false;
+}
+
 static uint32_t find_variant(sp_fit *fit, const sp_problem *problem)
 {
     for (uint32_t i = fit->n_variants; i-- > 0;) {
@@ -49,16 +68,10 @@ void sp_fit_fini(sp_fit *fit)
     *fit = (sp_fit){0};
 }
 
-/* Do these engines' files decide the constant for the variant? */
 static bool decides(const char *const *engines, uint32_t n_engines, uint32_t constant,
                     const sp_fit_variant *variant)
 {
-    const bool own = (variant->base->profile->own >> constant & 1) != 0;
-    const char *stated_by = own ? variant->engine : "any";
-    for (uint32_t i = 0; i < n_engines; i++) {
-        if (strcmp(engines[i], stated_by) == 0) return true;
-    }
-    return false;
+    return sp_fit_decides(engines, n_engines, constant, variant->engine, variant->base->profile);
 }
 
 static bool term_touches(const sp_fit_term *term, const sp_fit_variant *variant)

@@ -48,7 +48,7 @@ typedef struct sp_site_prior {
 typedef struct sp_fit_term {
     uint32_t n_constants, constants[SP_FIT_MAX_TIED]; /* as sp_engine_constant_describe */
     uint32_t n_engines;
-    const char *const *engines; /* "any": those that do not state it themselves */
+    const char *const *engines; /* as sp_fit_decides has them */
     sp_metric_id metric;
     sp_fit_prior prior; /* of the logarithm */
 } sp_fit_term;
@@ -108,6 +108,11 @@ typedef struct sp_fit_variant {
     sp_engine_profile profile;
     sp_problem problem; /* base under that profile */
 } sp_fit_variant;
+
+/* Is the constant of the profile stated by one of these? "fsdp": any profile of its file,
+ * "fsdp@<2.2": that of those versions, "any": what profiles do not state themselves. */
+bool sp_fit_decides(const char *const *engines, uint32_t n_engines, uint32_t constant,
+                    const char *engine, const sp_engine_profile *profile);
 
 /* A scored table made ready to be priced many times. */
 typedef struct sp_fit {

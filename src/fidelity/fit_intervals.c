@@ -21,16 +21,6 @@ static int by_size(const void *a, const void *b)
     return (x->size > y->size) - (x->size < y->size);
 }
 
-static bool engine_is(const sp_fit_interval *interval, const sp_fit_variant *variant)
-{
-    const bool own = (variant->base->profile->own >> interval->constant & 1) != 0;
-    const char *stated_by = own ? variant->engine : "any";
-    for (uint32_t i = 0; i < interval->n_engines; i++) {
-        if (strcmp(interval->engines[i], stated_by) == 0) return true;
-    }
-    return false;
-}
-
 /* The rows that the interval is about. */
 static uint32_t collect(const sp_fit *fit, const sp_fit_interval *interval, const double *ratios,
                         miss *misses)
@@ -40,7 +30,11 @@ static uint32_t collect(const sp_fit *fit, const sp_fit_interval *interval, cons
         const sp_scored_row *row = &fit->rows[i];
         const bool in_set = row->rank_set[0] != '\0';
         if (ratios[i] <= 0.0) continue;
-        if (!engine_is(interval, &fit->variants[fit->variant_of[i]])) continue;
+        const sp_fit_variant *variant = &fit->variants[fit->variant_of[i]];
+        if (!sp_fit_decides(interval->engines, interval->n_engines, interval->constant,
+                            variant->engine, variant->base->profile)) {
+            continue;
+        }
         if (interval->within_sets && !in_set) continue;
         misses[n++] = (miss){ratios[i], 1.0, row->source, row->rank_set};
     }
