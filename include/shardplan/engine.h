@@ -64,7 +64,11 @@ typedef struct sp_engine_profile {
     double gate_extra_bytes;     /* per element of the product: kept by a gated activation beyond its
                                     inputs and output                                              */
     double ops_dropped_ratio;    /* of the outputs of products, under recompute=ops                */
-    double step_error_ratio;     /* 80 % of measured steps lie within +- this of the estimate     */
+    double step_error_ratio;     /* 80 % of measured steps lie within +- this of the estimate, dense
+                                    models on parts whose own kernels were measured               */
+    double expert_error_ratio;   /* likewise for models with experts                              */
+    double borrowed_error_ratio; /* what a part adds to both, in squares, whose kernels are those of
+                                    another                                                       */
     double rank_error_ratio;     /* likewise, once an error common to all plans of a question is taken
                                     out: what tells two plans apart                               */
     double memory_error_ratio;   /* likewise for the memory peak                                  */

@@ -53,10 +53,20 @@ typedef struct sp_fit_term {
     sp_fit_prior prior; /* of the logarithm */
 } sp_fit_term;
 
+/* Which rows an interval is about. */
+typedef enum sp_fit_rows {
+    SP_FIT_ROWS_ALL,
+    SP_FIT_ROWS_DENSE, /* models without experts on parts whose own kernels were measured */
+    SP_FIT_ROWS_EXPERTS,
+    SP_N_FIT_ROWS
+} sp_fit_rows;
+
 /* An interval width: the share of rows within it is to be coverage_ratio. */
 typedef struct sp_fit_interval {
     uint32_t constant;
     sp_metric_id metric;
+    sp_fit_rows rows;
+    double prior;     /* believed beforehand, and counted as one source */
     bool within_sets; /* once the median error of a set of plans for one question is out */
     uint32_t n_engines;
     const char *const *engines;
@@ -147,8 +157,8 @@ sp_status sp_fit_misses(sp_fit *fit, sp_metric_id metric, const bool *left_out,
 
 /* ---- fit_intervals.c: what is left over ------------------------------------------------------ */
 /* ratios: measured over predicted of rows, 0 = does not count. The widths of the metric that
- * coverage_ratio of the rows lie within, sources weighing the same and those of fewer than 5 rows
- * as one; 0 where there is no row. */
+ * coverage_ratio of the rows lie within, sources weighing the same, those of fewer than 5 rows and
+ * the prior as one each. */
 sp_status sp_fit_widths(const sp_fit *fit, sp_metric_id metric, const double *ratios,
                         sp_fit_values *values, sp_error *err);
 

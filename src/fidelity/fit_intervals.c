@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Interval widths from what predictions miss: the share of the estimate within which the wished
- * share of measurements lie, every source weighing the same. Rows that a fit has
- * not seen give honest widths. */
+ * share of measurements lie, every source weighing the same and a prior as one of them. Rows that a
+ * fit has not seen give honest widths. */
 #include "fidelity/fit.h"
 
 #include <assert.h>
@@ -21,6 +21,30 @@ static int by_size(const void *a, const void *b)
     return (x->size > y->size) - (x->size < y->size);
 }
 
+/* Sizes of a normal distribution's tenths, from 0.1 to 0.9, over that of 0.8: a source that misses
+ * as is believed beforehand. */
+static const double tenths[] = {0.0981, 0.1977, 0.3007, 0.4092, 0.5263,
+                                0.6567, 0.8087, 1.0,    1.2835};
+#define N_TENTHS (sizeof tenths / sizeof tenths[0])
+
+static bool is_about(const sp_fit_interval *interval, const sp_fit_variant *variant)
+{
+    const sp_problem *problem = variant->base;
+    const sp_gpu *gpu = problem->cluster->gpu;
+    const bool own = strcmp(gpu->name, gpu->calibrated_from) == 0;
+    switch (interval->rows) {
+    case SP_FIT_ROWS_ALL:
+        break;
+    case SP_FIT_ROWS_DENSE:
+        return own && !problem->has_experts;
+    case SP_FIT_ROWS_EXPERTS:
+        return problem->has_experts;
+    case SP_N_FIT_ROWS:
+        assert(false);
+    }
+    return true;
+}
+
 /* The rows that the interval is about. */
 static uint32_t collect(const sp_fit *fit, const sp_fit_interval *interval, const double *ratios,
                         miss *misses)
@@ -35,6 +59,7 @@ static uint32_t collect(const sp_fit *fit, const sp_fit_interval *interval, cons
                             variant->engine, variant->base->profile)) {
             continue;
         }
+        if (!is_about(interval, variant)) continue;
         if (interval->within_sets && !in_set) continue;
         misses[n++] = (miss){ratios[i], 1.0, row->source, row->rank_set};
     }
@@ -89,7 +114,15 @@ static void weigh(miss *misses, uint32_t n)
     }
 }
 
-/* The least size within which `share` of the weight lies; 0 of nothing. */
+static uint32_t add_prior(double prior, miss *misses, uint32_t n)
+{
+    for (size_t i = 0; i < N_TENTHS; i++) {
+        misses[n++] = (miss){1.0 + prior * tenths[i], 1.0, "", ""};
+    }
+    return n;
+}
+
+/* The least size within which `share` of the weight lies. */
 static double width_of(miss *misses, uint32_t n, double share)
 {
     double sum = 0.0, within = 0.0;
@@ -102,14 +135,14 @@ static double width_of(miss *misses, uint32_t n, double share)
         within += misses[i].weight;
         if (within >= share * sum) return misses[i].size;
     }
-    return n > 0 ? misses[n - 1].size : 0.0;
+    return misses[n - 1].size;
 }
 
 sp_status sp_fit_widths(const sp_fit *fit, sp_metric_id metric, const double *ratios,
                         sp_fit_values *values, sp_error *err)
 {
     assert(fit->list->n_intervals <= SP_FIT_MAX_INTERVALS);
-    miss *misses = sp_alloc(((size_t)fit->n_rows + 1) * sizeof *misses);
+    miss *misses = sp_alloc((fit->n_rows + N_TENTHS) * sizeof *misses);
     double *room = sp_alloc(((size_t)fit->n_rows + 1) * sizeof *room);
     const bool failed = misses == NULL || room == NULL;
     for (uint32_t i = 0; i < fit->list->n_intervals && !failed; i++) {
@@ -117,6 +150,7 @@ sp_status sp_fit_widths(const sp_fit *fit, sp_metric_id metric, const double *ra
         if (interval->metric != metric) continue;
         uint32_t n = collect(fit, interval, ratios, misses);
         if (interval->within_sets) n = centre_sets(misses, n, room);
+        n = add_prior(interval->prior, misses, n);
         weigh(misses, n);
         values->interval[i] = width_of(misses, n, fit->list->coverage_ratio);
     }

@@ -137,13 +137,20 @@ static sp_status read_terms(const reader *r, const sp_json *root, sp_fit_list *l
 
 static sp_status read_interval(const reader *r, const sp_json *value, sp_fit_interval *out)
 {
-    static const char *const keys[] = {"constant", "engines", "metric", "within_sets"};
-    const char *name = NULL;
+    static const char *const keys[] = {"constant",    "engines", "metric", "rows",
+                                       "within_sets", "prior",   "source"};
+    static const char *const rows[SP_N_FIT_ROWS] = {"all", "dense", "experts"};
+    const char *name = NULL, *source = NULL;
+    uint32_t which = 0;
     SP_TRY(sp_json_only(value, keys, COUNT(keys), r->err));
     SP_TRY(sp_json_string(value, "constant", &name, r->err));
+    SP_TRY(sp_json_string(value, "source", &source, r->err));
     SP_TRY(find_constant(r, value, name, &out->constant));
     SP_TRY(read_texts(r, value, "engines", &out->engines, &out->n_engines));
     SP_TRY(read_metric(r, value, &out->metric));
+    SP_TRY(sp_json_enum(value, "rows", rows, SP_N_FIT_ROWS, &which, r->err));
+    SP_TRY(sp_json_double(value, "prior", 1e-3, 10.0, &out->prior, r->err));
+    out->rows = (sp_fit_rows)which;
     return sp_json_bool_or(value, "within_sets", false, &out->within_sets, r->err);
 }
 

@@ -57,6 +57,8 @@ static const sp_figure_field constants[] = {
     CONSTANT(gate_extra_bytes, SP_Q_MEMORY, 0.0, 64.0),
     CONSTANT(ops_dropped_ratio, SP_Q_RATIO, 0.0, 1.0),
     CONSTANT(step_error_ratio, SP_Q_RATIO, 0.0, 10.0),
+    CONSTANT(expert_error_ratio, SP_Q_RATIO, 0.0, 10.0),
+    CONSTANT(borrowed_error_ratio, SP_Q_RATIO, 0.0, 10.0),
     CONSTANT(rank_error_ratio, SP_Q_RATIO, 0.0, 10.0),
     CONSTANT(memory_error_ratio, SP_Q_RATIO, 0.0, 10.0),
 };

@@ -104,7 +104,7 @@ static void add_engines(sp_text *t, const sp_problem *problem)
                              f->norm_extra_bytes,
                              f->gate_extra_bytes,
                              f->ops_dropped_ratio,
-                             f->step_error_ratio,
+                             sp_problem_step_error(problem),
                              f->rank_error_ratio,
                              f->memory_error_ratio};
     sp_text_add(t, "\nprofile ");

@@ -3,6 +3,7 @@
 #include "step/step.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 sp_question sp_question_default(void)
@@ -19,6 +20,16 @@ sp_question sp_question_default(void)
 double sp_problem_passes(const sp_problem *problem)
 {
     return problem->has_adapters ? 2.0 : 3.0;
+}
+
+double sp_problem_step_error(const sp_problem *problem)
+{
+    const sp_engine_profile *f = problem->profile;
+    const sp_gpu *gpu = problem->cluster->gpu;
+    const double own = problem->has_experts ? f->expert_error_ratio : f->step_error_ratio;
+    const bool borrows = strcmp(gpu->name, gpu->calibrated_from) != 0;
+    const double borrowed = borrows ? f->borrowed_error_ratio : 0.0;
+    return sqrt(own * own + borrowed * borrowed);
 }
 
 double sp_problem_attended(const sp_problem *problem)
