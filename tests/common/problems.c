@@ -21,6 +21,7 @@ static void set_surfaces(sp_gpu *gpu, const sp_gemm_surface *gemm)
 
 static const sp_gpu machine_gpu = {
     .name = "made",
+    .calibrated_from = "made",
     .memory_bytes = 80e9,
     .memory_bytes_per_s = 3e12,
     .attention = {.efficiency_ratio = 0.5,
