@@ -83,6 +83,18 @@ static double stage_kernels(const sp_inputs *in, const sp_stage_class *stage)
     return kernels * (3.0 + passes_again(in, stage)) / 3.0;
 }
 
+/* Takes `spared` parameters off, with their share of what goes by parameter. */
+static void spare(double spared, double *params, double *matrix, sp_moments *state)
+{
+    if (spared <= 0.0) return;
+    const double left = (*params - spared) / *params;
+    *params -= spared;
+    *matrix *= left;
+    state->bytes *= left;
+    state->whole_bytes *= left;
+    state->newton_s *= left;
+}
+
 /* Tied layers of a stage hold what they share once. */
 static void spare_tied(const sp_inputs *in, const sp_stage_class *stage, sp_stage_params *params)
 {
@@ -91,12 +103,21 @@ static void spare_tied(const sp_inputs *in, const sp_stage_class *stage, sp_stag
         n_layers[k] = stage->layers[k];
     }
     const sp_layer_params spared = sp_graph_spared_params(in->problem->model, in->tied, n_layers);
-    params->dense -= spared.dense;
-    params->expert -= spared.expert;
+    spare(spared.dense, &params->dense, &params->dense_matrix, &params->dense_state);
+    spare(spared.expert, &params->expert, &params->expert_matrix, &params->expert_state);
+}
+
+static void add_tensors(const sp_layer_tensors *layer, double n, sp_stage_params *params)
+{
+    params->dense_matrix += n * layer->dense_matrix;
+    params->expert_matrix += n * layer->expert_matrix;
+    sp_moments_add(&params->dense_state, &layer->dense, n);
+    sp_moments_add(&params->expert_state, &layer->expert, n);
 }
 
 sp_stage_params sp_stage_params_of(const sp_inputs *in, const sp_stage_class *stage)
 {
+    const bool tensors = sp_plan_reads_tensors(in->problem, in->plan);
     sp_stage_params params = {0};
     for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
         const double n = sp_stage_layers_of(in, stage, k);
@@ -105,10 +126,12 @@ sp_stage_params sp_stage_params_of(const sp_inputs *in, const sp_stage_class *st
         params.adapter.dense += n * in->adapters[k].dense;
         params.adapter.expert += n * in->adapters[k].expert;
         params.n_layers += n;
+        if (tensors) add_tensors(&in->tensors[k], n, &params);
     }
     if (in->problem->has_tied_layers) {
         spare_tied(in, stage, &params);
     }
+    if (tensors) sp_stage_add_ends(in, stage, &params);
     params.dense += stage->embedding ? in->embedding_params : 0.0;
     if (stage->head) {
         params.dense += in->head_params + in->mtp_params.dense;
