@@ -62,6 +62,7 @@ sp_exit sp_cli_calibrate_ops(const sp_context *context)
     const sp_calibrate_question question = question_of(context->settings);
     sp_calibrated *calibrated = NULL;
     sp_status status = check_fit(&question, &err);
+    if (status == SP_OK && !context->speaks) return SP_EXIT_FOUND;
     if (status == SP_OK) {
         status = sp_settings_switch(context->settings, SP_FLAG_in_place, &in_place, &err);
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `shardplan calibrate WHAT FILE`: constants from measurements. */
+#include "cli/calibrate.h"
 #include "cli/ops.h"
 
 #include <string.h>
@@ -8,8 +9,10 @@
 static const struct part {
     const char *name;
     sp_exit (*run)(const sp_context *context);
+    int max_words; /* its name, and files */
 } parts[] = {
-    {"ops", sp_cli_calibrate_ops},
+    {"ops", sp_cli_calibrate_ops, SP_OPS_MAX_WORDS},
+    {"steps", sp_calibrate_steps, 2},
 };
 enum { N_PARTS = sizeof parts / sizeof parts[0] };
 
@@ -23,9 +26,16 @@ static sp_status find_part(const char *word, const struct part **part, sp_error 
     }
     sp_fail(err, SP_E_USAGE,
             word != NULL ? "there are no such measurements"
-                         : "say what was measured, for example shardplan calibrate ops gemm.csv");
+                         : "say what was measured, for example shardplan calibrate steps runs.csv");
     sp_fail_value(err, "%s", word != NULL ? word : "");
     return word != NULL ? sp_fail_names(err, word, names, N_PARTS) : err->status;
+}
+
+static sp_status check_count(const sp_settings *settings, const struct part *part, sp_error *err)
+{
+    if (settings->n_words <= part->max_words) return SP_OK;
+    (void)sp_fail(err, SP_E_USAGE, "one word too many: name one table");
+    return sp_fail_value(err, "%s", settings->words[part->max_words]);
 }
 
 static sp_exit run(const sp_context *context)
@@ -36,12 +46,13 @@ static sp_exit run(const sp_context *context)
     const char *word = settings->n_words > 0 ? settings->words[0] : NULL;
     sp_status status = sp_run_check_format(&context->run, SP_FORM_TABLE | SP_FORM_JSON, &err);
     if (status == SP_OK) status = find_part(word, &part, &err);
+    if (status == SP_OK) status = check_count(settings, part, &err);
     return status == SP_OK ? part->run(context) : sp_cli_fail(context, &err);
 }
 
 const sp_command sp_command_calibrate = {
     .name = "calibrate",
-    .usage = "calibrate ops FILE.. --gpu NAME [FLAG..]",
+    .usage = "calibrate ops|steps FILE.. [FLAG..]",
     .summary = "fits constants to measurements",
     .about = "ops: FILEs are CSV tables of measured kernel calls, plain or packed (.csv.gz), one "
              "kind of operator\n"
@@ -51,10 +62,20 @@ const sp_command sp_command_calibrate = {
              "shapes that were\n"
              "left out of the fit. -o writes the accelerator's file with the surfaces, --in-place "
              "puts it where it\n"
-             "was read from.\n",
+             "was read from.\n"
+             "steps: FILE is a CSV table of measured training runs, as `validate training` takes. "
+             "The constants\n"
+             "of a running step that configs/validation/fit-training.json lists are fitted without "
+             "each source in\n"
+             "turn; the medians are written, in JSON as figures that configs/engines takes.\n"
+             "steps --site: FILE has runs of one cluster, three to ten will do. How much longer "
+             "its steps take\n"
+             "than estimated is said with an interval, and checked on each run without it.\n",
     .examples = "  shardplan calibrate ops gemm.csv moe.csv.gz --gpu h100-sxm\n"
                 "  shardplan calibrate ops *.csv --gpu my-part.json -o calibrated.json \\\n"
-                "      --source 'our cluster, CUDA 13.0' --date 2026-11-21\n",
+                "      --source 'our cluster, CUDA 13.0' --date 2026-11-21\n"
+                "  shardplan calibrate steps runs.csv --json -o steps.json\n"
+                "  shardplan calibrate steps --site our-runs.csv\n",
     .takes = SP_TAKES_OUTPUT | SP_TAKES_CALIBRATE,
     .max_words = SP_OPS_MAX_WORDS,
     .run = run,

@@ -57,7 +57,9 @@ static sp_exit score_training(const sp_context *context, bool points)
 {
     sp_error err = {0};
     sp_score *score = NULL;
-    if (sp_score_training(context->home, context->settings->words[1], &score, &err) != SP_OK) {
+    const char *fold = sp_settings_text(context->settings, SP_FLAG_cross);
+    const char *file = context->settings->words[1];
+    if (sp_score_training(context->home, file, fold, &score, &err) != SP_OK) {
         return sp_cli_fail(context, &err);
     }
     const sp_exit code = show(context, score, points);
@@ -65,11 +67,22 @@ static sp_exit score_training(const sp_context *context, bool points)
     return code;
 }
 
+/* Nothing is fitted that counts parameters. */
+static sp_status check_no_fold(const sp_settings *settings, sp_error *err)
+{
+    const char *fold = sp_settings_text(settings, SP_FLAG_cross);
+    if (fold == NULL) return SP_OK;
+    sp_fail(err, SP_E_INCONSISTENT, "parameters are counted by constants that no one fits");
+    sp_fail_value(err, "%s", fold);
+    return sp_fail_file(err, "--cross");
+}
+
 static sp_exit score_params(const sp_context *context, bool points)
 {
     sp_error err = {0};
     sp_text text = {0};
     sp_params_score *score = NULL;
+    if (check_no_fold(context->settings, &err) != SP_OK) return sp_cli_fail(context, &err);
     if (sp_score_params(context->home, context->settings->words[1], &score, &err) != SP_OK) {
         return sp_cli_fail(context, &err);
     }
@@ -128,25 +141,28 @@ const sp_command sp_command_validate = {
     .name = "validate",
     .usage = "validate training|params|memory|ops FILE.. [FLAG..]",
     .summary = "scores the models against measurements",
-    .about =
-        "training: FILE is a CSV table of measured training runs, one run or out-of-memory "
-        "event a row.\n"
-        "Every row is predicted from its configuration alone and compared with what was "
-        "measured; rows\n"
-        "that cannot be expressed are counted with the reason. "
-        "configs/validation/training-points.json\n"
-        "says how the words of a row become a plan.\n"
-        "params: FILE is a folder with configs/NAME.json, Hugging Face configurations, and "
-        "expected.json,\n"
-        "the counts that another client makes of them; ours must be equal.\n"
-        "memory: FILE is a JSON list of what serving engines printed when they started: "
-        "weights, peak,\n"
-        "cache. configs/validation/serving-memory.json is one.\n"
-        "ops: FILEs are CSV tables of measured kernel calls, as `calibrate ops` takes them; the "
-        "surfaces of\n"
-        "the accelerator (--gpu, else the folder of the table) are compared with every call.\n",
+    .about = "training: FILE is a CSV table of measured training runs, one run or out-of-memory "
+             "event a row.\n"
+             "Every row is predicted from its configuration alone and compared with what was "
+             "measured; rows\n"
+             "that cannot be expressed are counted with the reason. "
+             "configs/validation/training-points.json\n"
+             "says how the words of a row become a plan. --cross fits the constants that\n"
+             "configs/validation/fit-training.json lists without each group of rows and scores "
+             "that group.\n"
+             "params: FILE is a folder with configs/NAME.json, Hugging Face configurations, and "
+             "expected.json,\n"
+             "the counts that another client makes of them; ours must be equal.\n"
+             "memory: FILE is a JSON list of what serving engines printed when they started: "
+             "weights, peak,\n"
+             "cache. configs/validation/serving-memory.json is one.\n"
+             "ops: FILEs are CSV tables of measured kernel calls, as `calibrate ops` takes them; the "
+             "surfaces\n"
+             "of the accelerator (--gpu, else the folder of the table) are compared with every "
+             "call.\n",
     .examples = "  shardplan validate training runs.csv\n"
                 "  shardplan validate training runs.csv --json --points -o score.json\n"
+                "  shardplan validate training runs.csv --cross source\n"
                 "  shardplan validate params ./counts\n"
                 "  shardplan validate memory configs/validation/serving-memory.json\n"
                 "  shardplan validate ops h100_sxm/gemm.csv.gz\n",

@@ -3,6 +3,7 @@
 #include "step/step.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 sp_question sp_question_default(void)
@@ -19,6 +20,16 @@ sp_question sp_question_default(void)
 double sp_problem_passes(const sp_problem *problem)
 {
     return problem->has_adapters ? 2.0 : 3.0;
+}
+
+double sp_problem_step_error(const sp_problem *problem)
+{
+    const sp_engine_profile *f = problem->profile;
+    const sp_gpu *gpu = problem->cluster->gpu;
+    const double own = problem->has_experts ? f->expert_error_ratio : f->step_error_ratio;
+    const bool borrows = strcmp(gpu->name, gpu->calibrated_from) != 0;
+    const double borrowed = borrows ? f->borrowed_error_ratio : 0.0;
+    return sqrt(own * own + borrowed * borrowed);
 }
 
 double sp_problem_attended(const sp_problem *problem)
@@ -318,6 +329,22 @@ static void derive_host(sp_problem *problem)
     };
 }
 
+/* All that the constants of the software decide. */
+static void derive_from_profile(sp_problem *problem)
+{
+    sp_rates_build(problem->cluster->gpu, problem->profile, &problem->rates);
+    sp_recipes_derive(problem);
+    derive_host(problem);
+}
+
+void sp_problem_with_profile(const sp_problem *base, const sp_engine_profile *profile,
+                             sp_problem *out)
+{
+    *out = *base;
+    out->profile = profile;
+    derive_from_profile(out);
+}
+
 static sp_status derive(sp_problem *problem, sp_error *err)
 {
     const sp_question *q = &problem->question;
@@ -327,16 +354,14 @@ static sp_status derive(sp_problem *problem, sp_error *err)
                        "%s computes neither in bf16 nor in fp16: its file states no peak for them",
                        gpu->name);
     }
-    sp_rates_build(gpu, problem->profile, &problem->rates);
+    problem->has_adapters = !trains_all(q);
+    derive_from_profile(problem);
     sp_fabric_build(problem->cluster, &problem->fabric);
     for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
         problem->has_experts |= problem->model->kinds[k].ffn.n_experts > 0;
         problem->has_tied_layers |= problem->model->kinds[k].tied > 0;
         problem->has_latent_attention |= problem->model->kinds[k].attention.kv_lora > 0;
     }
-    problem->has_adapters = !trains_all(q);
-    sp_recipes_derive(problem);
-    derive_host(problem);
     problem->forward_flops = sp_graph_forward_flops(problem->model, sp_problem_attended(problem),
                                                     (double)q->seq_len * (double)q->global_batch);
     problem->usd_per_gpu_hour = q->usd_per_gpu_hour > 0.0 ? q->usd_per_gpu_hour : gpu->usd_per_hour;

@@ -90,6 +90,15 @@ struct sp_problem {
     char fingerprint[33];
 };
 
+/* *out: the problem under other constants of the software, for fits and scores. It borrows all else
+ * from base and is never freed; its fingerprint is that of base. */
+void sp_problem_with_profile(const sp_problem *base, const sp_engine_profile *profile,
+                             sp_problem *out);
+
+/* 8 of 10 measured steps lie within +- this of the estimate: wider with experts, and where kernels
+ * are those of another part. */
+double sp_problem_step_error(const sp_problem *problem);
+
 /* The split of a pipeline; pp between 1 and the number of layers. */
 const sp_stage_split *sp_problem_split(const sp_problem *problem, uint32_t pp,
                                        sp_stage_layers policy);
