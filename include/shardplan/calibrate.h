@@ -21,6 +21,7 @@ typedef struct sp_calibrate_question {
     const char *const *files;
     uint32_t n_files;
     const char *op;     /* what the tables hold; NULL = their names say it                        */
+    bool nccl_tests;    /* the files are no tables but what nccl-tests printed                    */
     const char *source; /* where the tables are from, and when; needed to write the file          */
     const char *date;   /* YYYY-MM-DD                                                             */
 } sp_calibrate_question;
@@ -45,6 +46,11 @@ void sp_calibrated_json(const sp_calibrated *calibrated, struct sp_text *out);
 const char *sp_calibrated_path(const sp_calibrated *calibrated);
 /* The file of the GPU as it is, but for "surfaces". */
 sp_status sp_calibrated_file(const sp_calibrated *calibrated, struct sp_text *out, sp_error *err);
+
+/* Logs of training runs (format "megatron" or "torchtitan") as a table that sp_score_training takes,
+ * one row a log; cells that a log does not fill are blank. gpu: where the runs were made, or NULL. */
+sp_status sp_runs_of_logs(const char *format, const char *gpu, const char *const *files,
+                          uint32_t n_files, struct sp_text *out, sp_error *err);
 
 /* What the surfaces of parts say to measured calls. */
 typedef struct sp_ops_score sp_ops_score;

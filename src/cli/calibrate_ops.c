@@ -16,6 +16,18 @@ static sp_calibrate_question question_of(const sp_settings *s)
                                    .date = sp_settings_text(s, SP_FLAG_date)};
 }
 
+static sp_status check_log(const sp_settings *s, sp_calibrate_question *q, sp_error *err)
+{
+    static const char *const names[] = {"nccl-tests"};
+    const char *log = sp_settings_text(s, SP_FLAG_log);
+    q->nccl_tests = log != NULL && strcmp(log, names[0]) == 0;
+    if (log == NULL || q->nccl_tests) return SP_OK;
+    (void)sp_fail(err, SP_E_UNKNOWN_NAME, "no kernels are read from such logs");
+    (void)sp_fail_file(err, "--log");
+    (void)sp_fail_value(err, "%s", log);
+    return sp_fail_names(err, log, names, 1);
+}
+
 /* A fit needs tables and the part that was measured. */
 static sp_status check_fit(const sp_calibrate_question *q, sp_error *err)
 {
@@ -59,9 +71,10 @@ sp_exit sp_cli_calibrate_ops(const sp_context *context)
 {
     sp_error err = {0};
     bool in_place = false;
-    const sp_calibrate_question question = question_of(context->settings);
+    sp_calibrate_question question = question_of(context->settings);
     sp_calibrated *calibrated = NULL;
-    sp_status status = check_fit(&question, &err);
+    sp_status status = check_log(context->settings, &question, &err);
+    if (status == SP_OK) status = check_fit(&question, &err);
     if (status == SP_OK && !context->speaks) return SP_EXIT_FOUND;
     if (status == SP_OK) {
         status = sp_settings_switch(context->settings, SP_FLAG_in_place, &in_place, &err);
@@ -79,8 +92,9 @@ sp_exit sp_cli_score_ops(const sp_context *context, bool points)
     sp_error err = {0};
     sp_text text = {0};
     sp_ops_score *score = NULL;
-    const sp_calibrate_question question = question_of(context->settings);
-    if (sp_score_ops(context->home, &question, &score, &err) != SP_OK) {
+    sp_calibrate_question question = question_of(context->settings);
+    if (check_log(context->settings, &question, &err) != SP_OK ||
+        sp_score_ops(context->home, &question, &score, &err) != SP_OK) {
         return sp_cli_fail(context, &err);
     }
     if (context->run.format == SP_FORMAT_JSON) {
@@ -90,4 +104,18 @@ sp_exit sp_cli_score_ops(const sp_context *context, bool points)
     }
     sp_ops_score_free(score);
     return sp_cli_write(context, &text, SP_EXIT_FOUND);
+}
+
+sp_exit sp_cli_write_runs(const sp_context *context, const char *format)
+{
+    sp_error err = {0};
+    sp_text text = {0};
+    const sp_settings *settings = context->settings;
+    if (sp_runs_of_logs(format, sp_settings_text(settings, SP_FLAG_gpu),
+                        (const char *const *)settings->words + 1, (uint32_t)settings->n_words - 1,
+                        &text, &err) == SP_OK) {
+        return sp_cli_write(context, &text, SP_EXIT_FOUND);
+    }
+    sp_text_fini(&text);
+    return sp_cli_fail(context, &err);
 }

@@ -11,8 +11,8 @@ static const struct part {
     sp_exit (*run)(const sp_context *context);
     int max_words; /* its name, and files */
 } parts[] = {
-    {"ops", sp_cli_calibrate_ops, SP_OPS_MAX_WORDS},
-    {"steps", sp_calibrate_steps, 2},
+    {"ops",   sp_cli_calibrate_ops, SP_OPS_MAX_WORDS},
+    {"steps", sp_calibrate_steps,   2               },
 };
 enum { N_PARTS = sizeof parts / sizeof parts[0] };
 
@@ -46,6 +46,9 @@ static sp_exit run(const sp_context *context)
     const char *word = settings->n_words > 0 ? settings->words[0] : NULL;
     sp_status status = sp_run_check_format(&context->run, SP_FORM_TABLE | SP_FORM_JSON, &err);
     if (status == SP_OK) status = find_part(word, &part, &err);
+    const char *log = sp_settings_text(settings, SP_FLAG_log);
+    const bool runs = status == SP_OK && log != NULL && part->run == sp_calibrate_steps;
+    if (runs && settings->n_words > 1) return sp_cli_write_runs(context, log);
     if (status == SP_OK) status = check_count(settings, part, &err);
     return status == SP_OK ? part->run(context) : sp_cli_fail(context, &err);
 }
@@ -70,12 +73,18 @@ const sp_command sp_command_calibrate = {
              "turn; the medians are written, in JSON as figures that configs/engines takes.\n"
              "steps --site: FILE has runs of one cluster, three to ten will do. How much longer "
              "its steps take\n"
-             "than estimated is said with an interval, and checked on each run without it.\n",
+             "than estimated is said with an interval, and checked on each run without it.\n"
+             "steps --log megatron|torchtitan: FILEs are logs, which are written as such a table; "
+             "fill in what a log\n"
+             "does not say.\n",
     .examples = "  shardplan calibrate ops gemm.csv moe.csv.gz --gpu h100-sxm\n"
                 "  shardplan calibrate ops *.csv --gpu my-part.json -o calibrated.json \\\n"
                 "      --source 'our cluster, CUDA 13.0' --date 2026-11-21\n"
                 "  shardplan calibrate steps runs.csv --json -o steps.json\n"
-                "  shardplan calibrate steps --site our-runs.csv\n",
+                "  shardplan calibrate steps --site our-runs.csv\n"
+                "  shardplan calibrate steps --log megatron run1.log run2.log --gpu H100 -o "
+                "our-runs.csv\n"
+                "  shardplan calibrate ops --log nccl-tests all_reduce.txt --gpu h100-sxm\n",
     .takes = SP_TAKES_OUTPUT | SP_TAKES_CALIBRATE,
     .max_words = SP_OPS_MAX_WORDS,
     .run = run,

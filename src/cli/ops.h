@@ -9,3 +9,5 @@
 sp_exit sp_cli_calibrate_ops(const sp_context *context);
 /* `validate ops FILE..` */
 sp_exit sp_cli_score_ops(const sp_context *context, bool points);
+/* `calibrate steps --log FORMAT FILE..`: the runs of logs as a table. */
+sp_exit sp_cli_write_runs(const sp_context *context, const char *format);

@@ -12,7 +12,8 @@
 static sp_status read_tables(sp_calibrated *c, const sp_calibrate_question *q, sp_error *err)
 {
     for (uint32_t i = 0; i < q->n_files; i++) {
-        SP_TRY(sp_ops_read(&c->ops, q->files[i], q->op, err));
+        SP_TRY(q->nccl_tests ? sp_ops_read_nccl_log(&c->ops, q->files[i], err)
+                             : sp_ops_read(&c->ops, q->files[i], q->op, err));
     }
     sp_ops_supersede(&c->ops);
     c->n_rows = c->ops.n_rows;

@@ -39,6 +39,10 @@ const char *sp_ops_word(const sp_ops_reader *r, uint32_t row, uint32_t i);
 sp_status sp_ops_number(const sp_ops_reader *r, uint32_t row, uint32_t column, double lo, double hi,
                         double *value);
 
+/* ---- ops_table.c ---- */
+/* Appends one row under its kernel, whose words are copied. */
+sp_status sp_ops_add(sp_ops *ops, const sp_ops_kernel *kernel, const sp_ops_row *row, sp_error *err);
+
 /* ---- ops_moe.c ---- */
 /* Loads of routings that were worked out already: they repeat over widths and formats. */
 struct sp_load_memo *sp_load_memo_make(void); /* NULL: no memory; free with sp_free */

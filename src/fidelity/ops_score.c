@@ -91,20 +91,27 @@ static sp_status group_of(sp_ops_score *score, uint32_t part_idx, const sp_surfa
 
 /* ---- rows ---- */
 
-/* The kernel itself, else any of its operator, format and width. */
+/* The kernel itself, else one of its framework, else any of its operator, format and width.
+ * Messages of one library take as long whatever their bytes mean. */
 static const sp_surface *surface_for(const sp_ops_part *part, const sp_ops_kernel *kernel)
 {
     const sp_surface *s = &kernel->surface;
-    sp_surface_query query = {.op = s->op,
-                              .variant = s->variant,
-                              .framework = kernel->name,
-                              .kernel = s->kernel,
-                              .dtype = s->dtype,
-                              .kv_dtype = s->kv_dtype,
-                              .key_width = kernel->key_width};
-    const sp_surface *found = sp_surface_find(part->surfaces, &query);
-    query.framework = query.kernel = NULL;
-    return found != NULL ? found : sp_surface_find(part->surfaces, &query);
+    const sp_surface_query exact = {.op = s->op,
+                                    .variant = s->variant,
+                                    .framework = kernel->name,
+                                    .kernel = s->kernel,
+                                    .dtype = s->dtype,
+                                    .kv_dtype = s->kv_dtype,
+                                    .key_width = kernel->key_width};
+    sp_surface_query alike[3] = {exact, exact, exact};
+    alike[1].kernel = NULL;
+    alike[1].dtype = s->op == SP_SURFACE_COLLECTIVE ? NULL : s->dtype;
+    alike[2].kernel = alike[2].framework = NULL;
+    const sp_surface *found = NULL;
+    for (size_t i = 0; found == NULL && i < sizeof alike / sizeof alike[0]; i++) {
+        found = sp_surface_find(part->surfaces, &alike[i]);
+    }
+    return found;
 }
 
 static bool has_peak(const sp_ops_part *part, const sp_ops_kernel *kernel)
@@ -161,7 +168,8 @@ static sp_status score_file(sp_ops_score *score, const char *home, const sp_cali
     const char *file = q->files[file_idx];
     SP_TRY(sp_text_keep(&score->arena, file, &score->files[file_idx], err));
     SP_TRY(part_of_file(score, home, q->gpu, file, &part_idx, err));
-    sp_status status = sp_ops_read(&ops, file, q->op, err);
+    sp_status status =
+        q->nccl_tests ? sp_ops_read_nccl_log(&ops, file, err) : sp_ops_read(&ops, file, q->op, err);
     if (status == SP_OK) status = score_rows(score, &ops, part_idx, file_idx, err);
     sp_ops_fini(&ops);
     return status;

@@ -168,6 +168,20 @@ sp_status sp_ops_read(sp_ops *ops, const char *file, const char *op, sp_error *e
     return status;
 }
 
+sp_status sp_ops_add(sp_ops *ops, const sp_ops_kernel *kernel, const sp_ops_row *row, sp_error *err)
+{
+    sp_ops_reader r = {.ops = ops, .err = err};
+    uint32_t idx = 0;
+    SP_TRY(find_kernel(&r, kernel, &idx));
+    sp_ops_row *rows = sp_realloc(ops->rows, (ops->n_rows + 1) * sizeof *rows);
+    if (rows == NULL) return fail_memory(err);
+    ops->rows = rows;
+    rows[ops->n_rows] = *row;
+    rows[ops->n_rows++].kernel_idx = idx;
+    ops->kernels[idx].n_rows++;
+    return SP_OK;
+}
+
 /* ---- versions ---- */
 
 /* Compares "1.3.0rc20" and "1.10": numbers by value, other characters as they stand. */

@@ -74,6 +74,7 @@ static const sp_surface_form forms[SP_N_SURFACE_OPS] = {
 static const sp_surface_format formats[] = {
     {"bfloat16",         SP_BF16,  2.0,              2.0             },
     {"half",             SP_FP16,  2.0,              2.0             },
+    {"float",            SP_FP32,  4.0,              4.0             },
     {"float16",          SP_FP16,  2.0,              2.0             },
     {"fp8",              SP_FP8,   1.0,              1.0             },
     {"fp8_block",        SP_FP8,   1.0,              1.0             },
@@ -105,8 +106,8 @@ const sp_surface_format *sp_surface_format_find(const char *name)
 const char *const *sp_surface_format_names(size_t *n_names)
 {
     static const char *const names[] = {
-        "bfloat16", "half",        "float16",          "fp8", "fp8_block", "nvfp4", "int8_wo",
-        "int4_wo",  "w4a16_mxfp4", "w4a8_mxfp4_mxfp8", "sq",  "int8"};
+        "bfloat16", "half",    "float",       "float16",          "fp8", "fp8_block", "nvfp4",
+        "int8_wo",  "int4_wo", "w4a16_mxfp4", "w4a8_mxfp4_mxfp8", "sq",  "int8"};
     static_assert(COUNT(names) == COUNT(formats), "every format has its name");
     *n_names = COUNT(names);
     return names;

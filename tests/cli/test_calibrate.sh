@@ -54,6 +54,13 @@ for file in hardware/gpus/*.json; do
     [ "$bytes" -le 65536 ] || fail "$file: $bytes bytes of surfaces"
 done
 
+# Logs become surfaces, and rows that can be estimated.
+expect_code 0 calibrate ops --log nccl-tests tests/fidelity/logs/all_reduce.txt --gpu h100-sxm
+says out "nccl 2.28.7, nccl-tests"
+expect_code 0 calibrate steps --log megatron tests/fidelity/logs/megatron.log --gpu H100 -o "$work/runs.csv"
+expect_code 0 validate training "$work/runs.csv"
+says out "1 of 1 expressed and estimated"
+
 # Measured tables: what ships is what the command makes of them, within 5 % for most products.
 tables=${SHARDPLAN_DATA:-/nonexistent}/silicon-ops/h100_sxm
 if [ -d "$tables" ]; then

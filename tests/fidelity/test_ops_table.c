@@ -85,9 +85,9 @@ static void decoding_tells_how_many_heads_share_a_key_head(void **state)
     sp_ops_fini(&ops);
 }
 
-/* Balanced: token t chooses experts t and t + 4 of 8. Two ranks hold experts 0..3 and 4..7: of three
- * tokens each sends one choice to rank 0, to experts 0, 1 (3 tokens are spread over a stride of 4)
- * and 2. Four of 16 tokens' choices meet each of the 4 experts of rank 0. */
+/* Balanced: token t chooses experts t and t + 4 of 8. Two ranks hold experts 0..3 and 4..7: of
+ * three tokens each sends one choice to rank 0, to experts 0, 1 (3 tokens are spread over a stride
+ * of 4) and 2. Four of 16 tokens' choices meet each of the 4 experts of rank 0. */
 static void balanced_tokens_are_dealt_out_in_turn(void **state)
 {
     (void)state;
