@@ -28,7 +28,7 @@ check_includes() {
             function owner(header) {
                 if (header == "status.h") return "base"
                 if (header == "formula.h") return "formula"
-                if (header ~ /^(model|cluster|surface|discover|plan|engine|recipe|checkpoint)\.h$|^(axes|model_fields)\.def$/) return "spec"
+                if (header ~ /^(model|cluster|surface|discover|plan|engine|optimizer|recipe|checkpoint)\.h$|^(axes|model_fields)\.def$/) return "spec"
                 if (header ~ /^(analysis|sweep|memory)\.h$|^memory_(knobs|parts)\.def$/) return "analysis"
                 if (header ~ /^serve\.h$|^serve_timing\.def$/) return "serve"
                 if (header ~ /^(problem|estimate)\.h$/) return "step"

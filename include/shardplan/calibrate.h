@@ -14,7 +14,6 @@
  * The same tables in the same order give the same bytes. Nothing is shared between threads. */
 #include "shardplan/surface.h"
 
-struct sp_arena;
 struct sp_text;
 
 typedef struct sp_calibrate_question {
@@ -22,6 +21,7 @@ typedef struct sp_calibrate_question {
     const char *const *files;
     uint32_t n_files;
     const char *op;     /* what the tables hold; NULL = their names say it                        */
+    bool nccl_tests;    /* the files are no tables but what nccl-tests printed                    */
     const char *source; /* where the tables are from, and when; needed to write the file          */
     const char *date;   /* YYYY-MM-DD                                                             */
 } sp_calibrate_question;
@@ -29,7 +29,6 @@ typedef struct sp_calibrate_question {
 /* One fitted surface. */
 typedef struct sp_fitted {
     sp_surface surface;
-    bool left_out; /* residuals are of shapes left out; false: there is one shape only            */
     uint32_t n_small; /* rows of fewer than 64 tokens                                             */
     double small_median_ape_ratio;
 } sp_fitted;
@@ -43,10 +42,15 @@ const sp_fitted *sp_calibrated_get(const sp_calibrated *calibrated, uint32_t idx
 /* A table of the residuals; "shardplan/score/1", kind "calibration". */
 void sp_calibrated_page(const sp_calibrated *calibrated, struct sp_text *out);
 void sp_calibrated_json(const sp_calibrated *calibrated, struct sp_text *out);
-/* Where the file of a GPU lies, by name or path; NULL with *err filled when there is none. */
-const char *sp_gpu_file(struct sp_arena *arena, const char *home, const char *name, sp_error *err);
+/* Where the file of the GPU was read from. */
+const char *sp_calibrated_path(const sp_calibrated *calibrated);
 /* The file of the GPU as it is, but for "surfaces". */
 sp_status sp_calibrated_file(const sp_calibrated *calibrated, struct sp_text *out, sp_error *err);
+
+/* Logs of training runs (format "megatron" or "torchtitan") as a table that sp_score_training takes,
+ * one row a log; cells that a log does not fill are blank. gpu: where the runs were made, or NULL. */
+sp_status sp_runs_of_logs(const char *format, const char *gpu, const char *const *files,
+                          uint32_t n_files, struct sp_text *out, sp_error *err);
 
 /* What the surfaces of parts say to measured calls. */
 typedef struct sp_ops_score sp_ops_score;

@@ -10,7 +10,8 @@
  *                                                                         .dtype = "bfloat16"});
  *     const double dim[SP_SURFACE_MAX_DIMS] = {4096, 8192, 8192};
  *     if (s != NULL) t = sp_surface_s(s, dim);                    t s->low_ratio .. t s->high_ratio
- *     if (sp_surface_outside(s, dim) != NULL) ...                 says which dimension leaves the box
+ *     if (sp_surface_outside(s, dim) != NULL) ...                 says which dimension leaves the
+ * box
  *
  * Rates are shares of the part's own peaks, so that a part without measurements can borrow the
  * surfaces of its relative. Plain data, const once read. */
@@ -52,11 +53,14 @@ enum {
     SP_DIM_MATRICES, /* of an expert: 3 with a gate, else 2                                       */
     SP_DIM_EXPERTS   /* on this rank                                                              */
 };
-enum { SP_DIM_RANKS, SP_DIM_BYTES }; /* bytes: the whole tensor, before the scatter or after the gather */
+enum {
+    SP_DIM_RANKS,
+    SP_DIM_BYTES
+}; /* bytes: the whole tensor, before the scatter or after the gather */
 
 typedef struct sp_surface {
     sp_surface_op op;
-    const char *variant;   /* all_reduce, ...; "mha" where each query head has its own key head; "" */
+    const char *variant;   /* all_reduce, ...; mha, gqa, mqa, window; ""                   */
     const char *framework; /* with its version: "trtllm 1.3.0rc20"                                */
     const char *kernel;
     const char *dtype; /* as the table has it: "bfloat16", "fp8_block", "int4_wo"                 */
@@ -134,7 +138,8 @@ typedef struct sp_surface_query {
     const char *variant, *framework, *kernel, *dtype, *kv_dtype; /* NULL = any                    */
     double key_width; /* 0 = any: attention is fitted head width by head width                    */
 } sp_surface_query;
-/* The first surface that fits; NULL when there is none. A framework also fits without its version. */
+/* The first surface that fits; NULL when there is none. A framework also fits without its version.
+ */
 const sp_surface *sp_surface_find(const sp_surfaces *surfaces, const sp_surface_query *query);
 
 /* Seconds of one call. Grows with every dimension but the number of experts. */

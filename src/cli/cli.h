@@ -41,7 +41,6 @@ typedef enum sp_flag_group {
     SP_GROUP_SEARCH,
     SP_GROUP_PLAN,
     SP_GROUP_TABLE,
-    SP_GROUP_CALIBRATION,
     SP_GROUP_ANALYSIS,
     SP_GROUP_MEMORY,
     SP_GROUP_OUTPUT,
@@ -61,7 +60,7 @@ enum {
     SP_TAKES_ANALYSIS = 256, /* analyze                      */
     SP_TAKES_FORMULAS = 512, /* formula                       */
     SP_TAKES_MEMORY = 1024, /* memory                        */
-    SP_TAKES_CALIBRATION = 2048 /* calibrate                 */
+    SP_TAKES_CALIBRATE = 2048 /* calibrate                   */
 };
 
 typedef struct sp_flag {
@@ -136,6 +135,7 @@ sp_status sp_flag_blame(sp_status status, sp_flag_id flag, sp_error *err);
 sp_status sp_flag_length(const sp_settings *s, sp_flag_id flag, uint64_t *out, sp_error *err);
 sp_status sp_flag_amount(const sp_settings *s, sp_flag_id flag, double *out, sp_error *err);
 sp_status sp_flag_ratio(const sp_settings *s, sp_flag_id flag, double *out, sp_error *err);
+sp_status sp_flag_gradients(const sp_settings *s, sp_gradients *out, sp_error *err);
 sp_status sp_flag_choice(const sp_settings *s, sp_flag_id flag, const char *const *names,
                          size_t n_names, uint32_t *choice, sp_error *err);
 sp_status sp_flag_count(const sp_settings *s, sp_flag_id flag, uint64_t lo, uint64_t hi,

@@ -127,6 +127,7 @@ static sp_status read_limits(const sp_settings *s, sp_question *q, sp_error *err
 {
     const char *reserve = sp_settings_text(s, SP_FLAG_reserve);
     q->optimizer = sp_settings_text(s, SP_FLAG_optimizer);
+    SP_TRY(sp_flag_gradients(s, &q->gradients, err));
     q->engine = sp_settings_text(s, SP_FLAG_engine);
     q->seq_len = 2048;
     SP_TRY(sp_flag_length(s, SP_FLAG_seq_len, &q->seq_len, err));

@@ -172,6 +172,7 @@ static sp_status read_question(sp_settings *s, const char *home, sp_question *q,
     q->optimizer = sp_settings_text(s, SP_FLAG_optimizer);
     SP_TRY(read_task(s, q, err));
     SP_TRY(read_kernels(s, q, err));
+    SP_TRY(sp_flag_gradients(s, &q->gradients, err));
     SP_TRY(sp_flag_length(s, SP_FLAG_seq_len, &q->seq_len, err));
     if (q->seq_len == 0 && sp_settings_text(s, SP_FLAG_seq_len) != NULL) {
         sp_fail(err, SP_E_RANGE, "a sequence has a token or more");

@@ -28,7 +28,8 @@ static double gemm_s(const sp_surface *s, const double *dim)
 static double seen_keys(double new_tokens, double past, double window)
 {
     if (!(window > 0.0)) return new_tokens * (past + 0.5 * (new_tokens + 1.0));
-    const double free = fmin(fmax(window - past, 0.0), new_tokens); /* whose window is not full yet */
+    const double free =
+        fmin(fmax(window - past, 0.0), new_tokens); /* whose window is not full yet */
     return free * (past + 0.5 * (free + 1.0)) + (new_tokens - free) * window;
 }
 
@@ -54,9 +55,9 @@ static double context_s(const sp_surface *s, const double *dim)
 }
 
 /* t = launch + 4-norm(flops / (peak eff), bytes / W) + kv_heads kv_head + heads head
- *     + sqrt(keys) key_root
- * Work is dealt out by sequence and head, each with a start and an end of its own; long contexts are
- * cut in pieces that are joined again. */
+ *     + keys_s keys^x
+ * Work is dealt out by sequence and head, each with a start and an end of its own; long contexts
+ * are cut in pieces that are joined again. */
 static double generation_s(const sp_surface *s, const double *dim)
 {
     const double *p = s->param;
@@ -71,14 +72,14 @@ static double generation_s(const sp_surface *s, const double *dim)
     return p[2] +
            sp_roof_either_s(flops / (s->peak_flops_per_s * p[0]),
                             bytes / (s->memory_bytes_per_s * p[1])) +
-           kv_heads * p[3] + heads * p[4] + sqrt(keys) * p[5];
+           kv_heads * p[3] + heads * p[4] + p[5] * pow(keys, p[6]);
 }
 
-/* t = launch + 4-norm(2 matrices (choices + active m_half)(width + width_half)(hidden + hidden_half)
- *     / (peak eff), weights of active experts / W) + traffic (choices + shared tokens topk) 4 hidden
- *     / bandwidth
- * Every active expert rounds its tokens up to tiles (m_half); the last term gathers tokens before
- * and adds them up after the products, partly for all of them whichever rank they belong to. */
+/* t = launch + 4-norm(2 matrices (choices + active m_half)(width + width_half)(hidden +
+ * hidden_half) / (peak eff), weights of active experts / W) + traffic (choices + shared tokens
+ * topk) 4 hidden / bandwidth Every active expert rounds its tokens up to tiles (m_half); the last
+ * term gathers tokens before and adds them up after the products, partly for all of them whichever
+ * rank they belong to. */
 static double moe_s(const sp_surface *s, const double *dim)
 {
     const double *p = s->param;

@@ -17,8 +17,8 @@
 typedef struct work {
     const sp_calibration *settings;
     const sp_fit_rows *rows;
-    sp_surface start;  /* words and widths */
-    uint64_t *shapes;  /* sorted, each once */
+    sp_surface start; /* words and widths */
+    uint64_t *shapes; /* sorted, each once */
     uint32_t n_shapes, n_folds;
     uint32_t *fold;          /* of a row */
     const sp_ops_row **some; /* scratch: rows of one fit */
@@ -79,7 +79,7 @@ static sp_fit_rows rows_without(work *w, uint32_t fold)
 static double rounded(double x)
 {
     char text[32];
-    (void)snprintf(text, sizeof text, "%.4g", x);
+    (void)snprintf(text, sizeof text, "%.3g", x);
     return strtod(text, NULL);
 }
 
@@ -104,12 +104,12 @@ static sp_status fit(const work *w, const sp_fit_rows *rows, sp_surface *best)
     return SP_OK;
 }
 
-/* Predicts the rows of a fold (all rows for NO_FOLD). */
+/* Predicts the rows of a fold. */
 static void predict(work *w, const sp_surface *s, uint32_t fold)
 {
     for (uint32_t i = 0; i < w->rows->n; i++) {
         const sp_ops_row *row = w->rows->row[i];
-        if (fold != NO_FOLD && w->fold[i] != fold) continue;
+        if (w->fold[i] != fold) continue;
         const double predicted_s = sp_surface_s(s, row->dim);
         w->ratio[i] = row->measured_s / predicted_s;
         w->ape[i] = fabs(predicted_s - row->measured_s) / row->measured_s;
@@ -150,7 +150,6 @@ static void fill_worth(work *w, sp_fitted *out)
     const uint32_t n = w->rows->n;
     s->samples = n;
     s->shapes = w->n_shapes;
-    out->left_out = w->n_folds > 1;
     fill_small(w, out);
     s->median_ape_ratio = rounded(sp_quantile_of(w->ape, n, 0.5));
     s->p90_ape_ratio = rounded(sp_quantile_of(w->ape, n, 0.9));
@@ -160,7 +159,7 @@ static void fill_worth(work *w, sp_fitted *out)
 
 static sp_status fit_folds(work *w, sp_fitted *out)
 {
-    for (uint32_t fold = 0; w->n_folds > 1 && fold < w->n_folds; fold++) {
+    for (uint32_t fold = 0; fold < w->n_folds; fold++) {
         sp_surface s = w->start;
         const sp_fit_rows rest = rows_without(w, fold);
         SP_TRY(fit(w, &rest, &s));
@@ -168,7 +167,6 @@ static sp_status fit_folds(work *w, sp_fitted *out)
     }
     const sp_fit_rows all = rows_without(w, NO_FOLD);
     SP_TRY(fit(w, &all, &out->surface));
-    if (w->n_folds == 1) predict(w, &out->surface, NO_FOLD);
     fill_box(w->rows, &out->surface);
     fill_worth(w, out);
     return SP_OK;
@@ -177,8 +175,8 @@ static sp_status fit_folds(work *w, sp_fitted *out)
 static sp_status allocate(work *w, void **block)
 {
     const size_t n = w->rows->n;
-    char *at = sp_alloc(n * (sizeof *w->shapes + sizeof *w->some + 3 * sizeof(double) +
-                             sizeof *w->fold));
+    char *at =
+        sp_alloc(n * (sizeof *w->shapes + sizeof *w->some + 3 * sizeof(double) + sizeof *w->fold));
     *block = at;
     if (at == NULL) return sp_fail(w->err, SP_E_MEMORY, "no memory for the fit");
     w->shapes = (uint64_t *)(void *)at;
@@ -196,14 +194,15 @@ void sp_fit_rows_sort(const sp_ops_row **rows, uint32_t n)
 }
 
 sp_status sp_kernel_calibrate(const sp_calibration *settings, const sp_surface *start,
-                              const sp_fit_rows *rows, sp_fitted *out, sp_error *err)
+                              const sp_fit_rows *rows, sp_fitted *out, bool *fitted, sp_error *err)
 {
     void *block = NULL;
     work w = {.settings = settings, .rows = rows, .start = *start, .err = err};
     assert(rows->n > 0);
     SP_TRY(allocate(&w, &block));
     deal_folds(&w);
-    const sp_status status = fit_folds(&w, out);
+    *fitted = w.n_folds > 1;
+    const sp_status status = *fitted ? fit_folds(&w, out) : SP_OK;
     sp_free(block);
     return status;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Robust nonlinear least squares for one surface: Levenberg-Marquardt with Marquardt's scaling on the
- * logarithm of time, numbers that are positive fitted by their logarithm, bounds held by projection.
- * Sources: Marquardt, SIAM J. 11(2), 1963; Triggs et al., Bundle Adjustment, 2000, section 4.3 for
- * the weights of a robust cost. */
+/* Robust nonlinear least squares for one surface: Levenberg-Marquardt with Marquardt's scaling on
+ * the logarithm of time, numbers that are positive fitted by their logarithm, bounds held by
+ * projection. Sources: Marquardt, SIAM J. 11(2), 1963; Triggs et al., Bundle Adjustment, 2000,
+ * section 4.3 for the weights of a robust cost. */
 #include "fidelity/calibrate_priv.h"
 
 #include <assert.h>
@@ -185,7 +185,8 @@ sp_status sp_surface_fit(sp_surface *surface, const sp_fit_rows *rows, double sc
     }
     double damper = FIRST_DAMPER;
     *cost = cost_of(&f, f.x);
-    for (int i = 0; i < MAX_STEPS && step(&f, &damper, cost); i++) {}
+    for (int i = 0; i < MAX_STEPS && step(&f, &damper, cost); i++) {
+    }
     place(&f, f.x, surface);
     sp_free(f.log_measured);
     return SP_OK;

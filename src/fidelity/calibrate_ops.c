@@ -12,7 +12,8 @@
 static sp_status read_tables(sp_calibrated *c, const sp_calibrate_question *q, sp_error *err)
 {
     for (uint32_t i = 0; i < q->n_files; i++) {
-        SP_TRY(sp_ops_read(&c->ops, q->files[i], q->op, err));
+        SP_TRY(q->nccl_tests ? sp_ops_read_nccl_log(&c->ops, q->files[i], err)
+                             : sp_ops_read(&c->ops, q->files[i], q->op, err));
     }
     sp_ops_supersede(&c->ops);
     c->n_rows = c->ops.n_rows;
@@ -26,7 +27,8 @@ static sp_status sort_rows(const sp_ops *ops, const sp_ops_row ***sorted, uint32
 {
     *sorted = sp_alloc((ops->n_rows + 1) * sizeof **sorted);
     *first = sp_alloc((ops->n_kernels + 2) * sizeof **first);
-    if (*sorted == NULL || *first == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the rows");
+    if (*sorted == NULL || *first == NULL)
+        return sp_fail(err, SP_E_MEMORY, "no memory for the rows");
     memset(*first, 0, (ops->n_kernels + 2) * sizeof **first);
     uint32_t *const next = *first + 1; /* one behind, so that filling turns ends into beginnings */
     for (uint32_t k = 0; k < ops->n_kernels; k++) {
@@ -52,8 +54,10 @@ static sp_status add(sp_calibrated *c, const sp_calibration *settings, const sp_
     } else if (!sp_surface_place(c->gpu, link_bytes_per_s, &start)) {
         c->n_no_peak += rows->n;
     } else {
-        SP_TRY(sp_kernel_calibrate(settings, &start, rows, &c->fitted[c->n_fitted], err));
-        c->n_fitted++;
+        bool fitted = false;
+        SP_TRY(sp_kernel_calibrate(settings, &start, rows, &c->fitted[c->n_fitted], &fitted, err));
+        c->n_fitted += fitted;
+        c->n_one_shape += fitted ? 0 : rows->n;
     }
     return SP_OK;
 }
@@ -93,7 +97,6 @@ static sp_status keep_words(sp_calibrated *c, const char *home, const sp_calibra
                             sp_error *err)
 {
     SP_TRY(sp_text_keep(&c->arena, home, &c->home, err));
-    SP_TRY(sp_text_keep(&c->arena, q->gpu, &c->ref, err));
     SP_TRY(sp_text_keep(&c->arena, q->source != NULL ? q->source : "", &c->source, err));
     return sp_text_keep(&c->arena, q->date != NULL ? q->date : "", &c->date, err);
 }
@@ -145,4 +148,9 @@ const sp_fitted *sp_calibrated_get(const sp_calibrated *calibrated, uint32_t idx
 {
     assert(idx < calibrated->n_fitted);
     return &calibrated->fitted[idx];
+}
+
+const char *sp_calibrated_path(const sp_calibrated *calibrated)
+{
+    return calibrated->gpu->file;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The file of an accelerator with the surfaces of a calibration: the text as it is, "surfaces" put in
- * place of what is there or behind the last member. One line a surface. */
+/* The file of an accelerator with the surfaces of a calibration: the text as it is, "surfaces" put
+ * in place of what is there or behind the last member. One line a surface. */
 #include "fidelity/calibrate_priv.h"
 
 #include "spec/spec.h"
@@ -16,12 +16,9 @@ static void put_surface(sp_json_writer *w, const sp_surface *s)
 {
     const sp_surface_form *form = sp_surface_form_of(s->op);
     sp_jw_open_object_compact(w, NULL);
-    sp_jw_string(w, "op", form->name);
-    put_word(w, "variant", s->variant);
-    put_word(w, "framework", s->framework);
-    put_word(w, "kernel", s->kernel);
     put_word(w, "dtype", s->dtype);
     put_word(w, "kv_dtype", s->kv_dtype);
+    put_word(w, "variant", s->variant);
     sp_jw_open_object(w, "value");
     for (uint32_t p = 0; p < form->n_params; p++) {
         sp_jw_double(w, form->param[p].key, s->param[p]);
@@ -29,35 +26,64 @@ static void put_surface(sp_json_writer *w, const sp_surface *s)
     sp_jw_close_object(w);
     sp_jw_u64(w, "samples", s->samples);
     sp_jw_u64(w, "shapes", s->shapes);
-    sp_jw_double(w, "median_ape_ratio", s->median_ape_ratio);
-    sp_jw_double(w, "p90_ape_ratio", s->p90_ape_ratio);
-    sp_jw_double(w, "low_ratio", s->low_ratio);
-    sp_jw_double(w, "high_ratio", s->high_ratio);
-    sp_jw_open_object(w, "domain");
+    sp_jw_open_array(w, "residuals");
+    sp_jw_double(w, NULL, s->median_ape_ratio);
+    sp_jw_double(w, NULL, s->p90_ape_ratio);
+    sp_jw_double(w, NULL, s->low_ratio);
+    sp_jw_double(w, NULL, s->high_ratio);
+    sp_jw_close_array(w);
+    sp_jw_open_array(w, "domain");
     for (uint32_t d = 0; d < form->n_dims; d++) {
-        sp_jw_open_array(w, form->dim[d]);
         sp_jw_double(w, NULL, s->lo[d]);
         sp_jw_double(w, NULL, s->hi[d]);
-        sp_jw_close_array(w);
     }
+    sp_jw_close_array(w);
     sp_jw_close_object(w);
-    sp_jw_close_object(w);
+}
+
+static bool same_kernel(const sp_surface *a, const sp_surface *b)
+{
+    return a->op == b->op && strcmp(a->framework, b->framework) == 0 &&
+           strcmp(a->kernel, b->kernel) == 0;
+}
+
+/* The kernels, each with a surface for each format, width and variant. */
+static void put_kernels(sp_json_writer *w, const sp_calibrated *c)
+{
+    sp_jw_open_array(w, "kernels");
+    for (uint32_t i = 0; i < c->n_fitted;) {
+        const sp_surface *first = &c->fitted[i].surface;
+        sp_jw_open_object(w, NULL);
+        sp_jw_string(w, "op", sp_surface_form_of(first->op)->name);
+        sp_jw_string(w, "framework", first->framework);
+        sp_jw_string(w, "kernel", first->kernel);
+        sp_jw_open_array(w, "surfaces");
+        for (; i < c->n_fitted && same_kernel(first, &c->fitted[i].surface); i++) {
+            put_surface(w, &c->fitted[i].surface);
+        }
+        sp_jw_close_array(w);
+        sp_jw_close_object(w);
+    }
+    sp_jw_close_array(w);
 }
 
 static void put_surfaces(const sp_calibrated *c, sp_text *out)
 {
     sp_json_writer w;
-    sp_jw_init(&w, out);
-    w.depth = 1; /* it stands inside the file's object */
+    sp_text text = {0};
+    sp_jw_init(&w, &text);
+    w.depth = 1; /* it stands inside the file's object, behind its name */
     sp_jw_open_object(&w, NULL);
     sp_jw_string(&w, "source", c->source);
     sp_jw_string(&w, "date", c->date);
-    sp_jw_open_array(&w, "list");
-    for (uint32_t i = 0; i < c->n_fitted; i++) {
-        put_surface(&w, &c->fitted[i].surface);
-    }
-    sp_jw_close_array(&w);
+    put_kernels(&w, c);
     sp_jw_close_object(&w);
+    if (text.failed) {
+        out->failed = true;
+    } else {
+        sp_text_add(out, strchr(text.data, '{'));
+    }
+    sp_text_fini(&text);
 }
 
 /* Where the value of "surfaces" stands in the text of an object; else where the object ends. */
@@ -68,7 +94,7 @@ static void find_place(const char *text, size_t length, const char **from, const
     const char *last = text;
     *from = *to = NULL;
     if (!sp_json_pull_enter(&p, '{')) return;
-    while (sp_json_pull_more(&p, '{')) {
+    while (sp_json_pull_more(&p, '}')) {
         if (!sp_json_pull_key(&p, &key)) break;
         (void)sp_json_pull_peek(&p);
         const char *value = p.at;
@@ -81,17 +107,6 @@ static void find_place(const char *text, size_t length, const char **from, const
     }
     sp_text_fini(&key);
     if (*from == NULL) *to = last;
-}
-
-const char *sp_gpu_file(struct sp_arena *arena, const char *home, const char *name, sp_error *err)
-{
-    sp_json_doc *doc = NULL;
-    if (sp_gpu_document(home, name, &doc, err) != SP_OK) return NULL;
-    const sp_json root = sp_json_root(doc);
-    const char *file = sp_arena_strdup(arena, sp_json_file(&root));
-    sp_json_free(doc);
-    if (file == NULL) (void)sp_fail(err, SP_E_MEMORY, "no memory for the name");
-    return file;
 }
 
 static sp_status check_provenance(const sp_calibrated *c, sp_error *err)
@@ -113,7 +128,7 @@ sp_status sp_calibrated_file(const sp_calibrated *calibrated, sp_text *out, sp_e
     size_t length = 0;
     const char *from = NULL, *to = NULL;
     SP_TRY(check_provenance(calibrated, err));
-    SP_TRY(sp_gpu_document(calibrated->home, calibrated->ref, &doc, err));
+    SP_TRY(sp_gpu_document(calibrated->home, calibrated->gpu->file, &doc, err));
     const char *text = sp_json_text(doc, &length);
     find_place(text, length, &from, &to);
     const bool there = from != NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The columns of a table of deployments, and the rules that make number formats and a run of its
  * words. */
-#include "fidelity/serving.h"
+#include "fidelity/served.h"
 
 #include <assert.h>
 #include <string.h>

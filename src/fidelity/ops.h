@@ -28,12 +28,14 @@ typedef struct sp_ops {
     sp_ops_kernel *kernels;
     sp_ops_row *rows;
     uint32_t n_kernels, kernels_capacity;
-    uint32_t n_rows, rows_capacity;
+    uint32_t n_rows;
 } sp_ops; /* {0} is empty */
 
 /* Appends a table; what it holds is said by `op` ("gemm", "nccl", ..) or else by the file's name.
  */
 sp_status sp_ops_read(sp_ops *ops, const char *file, const char *op, sp_error *err);
+/* ops_nccl.c: appends what a program of nccl-tests printed. */
+sp_status sp_ops_read_nccl_log(sp_ops *ops, const char *file, sp_error *err);
 /* Marks kernels of which a newer version was read. */
 void sp_ops_supersede(sp_ops *ops);
 void sp_ops_fini(sp_ops *ops);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A row as workers, pools and a load, and its prediction from configuration columns alone. */
-#include "fidelity/serving.h"
+#include "fidelity/served.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The score of a table of deployments: errors by mode and by source, and how often the best of the
  * layouts measured under one workload is picked. */
-#include "fidelity/serving.h"
+#include "fidelity/served.h"
 
 #include <assert.h>
 #include <math.h>

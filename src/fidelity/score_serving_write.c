@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A score of deployments as "shardplan/score/1" and as a page of text. */
 #include "fidelity/params.h"
-#include "fidelity/serving.h"
+#include "fidelity/served.h"
 #include "report/report_priv.h"
 
 #include <math.h>

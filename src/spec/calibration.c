@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* HOME/configs/calibration.json: how surfaces are fitted, where each fit starts, and what it costs to
- * borrow them from another part. */
+/* HOME/configs/calibration.json: how surfaces are fitted, where each fit starts, and what it costs
+ * to borrow them from another part. */
 #include "shardplan/surface.h"
 
 #include "spec/spec.h"
@@ -16,8 +16,8 @@ static sp_status read_start(const sp_json *list, uint32_t idx, const sp_surface_
     const char *keys[SP_SURFACE_MAX_PARAMS];
     for (uint32_t p = 0; p < form->n_params; p++) {
         keys[p] = form->param[p].key;
-        SP_TRY(sp_json_double(&point, keys[p], form->param[p].lo, form->param[p].hi, &start[p],
-                              err));
+        SP_TRY(
+            sp_json_double(&point, keys[p], form->param[p].lo, form->param[p].hi, &start[p], err));
     }
     return sp_json_only(&point, keys, form->n_params, err);
 }

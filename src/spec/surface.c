@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The forms of kernel surfaces and the number formats that tables name; which surface a caller means.
- * How a form turns a shape into seconds is in cost/surface.c. */
+/* The forms of kernel surfaces and the number formats that tables name; which surface a caller
+ * means. How a form turns a shape into seconds is in cost/surface.c. */
 #include "shardplan/surface.h"
 
 #include "spec/spec.h"
@@ -12,7 +12,9 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 #define ATTENTION_DIMS                                                                             \
-    {"batch", "heads", "kv_heads", "key_width", "value_width", "new_tokens", "past", "window"}
+    {                                                                                              \
+        "batch", "heads", "kv_heads", "key_width", "value_width", "new_tokens", "past", "window"   \
+    }
 #define ATTENTION_CONTEXT_PARAMS                                                                   \
     {                                                                                              \
         {"efficiency_ratio", 0.005, 2.0, false}, {"memory_ratio", 0.01, 4.0, false},               \
@@ -23,13 +25,13 @@
     {                                                                                              \
         {"efficiency_ratio", 0.001, 2.0, false}, {"memory_ratio", 0.01, 4.0, false},               \
             {"launch_s", 1e-7, 1e-2, false}, {"kv_head_s", 1e-14, 1e-5, false},                    \
-            {"head_s", 1e-14, 1e-5, false}, {"key_root_s", 1e-13, 1e-4, false},                    \
+            {"head_s", 1e-14, 1e-5, false}, {"keys_s", 1e-13, 1e-4, false},                        \
+            {"keys_exponent", 0.05, 1.0, true},                                                    \
     }
 
 static const sp_surface_form forms[SP_N_SURFACE_OPS] = {
     [SP_SURFACE_GEMM] = {"gemm",
-                         3,
-                         8,
+                         3,                         8,
                          {"m", "n", "k"},
                          {{"efficiency_ratio", 0.01, 1.5, false},
                           {"memory_ratio", 0.01, 2.0, false},
@@ -38,42 +40,41 @@ static const sp_surface_form forms[SP_N_SURFACE_OPS] = {
                           {"n_half", 1e-2, 1e5, false},
                           {"k_half", 1e-2, 1e5, false},
                           {"k_step_s", 1e-13, 1e-6, false},
-                          {"cache_bytes", 1e3, 1e9, false}}},
-    [SP_SURFACE_ATTENTION_CONTEXT] = {"attention_context", 8, 6, ATTENTION_DIMS,
-                                      ATTENTION_CONTEXT_PARAMS},
-    [SP_SURFACE_ATTENTION_GENERATION] = {"attention_generation", 8, 6, ATTENTION_DIMS,
-                                         ATTENTION_GENERATION_PARAMS},
-    [SP_SURFACE_MLA_CONTEXT] = {"mla_context", 8, 6, ATTENTION_DIMS, ATTENTION_CONTEXT_PARAMS},
-    [SP_SURFACE_MLA_GENERATION] = {"mla_generation", 8, 6, ATTENTION_DIMS,
-                                   ATTENTION_GENERATION_PARAMS},
+                          {"cache_bytes", 1e3, 1e9, false}}                                    },
+    [SP_SURFACE_ATTENTION_CONTEXT] = {"attention_context",    8, 6, ATTENTION_DIMS,
+                         ATTENTION_CONTEXT_PARAMS                                              },
+    [SP_SURFACE_ATTENTION_GENERATION] = {"attention_generation", 8, 7, ATTENTION_DIMS,
+                         ATTENTION_GENERATION_PARAMS                                           },
+    [SP_SURFACE_MLA_CONTEXT] = {"mla_context",          8, 6, ATTENTION_DIMS, ATTENTION_CONTEXT_PARAMS},
+    [SP_SURFACE_MLA_GENERATION] = {"mla_generation",       8, 7, ATTENTION_DIMS,
+                         ATTENTION_GENERATION_PARAMS                                           },
     [SP_SURFACE_MOE] = {"moe",
-                        8,
-                        8,
-                        {"tokens", "hidden", "width", "topk", "choices", "active", "matrices",
+                         8,                         8,
+                         {"tokens", "hidden", "width", "topk", "choices", "active", "matrices",
                          "experts"},
-                        {{"efficiency_ratio", 0.01, 2.0, false},
+                         {{"efficiency_ratio", 0.01, 2.0, false},
                          {"memory_ratio", 0.01, 4.0, false},
                          {"launch_s", 1e-7, 1e-2, false},
                          {"m_half", 1e-2, 1e4, false},
                          {"width_half", 1e-2, 1e5, false},
                          {"hidden_half", 1e-2, 1e5, false},
                          {"shared_ratio", 1e-4, 1e2, false},
-                         {"traffic_ratio", 1e-4, 1e3, false}}},
+                         {"traffic_ratio", 1e-4, 1e3, false}}                                  },
     [SP_SURFACE_COLLECTIVE] = {"collective",
-                               2,
-                               5,
-                               {"ranks", "bytes"},
-                               {{"base_s", 1e-7, 1e-2, false},
+                         2,                         5,
+                         {"ranks", "bytes"},
+                         {{"base_s", 1e-7, 1e-2, false},
                                 {"step_s", 1e-10, 1e-3, false},
                                 {"bandwidth_ratio", 1e-3, 5.0, false},
                                 {"half_bytes", 1.0, 1e10, false},
-                                {"ranks_exponent", -1.5, 2.0, true}}},
+                                {"ranks_exponent", -1.5, 2.0, true}}                           },
 };
 
 /* wo: weights alone; NVFP4 has a scale of 8 bits for 16 elements, MXFP4 and MXFP8 one for 32. */
 static const sp_surface_format formats[] = {
     {"bfloat16",         SP_BF16,  2.0,              2.0             },
     {"half",             SP_FP16,  2.0,              2.0             },
+    {"float",            SP_FP32,  4.0,              4.0             },
     {"float16",          SP_FP16,  2.0,              2.0             },
     {"fp8",              SP_FP8,   1.0,              1.0             },
     {"fp8_block",        SP_FP8,   1.0,              1.0             },
@@ -105,11 +106,18 @@ const sp_surface_format *sp_surface_format_find(const char *name)
 const char *const *sp_surface_format_names(size_t *n_names)
 {
     static const char *const names[] = {
-        "bfloat16", "half", "float16", "fp8", "fp8_block", "nvfp4", "int8_wo", "int4_wo",
-        "w4a16_mxfp4", "w4a8_mxfp4_mxfp8", "sq", "int8"};
+        "bfloat16", "half",    "float",       "float16",          "fp8", "fp8_block", "nvfp4",
+        "int8_wo",  "int4_wo", "w4a16_mxfp4", "w4a8_mxfp4_mxfp8", "sq",  "int8"};
     static_assert(COUNT(names) == COUNT(formats), "every format has its name");
     *n_names = COUNT(names);
     return names;
+}
+
+/* A part without bf16 runs what was measured in it in fp16. */
+static double peak_of(const sp_gpu *gpu, sp_dtype dtype)
+{
+    const double peak = gpu->peak_flops_per_s[dtype];
+    return dtype == SP_BF16 && !(peak > 0.0) ? gpu->peak_flops_per_s[SP_FP16] : peak;
 }
 
 bool sp_surface_place(const sp_gpu *gpu, double link_bytes_per_s, sp_surface *s)
@@ -120,7 +128,7 @@ bool sp_surface_place(const sp_gpu *gpu, double link_bytes_per_s, sp_surface *s)
     if (format == NULL || kv == NULL) {
         return false;
     }
-    s->peak_flops_per_s = gpu->peak_flops_per_s[format->peak];
+    s->peak_flops_per_s = peak_of(gpu, format->peak);
     s->memory_bytes_per_s = gpu->memory_bytes_per_s;
     s->link_bytes_per_s = link_bytes_per_s;
     s->weight_bytes = format->weight_bytes;

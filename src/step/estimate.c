@@ -75,8 +75,9 @@ void sp_estimate_plan(const sp_problem *problem, const sp_plan *plan, sp_estimat
     out->gpus_idle = problem->question.use_upto && plan->gpus < most ? most - plan->gpus : 0;
     fill_rates(problem, plan, out);
     fill_money(problem, plan, out);
-    out->step_low_s = out->time.step_s * (1.0 - problem->profile->step_error_ratio);
-    out->step_high_s = out->time.step_s * (1.0 + problem->profile->step_error_ratio);
+    const double error_ratio = sp_problem_step_error(problem);
+    out->step_low_s = error_ratio < 1.0 ? out->time.step_s * (1.0 - error_ratio) : 0.0;
+    out->step_high_s = out->time.step_s * (1.0 + error_ratio);
     out->step_tie_s = out->time.step_s * (1.0 + problem->profile->rank_error_ratio);
     fill_utilisation(problem, plan, whole_flops, out);
     out->verdict = judge(problem, out);

@@ -16,6 +16,7 @@ const char *sp_memory_phase_name(sp_memory_phase phase)
 /* Weights, gradients and optimizer of a stage; what the host holds of them besides. */
 typedef struct sp_stage_state {
     sp_state_bytes device;
+    double update_bytes; /* live while the device updates its share */
     double away_bytes;
 } sp_stage_state;
 
@@ -29,6 +30,7 @@ static void add_state(sp_stage_state *state, const sp_recipe *recipe, double par
     state->device.weights += part.weights;
     state->device.gradients += part.gradients;
     state->device.optimizer += part.optimizer;
+    state->device.updated += part.updated;
     state->device.gathered += part.gathered;
     state->device.gathered_layer += part.gathered_layer;
 }
@@ -39,10 +41,10 @@ static void move_away(const sp_problem *problem, const sp_plan *plan, sp_stage_s
 {
     sp_state_bytes *d = &state->device;
     const double updated = plan->offload_optimizer / 100.0, held = plan->offload_params / 100.0;
-    const sp_recipe *r = &problem->adapter_recipe; /* of all that is trained */
-    const double gradients = r->gradient_bytes / (r->master_bytes + r->moments_bytes);
-    state->away_bytes = updated * d->optimizer * (1.0 + gradients) + held * d->weights;
+    const double gradients = problem->adapter_recipe.gradient_bytes * d->updated;
+    state->away_bytes = updated * (d->optimizer + gradients) + held * d->weights;
     d->optimizer *= 1.0 - updated;
+    d->updated *= 1.0 - updated;
     d->gradients *= plan->zero >= 2 ? 1.0 - updated : 1.0;
     d->weights *= 1.0 - held;
 }
@@ -60,6 +62,11 @@ static void read_units(const sp_inputs *in, const sp_stage_class *stage, sp_unit
         }
     }
     dense->largest_params = sp_larger(dense->layer_params, sp_larger(embedding, head));
+    if (in->problem->profile->root_unit) {
+        dense->largest_params = dense->layer_params;
+        dense->root_params = embedding + head;
+        dense->root_gradients = in->problem->model->tied_embeddings ? embedding : head;
+    }
     expert->largest_params = expert->layer_params;
     dense->gradient_bytes = expert->gradient_bytes = in->problem->profile->unit_grad_bytes;
     dense->live_params = in->problem->profile->live_params;
@@ -76,24 +83,39 @@ static double pipelined_bytes(const sp_inputs *in, const sp_stage_params *params
     return in->problem->profile->pipeline_unit_bytes * whole;
 }
 
+/* What weights in the format of their products add, or save where they replace 16-bit ones. What
+ * ZeRO-3 gathers is cast anew for every pass. */
+static double copies_bytes(const sp_inputs *in, const sp_stage_params *params)
+{
+    const sp_problem *problem = in->problem;
+    const double matrices = params->dense_matrix + params->expert_matrix;
+    const bool alone = !problem->has_adapters && sp_plan_narrow_weights(problem, in->plan);
+    const double replaced = alone ? problem->recipe.weight_bytes : 0.0;
+    return in->plan->zero >= 3 ? 0.0
+                               : (problem->copy_bytes[in->plan->precision] - replaced) * matrices;
+}
+
 static sp_stage_state stage_state(const sp_inputs *in, const sp_stage_class *stage)
 {
-    const sp_recipe *recipe = &in->problem->recipe, *own = &in->problem->adapter_recipe;
     const sp_plan *plan = in->plan;
     const uint32_t zero = plan->zero;
     const sp_shards shards = sp_plan_shards(in->problem, plan);
     const sp_stage_params params = sp_stage_params_of(in, stage);
+    const sp_stage_recipes recipes = sp_stage_recipes_of(in, &params);
     const sp_units none = {0};
     sp_units units = {0}, expert_units = {0};
     sp_stage_state state = {0};
     read_units(in, stage, &units, &expert_units);
-    add_state(&state, recipe, params.dense, &units, zero, shards.dense);
-    add_state(&state, recipe, params.expert, &expert_units, zero, shards.expert);
-    add_state(&state, own, params.adapter.dense, &none, zero, shards.dense);
-    add_state(&state, own, params.adapter.expert, &none, zero, shards.expert);
+    add_state(&state, &recipes.dense, params.dense, &units, zero, shards.dense);
+    add_state(&state, &recipes.expert, params.expert, &expert_units, zero, shards.expert);
+    add_state(&state, &recipes.adapter, params.adapter.dense, &none, zero, shards.dense);
+    add_state(&state, &recipes.adapter, params.adapter.expert, &none, zero, shards.expert);
     state.device.gathered += pipelined_bytes(in, &params, &shards);
     state.device.gathered_layer += pipelined_bytes(in, &params, &shards);
     move_away(in->problem, plan, &state);
+    state.device.weights += copies_bytes(in, &params);
+    state.update_bytes = sp_update_bytes(in, &params, state.device.updated);
+    state.device.optimizer += sp_flat_update_bytes(in, &recipes.adapter, state.device.updated);
     return state;
 }
 
@@ -192,26 +214,14 @@ static sp_passing_bytes at_backward(const sp_inputs *in, const sp_stage_class *s
                               .communication = state->device.gathered_layer};
 }
 
-/* Parameters that this rank's GPU updates. */
-static double updated_params(const sp_inputs *in, const sp_stage_state *state)
-{
-    const sp_recipe *r = &in->problem->adapter_recipe; /* of all that is trained */
-    return state->device.optimizer / (r->master_bytes + r->moments_bytes);
-}
-
-static sp_passing_bytes at_update(const sp_inputs *in, const sp_stage_state *state)
-{
-    return (sp_passing_bytes){.communication =
-                                  in->problem->profile->update_bytes * updated_params(in, state)};
-}
-
 static sp_passing_bytes fullest_phase(const sp_inputs *in, const sp_stage_class *stage,
                                       const sp_stage_state *state, const sp_stage_activations *a,
                                       sp_memory_phase *phase)
 {
     sp_passing_bytes most = at_backward(in, stage, state, a);
     *phase = SP_AT_BACKWARD;
-    const sp_passing_bytes loss = at_loss(in, state, a), update = at_update(in, state);
+    const sp_passing_bytes loss = at_loss(in, state, a);
+    const sp_passing_bytes update = {.communication = state->update_bytes};
     if (stage->head && phase_total(&loss) > phase_total(&most)) {
         most = loss;
         *phase = SP_AT_LOSS;
@@ -244,8 +254,7 @@ static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_mem
     const sp_passing_bytes most = fullest_phase(in, stage, &state, &activations, &phase);
     *m = (sp_memory){.weights_bytes = state.device.weights,
                      .gradients_bytes = state.device.gradients,
-                     .optimizer_bytes = state.device.optimizer +
-                                        profile->flat_update_bytes * updated_params(in, &state),
+                     .optimizer_bytes = state.device.optimizer,
                      .activations_bytes = most.activations,
                      .logits_bytes = most.logits,
                      .communication_bytes = buffer_bytes(in) + most.communication,

@@ -52,14 +52,17 @@ double sp_stage_back_share(const sp_inputs *in, const sp_stage_class *stage)
     return (2.0 + again) / (3.0 + again);
 }
 
-/* Kernels of one layer, forward and backward. Forward work done again launches its kernels again: a
- * third of a forward and backward pass. */
-static double layer_kernels(const sp_inputs *in, const sp_stage_class *stage)
+/* Kernels of one layer, forward and backward; routing and every expert of the rank launch theirs.
+ */
+static double layer_kernels(const sp_inputs *in, uint32_t kind)
 {
     const sp_engine_profile *profile = in->problem->profile;
-    const double kernels =
-        profile->layer_kernels + (in->plan->tp > 1 ? profile->layer_kernels_tp : 0.0);
-    return kernels * (3.0 + passes_again(in, stage)) / 3.0;
+    const double n_experts = in->problem->model->kinds[kind].ffn.n_experts;
+    const double held = n_experts / in->plan->ep;
+    const double routed =
+        profile->expert_layer_kernels + profile->expert_kernels * (held < 1.0 ? 1.0 : held);
+    return profile->layer_kernels + (in->plan->tp > 1 ? profile->layer_kernels_tp : 0.0) +
+           (n_experts > 0.0 ? routed : 0.0);
 }
 
 double sp_stage_layers_of(const sp_inputs *in, const sp_stage_class *stage, uint32_t kind)
@@ -67,6 +70,29 @@ double sp_stage_layers_of(const sp_inputs *in, const sp_stage_class *stage, uint
     const sp_model *model = in->problem->model;
     const bool predicts = stage->head && kind == sp_model_last_kind(model);
     return stage->layers[kind] + (predicts ? model->mtp_layers : 0.0);
+}
+
+/* Kernels of all layers of a stage. Forward work done again launches its kernels again: a third of
+ * a forward and backward pass. */
+static double stage_kernels(const sp_inputs *in, const sp_stage_class *stage)
+{
+    double kernels = 0.0;
+    for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
+        kernels += sp_stage_layers_of(in, stage, k) * layer_kernels(in, k);
+    }
+    return kernels * (3.0 + passes_again(in, stage)) / 3.0;
+}
+
+/* Takes `spared` parameters off, with their share of what goes by parameter. */
+static void spare(double spared, double *params, double *matrix, sp_moments *state)
+{
+    if (spared <= 0.0) return;
+    const double left = (*params - spared) / *params;
+    *params -= spared;
+    *matrix *= left;
+    state->bytes *= left;
+    state->whole_bytes *= left;
+    state->newton_s *= left;
 }
 
 /* Tied layers of a stage hold what they share once. */
@@ -77,12 +103,21 @@ static void spare_tied(const sp_inputs *in, const sp_stage_class *stage, sp_stag
         n_layers[k] = stage->layers[k];
     }
     const sp_layer_params spared = sp_graph_spared_params(in->problem->model, in->tied, n_layers);
-    params->dense -= spared.dense;
-    params->expert -= spared.expert;
+    spare(spared.dense, &params->dense, &params->dense_matrix, &params->dense_state);
+    spare(spared.expert, &params->expert, &params->expert_matrix, &params->expert_state);
+}
+
+static void add_tensors(const sp_layer_tensors *layer, double n, sp_stage_params *params)
+{
+    params->dense_matrix += n * layer->dense_matrix;
+    params->expert_matrix += n * layer->expert_matrix;
+    sp_moments_add(&params->dense_state, &layer->dense, n);
+    sp_moments_add(&params->expert_state, &layer->expert, n);
 }
 
 sp_stage_params sp_stage_params_of(const sp_inputs *in, const sp_stage_class *stage)
 {
+    const bool tensors = sp_plan_reads_tensors(in->problem, in->plan);
     sp_stage_params params = {0};
     for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
         const double n = sp_stage_layers_of(in, stage, k);
@@ -91,10 +126,12 @@ sp_stage_params sp_stage_params_of(const sp_inputs *in, const sp_stage_class *st
         params.adapter.dense += n * in->adapters[k].dense;
         params.adapter.expert += n * in->adapters[k].expert;
         params.n_layers += n;
+        if (tensors) add_tensors(&in->tensors[k], n, &params);
     }
     if (in->problem->has_tied_layers) {
         spare_tied(in, stage, &params);
     }
+    if (tensors) sp_stage_add_ends(in, stage, &params);
     params.dense += stage->embedding ? in->embedding_params : 0.0;
     if (stage->head) {
         params.dense += in->head_params + in->mtp_params.dense;
@@ -144,8 +181,7 @@ void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_c
         add_scaled(&out->sum, &in->head, 1.0);
         add_mtp(in, share, out);
     }
-    const double launch_s =
-        params.n_layers * layer_kernels(in, stage) * problem->profile->kernel_host_s;
+    const double launch_s = stage_kernels(in, stage) * problem->profile->kernel_host_s;
     out->gpu_s = all_s(&out->sum);
     out->host_s = sp_roof_either_s(out->gpu_s, launch_s) - out->gpu_s;
     sp_data_parallel_price(in, stage, &params, out);

@@ -72,8 +72,12 @@ struct sp_problem {
     const sp_stage_split *splits; /* [pp - 1][sp_stage_layers], pp up to the number of layers     */
     sp_rates rates;
     sp_fabric fabric;
-    sp_recipe recipe;         /* of the model's weights: frozen under lora and qlora           */
+    const sp_optimizer *optimizer;
+    sp_recipe recipe;         /* of the model's weights: frozen under lora and qlora; what differs by
+                                 kind of tensor is that of matrices                              */
     sp_recipe adapter_recipe; /* of the adapters                                            */
+    double copy_bytes[SP_N_PRECISIONS]; /* per parameter of matrices in layers: copies in the format
+                                           of their products                                     */
     sp_host host;
     bool has_adapters;
     bool has_experts;
@@ -85,6 +89,15 @@ struct sp_problem {
     double allowed_bytes;    /* usable memory less headroom                                */
     char fingerprint[33];
 };
+
+/* *out: the problem under other constants of the software, for fits and scores. It borrows all else
+ * from base and is never freed; its fingerprint is that of base. */
+void sp_problem_with_profile(const sp_problem *base, const sp_engine_profile *profile,
+                             sp_problem *out);
+
+/* 8 of 10 measured steps lie within +- this of the estimate: wider with experts, and where kernels
+ * are those of another part. */
+double sp_problem_step_error(const sp_problem *problem);
 
 /* The split of a pipeline; pp between 1 and the number of layers. */
 const sp_stage_split *sp_problem_split(const sp_problem *problem, uint32_t pp,
@@ -199,6 +212,7 @@ typedef struct sp_inputs {
     sp_layer_params params[SP_MODEL_MAX_KINDS];
     sp_layer_params tied[SP_MODEL_MAX_KINDS]; /* the part that tied layers share; unset without them  */
     sp_layer_params adapters[SP_MODEL_MAX_KINDS]; /* of one layer, 0 unless the task trains them      */
+    sp_layer_tensors tensors[SP_MODEL_MAX_KINDS]; /* only where sp_plan_reads_tensors                 */
     double embedding_params, head_params;      /* the head's own, final norm included                */
     sp_layer_params mtp_params;                /* of all modules for further tokens, their layers in  */
     sp_layer_bytes bytes[SP_MODEL_MAX_KINDS];
@@ -221,6 +235,8 @@ typedef struct sp_stage_params {
     double dense, expert;
     sp_layer_params adapter;
     double n_units, n_layers;
+    double dense_matrix, expert_matrix; /* of these in matrices of layers, and what the optimizer */
+    sp_moments dense_state, expert_state; /* holds: only where sp_plan_reads_tensors              */
 } sp_stage_params;
 
 /* Seconds of one micro-batch, exposed communication included, and what comes once. */
@@ -243,7 +259,7 @@ double sp_stage_layers_of(const sp_inputs *in, const sp_stage_class *stage, uint
 sp_stage_params sp_stage_params_of(const sp_inputs *in, const sp_stage_class *stage);
 /* Parameters whose optimizer one rank holds: a shard from ZeRO-1 on. */
 typedef struct sp_owned {
-    double model, adapters;
+    double dense, expert, adapters;
 } sp_owned;
 sp_owned sp_stage_owned(const sp_inputs *in, const sp_stage_params *params);
 void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_cost *cost);
@@ -264,6 +280,25 @@ double sp_stage_kept_bytes(const sp_inputs *in, const sp_stage_class *stage);
 /* The host has room for what its GPUs offload, and its rates are known. */
 bool sp_offload_has_room(const sp_problem *problem, const sp_plan *plan);
 uint32_t sp_model_last_kind(const sp_model *model);
+
+/* ---- training_state.c: what numbers are held in ---------------------------------------------- */
+/* Fills optimizer-dependent members of a problem: recipes and copies of weights. */
+void sp_recipes_derive(sp_problem *problem);
+/* Weights of matrices in layers are held in the format of their products alone. */
+bool sp_plan_narrow_weights(const sp_problem *problem, const sp_plan *plan);
+/* The kinds of tensors of a layer matter to this plan. */
+bool sp_plan_reads_tensors(const sp_problem *problem, const sp_plan *plan);
+/* Of one stage: bytes per parameter are means over its tensors. */
+typedef struct sp_stage_recipes {
+    sp_recipe dense, expert, adapter;
+} sp_stage_recipes;
+sp_stage_recipes sp_stage_recipes_of(const sp_inputs *in, const sp_stage_params *params);
+/* Adds the embedding, the head and what lies between layers to the tensors of a stage. */
+void sp_stage_add_ends(const sp_inputs *in, const sp_stage_class *stage, sp_stage_params *params);
+/* Live while a rank updates `updated` parameters; and what counts at all times, since no hole of
+ * activations takes it. */
+double sp_update_bytes(const sp_inputs *in, const sp_stage_params *params, double updated);
+double sp_flat_update_bytes(const sp_inputs *in, const sp_recipe *recipe, double updated);
 
 /* ---- train.c, memory.c: the parts of an estimate --------------------------------------------- */
 void sp_memory_price(const sp_inputs *in, sp_memory *memory);
