@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The columns of a table of deployments, and the rules that make number formats and a run of its
  * words. */
-#include "fidelity/served.h"
+#include "fidelity/deployed.h"
 
 #include <assert.h>
 #include <string.h>
@@ -14,21 +14,21 @@ typedef struct column_kind {
 } column_kind;
 
 #define COLUMN(id, name, needed, measured) {name, needed, measured},
-static const column_kind columns[SP_N_SERVED_COLUMNS] = {SP_SERVED_COLUMN_LIST(COLUMN)};
+static const column_kind columns[SP_N_DEPLOYED_COLUMNS] = {SP_DEPLOYED_COLUMN_LIST(COLUMN)};
 #undef COLUMN
 
 static bool is_measured(const char *name)
 {
-    for (uint32_t i = 0; i < SP_N_SERVED_COLUMNS; i++) {
+    for (uint32_t i = 0; i < SP_N_DEPLOYED_COLUMNS; i++) {
         if (strcmp(columns[i].name, name) == 0) return columns[i].measured;
     }
     return false;
 }
 
-sp_status sp_served_table_load(const char *file, sp_served_table *table, sp_error *err)
+sp_status sp_deployed_table_load(const char *file, sp_deployed_table *table, sp_error *err)
 {
     SP_TRY(sp_csv_load(file, &table->csv, err));
-    for (uint32_t i = 0; i < SP_N_SERVED_COLUMNS; i++) {
+    for (uint32_t i = 0; i < SP_N_DEPLOYED_COLUMNS; i++) {
         table->at[i] = sp_csv_column(&table->csv, columns[i].name);
         if (!columns[i].needed) continue;
         SP_TRY(sp_csv_need(&table->csv, columns[i].name, &table->at[i], err));
@@ -36,32 +36,33 @@ sp_status sp_served_table_load(const char *file, sp_served_table *table, sp_erro
     return SP_OK;
 }
 
-void sp_served_table_fini(sp_served_table *table)
+void sp_deployed_table_fini(sp_deployed_table *table)
 {
     sp_csv_fini(&table->csv);
 }
 
-const char *sp_served_text(const sp_served_table *table, uint32_t row, sp_served_column column)
+const char *sp_deployed_text(const sp_deployed_table *table, uint32_t row,
+                             sp_deployed_column column)
 {
-    assert(column < SP_N_SERVED_COLUMNS);
+    assert(column < SP_N_DEPLOYED_COLUMNS);
     return sp_csv_cell(&table->csv, row, table->at[column]);
 }
 
-sp_status sp_served_double(const sp_served_table *table, uint32_t row, sp_served_column column,
-                           double *value, sp_error *err)
+sp_status sp_deployed_double(const sp_deployed_table *table, uint32_t row,
+                             sp_deployed_column column, double *value, sp_error *err)
 {
     return sp_csv_double(&table->csv, row, table->at[column], 0.0, 1e12, 0.0, value, err);
 }
 
-sp_status sp_served_u32(const sp_served_table *table, uint32_t row, sp_served_column column,
-                        uint32_t *value, sp_error *err)
+sp_status sp_deployed_u32(const sp_deployed_table *table, uint32_t row, sp_deployed_column column,
+                          uint32_t *value, sp_error *err)
 {
     return sp_csv_u32(&table->csv, row, table->at[column], 0, 1u << 30, 0, value, err);
 }
 
 /* ---- rules ---- */
 
-static sp_status read_rule(const sp_map_reader *r, const sp_json *rule, sp_served_rule *out)
+static sp_status read_rule(const sp_map_reader *r, const sp_json *rule, sp_deployed_rule *out)
 {
     static const char *const keys[] = {"when",
                                        "unless",
@@ -87,7 +88,7 @@ static sp_status read_rule(const sp_map_reader *r, const sp_json *rule, sp_serve
                              r->err);
 }
 
-static sp_status read_map(const sp_map_reader *r, const sp_json *root, sp_served_map *map)
+static sp_status read_map(const sp_map_reader *r, const sp_json *root, sp_deployed_map *map)
 {
     static const char *const keys[] = {"schema", "about", "fitted_on", "rules"};
     sp_json fitted_on, rules;
@@ -106,8 +107,8 @@ static sp_status read_map(const sp_map_reader *r, const sp_json *root, sp_served
     return SP_OK;
 }
 
-sp_status sp_served_map_load(sp_arena *arena, const char *home, const sp_csv *csv,
-                             sp_served_map *map, sp_error *err)
+sp_status sp_deployed_map_load(sp_arena *arena, const char *home, const sp_csv *csv,
+                               sp_deployed_map *map, sp_error *err)
 {
     const sp_map_reader r = {arena, csv, is_measured, err};
     const char *file = sp_arena_printf(arena, "%s/configs/validation/serving-points.json", home);
@@ -120,11 +121,11 @@ sp_status sp_served_map_load(sp_arena *arena, const char *home, const sp_csv *cs
     return status;
 }
 
-sp_served_rule sp_served_map_apply(const sp_served_map *map, const sp_csv *csv, uint32_t row)
+sp_deployed_rule sp_deployed_map_apply(const sp_deployed_map *map, const sp_csv *csv, uint32_t row)
 {
-    sp_served_rule all = {0};
+    sp_deployed_rule all = {0};
     for (uint32_t i = 0; i < map->n_rules; i++) {
-        const sp_served_rule *rule = &map->rules[i];
+        const sp_deployed_rule *rule = &map->rules[i];
         if (!sp_map_tests_hold(rule->tests, rule->n_tests, csv, row)) continue;
         if (rule->attention != NULL) all.attention = rule->attention;
         if (rule->ffn != NULL) all.ffn = rule->ffn;

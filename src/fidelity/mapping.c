@@ -98,7 +98,7 @@ static sp_status read_kernels(const sp_map_reader *r, const sp_json *rule, sp_ma
     return SP_OK;
 }
 
-static sp_status read_gradients(const reader *r, const sp_json *rule, sp_map_rule *out)
+static sp_status read_gradients(const sp_map_reader *r, const sp_json *rule, sp_map_rule *out)
 {
     const char *names[SP_N_GRADIENTS];
     for (uint32_t i = 0; i < SP_N_GRADIENTS; i++) {
@@ -155,7 +155,7 @@ static sp_status read_rule(const sp_map_reader *r, const sp_json *rule, sp_map_r
     SP_TRY(sp_json_u32_or(rule, "lora_rank", 1, 65536, 0, &out->lora_rank, r->err));
     SP_TRY(read_traits(r, rule, out));
     SP_TRY(read_kernels(r, rule, out));
-    SP_TRY(keep_optional(r, rule, "optimizer", &out->optimizer));
+    SP_TRY(sp_map_keep_optional(r, rule, "optimizer", &out->optimizer));
     SP_TRY(read_gradients(r, rule, out));
     return read_memory(r, rule, out);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A row as workers, pools and a load, and its prediction from configuration columns alone. */
-#include "fidelity/served.h"
+#include "fidelity/deployed.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -21,26 +21,26 @@ typedef struct named {
     struct named *next;
 } named;
 
-struct sp_served_predictor {
+struct sp_deployed_predictor {
     sp_arena arena;
     const char *home, *models; /* models: a folder of configurations, or NULL */
-    const sp_served_table *table;
-    const sp_served_map *map;
+    const sp_deployed_table *table;
+    const sp_deployed_map *map;
     named *known_models, *clusters, *engines;
 };
 
-sp_status sp_served_predictor_make(const char *home, const char *models,
-                                   const sp_served_table *table, const sp_served_map *map,
-                                   sp_served_predictor **predictor, sp_error *err)
+sp_status sp_deployed_predictor_make(const char *home, const char *models,
+                                     const sp_deployed_table *table, const sp_deployed_map *map,
+                                     sp_deployed_predictor **predictor, sp_error *err)
 {
-    sp_served_predictor *p = sp_alloc(sizeof *p);
+    sp_deployed_predictor *p = sp_alloc(sizeof *p);
     *predictor = p;
     if (p == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for predictions");
-    *p = (sp_served_predictor){.home = home, .models = models, .table = table, .map = map};
+    *p = (sp_deployed_predictor){.home = home, .models = models, .table = table, .map = map};
     return SP_OK;
 }
 
-void sp_served_predictor_free(sp_served_predictor *predictor)
+void sp_deployed_predictor_free(sp_deployed_predictor *predictor)
 {
     if (predictor == NULL) return;
     sp_arena_fini(&predictor->arena);
@@ -49,8 +49,8 @@ void sp_served_predictor_free(sp_served_predictor *predictor)
 
 /* ---- things by name, each read once ---- */
 
-static sp_status find_named(sp_served_predictor *p, named **list, const char *name,
-                            sp_status (*load)(sp_served_predictor *p, const char *name,
+static sp_status find_named(sp_deployed_predictor *p, named **list, const char *name,
+                            sp_status (*load)(sp_deployed_predictor *p, const char *name,
                                               const void **thing, sp_error *err),
                             const named **found, sp_error *err)
 {
@@ -70,7 +70,7 @@ static sp_status find_named(sp_served_predictor *p, named **list, const char *na
     return sp_excuse(&failure, &n->reason, err);
 }
 
-static sp_status load_model(sp_served_predictor *p, const char *name, const void **thing,
+static sp_status load_model(sp_deployed_predictor *p, const char *name, const void **thing,
                             sp_error *err)
 {
     const sp_model *model = NULL;
@@ -79,7 +79,7 @@ static sp_status load_model(sp_served_predictor *p, const char *name, const void
     return SP_OK;
 }
 
-static sp_status load_cluster(sp_served_predictor *p, const char *name, const void **thing,
+static sp_status load_cluster(sp_deployed_predictor *p, const char *name, const void **thing,
                               sp_error *err)
 {
     const sp_cluster *cluster = NULL;
@@ -88,7 +88,7 @@ static sp_status load_cluster(sp_served_predictor *p, const char *name, const vo
     return SP_OK;
 }
 
-static sp_status load_engine(sp_served_predictor *p, const char *name, const void **thing,
+static sp_status load_engine(sp_deployed_predictor *p, const char *name, const void **thing,
                              sp_error *err)
 {
     engine *e = sp_arena_alloc(&p->arena, sizeof *e);
@@ -105,7 +105,7 @@ typedef struct row_parts {
     const sp_model *model;
     const sp_cluster *cluster;
     const engine *engine;
-    sp_served_rule rule;
+    sp_deployed_rule rule;
     sp_serve_formats formats;
     sp_serve_load load;
 } row_parts;
@@ -116,25 +116,25 @@ static void give(sp_reason *reason, const char *text)
 }
 
 /* Models are asked for by architecture, then by the path that was served. */
-static sp_status find_model(sp_served_predictor *p, uint32_t row, const named **found,
+static sp_status find_model(sp_deployed_predictor *p, uint32_t row, const named **found,
                             sp_error *err)
 {
-    const char *arch = sp_served_text(p->table, row, SP_SERVED_MODEL);
-    const char *path = sp_served_text(p->table, row, SP_SERVED_PATH);
+    const char *arch = sp_deployed_text(p->table, row, SP_DEPLOYED_MODEL);
+    const char *path = sp_deployed_text(p->table, row, SP_DEPLOYED_PATH);
     SP_TRY(find_named(p, &p->known_models, path, load_model, found, err));
     if ((*found)->thing != NULL) return SP_OK;
     return find_named(p, &p->known_models, arch, load_model, found, err);
 }
 
-static sp_status read_load(const sp_served_predictor *p, uint32_t row, const sp_served_rule *rule,
-                           sp_serve_load *load, sp_error *err)
+static sp_status read_load(const sp_deployed_predictor *p, uint32_t row,
+                           const sp_deployed_rule *rule, sp_serve_load *load, sp_error *err)
 {
     double ranks = 0.0, batch = 0.0;
-    SP_TRY(sp_served_double(p->table, row, SP_SERVED_ISL, &load->isl, err));
-    SP_TRY(sp_served_double(p->table, row, SP_SERVED_OSL, &load->osl, err));
-    SP_TRY(sp_served_double(p->table, row, SP_SERVED_CONCURRENCY, &load->concurrency, err));
-    SP_TRY(sp_served_double(p->table, row, SP_SERVED_DP, &ranks, err));
-    SP_TRY(sp_served_double(p->table, row, SP_SERVED_BATCH, &batch, err));
+    SP_TRY(sp_deployed_double(p->table, row, SP_DEPLOYED_ISL, &load->isl, err));
+    SP_TRY(sp_deployed_double(p->table, row, SP_DEPLOYED_OSL, &load->osl, err));
+    SP_TRY(sp_deployed_double(p->table, row, SP_DEPLOYED_CONCURRENCY, &load->concurrency, err));
+    SP_TRY(sp_deployed_double(p->table, row, SP_DEPLOYED_DP, &ranks, err));
+    SP_TRY(sp_deployed_double(p->table, row, SP_DEPLOYED_BATCH, &batch, err));
     if (load->concurrency <= 0.0) load->concurrency = batch * (ranks > 1.0 ? ranks : 1.0);
     load->isl *= rule->length_ratio;
     load->osl *= rule->length_ratio;
@@ -144,20 +144,20 @@ static sp_status read_load(const sp_served_predictor *p, uint32_t row, const sp_
     return SP_OK;
 }
 
-static sp_status read_parts(sp_served_predictor *p, uint32_t row, row_parts *out, sp_reason *reason,
-                            sp_error *err)
+static sp_status read_parts(sp_deployed_predictor *p, uint32_t row, row_parts *out,
+                            sp_reason *reason, sp_error *err)
 {
     const named *model = NULL, *cluster = NULL, *served_by = NULL;
-    out->rule = sp_served_map_apply(p->map, &p->table->csv, row);
+    out->rule = sp_deployed_map_apply(p->map, &p->table->csv, row);
     if (out->rule.skip != NULL) {
         give(reason, out->rule.skip);
         return SP_OK;
     }
     SP_TRY(find_model(p, row, &model, err));
-    SP_TRY(find_named(p, &p->clusters, sp_served_text(p->table, row, SP_SERVED_SYSTEM),
+    SP_TRY(find_named(p, &p->clusters, sp_deployed_text(p->table, row, SP_DEPLOYED_SYSTEM),
                       load_cluster, &cluster, err));
-    SP_TRY(find_named(p, &p->engines, sp_served_text(p->table, row, SP_SERVED_BACKEND), load_engine,
-                      &served_by, err));
+    SP_TRY(find_named(p, &p->engines, sp_deployed_text(p->table, row, SP_DEPLOYED_BACKEND),
+                      load_engine, &served_by, err));
     const named *const all[] = {model, cluster, served_by};
     for (size_t i = 0; i < 3; i++) {
         if (all[i]->thing == NULL) {
@@ -182,30 +182,31 @@ static sp_status read_parts(sp_served_predictor *p, uint32_t row, row_parts *out
 /* ---- pools ---- */
 
 typedef struct layout_columns {
-    sp_served_column workers, tp, pp, dp, moe_tp, ep;
+    sp_deployed_column workers, tp, pp, dp, moe_tp, ep;
 } layout_columns;
 
-static const layout_columns together = {SP_N_SERVED_COLUMNS, SP_SERVED_TP,     SP_SERVED_PP,
-                                        SP_SERVED_DP,        SP_SERVED_MOE_TP, SP_SERVED_MOE_EP};
-static const layout_columns prefill = {SP_SERVED_PREFILL_WORKERS, SP_SERVED_PREFILL_TP,
-                                       SP_SERVED_PREFILL_PP,      SP_SERVED_PREFILL_DP,
-                                       SP_SERVED_PREFILL_MOE_TP,  SP_SERVED_PREFILL_MOE_EP};
-static const layout_columns decode = {SP_SERVED_DECODE_WORKERS, SP_SERVED_DECODE_TP,
-                                      SP_SERVED_DECODE_PP,      SP_SERVED_DECODE_DP,
-                                      SP_SERVED_DECODE_MOE_TP,  SP_SERVED_DECODE_MOE_EP};
+static const layout_columns together = {SP_N_DEPLOYED_COLUMNS, SP_DEPLOYED_TP,
+                                        SP_DEPLOYED_PP,        SP_DEPLOYED_DP,
+                                        SP_DEPLOYED_MOE_TP,    SP_DEPLOYED_MOE_EP};
+static const layout_columns prefill = {SP_DEPLOYED_PREFILL_WORKERS, SP_DEPLOYED_PREFILL_TP,
+                                       SP_DEPLOYED_PREFILL_PP,      SP_DEPLOYED_PREFILL_DP,
+                                       SP_DEPLOYED_PREFILL_MOE_TP,  SP_DEPLOYED_PREFILL_MOE_EP};
+static const layout_columns decode = {SP_DEPLOYED_DECODE_WORKERS, SP_DEPLOYED_DECODE_TP,
+                                      SP_DEPLOYED_DECODE_PP,      SP_DEPLOYED_DECODE_DP,
+                                      SP_DEPLOYED_DECODE_MOE_TP,  SP_DEPLOYED_DECODE_MOE_EP};
 
-static sp_status read_count(const sp_served_table *table, uint32_t row, sp_served_column column,
+static sp_status read_count(const sp_deployed_table *table, uint32_t row, sp_deployed_column column,
                             uint32_t *value, sp_error *err)
 {
     *value = 1;
-    if (column == SP_N_SERVED_COLUMNS) return SP_OK;
-    SP_TRY(sp_served_u32(table, row, column, value, err));
+    if (column == SP_N_DEPLOYED_COLUMNS) return SP_OK;
+    SP_TRY(sp_deployed_u32(table, row, column, value, err));
     *value = *value > 0 ? *value : 1;
     return SP_OK;
 }
 
 /* Dense models share the work of a layer over tp alone, whatever the columns of experts say. */
-static sp_status read_layout(const sp_served_predictor *p, uint32_t row, const layout_columns *c,
+static sp_status read_layout(const sp_deployed_predictor *p, uint32_t row, const layout_columns *c,
                              const sp_model *model, sp_worker_layout *l, uint32_t *workers,
                              sp_error *err)
 {
@@ -226,7 +227,7 @@ static sp_status read_layout(const sp_served_predictor *p, uint32_t row, const l
     return SP_OK;
 }
 
-static sp_status make_pool(sp_served_predictor *p, uint32_t row, const layout_columns *c,
+static sp_status make_pool(sp_deployed_predictor *p, uint32_t row, const layout_columns *c,
                            const row_parts *parts, sp_pool *pool, sp_reason *reason, sp_error *err)
 {
     sp_error failure = {0};
@@ -241,18 +242,18 @@ static sp_status make_pool(sp_served_predictor *p, uint32_t row, const layout_co
     return sp_excuse(&failure, reason, err);
 }
 
-static sp_status count_workers(const sp_served_predictor *p, uint32_t row, const sp_pool *pool,
+static sp_status count_workers(const sp_deployed_predictor *p, uint32_t row, const sp_pool *pool,
                                uint32_t *workers, sp_error *err)
 {
     uint32_t gpus = 0;
     const uint32_t of_one = sp_worker_gpus(pool->worker);
-    SP_TRY(sp_served_u32(p->table, row, SP_SERVED_GPUS, &gpus, err));
+    SP_TRY(sp_deployed_u32(p->table, row, SP_DEPLOYED_GPUS, &gpus, err));
     *workers = gpus > of_one ? gpus / of_one : 1;
     return SP_OK;
 }
 
 /* Times to first tokens are those of a run. */
-static sp_status simulate(sp_served_predictor *p, const sp_pool *pool, const sp_serve_load *load,
+static sp_status simulate(sp_deployed_predictor *p, const sp_pool *pool, const sp_serve_load *load,
                           sp_served *served, sp_error *err)
 {
     sp_simulated run;
@@ -266,7 +267,7 @@ static sp_status simulate(sp_served_predictor *p, const sp_pool *pool, const sp_
     return SP_OK;
 }
 
-static void keep(const sp_served *served, const row_parts *parts, sp_served_prediction *out)
+static void keep(const sp_served *served, const row_parts *parts, sp_deployed_prediction *out)
 {
     out->made = true;
     out->fits = true;
@@ -276,15 +277,16 @@ static void keep(const sp_served *served, const row_parts *parts, sp_served_pred
     out->spread_ratio = parts->engine->timing.error_ratio;
 }
 
-sp_status sp_served_predict(sp_served_predictor *predictor, uint32_t row, sp_served_prediction *out,
-                            sp_error *err)
+sp_status sp_deployed_predict(sp_deployed_predictor *predictor, uint32_t row,
+                              sp_deployed_prediction *out, sp_error *err)
 {
     row_parts parts = {0};
     sp_served served;
-    *out = (sp_served_prediction){0};
+    *out = (sp_deployed_prediction){0};
     SP_TRY(read_parts(predictor, row, &parts, &out->reason, err));
     if (out->reason.text[0] != '\0') return SP_OK;
-    const bool apart = strcmp(sp_served_text(predictor->table, row, SP_SERVED_MODE), "disagg") == 0;
+    const bool apart =
+        strcmp(sp_deployed_text(predictor->table, row, SP_DEPLOYED_MODE), "disagg") == 0;
     sp_pool first, second;
     SP_TRY(
         make_pool(predictor, row, apart ? &prefill : &together, &parts, &first, &out->reason, err));

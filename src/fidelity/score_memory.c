@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Serving memory against what engines print when they start, engine by engine; logs that a
  * constant was read off are left out of the figures that are called held out. */
-#include "fidelity/served.h"
+#include "fidelity/serving.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The score of serving memory as JSON and as a page. */
-#include "fidelity/served.h"
+#include "fidelity/serving.h"
 
 #include "report/report_priv.h"
 

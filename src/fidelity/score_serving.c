@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The score of a table of deployments: errors by mode and by source, and how often the best of the
  * layouts measured under one workload is picked. */
-#include "fidelity/served.h"
+#include "fidelity/deployed.h"
 
 #include <assert.h>
 #include <math.h>
@@ -11,17 +11,18 @@
 /* A pick within this share of the best counts as right: what repeated runs differ by. */
 #define EQUAL_RATE_RATIO 0.02
 
-const char *sp_served_metric_name(sp_served_metric metric)
+const char *sp_deployed_metric_name(sp_deployed_metric metric)
 {
-    static const char *const names[SP_N_SERVED_METRICS] = {"ttft", "tpot", "tokens_per_s_per_gpu"};
-    assert(metric < SP_N_SERVED_METRICS);
+    static const char *const names[SP_N_DEPLOYED_METRICS] = {"ttft", "tpot",
+                                                             "tokens_per_s_per_gpu"};
+    assert(metric < SP_N_DEPLOYED_METRICS);
     return names[metric];
 }
 
-const char *sp_served_mode_name(sp_served_mode mode)
+const char *sp_deployed_mode_name(sp_deployed_mode mode)
 {
-    static const char *const names[SP_N_SERVED_MODES] = {"agg", "disagg"};
-    assert(mode < SP_N_SERVED_MODES);
+    static const char *const names[SP_N_DEPLOYED_MODES] = {"agg", "disagg"};
+    assert(mode < SP_N_DEPLOYED_MODES);
     return names[mode];
 }
 
@@ -32,76 +33,76 @@ static sp_status keep_text(const char *const *kept, sp_error *err)
     return *kept != NULL ? SP_OK : sp_fail(err, SP_E_MEMORY, "no memory for the score");
 }
 
-static bool counts(const sp_served_table *t, uint32_t row, sp_served_mode mode)
+static bool counts(const sp_deployed_table *t, uint32_t row, sp_deployed_mode mode)
 {
-    const char *status = sp_served_text(t, row, SP_SERVED_STATUS);
-    if (strcmp(sp_served_text(t, row, SP_SERVED_REPEAT), "1") == 0) return false;
-    if (mode == SP_SERVED_AGG) {
+    const char *status = sp_deployed_text(t, row, SP_DEPLOYED_STATUS);
+    if (strcmp(sp_deployed_text(t, row, SP_DEPLOYED_REPEAT), "1") == 0) return false;
+    if (mode == SP_DEPLOYED_AGG) {
         return strcmp(status, "as_recorded") == 0 || strcmp(status, "corrected") == 0;
     }
-    return strstr(sp_served_text(t, row, SP_SERVED_FLAGS), "disagg_workers_unrecorded") == NULL;
+    return strstr(sp_deployed_text(t, row, SP_DEPLOYED_FLAGS), "disagg_workers_unrecorded") == NULL;
 }
 
-static sp_status read_names(sp_served_score *score, const sp_served_table *t, uint32_t row,
-                            sp_served_row *out, sp_error *err)
+static sp_status read_names(sp_deployed_score *score, const sp_deployed_table *t, uint32_t row,
+                            sp_deployed_row *out, sp_error *err)
 {
-    const char *model = sp_served_text(t, row, SP_SERVED_MODEL);
-    const char *system = sp_served_text(t, row, SP_SERVED_SYSTEM);
-    const char *backend = sp_served_text(t, row, SP_SERVED_BACKEND);
-    const char *mode = sp_served_text(t, row, SP_SERVED_MODE);
-    out->id = sp_arena_strdup(&score->arena, sp_served_text(t, row, SP_SERVED_ID));
+    const char *model = sp_deployed_text(t, row, SP_DEPLOYED_MODEL);
+    const char *system = sp_deployed_text(t, row, SP_DEPLOYED_SYSTEM);
+    const char *backend = sp_deployed_text(t, row, SP_DEPLOYED_BACKEND);
+    const char *mode = sp_deployed_text(t, row, SP_DEPLOYED_MODE);
+    out->id = sp_arena_strdup(&score->arena, sp_deployed_text(t, row, SP_DEPLOYED_ID));
     SP_TRY(keep_text(&out->id, err));
     out->source = sp_arena_printf(&score->arena, "%s %s %s", backend, model, system);
     SP_TRY(keep_text(&out->source, err));
-    out->mode = strcmp(mode, "disagg") == 0 ? SP_SERVED_DISAGG : SP_SERVED_AGG;
+    out->mode = strcmp(mode, "disagg") == 0 ? SP_DEPLOYED_DISAGG : SP_DEPLOYED_AGG;
     out->set = sp_arena_printf(&score->arena, "%s %s %s %s %s %s %s", backend, model, system, mode,
-                               sp_served_text(t, row, SP_SERVED_ISL),
-                               sp_served_text(t, row, SP_SERVED_OSL),
-                               sp_served_text(t, row, SP_SERVED_CONCURRENCY));
+                               sp_deployed_text(t, row, SP_DEPLOYED_ISL),
+                               sp_deployed_text(t, row, SP_DEPLOYED_OSL),
+                               sp_deployed_text(t, row, SP_DEPLOYED_CONCURRENCY));
     return keep_text(&out->set, err);
 }
 
-static sp_status read_row(sp_served_score *score, const sp_served_table *t, uint32_t row,
-                          sp_served_row *out, sp_error *err)
+static sp_status read_row(sp_deployed_score *score, const sp_deployed_table *t, uint32_t row,
+                          sp_deployed_row *out, sp_error *err)
 {
     double ttft_ms = 0.0, tpot_ms = 0.0;
     SP_TRY(read_names(score, t, row, out, err));
-    SP_TRY(sp_served_double(t, row, SP_SERVED_TTFT_MS, &ttft_ms, err));
-    SP_TRY(sp_served_double(t, row, SP_SERVED_TPOT_MS, &tpot_ms, err));
-    SP_TRY(sp_served_double(t, row, SP_SERVED_GPUS, &out->gpus, err));
-    SP_TRY(
-        sp_served_double(t, row, SP_SERVED_TOK_S_GPU, &out->measured[SP_SERVED_METRIC_RATE], err));
-    out->measured[SP_SERVED_METRIC_TTFT] = 1e-3 * ttft_ms;
-    out->measured[SP_SERVED_METRIC_TPOT] = 1e-3 * tpot_ms;
+    SP_TRY(sp_deployed_double(t, row, SP_DEPLOYED_TTFT_MS, &ttft_ms, err));
+    SP_TRY(sp_deployed_double(t, row, SP_DEPLOYED_TPOT_MS, &tpot_ms, err));
+    SP_TRY(sp_deployed_double(t, row, SP_DEPLOYED_GPUS, &out->gpus, err));
+    SP_TRY(sp_deployed_double(t, row, SP_DEPLOYED_TOK_S_GPU,
+                              &out->measured[SP_DEPLOYED_METRIC_RATE], err));
+    out->measured[SP_DEPLOYED_METRIC_TTFT] = 1e-3 * ttft_ms;
+    out->measured[SP_DEPLOYED_METRIC_TPOT] = 1e-3 * tpot_ms;
     out->counts = counts(t, row, out->mode);
     return SP_OK;
 }
 
-static sp_status predict_rows(sp_served_score *score, const char *home, const char *models,
-                              const sp_served_table *table, sp_error *err)
+static sp_status predict_rows(sp_deployed_score *score, const char *home, const char *models,
+                              const sp_deployed_table *table, sp_error *err)
 {
-    sp_served_predictor *predictor = NULL;
-    SP_TRY(sp_served_predictor_make(home, models, table, &score->map, &predictor, err));
+    sp_deployed_predictor *predictor = NULL;
+    SP_TRY(sp_deployed_predictor_make(home, models, table, &score->map, &predictor, err));
     sp_status status = SP_OK;
     for (uint32_t i = 0; i < score->n_rows && status == SP_OK; i++) {
         status = read_row(score, table, i, &score->rows[i], err);
         if (status == SP_OK) {
-            status = sp_served_predict(predictor, i, &score->rows[i].predicted, err);
+            status = sp_deployed_predict(predictor, i, &score->rows[i].predicted, err);
         }
     }
-    sp_served_predictor_free(predictor);
+    sp_deployed_predictor_free(predictor);
     return status;
 }
 
 /* ---- metrics ---- */
 
-static double predicted_of(const sp_served_prediction *p, sp_served_metric metric)
+static double predicted_of(const sp_deployed_prediction *p, sp_deployed_metric metric)
 {
-    const double values[SP_N_SERVED_METRICS] = {p->ttft_s, p->tpot_s, p->tokens_per_s_per_gpu};
+    const double values[SP_N_DEPLOYED_METRICS] = {p->ttft_s, p->tpot_s, p->tokens_per_s_per_gpu};
     return values[metric];
 }
 
-static bool pair_of(const sp_served_row *row, sp_served_metric metric, sp_pair *pair)
+static bool pair_of(const sp_deployed_row *row, sp_deployed_metric metric, sp_pair *pair)
 {
     const double value = predicted_of(&row->predicted, metric);
     const double wide = 1.0 + row->predicted.spread_ratio;
@@ -109,12 +110,13 @@ static bool pair_of(const sp_served_row *row, sp_served_metric metric, sp_pair *
     return row->counts && row->predicted.made && pair->measured > 0.0;
 }
 
-static sp_metric metric_of(const sp_served_score *score, const char *source, sp_served_mode mode,
-                           sp_served_metric metric, sp_pair *pairs, bool *failed)
+static sp_metric metric_of(const sp_deployed_score *score, const char *source,
+                           sp_deployed_mode mode, sp_deployed_metric metric, sp_pair *pairs,
+                           bool *failed)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < score->n_rows; i++) {
-        const sp_served_row *row = &score->rows[i];
+        const sp_deployed_row *row = &score->rows[i];
         if (row->mode != mode || (source != NULL && strcmp(row->source, source) != 0)) continue;
         n += pair_of(row, metric, &pairs[n]);
     }
@@ -123,15 +125,15 @@ static sp_metric metric_of(const sp_served_score *score, const char *source, sp_
 
 static int by_name(const void *a, const void *b)
 {
-    const sp_served_source *x = a, *y = b;
+    const sp_deployed_source *x = a, *y = b;
     return x->mode != y->mode ? (x->mode > y->mode) - (x->mode < y->mode)
                               : strcmp(x->name, y->name);
 }
 
-static void list_sources(sp_served_score *score)
+static void list_sources(sp_deployed_score *score)
 {
     for (uint32_t i = 0; i < score->n_rows; i++) {
-        const sp_served_row *row = &score->rows[i];
+        const sp_deployed_row *row = &score->rows[i];
         uint32_t s = 0;
         while (s < score->n_sources && (strcmp(score->sources[s].name, row->source) != 0 ||
                                         score->sources[s].mode != row->mode)) {
@@ -139,21 +141,21 @@ static void list_sources(sp_served_score *score)
         }
         if (s < score->n_sources || !row->counts) continue;
         score->sources[score->n_sources++] =
-            (sp_served_source){.name = row->source, .mode = row->mode};
+            (sp_deployed_source){.name = row->source, .mode = row->mode};
     }
     qsort(score->sources, score->n_sources, sizeof *score->sources, by_name);
 }
 
-static void score_metrics(sp_served_score *score, sp_pair *pairs, bool *failed)
+static void score_metrics(sp_deployed_score *score, sp_pair *pairs, bool *failed)
 {
-    for (int m = 0; m < SP_N_SERVED_METRICS; m++) {
-        const sp_served_metric metric = (sp_served_metric)m;
-        for (int mode = 0; mode < SP_N_SERVED_MODES; mode++) {
+    for (int m = 0; m < SP_N_DEPLOYED_METRICS; m++) {
+        const sp_deployed_metric metric = (sp_deployed_metric)m;
+        for (int mode = 0; mode < SP_N_DEPLOYED_MODES; mode++) {
             score->by_mode[mode][m] =
-                metric_of(score, NULL, (sp_served_mode)mode, metric, pairs, failed);
+                metric_of(score, NULL, (sp_deployed_mode)mode, metric, pairs, failed);
         }
         for (uint32_t s = 0; s < score->n_sources; s++) {
-            sp_served_source *source = &score->sources[s];
+            sp_deployed_source *source = &score->sources[s];
             source->metric[m] = metric_of(score, source->name, source->mode, metric, pairs, failed);
         }
     }
@@ -169,36 +171,36 @@ typedef struct pick {
     uint32_t n;
 } pick;
 
-static bool comparable(const sp_served_row *row)
+static bool comparable(const sp_deployed_row *row)
 {
     sp_pair pair;
-    return pair_of(row, SP_SERVED_METRIC_RATE, &pair);
+    return pair_of(row, SP_DEPLOYED_METRIC_RATE, &pair);
 }
 
 /* The set that begins at row `first`; n < 2: nothing to choose. */
-static pick pick_from(const sp_served_score *score, uint32_t first)
+static pick pick_from(const sp_deployed_score *score, uint32_t first)
 {
-    const sp_served_row *choice = NULL, *fewest = NULL;
+    const sp_deployed_row *choice = NULL, *fewest = NULL;
     double best = 0.0;
     pick out = {.equal_gpus = true};
     for (uint32_t i = first; i < score->n_rows; i++) {
-        const sp_served_row *row = &score->rows[i];
+        const sp_deployed_row *row = &score->rows[i];
         if (strcmp(row->set, score->rows[first].set) != 0 || !comparable(row)) continue;
         const double rate = row->predicted.tokens_per_s_per_gpu;
         if (choice != NULL && row->gpus != fewest->gpus) out.equal_gpus = false;
         if (choice == NULL || rate > choice->predicted.tokens_per_s_per_gpu) choice = row;
         if (fewest == NULL || row->gpus < fewest->gpus) fewest = row;
-        best = fmax(best, row->measured[SP_SERVED_METRIC_RATE]);
+        best = fmax(best, row->measured[SP_DEPLOYED_METRIC_RATE]);
         out.n++;
     }
     if (out.n < 2) return out;
-    out.regret = 1.0 - choice->measured[SP_SERVED_METRIC_RATE] / best;
+    out.regret = 1.0 - choice->measured[SP_DEPLOYED_METRIC_RATE] / best;
     out.right = out.regret <= EQUAL_RATE_RATIO;
-    out.fewest_right = fewest->measured[SP_SERVED_METRIC_RATE] >= (1.0 - EQUAL_RATE_RATIO) * best;
+    out.fewest_right = fewest->measured[SP_DEPLOYED_METRIC_RATE] >= (1.0 - EQUAL_RATE_RATIO) * best;
     return out;
 }
 
-static bool begins_set(const sp_served_score *score, uint32_t idx)
+static bool begins_set(const sp_deployed_score *score, uint32_t idx)
 {
     for (uint32_t i = 0; i < idx; i++) {
         if (comparable(&score->rows[i]) && strcmp(score->rows[i].set, score->rows[idx].set) == 0) {
@@ -208,7 +210,7 @@ static bool begins_set(const sp_served_score *score, uint32_t idx)
     return comparable(&score->rows[idx]);
 }
 
-static sp_picks pick_all(const sp_served_score *score, bool equal_only, double *regrets)
+static sp_picks pick_all(const sp_deployed_score *score, bool equal_only, double *regrets)
 {
     sp_picks sum = {0};
     double regret = 0.0;
@@ -239,10 +241,10 @@ static int by_frequency(const void *a, const void *b)
     return strcmp(x->reason, y->reason);
 }
 
-static void count_rows(sp_served_score *score)
+static void count_rows(sp_deployed_score *score)
 {
     for (uint32_t i = 0; i < score->n_rows; i++) {
-        const sp_served_row *row = &score->rows[i];
+        const sp_deployed_row *row = &score->rows[i];
         if (!row->counts) continue;
         score->n_eligible++;
         score->n_predicted += row->predicted.made;
@@ -261,7 +263,7 @@ static void count_rows(sp_served_score *score)
     qsort(score->skipped, score->n_reasons, sizeof *score->skipped, by_frequency);
 }
 
-static sp_status score_rows(sp_served_score *score, sp_error *err)
+static sp_status score_rows(sp_deployed_score *score, sp_error *err)
 {
     bool failed = false;
     const size_t n = score->n_rows + 1;
@@ -283,12 +285,12 @@ static sp_status score_rows(sp_served_score *score, sp_error *err)
     return failed ? sp_fail(err, SP_E_MEMORY, "no memory for the score") : SP_OK;
 }
 
-static sp_status score_table(sp_served_score *score, const char *home, const char *models,
-                             const sp_served_table *table, sp_error *err)
+static sp_status score_table(sp_deployed_score *score, const char *home, const char *models,
+                             const sp_deployed_table *table, sp_error *err)
 {
     score->file = sp_arena_strdup(&score->arena, table->csv.file);
     SP_TRY(keep_text(&score->file, err));
-    SP_TRY(sp_served_map_load(&score->arena, home, &table->csv, &score->map, err));
+    SP_TRY(sp_deployed_map_load(&score->arena, home, &table->csv, &score->map, err));
     score->n_rows = table->csv.n_rows;
     score->rows = sp_arena_alloc(&score->arena, (score->n_rows + 1) * sizeof *score->rows);
     if (score->rows == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the score");
@@ -297,21 +299,21 @@ static sp_status score_table(sp_served_score *score, const char *home, const cha
 }
 
 sp_status sp_score_serving(const char *home, const char *models, const char *file,
-                           sp_served_score **score, sp_error *err)
+                           sp_deployed_score **score, sp_error *err)
 {
-    sp_served_table table = {0};
+    sp_deployed_table table = {0};
     *score = sp_alloc(sizeof **score);
     if (*score == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the score");
-    sp_status status = sp_served_table_load(file, &table, err);
+    sp_status status = sp_deployed_table_load(file, &table, err);
     if (status == SP_OK) status = score_table(*score, home, models, &table, err);
-    sp_served_table_fini(&table);
+    sp_deployed_table_fini(&table);
     if (status == SP_OK) return SP_OK;
-    sp_served_score_free(*score);
+    sp_deployed_score_free(*score);
     *score = NULL;
     return status;
 }
 
-void sp_served_score_free(sp_served_score *score)
+void sp_deployed_score_free(sp_deployed_score *score)
 {
     if (score == NULL) return;
     sp_arena_fini(&score->arena);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A score of deployments as "shardplan/score/1" and as a page of text. */
+#include "fidelity/deployed.h"
 #include "fidelity/params.h"
-#include "fidelity/served.h"
 #include "report/report_priv.h"
 
 #include <math.h>
@@ -12,9 +12,9 @@
 static void put_metrics(sp_json_writer *w, const char *key, const sp_metric *metrics)
 {
     sp_jw_open_object(w, key);
-    for (int m = 0; m < SP_N_SERVED_METRICS; m++) {
+    for (int m = 0; m < SP_N_DEPLOYED_METRICS; m++) {
         if (metrics[m].n > 0)
-            sp_put_metric(w, sp_served_metric_name((sp_served_metric)m), &metrics[m]);
+            sp_put_metric(w, sp_deployed_metric_name((sp_deployed_metric)m), &metrics[m]);
     }
     sp_jw_close_object(w);
 }
@@ -32,9 +32,9 @@ static void put_picks(sp_json_writer *w, const char *key, const sp_picks *p)
     sp_jw_close_object(w);
 }
 
-static void put_point(sp_json_writer *w, const sp_served_row *row)
+static void put_point(sp_json_writer *w, const sp_deployed_row *row)
 {
-    const sp_served_prediction *p = &row->predicted;
+    const sp_deployed_prediction *p = &row->predicted;
     const double wide = 1.0 + p->spread_ratio;
     sp_jw_open_object_compact(w, NULL);
     sp_jw_string(w, "id", row->id);
@@ -47,15 +47,15 @@ static void put_point(sp_json_writer *w, const sp_served_row *row)
     sp_jw_double(w, "high", p->tpot_s * wide);
     sp_jw_close_object(w);
     sp_jw_open_object(w, "measured");
-    for (int m = 0; m < SP_N_SERVED_METRICS; m++) {
+    for (int m = 0; m < SP_N_DEPLOYED_METRICS; m++) {
         if (row->measured[m] <= 0.0) continue;
-        sp_jw_double(w, sp_served_metric_name((sp_served_metric)m), row->measured[m]);
+        sp_jw_double(w, sp_deployed_metric_name((sp_deployed_metric)m), row->measured[m]);
     }
     sp_jw_close_object(w);
     sp_jw_close_object(w);
 }
 
-static void put_counts(sp_json_writer *w, const sp_served_score *score)
+static void put_counts(sp_json_writer *w, const sp_deployed_score *score)
 {
     sp_jw_u64(w, "rows", score->n_rows);
     sp_jw_u64(w, "eligible", score->n_eligible);
@@ -76,7 +76,7 @@ static void put_counts(sp_json_writer *w, const sp_served_score *score)
     sp_jw_string(w, "fold", "none");
 }
 
-void sp_served_score_json(const sp_served_score *score, bool with_points, struct sp_text *out)
+void sp_deployed_score_json(const sp_deployed_score *score, bool with_points, struct sp_text *out)
 {
     sp_json_writer w;
     sp_jw_init(&w, out);
@@ -86,15 +86,15 @@ void sp_served_score_json(const sp_served_score *score, bool with_points, struct
     sp_jw_string(&w, "file", score->file);
     put_counts(&w, score);
     sp_jw_open_object(&w, "by_mode");
-    for (int mode = 0; mode < SP_N_SERVED_MODES; mode++) {
-        put_metrics(&w, sp_served_mode_name((sp_served_mode)mode), score->by_mode[mode]);
+    for (int mode = 0; mode < SP_N_DEPLOYED_MODES; mode++) {
+        put_metrics(&w, sp_deployed_mode_name((sp_deployed_mode)mode), score->by_mode[mode]);
     }
     sp_jw_close_object(&w);
     sp_jw_open_object(&w, "by_source");
     for (uint32_t s = 0; s < score->n_sources; s++) {
         char name[256];
         (void)snprintf(name, sizeof name, "%s %s", score->sources[s].name,
-                       sp_served_mode_name(score->sources[s].mode));
+                       sp_deployed_mode_name(score->sources[s].mode));
         put_metrics(&w, name, score->sources[s].metric);
     }
     sp_jw_close_object(&w);
@@ -134,9 +134,9 @@ static void add_row(sp_grid *grid, const char *name, const sp_metric *metrics, s
     (void)sp_grid_row_add(grid, tone);
     uint32_t column = 0;
     sp_grid_set(grid, column++, name);
-    sp_grid_set(grid, column++, sp_word_count(metrics[SP_SERVED_METRIC_TPOT].n).text);
-    static const sp_served_metric order[] = {SP_SERVED_METRIC_TPOT, SP_SERVED_METRIC_TTFT,
-                                             SP_SERVED_METRIC_RATE};
+    sp_grid_set(grid, column++, sp_word_count(metrics[SP_DEPLOYED_METRIC_TPOT].n).text);
+    static const sp_deployed_metric order[] = {SP_DEPLOYED_METRIC_TPOT, SP_DEPLOYED_METRIC_TTFT,
+                                               SP_DEPLOYED_METRIC_RATE};
     for (size_t i = 0; i < 3; i++) {
         const sp_metric *m = &metrics[order[i]];
         sp_word rho = {"-"};
@@ -147,12 +147,12 @@ static void add_row(sp_grid *grid, const char *name, const sp_metric *metrics, s
     }
 }
 
-static void add_table(const sp_served_score *score, sp_served_mode mode,
+static void add_table(const sp_deployed_score *score, sp_deployed_mode mode,
                       const sp_report_options *options, struct sp_text *out)
 {
     static const char *const heads[] = {"tpot", "p90",       "rho", "ttft", "p90",
                                         "rho",  "tok/s/GPU", "p90", "rho"};
-    if (score->by_mode[mode][SP_SERVED_METRIC_TPOT].n == 0) return;
+    if (score->by_mode[mode][SP_DEPLOYED_METRIC_TPOT].n == 0) return;
     sp_grid grid;
     sp_grid_init(&grid, 11, score->n_sources + 1);
     (void)sp_grid_column_add(&grid, "engine, model, system", SP_LEFT, 0);
@@ -167,7 +167,7 @@ static void add_table(const sp_served_score *score, sp_served_mode mode,
     }
     add_row(&grid, "all rows", score->by_mode[mode], SP_TONE_STRONG);
     sp_text_printf(out, "\n%s: median and 90th percentile of absolute errors, rank correlation\n",
-                   mode == SP_SERVED_AGG ? "Aggregated" : "Prefill and decode apart");
+                   mode == SP_DEPLOYED_AGG ? "Aggregated" : "Prefill and decode apart");
     sp_grid_write(&grid, 2, options->width > 0 ? options->width : 110, options->color, out);
     sp_grid_fini(&grid);
 }
@@ -183,8 +183,8 @@ static void add_picks(const char *what, const sp_picks *p, struct sp_text *out)
                    percent(p->fewest_gpus_ratio, false).text);
 }
 
-void sp_served_score_page(const sp_served_score *score, const sp_report_options *options,
-                          struct sp_text *out)
+void sp_deployed_score_page(const sp_deployed_score *score, const sp_report_options *options,
+                            struct sp_text *out)
 {
     sp_text_printf(out, "%s\n%u rows, %u eligible, %u of these predicted", score->file,
                    score->n_rows, score->n_eligible, score->n_predicted);
@@ -192,8 +192,8 @@ void sp_served_score_page(const sp_served_score *score, const sp_report_options 
     for (uint32_t i = 0; i < score->n_reasons; i++) {
         sp_text_printf(out, "  %5u  %s\n", score->skipped[i].n, score->skipped[i].reason);
     }
-    for (int mode = 0; mode < SP_N_SERVED_MODES; mode++) {
-        add_table(score, (sp_served_mode)mode, options, out);
+    for (int mode = 0; mode < SP_N_DEPLOYED_MODES; mode++) {
+        add_table(score, (sp_deployed_mode)mode, options, out);
     }
     sp_text_add(out, "\nThe layout with the most tokens a second and GPU, right within 2 %\n");
     add_picks("all sets", &score->picks, out);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A start-up log of a serving engine as a question about memory: its entry has model, GPU, engine,
  * split, formats and options, and what the engine printed. The prediction reads none of that. */
-#include "fidelity/served.h"
+#include "fidelity/serving.h"
 
 #define GIB 0x1p30
 

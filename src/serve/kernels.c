@@ -11,17 +11,26 @@ static double launch_of(const sp_surface *surface)
     return surface->op == SP_SURFACE_COLLECTIVE ? surface->param[0] : surface->param[2];
 }
 
-static double engine_s(const sp_worker *worker, const sp_surface *surface, const double *dim)
+static double one_s(const sp_worker *worker, const sp_surface *surface, const double *dim)
 {
     const double launch_s = launch_of(surface), rest_s = sp_surface_s(surface, dim) - launch_s;
     return worker->timing->floor_ratio * launch_s + worker->timing->rate_ratio * rest_s;
 }
 
-static const sp_surface *surface_of(const sp_worker *worker, sp_part part)
+static double engine_s(const sp_worker *worker, const sp_serve_kernels *kernels, const double *dim)
+{
+    double least_s = INFINITY;
+    for (uint32_t i = 0; i < kernels->n; i++) {
+        least_s = fmin(least_s, one_s(worker, kernels->of[i], dim));
+    }
+    return least_s;
+}
+
+static const sp_serve_kernels *kernels_of(const sp_worker *worker, sp_part part)
 {
     const sp_serve_rates *r = &worker->rates;
-    if (part == SP_PART_ATTENTION || part == SP_PART_RECURRENT) return r->attention;
-    return part == SP_PART_FFN ? r->ffn : r->wide;
+    if (part == SP_PART_ATTENTION || part == SP_PART_RECURRENT) return &r->attention;
+    return part == SP_PART_FFN && r->ffn.n > 0 ? &r->ffn : &r->wide;
 }
 
 /* Of several products in one call the largest dimension grows. */
@@ -29,7 +38,7 @@ double sp_serve_product_s(const sp_worker *worker, const sp_op *op, double m)
 {
     const double dim[SP_SURFACE_MAX_DIMS] = {
         [SP_DIM_M] = m, [SP_DIM_N] = op->n * op->count, [SP_DIM_K] = op->k};
-    return engine_s(worker, surface_of(worker, op->part), dim);
+    return engine_s(worker, kernels_of(worker, op->part), dim);
 }
 
 /* Of E experts a token meets k; N tokens leave (1 - k/E)^N of them untouched, whose weights nobody
@@ -51,7 +60,7 @@ double sp_serve_experts_s(const sp_worker *worker, const sp_ffn *ffn, double tok
                                              [SP_DIM_ACTIVE] = fmin(active, choices),
                                              [SP_DIM_MATRICES] = ffn->gated ? 3.0 : 2.0,
                                              [SP_DIM_EXPERTS] = own};
-    return engine_s(worker, worker->rates.experts, dim);
+    return engine_s(worker, &worker->rates.experts, dim);
 }
 
 /* Keys that a query meets at most: a window, or those that an indexer chooses. */
@@ -65,10 +74,10 @@ double sp_serve_core_s(const sp_worker *worker, const sp_attention *attention, c
                        double sequences, double fresh, double past)
 {
     const sp_serve_rates *r = &worker->rates;
-    const sp_surface *surface = fresh > 1.0 ? r->context : r->generation;
-    if (surface == NULL) return sp_serve_other_core_s(worker, op);
+    const sp_serve_kernels *kernels = fresh > 1.0 ? &r->context : &r->generation;
+    if (kernels->n == 0) return sp_serve_other_core_s(worker, op);
     const double heads = op->count / sequences;
-    const bool shared = surface->op == SP_SURFACE_MLA_GENERATION;
+    const bool shared = kernels->of[0]->op == SP_SURFACE_MLA_GENERATION;
     const double kv = shared ? 1.0 : sp_kv_heads_local(attention, worker->layout.tp);
     const double dim[SP_SURFACE_MAX_DIMS] = {[SP_DIM_BATCH] = sequences,
                                              [SP_DIM_HEADS] = heads,
@@ -79,7 +88,7 @@ double sp_serve_core_s(const sp_worker *worker, const sp_attention *attention, c
                                              [SP_DIM_NEW] = fresh,
                                              [SP_DIM_PAST] = past,
                                              [SP_DIM_WINDOW] = reach_of(attention)};
-    return engine_s(worker, surface, dim);
+    return engine_s(worker, kernels, dim);
 }
 
 double sp_serve_other_core_s(const sp_worker *worker, const sp_op *op)
@@ -101,8 +110,8 @@ double sp_serve_element_s(const sp_worker *worker, const sp_op *op)
 double sp_serve_all_reduce_s(const sp_worker *worker, const sp_group *group, double bytes)
 {
     const double library_s = sp_coll_allreduce_s(group, bytes);
-    const sp_surface *own = worker->rates.all_reduce;
-    if (own == NULL || !group->one_level || group->n_levels > 1) return library_s;
+    const sp_serve_kernels *own = &worker->rates.all_reduce;
+    if (own->n == 0 || !group->one_level || group->n_levels > 1) return library_s;
     const double dim[SP_SURFACE_MAX_DIMS] = {[SP_DIM_RANKS] = group->n, [SP_DIM_BYTES] = bytes};
     return fmin(library_s, engine_s(worker, own, dim));
 }

@@ -1,8 +1,64 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which measured surface each kernel of an engine follows: its own framework's in its own format
+/* Which measured surfaces the kernels of an engine follow: its own framework's in its own format
  * first, then another framework's, then a wider format's. What is taken instead is marked. */
 #include "base/base.h"
 #include "serve/serve_priv.h"
+
+#include <string.h>
+
+/* What is looked for, and where. */
+typedef struct search {
+    const sp_surfaces *all;
+    const sp_server_timing *timing;
+    bool borrowed; /* something was found only in another place */
+} search;
+
+static bool named(const char *name, const char *wanted)
+{
+    const size_t n = strlen(wanted);
+    return strncmp(name, wanted, n) == 0 && (name[n] == ' ' || name[n] == '\0');
+}
+
+static bool fits(const sp_surface *s, const sp_surface_query *q)
+{
+    return s->op == q->op && (q->framework == NULL || named(s->framework, q->framework)) &&
+           (q->variant == NULL || strcmp(s->variant, q->variant) == 0) &&
+           (q->kernel == NULL || strcmp(s->kernel, q->kernel) == 0) &&
+           (q->dtype == NULL || strcmp(s->dtype, q->dtype) == 0) &&
+           (q->kv_dtype == NULL ||
+            strcmp(s->kv_dtype[0] != '\0' ? s->kv_dtype : s->dtype, q->kv_dtype) == 0) &&
+           (q->key_width <= 0.0 || s->lo[SP_DIM_KEY] == q->key_width);
+}
+
+/* A call that took longer to launch than any kernel does was timed with its host, which captured
+ * steps do not wait for. */
+static bool timed_with_host(const search *f, const sp_surface *s)
+{
+    const bool single = s->op != SP_SURFACE_MOE && s->op != SP_SURFACE_COLLECTIVE;
+    return single && s->param[2] > f->timing->eager_launch_s;
+}
+
+static sp_serve_kernels collect(const search *f, const sp_surface_query *query)
+{
+    sp_serve_kernels found = {0};
+    for (uint32_t i = 0; i < f->all->n && found.n < SP_SERVE_MAX_KERNELS; i++) {
+        const sp_surface *s = &f->all->list[i];
+        if (fits(s, query) && !timed_with_host(f, s)) found.of[found.n++] = s;
+    }
+    return found;
+}
+
+/* In the engine's framework, in the next best, in any. */
+static sp_serve_kernels find_in(search *f, sp_surface_query query)
+{
+    sp_serve_kernels found = {0};
+    for (uint32_t i = 0; i < 3 && found.n == 0; i++) {
+        if (i < 2 && f->timing->frameworks[i] == NULL) continue;
+        query.framework = i < 2 ? f->timing->frameworks[i] : NULL;
+        found = collect(f, &query);
+    }
+    return found;
+}
 
 /* Formats in the order in which they stand in for one another. */
 #define MAX_FORMATS 4
@@ -17,77 +73,52 @@ static void stand_ins(const char *format, const char *formats[MAX_FORMATS])
     formats[3] = "bfloat16";
 }
 
-static const sp_surface *find_in(const sp_surfaces *all, const char *const *frameworks,
-                                 sp_surface_query query)
-{
-    for (uint32_t i = 0; i < 3; i++) {
-        if (i < 2 && frameworks[i] == NULL) continue;
-        query.framework = i < 2 ? frameworks[i] : NULL;
-        const sp_surface *found = sp_surface_find(all, &query);
-        if (found != NULL) return found;
-    }
-    return NULL;
-}
-
-static const sp_surface *find_format(const sp_surfaces *all, const char *const *frameworks,
-                                     sp_surface_query query, const char *format, bool *borrowed)
+static sp_serve_kernels find_format(search *f, sp_surface_query query, const char *format)
 {
     const char *formats[MAX_FORMATS];
+    sp_serve_kernels found = {0};
     stand_ins(format, formats);
-    for (uint32_t i = 0; i < MAX_FORMATS; i++) {
+    for (uint32_t i = 0; i < MAX_FORMATS && found.n == 0; i++) {
         query.dtype = formats[i];
-        const sp_surface *found = find_in(all, frameworks, query);
-        if (found == NULL) continue;
-        *borrowed = *borrowed || i > 0 || found->borrowed;
-        return found;
+        found = find_in(f, query);
+        f->borrowed = f->borrowed || i > 0 || found.n == 0 || found.of[0]->borrowed;
     }
-    *borrowed = true;
-    return NULL;
+    return found;
 }
 
-/* Widths of keys are fitted one by one; the nearest is taken. */
-static const sp_surface *find_core(const sp_surfaces *all, const char *const *frameworks,
-                                   sp_surface_op op, double width, double kv_bytes, bool *borrowed)
+/* Widths of keys are fitted one by one; where there is none the nearest common one is taken. */
+static sp_serve_kernels find_core(search *f, sp_surface_op op, double width, double kv_bytes)
 {
     static const double widths[] = {128.0, 64.0, 256.0, 192.0};
     const char *const caches[] = {kv_bytes < 2.0 ? "fp8" : "bfloat16", "bfloat16"};
-    for (uint32_t k = 0; k < 2; k++) {
-        for (uint32_t i = 0; i < 5; i++) {
-            const sp_surface_query query = {.op = op,
-                                            .dtype = "bfloat16",
-                                            .kv_dtype = caches[k],
-                                            .key_width = i == 0 ? width : widths[i - 1]};
-            const sp_surface *found = find_in(all, frameworks, query);
-            if (found == NULL) continue;
-            *borrowed = *borrowed || k > 0 || i > 0;
-            return found;
+    sp_serve_kernels found = {0};
+    for (uint32_t c = 0; c < 2 && found.n == 0; c++) {
+        for (uint32_t i = 0; i < 5 && found.n == 0; i++) {
+            found = find_in(f, (sp_surface_query){.op = op,
+                                                  .dtype = "bfloat16",
+                                                  .kv_dtype = caches[c],
+                                                  .key_width = i == 0 ? width : widths[i - 1]});
+            f->borrowed = f->borrowed || (i > 0 && found.n > 0);
         }
     }
-    *borrowed = true;
-    return NULL;
+    return found;
 }
 
-static const sp_attention *main_attention(const sp_model *model)
+static void find_cores(search *f, const sp_worker_setup *setup, sp_serve_rates *rates)
 {
-    for (uint32_t k = 0; k < model->n_kinds; k++) {
-        if (model->kinds[k].attention.heads > 0) return &model->kinds[k].attention;
-    }
-    return NULL;
-}
-
-static void find_cores(const sp_worker_setup *setup, const sp_surfaces *all,
-                       const char *const *frameworks, sp_serve_rates *rates)
-{
-    const sp_attention *a = main_attention(setup->model);
-    if (a == NULL) return;
     const double kv_bytes = setup->formats.bits.kv_cache / 8.0;
-    const bool latent = a->kv_lora > 0;
-    rates->context =
-        find_core(all, frameworks, latent ? SP_SURFACE_MLA_CONTEXT : SP_SURFACE_ATTENTION_CONTEXT,
-                  latent ? 0.0 : a->head_dim, kv_bytes, &rates->borrowed);
-    rates->generation = find_core(
-        all, frameworks, latent ? SP_SURFACE_MLA_GENERATION : SP_SURFACE_ATTENTION_GENERATION,
-        latent ? 0.0 : a->head_dim, kv_bytes, &rates->borrowed);
+    for (uint32_t k = 0; k < setup->model->n_kinds; k++) {
+        const sp_attention *a = &setup->model->kinds[k].attention;
+        if (a->heads == 0) continue;
+        const bool latent = a->kv_lora > 0;
+        const double width = latent ? 0.0 : a->head_dim;
+        rates->context = find_core(
+            f, latent ? SP_SURFACE_MLA_CONTEXT : SP_SURFACE_ATTENTION_CONTEXT, width, kv_bytes);
+        rates->generation =
+            find_core(f, latent ? SP_SURFACE_MLA_GENERATION : SP_SURFACE_ATTENTION_GENERATION,
+                      width, kv_bytes);
+        return;
+    }
 }
 
 static bool has_experts(const sp_model *model)
@@ -98,40 +129,44 @@ static bool has_experts(const sp_model *model)
     return false;
 }
 
+static bool has_dense(const sp_model *model)
+{
+    for (uint32_t k = 0; k < model->n_kinds; k++) {
+        if (model->kinds[k].ffn.ffn > 0 || model->kinds[k].ffn.shared_ffn > 0) return true;
+    }
+    return false;
+}
+
+static void find_all(search *f, const sp_worker_setup *setup, sp_serve_rates *rates)
+{
+    const sp_surface_query product = {.op = SP_SURFACE_GEMM}, moe = {.op = SP_SURFACE_MOE};
+    rates->attention = find_format(f, product, setup->formats.attention);
+    rates->wide = find_format(f, product, "bfloat16");
+    if (has_dense(setup->model)) rates->ffn = find_format(f, product, setup->formats.ffn);
+    if (has_experts(setup->model)) rates->experts = find_format(f, moe, setup->formats.ffn);
+    find_cores(f, setup, rates);
+    rates->all_reduce = find_in(f, (sp_surface_query){.op = SP_SURFACE_COLLECTIVE,
+                                                      .variant = "all_reduce",
+                                                      .kernel = setup->timing->reduce_kernel});
+    rates->borrowed = f->borrowed;
+}
+
 sp_status sp_serve_rates_build(struct sp_arena *arena, const sp_worker_setup *setup,
                                sp_serve_rates *rates, sp_error *err)
 {
     const sp_gpu *gpu = setup->cluster->gpu;
-    const sp_surfaces *all = NULL;
-    const char *const *frameworks = setup->timing->frameworks;
-    SP_TRY(sp_surfaces_load(arena, setup->home, gpu, &all, err));
-    if (all->n == 0 || gpu->stream_ratio <= 0.0) {
+    search f = {.timing = setup->timing};
+    *rates = (sp_serve_rates){0};
+    SP_TRY(sp_surfaces_load(arena, setup->home, gpu, &f.all, err));
+    if (gpu->stream_ratio > 0.0) find_all(&f, setup, rates);
+    const bool experts = !has_experts(setup->model) || rates->experts.n > 0;
+    if (rates->wide.n == 0 || rates->attention.n == 0 || !experts) {
         sp_fail(err, SP_E_INCONSISTENT, "kernels of this accelerator were never measured");
         return sp_fail_value(err, "%s", gpu->name);
     }
-    *rates = (sp_serve_rates){0};
-    const sp_surface_query product = {.op = SP_SURFACE_GEMM}, moe = {.op = SP_SURFACE_MOE};
     const double vector = sp_gpu_vector_flops_per_s(gpu);
-    const char *attention = setup->formats.attention, *ffn = setup->formats.ffn;
-    bool unused = false;
-    rates->attention = find_format(all, frameworks, product, attention, &rates->borrowed);
-    rates->ffn = find_format(all, frameworks, product, ffn,
-                             has_experts(setup->model) ? &unused : &rates->borrowed);
-    rates->wide = find_format(all, frameworks, product, "bfloat16", &rates->borrowed);
-    if (has_experts(setup->model)) {
-        rates->experts = find_format(all, frameworks, moe, ffn, &rates->borrowed);
-    }
-    find_cores(setup, all, frameworks, rates);
-    const sp_surface_query reduce = {.op = SP_SURFACE_COLLECTIVE,
-                                     .variant = "all_reduce",
-                                     .kernel = setup->timing->reduce_kernel};
-    rates->all_reduce = find_in(all, frameworks, reduce);
     rates->element_s_per_byte = 1.0 / (gpu->memory_bytes_per_s * gpu->stream_ratio);
     rates->vector_s_per_flop = vector > 0.0 ? 1.0 / vector : 0.0;
     rates->flop_s = 2.0 / sp_gpu_peak_flops_per_s(gpu);
-    if (rates->wide == NULL || rates->attention == NULL) {
-        sp_fail(err, SP_E_INCONSISTENT, "products of this accelerator were never measured");
-        return sp_fail_value(err, "%s", gpu->name);
-    }
     return SP_OK;
 }

@@ -5,14 +5,19 @@
 #include "shardplan/serve.h"
 #include "shardplan/surface.h"
 
-/* The surfaces that the kernels of a worker follow; NULL: none was measured, and the roofline of
- * the 16-bit products stands in. */
+/* Kernels of one kind that an engine has; it runs the fastest for each shape. */
+#define SP_SERVE_MAX_KERNELS 4
+typedef struct sp_serve_kernels {
+    uint32_t n; /* 0: none was measured */
+    const sp_surface *of[SP_SERVE_MAX_KERNELS];
+} sp_serve_kernels;
+
 typedef struct sp_serve_rates {
-    const sp_surface *attention, *ffn, *wide; /* products, by whose weights they multiply; wide:
-                                               * router and head                                */
-    const sp_surface *experts;
-    const sp_surface *context, *generation; /* attention cores                                */
-    const sp_surface *all_reduce;           /* inside a node, small messages                  */
+    sp_serve_kernels attention, ffn, wide; /* products, by whose weights they multiply; wide:
+                                            * router and head                                   */
+    sp_serve_kernels experts;
+    sp_serve_kernels context, generation; /* attention cores                                   */
+    sp_serve_kernels all_reduce;          /* inside a node, small messages                     */
     double element_s_per_byte;
     double vector_s_per_flop;
     double flop_s; /* of arithmetic that no surface covers                                      */
