@@ -47,6 +47,10 @@ says err "--gpu"
 expect_code 0 validate ops "$work/made-part/gemm.csv" --gpu v100-sxm2-32g
 says out "v100-sxm2-32g was not measured: surfaces of a100-sxm-80g"
 
+# Where nothing was measured an analysis says so.
+expect_code 0 analyze llama-3.1-8b --hardware h100-sxm
+says out "rows lie beyond the products that were measured on h100-sxm"
+
 # Surfaces of one part stay under 64 KiB.
 for file in hardware/gpus/*.json; do
     n_expected=$((n_expected + 1))
