@@ -179,7 +179,6 @@ typedef struct sp_layer_tensors {
     sp_moments dense, expert;
 } sp_layer_tensors;
 
-/* optimizer NULL: matrices alone. */
 sp_layer_tensors sp_optimizer_layer(const sp_optimizer *optimizer, const sp_layer_work *work);
 /* Adds what Newton-Schulz takes for the matrices of a layer, `whole` as it is without tensor
  * parallelism: 4 r^2 c + 2 r^3 FLOPs an iteration of an r x c matrix, r <= c. */
