@@ -92,6 +92,15 @@ static sp_status largest_model(struct sp_arena *arena, const char *home, sp_foot
 
 /* ---- GPUs ---- */
 
+/* The fewest equally large nodes of `domain` GPUs that hold whole stages. */
+static uint32_t nodes_of(uint32_t tp, uint32_t pp, uint32_t domain)
+{
+    for (uint32_t nodes = 1; nodes < pp; nodes++) {
+        if (pp % nodes == 0 && pp / nodes * tp <= domain) return nodes;
+    }
+    return pp;
+}
+
 static bool fewest_gpus(sp_footprint_question *q, uint32_t domain)
 {
     for (uint32_t gpus = 1; gpus <= domain * MOST_STAGES; gpus++) {
@@ -101,6 +110,7 @@ static bool fewest_gpus(sp_footprint_question *q, uint32_t domain)
             tried.tp = tp;
             tried.pp = gpus / tp;
             tried.dp = tried.ep = 1;
+            if (q->nodes == 1) tried.nodes = nodes_of(tp, tried.pp, domain);
             if (!serves(&tried)) continue;
             *q = tried;
             return true;
