@@ -8,25 +8,52 @@
 #include <math.h>
 
 /* GPUs below which not even weights, gradients and optimizer have room, were each held once. */
-static double least_gpus(const sp_problem *problem, const sp_space *space)
+static double least_gpus(const sp_problem *problem)
 {
     const sp_units none = {0};
     const sp_state_bytes state =
         sp_mem_state(&problem->recipe, (double)problem->parameters.total, &none, 3, 1);
-    const sp_axis_id away[] = {SP_AXIS_offload_optimizer, SP_AXIS_offload_params};
-    for (size_t i = 0; i < sizeof away / sizeof away[0]; i++) {
-        const sp_axis *axis = sp_space_axis(space, away[i]);
-        if (axis->values[axis->n_values - 1] > 0) return 1.0;
-    }
     return ceil((state.weights + state.gradients + state.optimizer) / problem->allowed_bytes);
 }
 
-/* The first plan on so many GPUs that no rule refuses. */
-static bool first_plan(const sp_space *space, uint32_t digit, uint64_t *pruned, sp_plan *plan)
+/* A space whose plans are asked on one number of GPUs after the other. */
+typedef struct fewest {
+    sp_space space; /* borrows the axes and rules of the user's, and looks at `problem` */
+    sp_problem problem;
+    uint64_t *pruned;
+    uint32_t zero;   /* the furthest stage of the space */
+    bool has_floors; /* nothing leaves the GPU */
+} fewest;
+
+static uint32_t last_value(const sp_space *space, sp_axis_id axis)
+{
+    return space->axes[axis].values[space->axes[axis].n_values - 1];
+}
+
+static bool leaves_gpu(const sp_space *space)
+{
+    return last_value(space, SP_AXIS_offload_optimizer) > 0 ||
+           last_value(space, SP_AXIS_offload_params) > 0 ||
+           last_value(space, SP_AXIS_offload_activations) > 0;
+}
+
+/* Some plan of the geometry may fit. */
+static bool may_fit(const fewest *f, const sp_plan *geometry)
+{
+    sp_plan plan = *geometry;
+    if (!f->has_floors) return true;
+    sp_plan_set(&plan, SP_AXIS_micro_batch, last_value(&f->space, SP_AXIS_micro_batch));
+    sp_plan_set(&plan, SP_AXIS_schedule, last_value(&f->space, SP_AXIS_schedule));
+    sp_plan_derive(&plan, f->problem.question.global_batch);
+    if (plan.accumulation == 0) return false;
+    return sp_memory_floor_bytes(&f->problem, &plan, f->zero) <= f->problem.allowed_bytes;
+}
+
+/* The first plan of a geometry that no rule refuses. */
+static bool first_below(fewest *f, uint64_t geometry, sp_plan *plan)
 {
     sp_walk walk;
-    sp_walk_begin(&walk, space, digit * space->axes[SP_AXIS_gpus].stride, SP_AXIS_tp, SP_AXIS_sp,
-                  pruned);
+    sp_walk_begin(&walk, &f->space, geometry, SP_AXIS_micro_batch, SP_AXIS_sp, f->pruned);
     while (sp_walk_next(&walk)) {
         if (walk.refused[SP_AXIS_sp] != SP_NO_RULE) continue;
         *plan = walk.plan;
@@ -35,22 +62,30 @@ static bool first_plan(const sp_space *space, uint32_t digit, uint64_t *pruned, 
     return false;
 }
 
-static void try_each(const sp_space *space, bool batch_follows, uint64_t *pruned,
-                     sp_inverse *answer)
+static bool first_plan(fewest *f, uint32_t digit, sp_plan *plan)
 {
-    const sp_axis *gpus = &space->axes[SP_AXIS_gpus];
-    const uint32_t micro_batch = space->axes[SP_AXIS_micro_batch].values[0];
-    const double least = least_gpus(space->problem, space);
-    sp_problem problem = *space->problem;
-    sp_space at = *space;
-    at.problem = &problem;
+    sp_walk walk;
+    sp_walk_begin(&walk, &f->space, digit * f->space.axes[SP_AXIS_gpus].stride, SP_AXIS_tp,
+                  SP_AXIS_placement, f->pruned);
+    while (sp_walk_next(&walk)) {
+        if (walk.refused[SP_AXIS_placement] != SP_NO_RULE || !may_fit(f, &walk.plan)) continue;
+        if (first_below(f, walk.id, plan)) return true;
+    }
+    return false;
+}
+
+static void try_each(fewest *f, bool batch_follows, sp_inverse *answer)
+{
+    const sp_axis *gpus = &f->space.axes[SP_AXIS_gpus];
+    const uint32_t micro_batch = f->space.axes[SP_AXIS_micro_batch].values[0];
+    const double least = f->has_floors ? least_gpus(&f->problem) : 1.0;
     for (uint32_t i = 0; i < gpus->n_values && !answer->found; i++) {
         const uint64_t n = gpus->values[i];
-        if (n < least || n > problem.cluster->max_gpus) continue;
-        if (batch_follows) problem.question.global_batch = n * micro_batch;
-        answer->found = first_plan(&at, i, pruned, &answer->plan);
+        if ((double)n < least || n > f->problem.cluster->max_gpus) continue;
+        if (batch_follows) f->problem.question.global_batch = n * micro_batch;
+        answer->found = first_plan(f, i, &answer->plan);
         answer->value = n;
-        answer->global_batch = problem.question.global_batch;
+        answer->global_batch = f->problem.question.global_batch;
     }
 }
 
@@ -58,9 +93,14 @@ sp_status sp_inverse_fewest_gpus(const sp_space *space, bool batch_follows, sp_i
                                  sp_error *err)
 {
     *answer = (sp_inverse){.model = space->problem->model};
-    uint64_t *pruned = sp_alloc(space->n_rules * sizeof *pruned);
-    if (pruned == NULL) return sp_fail(err, SP_E_MEMORY, "the question needs more");
-    try_each(space, batch_follows, pruned, answer);
-    sp_free(pruned);
+    fewest f = {.space = *space,
+                .problem = *space->problem,
+                .pruned = sp_alloc(space->n_rules * sizeof *f.pruned),
+                .zero = last_value(space, SP_AXIS_zero),
+                .has_floors = !leaves_gpu(space)};
+    if (f.pruned == NULL) return sp_fail(err, SP_E_MEMORY, "the question needs more");
+    f.space.problem = &f.problem;
+    try_each(&f, batch_follows, answer);
+    sp_free(f.pruned);
     return SP_OK;
 }

@@ -287,6 +287,10 @@ uint32_t sp_model_last_kind(const sp_model *model);
 
 /* ---- train.c, memory.c: the parts of an estimate --------------------------------------------- */
 void sp_memory_price(const sp_inputs *in, sp_memory *memory);
+/* memory_least.c: no plan with these gpus, tp, cp, pp, ep, etp, micro_batch and accumulation needs
+ * less, whatever it computes again, however it deals layers, with zero up to this stage; of
+ * schedules 1f1b counts what it holds, others one micro-batch. Nothing leaves the GPU. */
+double sp_memory_floor_bytes(const sp_problem *problem, const sp_plan *plan, uint32_t zero);
 /* *whole_flops (may be NULL) receives the FLOPs of a step, recomputation included, over all GPUs.
  */
 void sp_train_price(const sp_inputs *in, sp_time *time, sp_network *network, double *whole_flops);
