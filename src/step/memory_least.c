@@ -16,7 +16,7 @@ static double sum_of(const sp_recipe *recipe, double params, uint32_t zero, uint
 static double state_floor(const sp_inputs *in, const sp_stage_class *stage, uint32_t zero)
 {
     const sp_recipe *recipe = &in->problem->recipe, *own = &in->problem->adapter_recipe;
-    const sp_shards shards = sp_plan_shards(in->problem, in->plan);
+    const sp_shards shards = in->shards;
     const sp_stage_params p = sp_stage_params_of(in, stage);
     return sum_of(recipe, p.dense, zero, shards.dense) +
            sum_of(recipe, p.expert, zero, shards.expert) +

@@ -216,9 +216,12 @@ typedef struct sp_inputs {
     const sp_plan *plan;
     sp_redo redo;
     sp_shape shape;
+    sp_shards shards;
+    uint32_t last_kind; /* of the layers, and of those in modules for further tokens               */
+    double mtp_layers;
     sp_layer_params params[SP_MODEL_MAX_KINDS];
     sp_layer_params tied[SP_MODEL_MAX_KINDS]; /* the part that tied layers share; unset without them  */
-    sp_layer_params adapters[SP_MODEL_MAX_KINDS]; /* of one layer, 0 unless the task trains them      */
+    sp_layer_params adapters[SP_MODEL_MAX_KINDS]; /* of one layer; unset unless the task trains them  */
     double embedding_params, head_params;      /* the head's own, final norm included                */
     sp_layer_params mtp_params;                /* of all modules for further tokens, their layers in  */
     sp_layer_bytes bytes[SP_MODEL_MAX_KINDS];
