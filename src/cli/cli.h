@@ -153,6 +153,7 @@ typedef struct sp_run {
     uint32_t top, threads;
     bool by_layout, no_bounds, dry_run, show_config, quiet, verbose, color, help;
     sp_format format;
+    bool as_yaml; /* JSON, turned into it when it is written */
     double timeout_s;
     const char *output;
 } sp_run;

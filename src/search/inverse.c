@@ -101,12 +101,26 @@ static bool resize(finder *f, uint64_t value)
     return true;
 }
 
+/* A model whose weights, gradients and optimizer alone fill more than the mean GPU has. */
+static bool is_hopeless(const finder *f)
+{
+    const sp_problem *p = f->question->problem;
+    const sp_plan *plan = &f->plan;
+    const sp_units none = {0};
+    if (plan->offload_optimizer > 0 || plan->offload_params > 0) return false;
+    const double params = (double)sp_model_parameters(f->sizes.model).total;
+    const sp_state_bytes s = sp_mem_state(&p->recipe, params / ((double)plan->tp * plan->pp), &none,
+                                          plan->zero, sp_plan_shards(p, plan).dense);
+    return s.weights + s.gradients + s.optimizer > p->allowed_bytes;
+}
+
 /* Takes on a size; false where no plan can be built of it. */
 static bool take(finder *f, uint64_t value)
 {
     if (f->err->status != SP_OK || !resize(f, value) || f->plan.pp > f->sizes.model->n_layers) {
         return false;
     }
+    if (f->question->goal == SP_LARGEST_MODEL && is_hopeless(f)) return false;
     sp_problem_at(f->question->problem, &f->sizes, f->plan.pp, f->room, &f->at);
     sp_plan_derive(&f->plan, f->sizes.global_batch);
     return sp_plan_unbuildable(&f->at, &f->plan) == NULL;
@@ -148,11 +162,11 @@ static uint64_t dealing_at(void *user, uint64_t value)
 static uint64_t shape_at(void *user, uint64_t value)
 {
     finder *f = user;
-    const bool buildable = take(f, value);
-    const bool by_weight = f->plan.stage_layers == SP_STAGE_LAYERS_WEIGHTED;
     const uint64_t shape = sp_shapes_nearest(f->shapes, (double)value * MODEL_STEP);
-    const uint64_t layers = by_weight ? f->sizes.model->n_layers : 0;
-    return shape << 32 | layers << 1 | (buildable ? 1 : 0);
+    if (f->plan.stage_layers == SP_STAGE_LAYERS_WEIGHTED) {
+        return shape << 32 | sp_shapes_layers(f->shapes, (double)value * MODEL_STEP);
+    }
+    return shape << 32 | (take(f, value) || is_hopeless(f) ? 1 : 0);
 }
 
 static uint64_t largest(finder *f)
@@ -165,8 +179,8 @@ static uint64_t largest(finder *f)
     return sp_largest(&of, most_of(f));
 }
 
-/* The global batch stays: the micro-batch is one of the divisors of a rank's share of it, tried from
- * the largest on. */
+/* The global batch stays: the micro-batch is one of the divisors of a rank's share of it, tried
+ * from the largest on. */
 static uint64_t largest_divisor(finder *f)
 {
     const uint64_t share = f->sizes.global_batch / f->plan.dp;
