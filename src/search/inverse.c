@@ -120,7 +120,6 @@ static bool take(finder *f, uint64_t value)
     if (f->err->status != SP_OK || !resize(f, value) || f->plan.pp > f->sizes.model->n_layers) {
         return false;
     }
-    if (f->question->goal == SP_LARGEST_MODEL && is_hopeless(f)) return false;
     sp_problem_at(f->question->problem, &f->sizes, f->plan.pp, f->room, &f->at);
     sp_plan_derive(&f->plan, f->sizes.global_batch);
     return sp_plan_unbuildable(&f->at, &f->plan) == NULL;
@@ -166,7 +165,19 @@ static uint64_t shape_at(void *user, uint64_t value)
     if (f->plan.stage_layers == SP_STAGE_LAYERS_WEIGHTED) {
         return shape << 32 | sp_shapes_layers(f->shapes, (double)value * MODEL_STEP);
     }
-    return shape << 32 | (take(f, value) || is_hopeless(f) ? 1 : 0);
+    return shape << 32 | (take(f, value) ? 1 : 0);
+}
+
+static uint64_t shape_of(void *user, uint64_t value)
+{
+    const finder *f = user;
+    return sp_shapes_nearest(f->shapes, (double)value * MODEL_STEP);
+}
+
+static bool has_hope(void *user, uint64_t value)
+{
+    finder *f = user;
+    return resize(f, value) && !is_hopeless(f);
 }
 
 static uint64_t largest(finder *f)
@@ -174,9 +185,13 @@ static uint64_t largest(finder *f)
     const sp_inverse_goal goal = f->question->goal;
     const bool by_weight = f->plan.stage_layers == SP_STAGE_LAYERS_WEIGHTED && f->plan.pp > 1;
     sp_largest_of of = {.holds = fits, .user = f};
+    uint64_t most = most_of(f);
     if (goal == SP_LARGEST_SEQUENCE && by_weight) of.piece = dealing_at;
-    if (goal == SP_LARGEST_MODEL) of.piece = shape_at;
-    return sp_largest(&of, most_of(f));
+    if (goal == SP_LARGEST_MODEL) {
+        of.piece = shape_at;
+        most = sp_largest(&(sp_largest_of){.holds = has_hope, .piece = shape_of, .user = f}, most);
+    }
+    return sp_largest(&of, most);
 }
 
 /* The global batch stays: the micro-batch is one of the divisors of a rank's share of it, tried
