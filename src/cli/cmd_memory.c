@@ -96,7 +96,8 @@ const sp_command sp_command_memory = {
              "from published models. --find turns the question round. With --task, or an engine "
              "that trains, the\n"
              "memory is that of a training plan as shardplan estimate has it; --batch is then the "
-             "micro-batch.\n",
+             "micro-batch, and\n"
+             "--find min-gpus fixes what is named and leaves everything else of the plan free.\n",
     .examples =
         "  shardplan memory llama-3.1-70b --hardware h100-sxm --tp 4 --batch 32 --isl 4k --osl 1k\n"
         "  shardplan memory deepseek-v3 --hardware h200-sxm --engine sglang --tp 8 --bits "
@@ -105,7 +106,11 @@ const sp_command sp_command_memory = {
         "  shardplan memory llama-3.1-405b --hardware h100-sxm --kv fp8 --find min-gpus\n"
         "  shardplan memory llama-3.1-8b --hardware h100-sxm --option gpu_memory_utilization=0.8\n"
         "  shardplan memory quick 7B --hardware a100-sxm-80g --gpus 8 --engine deepspeed --set "
-        "zero=3\n",
+        "zero=3\n"
+        "  shardplan memory llama-3.1-8b --hardware h100-sxm --gpus 8 --tp 8 --task train --find "
+        "max-context\n"
+        "  shardplan memory deepseek-v3 --cluster dgx-h100 --task train --seq-len 4k --find "
+        "min-gpus\n",
     .takes = SP_TAKES_MEMORY | SP_TAKES_OUTPUT,
     .max_words = 2,
     .run = run,
