@@ -6,6 +6,9 @@
 
 #include <math.h>
 
+/* The same terms are added up in another order than those of a plan. */
+#define ROUNDING 1e-12
+
 /* Of a micro-batch: inputs are those of full recomputation, the layer at work that of none. */
 typedef struct least {
     double waiting, working, loss;
@@ -77,6 +80,7 @@ double sp_memory_floor_bytes(const sp_problem *problem, const sp_plan *plan, uin
         bytes = fmin(bytes, least_of(&in, &tried, zero));
     }
     const sp_engine_profile *profile = problem->profile;
-    return (bytes + profile->workspace_bytes) * (1.0 + profile->fragmentation_ratio) +
-           problem->cluster->gpu->context_bytes + problem->question.reserve_bytes;
+    return (1.0 - ROUNDING) *
+           ((bytes + profile->workspace_bytes) * (1.0 + profile->fragmentation_ratio) +
+            problem->cluster->gpu->context_bytes + problem->question.reserve_bytes);
 }
