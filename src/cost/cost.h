@@ -206,6 +206,8 @@ typedef struct sp_keeping {
                                0: none                                                           */
     bool unpacks;           /* frozen weights are written out in 16 bits, matrix by matrix        */
 } sp_keeping;
+/* Reads operators; otherwise the tensors alone (sp_graph_kept). */
+bool sp_keeping_asks_ops(const sp_keeping *keeping);
 sp_layer_bytes sp_mem_layer(const sp_layer_work *work, const sp_keeping *keeping);
 
 /* The loss on one rank: so many bytes for each logit. */
