@@ -20,6 +20,18 @@ sp_status sp_memory_read_find(const sp_settings *settings, sp_footprint_find *fi
 bool sp_memory_is_training(const sp_settings *settings, sp_arena *arena, const char *home);
 sp_exit sp_memory_train(const sp_context *context, sp_arena *arena, sp_footprint_find find);
 
+/* memory_nodes.c */
+/* GPUs of --hardware on --nodes as a topology. */
+sp_status sp_memory_nodes(const sp_settings *settings, sp_arena *arena, const char *home,
+                          uint32_t gpus, const char **cluster, sp_error *err);
+/* Refuses --nodes and --interconnect beside a --cluster. */
+sp_status sp_memory_no_nodes(const sp_settings *settings, sp_error *err);
+/* What the plan sends; the fastest plan of its question, all settings free that the question leaves
+ * so. */
+sp_status sp_memory_advise(const sp_question *question, const sp_problem *problem,
+                           const sp_plan *plan, sp_advice *advice, sp_error *err);
+
 /* memory_question.c: the question of the flags; what it points to lies in the arena. */
+sp_status sp_memory_refuse_serving(const sp_settings *settings, sp_error *err);
 sp_status sp_memory_read(const sp_settings *settings, sp_arena *arena, const char *home,
                          sp_memory_asked *asked, sp_error *err);

@@ -58,7 +58,8 @@ static void put_network(sp_json_writer *w, const sp_network *n)
 }
 
 void sp_report_training_memory_page(const sp_space *space, const sp_priced *p, const char *found,
-                                    const sp_report_options *options, struct sp_text *out)
+                                    const sp_advice *advice, const sp_report_options *options,
+                                    struct sp_text *out)
 {
     const sp_problem *problem = sp_space_problem(space);
     const sp_memory *m = &p->estimate.memory;
@@ -84,12 +85,16 @@ void sp_report_training_memory_page(const sp_space *space, const sp_priced *p, c
     sp_tone_add(out, options->color, fits ? SP_TONE_GOOD : SP_TONE_BAD,
                 sp_verdict_name(p->estimate.verdict));
     sp_text_add(out, "\n");
-    if (p->plan.gpus > 1) add_network(&p->estimate.network, out);
+    if (advice != NULL) {
+        sp_page_put_traffic(advice, p, options, out);
+    } else if (p->plan.gpus > 1) {
+        add_network(&p->estimate.network, out);
+    }
     sp_page_put_assumptions(problem->model, out);
 }
 
 void sp_report_training_memory_json(const sp_space *space, const sp_priced *p, const char *found,
-                                    struct sp_text *out)
+                                    const sp_advice *advice, struct sp_text *out)
 {
     const sp_problem *problem = sp_space_problem(space);
     char text[SP_PLAN_TEXT_BYTES];
@@ -116,6 +121,7 @@ void sp_report_training_memory_json(const sp_space *space, const sp_priced *p, c
     }
     sp_jw_close_object(&w);
     put_network(&w, &p->estimate.network);
+    if (advice != NULL) sp_json_put_traffic(&w, advice, p);
     sp_jw_u64(&w, "worst_stage", p->estimate.memory.worst_stage);
     sp_jw_string(&w, "verdict", sp_verdict_name(p->estimate.verdict));
     sp_json_put_assumptions(&w, problem->model);

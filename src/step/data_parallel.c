@@ -37,8 +37,7 @@ static void add_sync(uint32_t zero, const sp_copies *copies, double grads, doubl
     }
 }
 
-/* Messages of a reduction: units under ZeRO-3, else gradient buckets. */
-static double n_messages(const sp_inputs *in, double grads, double n_units)
+double sp_sync_messages(const sp_inputs *in, double grads, double n_units)
 {
     if (in->plan->zero >= 3) {
         return n_units;
@@ -56,7 +55,7 @@ static void sync_params(const sp_inputs *in, const sp_recipe *recipe, const sp_c
     const double grads = recipe->gradient_bytes * params;
     const double weights = grads > 0.0 || zero >= 3 ? recipe->weight_bytes * params : 0.0;
     if (grads > 0.0 || weights > 0.0) {
-        add_sync(zero, copies, grads, weights, n_messages(in, grads, n_units), sum);
+        add_sync(zero, copies, grads, weights, sp_sync_messages(in, grads, n_units), sum);
     }
 }
 

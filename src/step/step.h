@@ -255,6 +255,8 @@ double sp_stage_redo_share(const sp_plan *plan, const sp_stage_class *stage);
 /* Completes *cost but for total_s and offload; sum, gpu_s and host_s are known. */
 void sp_data_parallel_price(const sp_inputs *in, const sp_stage_class *stage,
                             const sp_stage_params *params, sp_stage_cost *cost);
+/* Messages of a reduction: units under ZeRO-3, else gradient buckets. */
+double sp_sync_messages(const sp_inputs *in, double grads, double n_units);
 bool sp_plan_offloads(const sp_plan *plan);
 /* Adds what the host makes wait; the rest of *cost but for total_s is known. */
 void sp_offload_price(const sp_inputs *in, const sp_stage_class *stage,
