@@ -122,7 +122,7 @@ const sp_command sp_command_memory = {
         "  shardplan memory quick 7B --hardware a100-sxm-80g --gpus 8 --engine deepspeed --set "
         "zero=3\n"
         "  shardplan memory llama-2-7b --hardware h100-sxm --gpus 16 --nodes 2 --interconnect 400 "
-        "--engine ddp\n",
+        "--task lora\n",
     .takes = SP_TAKES_MEMORY | SP_TAKES_OUTPUT,
     .max_words = 2,
     .run = run,
