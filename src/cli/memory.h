@@ -31,10 +31,15 @@ sp_status sp_memory_no_nodes(const sp_settings *settings, sp_error *err);
 sp_status sp_memory_advise(const sp_question *question, const sp_problem *problem,
                            const sp_plan *plan, sp_advice *advice, sp_error *err);
 
+/* memory_levels.c */
+/* --checkpointing becomes a setting of recompute. */
+sp_status sp_memory_read_level(const sp_settings *settings, sp_arena *arena, sp_question *question,
+                               sp_error *err);
+
 /* memory_settle.c */
-/* Changes settings that the question does not name where the engine refuses them as they are;
- * refuses a plan that nothing helps. */
-sp_status sp_memory_settle(const sp_space *space, const sp_question *question, sp_plan *plan,
+/* Changes a setting, within its axis, where the engine refuses the plan as it is; refuses a plan
+ * that nothing helps. */
+sp_status sp_memory_settle(const sp_space *space, uint64_t global_batch, sp_plan *plan,
                            sp_error *err);
 
 /* memory_question.c: the question of the flags; what it points to lies in the arena. */

@@ -4,8 +4,6 @@
  * becomes what it does run: a ZeRO stage first, the highest, as FSDP shards fully and DDP not. */
 #include "cli/memory.h"
 
-#include <string.h>
-
 /* The rule that refuses the plan before its memory is asked for; UINT32_MAX: none does. */
 static uint32_t refusal_of(const sp_space *space, const sp_plan *plan, uint64_t global_batch)
 {
@@ -17,17 +15,11 @@ static uint32_t refusal_of(const sp_space *space, const sp_plan *plan, uint64_t 
     return class == SP_RULE_MEMORY || class == SP_RULE_NETWORK ? UINT32_MAX : rule;
 }
 
-static bool is_named(const sp_question *question, sp_axis_id axis)
+/* Flags say these, or tell nothing; --set has cut the others down to what they may be. */
+static bool is_settled(sp_axis_id axis)
 {
     static const sp_axis_id flags[] = {SP_AXIS_gpus, SP_AXIS_tp, SP_AXIS_pp, SP_AXIS_ep,
                                        SP_AXIS_micro_batch};
-    const char *name = sp_axis_describe(axis)->name;
-    const size_t length = strlen(name);
-    for (uint32_t i = 0; i < question->n_sets; i++) {
-        if (strncmp(question->sets[i], name, length) == 0 && question->sets[i][length] == '=') {
-            return true;
-        }
-    }
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
         if (flags[i] == axis) return true;
     }
@@ -49,20 +41,46 @@ static bool change_axis(const sp_space *space, sp_axis_id axis, uint64_t global_
     return false;
 }
 
-sp_status sp_memory_settle(const sp_space *space, const sp_question *question, sp_plan *plan,
-                           sp_error *err)
+/* The first value of an axis whose resting one a setting of several values leaves out. */
+static void enter_space(const sp_space *space, sp_plan *plan)
 {
-    const uint64_t global_batch = question->global_batch;
-    const uint32_t rule = refusal_of(space, plan, global_batch);
-    if (rule == UINT32_MAX) return SP_OK;
-    if (!is_named(question, SP_AXIS_zero) && change_axis(space, SP_AXIS_zero, global_batch, plan)) {
-        return SP_OK;
-    }
     for (sp_axis_id axis = 0; axis < SP_N_AXES; axis++) {
-        if (!is_named(question, axis) && change_axis(space, axis, global_batch, plan)) {
-            return SP_OK;
+        const sp_axis *values = sp_space_axis(space, axis);
+        const uint32_t value = sp_plan_get(plan, axis);
+        bool inside = is_settled(axis);
+        for (uint32_t i = 0; i < values->n_values && !inside; i++) {
+            inside = values->values[i] == value;
+        }
+        if (!inside) sp_plan_set(plan, axis, values->values[0]);
+    }
+}
+
+/* One more axis, under any ZeRO stage. */
+static bool change_two(const sp_space *space, uint64_t global_batch, sp_plan *plan)
+{
+    const sp_axis *stages = sp_space_axis(space, SP_AXIS_zero);
+    for (uint32_t i = stages->n_values; i-- > 0;) {
+        sp_plan changed = *plan;
+        sp_plan_set(&changed, SP_AXIS_zero, stages->values[i]);
+        for (sp_axis_id axis = 0; axis < SP_N_AXES; axis++) {
+            if (is_settled(axis) || !change_axis(space, axis, global_batch, &changed)) continue;
+            *plan = changed;
+            return true;
         }
     }
+    return false;
+}
+
+sp_status sp_memory_settle(const sp_space *space, uint64_t global_batch, sp_plan *plan,
+                           sp_error *err)
+{
+    enter_space(space, plan);
+    const uint32_t rule = refusal_of(space, plan, global_batch);
+    if (rule == UINT32_MAX || change_axis(space, SP_AXIS_zero, global_batch, plan)) return SP_OK;
+    for (sp_axis_id axis = 0; axis < SP_N_AXES; axis++) {
+        if (!is_settled(axis) && change_axis(space, axis, global_batch, plan)) return SP_OK;
+    }
+    if (change_two(space, global_batch, plan)) return SP_OK;
     return sp_fail(err, SP_E_INFEASIBLE, "the plan is refused by rule %s: %s",
                    sp_space_rule(space, rule)->name, sp_space_rule(space, rule)->meaning);
 }

@@ -130,6 +130,7 @@ static sp_status read_question(const sp_context *context, sp_arena *arena, train
     SP_TRY(read_task(s, &t->question, err));
     SP_TRY(sp_question_read_kernels(s, &t->question, err));
     SP_TRY(read_sets(s, &t->question, err));
+    SP_TRY(sp_memory_read_level(s, arena, &t->question, err));
     SP_TRY(read_limits(s, &t->question, err));
     return read_batch(s, t, err);
 }
@@ -154,7 +155,7 @@ static sp_status build(training *t, sp_error *err)
     (void)snprintf(text, sizeof text, "gpus=%u,tp=%u,pp=%u,ep=%u,micro_batch=%u", t->gpus, t->tp,
                    t->pp, t->ep, t->batch);
     SP_TRY(sp_plan_read(text, t->space, &t->plan, err));
-    SP_TRY(sp_memory_settle(t->space, &t->question, &t->plan, err));
+    SP_TRY(sp_memory_settle(t->space, t->question.global_batch, &t->plan, err));
     sp_plan derived = t->plan;
     sp_plan_derive(&derived, t->question.global_batch);
     if (t->dp == 0 || t->dp == derived.dp) return SP_OK;
