@@ -31,6 +31,17 @@ sp_status sp_memory_no_nodes(const sp_settings *settings, sp_error *err);
 sp_status sp_memory_advise(const sp_question *question, const sp_problem *problem,
                            const sp_plan *plan, sp_advice *advice, sp_error *err);
 
+/* memory_words.c */
+/* Each --option becomes the flag that says the same. */
+sp_status sp_memory_translate(sp_settings *settings, sp_error *err);
+
+/* memory_batch.c */
+/* --global-batch, or --accumulation micro-batches on each of the gpus / (ranks cp) replicas; without
+ * either one sequence times the micro-batch for each GPU, so that every stage has enough to be full.
+ */
+sp_status sp_memory_read_batch(const sp_settings *settings, uint32_t gpus, uint32_t ranks,
+                               uint32_t micro_batch, sp_question *question, sp_error *err);
+
 /* memory_levels.c */
 /* --checkpointing becomes a setting of recompute. */
 sp_status sp_memory_read_level(const sp_settings *settings, sp_arena *arena, sp_question *question,

@@ -157,9 +157,9 @@ static sp_status refuse_flags(const sp_settings *s, const sp_flag_id *flags, siz
 static sp_status refuse_training_flags(const sp_settings *s, sp_error *err)
 {
     static const sp_flag_id flags[] = {
-        SP_FLAG_cluster,      SP_FLAG_gpus,          SP_FLAG_seq_len, SP_FLAG_lora_rank,
-        SP_FLAG_optimizer,    SP_FLAG_set,           SP_FLAG_nodes,   SP_FLAG_interconnect,
-        SP_FLAG_global_batch, SP_FLAG_checkpointing, SP_FLAG_kernels};
+        SP_FLAG_cluster,      SP_FLAG_gpus,          SP_FLAG_seq_len,      SP_FLAG_lora_rank,
+        SP_FLAG_optimizer,    SP_FLAG_set,           SP_FLAG_nodes,        SP_FLAG_interconnect,
+        SP_FLAG_global_batch, SP_FLAG_checkpointing, SP_FLAG_accumulation, SP_FLAG_kernels};
     return refuse_flags(s, flags, sizeof flags / sizeof flags[0],
                         "this is about training: give --task train, or leave it out; serving takes "
                         "--hardware, --tp, --pp, --dp, --isl and --osl",
@@ -168,8 +168,8 @@ static sp_status refuse_training_flags(const sp_settings *s, sp_error *err)
 
 sp_status sp_memory_refuse_serving(const sp_settings *s, sp_error *err)
 {
-    static const sp_flag_id flags[] = {SP_FLAG_isl,         SP_FLAG_osl,    SP_FLAG_bits,
-                                       SP_FLAG_max_context, SP_FLAG_option, SP_FLAG_kv};
+    static const sp_flag_id flags[] = {SP_FLAG_isl, SP_FLAG_osl, SP_FLAG_bits, SP_FLAG_max_context,
+                                       SP_FLAG_kv};
     return refuse_flags(s, flags, sizeof flags / sizeof flags[0],
                         "this is about serving, and the question about training: leave it out; "
                         "training takes --seq-len, --batch and --set, such as precision=fp8",

@@ -103,23 +103,11 @@ static sp_status read_limits(const sp_settings *s, sp_question *q, sp_error *err
     return sp_flag_blame(sp_parse_bytes(reserve, &q->reserve_bytes, err), SP_FLAG_reserve, err);
 }
 
-/* Without a batch every stage has micro-batches enough to be full. */
-static sp_status read_batch(const sp_settings *s, training *t, sp_error *err)
-{
-    const char *text = sp_settings_text(s, SP_FLAG_global_batch);
-    sp_batch batch = {.sequences = (uint64_t)t->gpus * t->batch};
-    if (text != NULL) {
-        SP_TRY(sp_flag_blame(sp_batch_parse(text, t->question.seq_len, &batch, err),
-                             SP_FLAG_global_batch, err));
-    }
-    t->question.global_batch = sp_batch_nearest(&batch, t->gpus);
-    return SP_OK;
-}
-
 static sp_status read_question(const sp_context *context, sp_arena *arena, training *t,
                                sp_error *err)
 {
     const sp_settings *s = context->settings;
+    SP_TRY(sp_memory_translate(context->settings, err));
     SP_TRY(sp_memory_refuse_serving(s, err));
     t->question = sp_question_default();
     t->question.home = context->home;
@@ -132,7 +120,7 @@ static sp_status read_question(const sp_context *context, sp_arena *arena, train
     SP_TRY(read_sets(s, &t->question, err));
     SP_TRY(sp_memory_read_level(s, arena, &t->question, err));
     SP_TRY(read_limits(s, &t->question, err));
-    return read_batch(s, t, err);
+    return sp_memory_read_batch(s, t->gpus, t->tp * t->pp, t->batch, &t->question, err);
 }
 
 /* ---- the answer ---- */
