@@ -159,3 +159,11 @@ sp_status sp_size_parse(const char *text, double *parameters, sp_error *err);
  * HOME/configs/shapes.json; its assumptions say so. */
 sp_status sp_model_guess(struct sp_arena *arena, const char *home, double parameters,
                          const sp_model **model, sp_error *err);
+/* The shapes of HOME/configs/shapes.json, for many guesses. A model takes the nearest one, with as
+ * many layers as give the parameters: within a shape a larger model never has fewer of them. */
+typedef struct sp_shapes sp_shapes;
+sp_status sp_shapes_load(struct sp_arena *arena, const char *home, const sp_shapes **shapes,
+                         sp_error *err);
+uint32_t sp_shapes_nearest(const sp_shapes *shapes, double parameters);
+sp_status sp_shapes_guess(struct sp_arena *arena, const sp_shapes *shapes, double parameters,
+                          const sp_model **model, sp_error *err);

@@ -28,6 +28,17 @@ void sp_arena_fini(sp_arena *arena); /* leaves an empty arena */
 /* ---- clock.c --------------------------------------------------------------------------------- */
 double sp_clock_s(void); /* monotonic */
 
+/* ---- largest.c ------------------------------------------------------------------------------- */
+typedef struct sp_largest_of {
+    bool (*holds)(void *user, uint64_t value);
+    /* Numbers of a piece lie next to each other, and inside it holds() never turns from false to
+     * true. NULL: all are one piece. */
+    uint64_t (*piece)(void *user, uint64_t value);
+    void *user;
+} sp_largest_of;
+/* The largest number of 1 .. most that holds; 0 where none does. */
+uint64_t sp_largest(const sp_largest_of *of, uint64_t most);
+
 /* ---- error.c --------------------------------------------------------------------------------- */
 /* Clears *err, sets status and message, returns status: return sp_fail(err, SP_E_IO, "..."); */
 sp_status sp_fail(sp_error *err, sp_status status, const char *format, ...)

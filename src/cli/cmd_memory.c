@@ -57,18 +57,6 @@ static sp_status find(const sp_context *context, sp_arena *arena, sp_memory_aske
                    "shown");
 }
 
-static sp_exit train(const sp_context *context, sp_arena *arena)
-{
-    const unsigned all = SP_FORM_TABLE | SP_FORM_JSON | SP_FORM_CSV;
-    sp_footprint_find find = SP_FIND_NOTHING;
-    sp_error err = {0};
-    if (sp_run_check_format(&context->run, all, &err) != SP_OK ||
-        sp_memory_read_find(context->settings, &find, &err) != SP_OK) {
-        return sp_cli_fail(context, &err);
-    }
-    return sp_memory_train(context, arena, find);
-}
-
 static sp_status answer(const sp_context *context, sp_arena *arena, sp_memory_asked *asked,
                         sp_error *err)
 {
@@ -84,7 +72,7 @@ static sp_exit run(const sp_context *context)
     sp_arena arena = {0};
     sp_memory_asked asked;
     if (sp_memory_is_training(context->settings, &arena, context->home)) {
-        const sp_exit trained = train(context, &arena);
+        const sp_exit trained = sp_memory_train(context, &arena);
         sp_arena_fini(&arena);
         return trained;
     }

@@ -34,6 +34,7 @@ static sp_status read_accumulation(const sp_settings *s, uint64_t replicas, uint
 sp_status sp_memory_read_batch(const sp_settings *s, uint32_t gpus, uint32_t ranks,
                                uint32_t micro_batch, sp_question *question, sp_error *err)
 {
+    /* gpus is 0 while it is asked for */
     const char *text = sp_settings_text(s, SP_FLAG_global_batch);
     const uint64_t replicas = gpus / (ranks * context_ranks(question));
     sp_batch batch = {.sequences = (uint64_t)gpus * micro_batch};
@@ -44,6 +45,6 @@ sp_status sp_memory_read_batch(const sp_settings *s, uint32_t gpus, uint32_t ran
         SP_TRY(sp_flag_blame(sp_batch_parse(text, question->seq_len, &batch, err),
                              SP_FLAG_global_batch, err));
     }
-    question->global_batch = sp_batch_nearest(&batch, gpus);
+    question->global_batch = gpus > 0 ? sp_batch_nearest(&batch, gpus) : batch.sequences;
     return SP_OK;
 }

@@ -133,12 +133,22 @@ static sp_status read_formats(const sp_settings *s, sp_arena *arena, const char 
 
 sp_status sp_memory_read_find(const sp_settings *s, sp_footprint_find *find, sp_error *err)
 {
-    static const char *const names[] = {"max-batch", "max-context", "max-model", "min-gpus"};
+    static const char *const names[] = {"max-batch", "max-context", "max-model", "min-gpus",
+                                        "max-concurrency"};
+    static const sp_footprint_find goals[] = {SP_FIND_MAX_BATCH, SP_FIND_MAX_CONTEXT,
+                                              SP_FIND_MAX_MODEL, SP_FIND_MIN_GPUS,
+                                              SP_FIND_MAX_BATCH};
+    const char *text = sp_settings_text(s, SP_FLAG_find);
     uint32_t choice = 0;
     *find = SP_FIND_NOTHING;
-    if (sp_settings_text(s, SP_FLAG_find) == NULL) return SP_OK;
-    SP_TRY(sp_flag_choice(s, SP_FLAG_find, names, 4, &choice, err));
-    *find = (sp_footprint_find)(SP_FIND_MAX_BATCH + choice);
+    if (text == NULL) return SP_OK;
+    if (strcmp(text, "max-global-batch") == 0 || strcmp(text, "max-lora-rank") == 0) {
+        sp_fail(err, SP_E_INCONSISTENT, "this is asked of training: give --task train or lora");
+        sp_fail_value(err, "%s", text);
+        return sp_flag_blame(err->status, SP_FLAG_find, err);
+    }
+    SP_TRY(sp_flag_choice(s, SP_FLAG_find, names, sizeof names / sizeof names[0], &choice, err));
+    *find = goals[choice];
     return SP_OK;
 }
 

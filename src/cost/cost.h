@@ -166,6 +166,8 @@ typedef struct sp_keeping {
     double norm_extra_bytes, gate_extra_bytes; /* as in sp_engine_profile                        */
     bool in_place; /* gradients of a gate's inputs are written over them                         */
 } sp_keeping;
+/* Reads operators; otherwise the tensors alone (sp_graph_kept). */
+bool sp_keeping_asks_ops(const sp_keeping *keeping);
 sp_layer_bytes sp_mem_layer(const sp_layer_work *work, const sp_keeping *keeping);
 
 /* The loss on one rank: so many bytes for each logit. */

@@ -109,8 +109,7 @@ static double beside_s(const sp_inputs *in, double work_s, double comm_s)
 sp_owned sp_stage_owned(const sp_inputs *in, const sp_stage_params *params)
 {
     const bool sharded = in->plan->zero >= 1;
-    const sp_shards all = sp_plan_shards(in->problem, in->plan);
-    const sp_shards shards = sharded ? all : (sp_shards){1, 1};
+    const sp_shards shards = sharded ? in->shards : (sp_shards){1, 1};
     return (sp_owned){.model = params->dense / shards.dense + params->expert / shards.expert,
                       .adapters = params->adapter.dense / shards.dense +
                                   params->adapter.expert / shards.expert};

@@ -13,10 +13,54 @@ const char *sp_memory_phase_name(sp_memory_phase phase)
     return names[phase];
 }
 
+/* What the stages of a plan have in common. */
+typedef struct sp_rank {
+    const sp_schedule_kind *schedule;
+    double heads;               /* micro-batches whose passes through the head wait              */
+    double overlapped;          /* micro-batches held for ep_overlap                             */
+    double pipeline_unit_bytes; /* of a parameter that stays whole between micro-batches         */
+    double state_bytes;         /* of the optimizer, a parameter                                 */
+    double buffer_bytes;        /* of communicators in use, and the gradient bucket              */
+    bool offloads;              /* optimizer or weights                                          */
+} sp_rank;
+
+/* Under ZeRO-3 with a pipeline some engines leave weights whole between micro-batches. */
+static double pipeline_unit_bytes(const sp_inputs *in)
+{
+    const bool whole = in->plan->zero >= 3 && in->plan->pp > 1;
+    return whole ? in->problem->profile->pipeline_unit_bytes : 0.0;
+}
+
+static double buffer_bytes(const sp_inputs *in)
+{
+    const sp_plan *plan = in->plan;
+    const sp_engine_profile *profile = in->problem->profile;
+    const bool copies = sp_plan_has_copies(in->problem, plan);
+    const int n = (plan->tp > 1) + (plan->cp > 1) + (plan->pp > 1) + (plan->ep > 1) + copies;
+    return n * profile->communication_bytes + (copies ? profile->bucket_bytes : 0.0);
+}
+
+static sp_rank rank_of(const sp_inputs *in)
+{
+    const sp_plan *plan = in->plan;
+    const sp_recipe *trained = &in->problem->adapter_recipe; /* all that is */
+    const sp_schedule_kind *schedule = sp_schedule_describe((sp_schedule)plan->schedule);
+    return (sp_rank){.schedule = schedule,
+                     .heads = schedule->forward_first ? plan->accumulation : 1.0,
+                     .overlapped = plan->ep_overlap == SP_ON ? 1.0 : 0.0,
+                     .pipeline_unit_bytes = pipeline_unit_bytes(in),
+                     .state_bytes = trained->master_bytes + trained->moments_bytes,
+                     .buffer_bytes = buffer_bytes(in),
+                     .offloads = (plan->offload_optimizer | plan->offload_params) != 0};
+}
+
+/* ---- state ---- */
+
 /* Weights, gradients and optimizer of a stage; what the host holds of them besides. */
 typedef struct sp_stage_state {
     sp_state_bytes device;
     double away_bytes;
+    double updated_params; /* by this rank's GPU */
 } sp_stage_state;
 
 static void add_state(sp_stage_state *state, const sp_recipe *recipe, double params,
@@ -35,12 +79,12 @@ static void add_state(sp_stage_state *state, const sp_recipe *recipe, double par
 
 /* The host holds the gradients of what it updates; under ZeRO 2 and 3 they go there as they arise.
  */
-static void move_away(const sp_problem *problem, const sp_plan *plan, sp_stage_state *state)
+static void move_away(const sp_inputs *in, const sp_rank *rank, sp_stage_state *state)
 {
+    const sp_plan *plan = in->plan;
     sp_state_bytes *d = &state->device;
     const double updated = plan->offload_optimizer / 100.0, held = plan->offload_params / 100.0;
-    const sp_recipe *r = &problem->adapter_recipe; /* of all that is trained */
-    const double gradients = r->gradient_bytes / (r->master_bytes + r->moments_bytes);
+    const double gradients = in->problem->adapter_recipe.gradient_bytes / rank->state_bytes;
     state->away_bytes = updated * d->optimizer * (1.0 + gradients) + held * d->weights;
     d->optimizer *= 1.0 - updated;
     d->gradients *= plan->zero >= 2 ? 1.0 - updated : 1.0;
@@ -65,37 +109,43 @@ static void read_units(const sp_inputs *in, const sp_stage_class *stage, sp_unit
     dense->live_params = in->problem->profile->live_params;
 }
 
-/* Under ZeRO-3 with a pipeline some engines leave weights whole between micro-batches. */
-static double pipelined_bytes(const sp_inputs *in, const sp_stage_params *params,
-                              const sp_shards *shards)
+static void add_adapters(const sp_inputs *in, const sp_stage_params *params, sp_stage_state *state)
 {
-    const sp_plan *plan = in->plan;
-    if (plan->zero < 3 || plan->pp == 1) return 0.0;
-    const double whole =
-        (shards->dense > 1 ? params->dense : 0.0) + (shards->expert > 1 ? params->expert : 0.0);
-    return in->problem->profile->pipeline_unit_bytes * whole;
+    const sp_recipe *own = &in->problem->adapter_recipe;
+    const sp_units none = {0};
+    const uint32_t zero = in->plan->zero;
+    add_state(state, own, params->adapter.dense, &none, zero, in->shards.dense);
+    add_state(state, own, params->adapter.expert, &none, zero, in->shards.expert);
 }
 
-static sp_stage_state stage_state(const sp_inputs *in, const sp_stage_class *stage)
+static void add_pipelined(const sp_inputs *in, const sp_rank *rank, const sp_stage_params *params,
+                          sp_stage_state *state)
 {
-    const sp_recipe *recipe = &in->problem->recipe, *own = &in->problem->adapter_recipe;
-    const sp_plan *plan = in->plan;
-    const uint32_t zero = plan->zero;
-    const sp_shards shards = sp_plan_shards(in->problem, plan);
+    const double whole = (in->shards.dense > 1 ? params->dense : 0.0) +
+                         (in->shards.expert > 1 ? params->expert : 0.0);
+    state->device.gathered += rank->pipeline_unit_bytes * whole;
+    state->device.gathered_layer += rank->pipeline_unit_bytes * whole;
+}
+
+static sp_stage_state stage_state(const sp_inputs *in, const sp_rank *rank,
+                                  const sp_stage_class *stage)
+{
+    const sp_recipe *recipe = &in->problem->recipe;
+    const uint32_t zero = in->plan->zero;
     const sp_stage_params params = sp_stage_params_of(in, stage);
-    const sp_units none = {0};
     sp_units units = {0}, expert_units = {0};
     sp_stage_state state = {0};
     read_units(in, stage, &units, &expert_units);
-    add_state(&state, recipe, params.dense, &units, zero, shards.dense);
-    add_state(&state, recipe, params.expert, &expert_units, zero, shards.expert);
-    add_state(&state, own, params.adapter.dense, &none, zero, shards.dense);
-    add_state(&state, own, params.adapter.expert, &none, zero, shards.expert);
-    state.device.gathered += pipelined_bytes(in, &params, &shards);
-    state.device.gathered_layer += pipelined_bytes(in, &params, &shards);
-    move_away(in->problem, plan, &state);
+    add_state(&state, recipe, params.dense, &units, zero, in->shards.dense);
+    add_state(&state, recipe, params.expert, &expert_units, zero, in->shards.expert);
+    if (in->problem->has_adapters) add_adapters(in, &params, &state);
+    if (rank->pipeline_unit_bytes > 0.0) add_pipelined(in, rank, &params, &state);
+    if (rank->offloads) move_away(in, rank, &state);
+    state.updated_params = state.device.optimizer / rank->state_bytes;
     return state;
 }
+
+/* ---- activations ---- */
 
 /* Activations of a stage: those that wait for their backward pass on the device and off it, and
  * what the layer at work has beside. */
@@ -104,61 +154,66 @@ typedef struct sp_stage_activations {
 } sp_stage_activations;
 
 /* Kept by a layer, mean over those that are computed again and those that are not. */
-static double layer_kept_bytes(const sp_inputs *in, const sp_stage_class *stage, uint32_t kind)
+static double layer_kept_bytes(const sp_inputs *in, double share, uint32_t kind)
 {
-    const double share = sp_stage_redo_share(in->plan, stage);
     const double rest = share < 1.0 ? (1.0 - share) * in->bytes_kept[kind].kept : 0.0;
     return share * in->bytes[kind].kept + rest;
 }
 
 double sp_stage_kept_bytes(const sp_inputs *in, const sp_stage_class *stage)
 {
+    const double share = sp_stage_redo_share(in->plan, stage);
     double kept = 0.0;
     for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
         const double n = sp_stage_layers_of(in, stage, k);
-        kept += n > 0.0 ? n * layer_kept_bytes(in, stage, k) : 0.0;
+        kept += n > 0.0 ? n * layer_kept_bytes(in, share, k) : 0.0;
     }
     return kept;
 }
 
 /* Micro-batches whose activations a stage holds at its peak: never more than there are. */
-static double held_batches(const sp_plan *plan, const sp_stage_class *stage)
+static double held_batches(const sp_plan *plan, const sp_rank *rank, const sp_stage_class *stage)
 {
-    const sp_schedule_kind *schedule = sp_schedule_describe((sp_schedule)plan->schedule);
     const double m = plan->accumulation;
-    const double held =
-        schedule->in_flight(plan->pp, plan->vpp, plan->accumulation, stage->first_stage) +
-        (plan->ep_overlap == SP_ON ? 1.0 : 0.0);
+    const double held = rank->schedule->in_flight(plan->pp, plan->vpp, plan->accumulation,
+                                                  stage->first_stage) +
+                        rank->overlapped;
     return held < m ? held : m;
 }
 
-/* Micro-batches whose passes through the head wait for their way back. */
-static double held_heads(const sp_plan *plan)
+/* What is offloaded passes through the room of two layers. */
+static void move_activations(double share, double held, double kept, double largest,
+                             sp_stage_activations *a)
 {
-    const sp_schedule_kind *schedule = sp_schedule_describe((sp_schedule)plan->schedule);
-    return schedule->forward_first ? plan->accumulation : 1.0;
+    const double passing = 2.0 * largest < kept ? 2.0 * largest : kept;
+    a->device_bytes = held * kept * (1.0 - share) + share * passing;
+    a->away_bytes = held * kept * share;
 }
 
-/* What is offloaded passes through the room of two layers. */
-static sp_stage_activations stage_activations(const sp_inputs *in, const sp_stage_class *stage)
+static sp_stage_activations stage_activations(const sp_inputs *in, const sp_rank *rank,
+                                              const sp_stage_class *stage)
 {
     const sp_plan *plan = in->plan;
-    double working = 0.0, largest = 0.0;
+    const double share = sp_stage_redo_share(plan, stage);
+    double kept = 0.0, working = 0.0, largest = 0.0;
     for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
-        if (sp_stage_layers_of(in, stage, k) > 0.0) {
-            largest = sp_larger(largest, layer_kept_bytes(in, stage, k));
-            working = sp_larger(working, in->bytes[k].working);
-        }
+        const double n = sp_stage_layers_of(in, stage, k);
+        if (n <= 0.0) continue;
+        const double layer = layer_kept_bytes(in, share, k);
+        kept += n * layer;
+        largest = sp_larger(largest, layer);
+        working = sp_larger(working, in->bytes[k].working);
     }
-    const double kept = sp_stage_kept_bytes(in, stage), held = held_batches(plan, stage);
-    const double away = plan->offload_activations / 100.0;
-    const double passing = 2.0 * largest < kept ? 2.0 * largest : kept;
-    const double embedding = stage->embedding ? held * in->embedding_kept : 0.0;
-    return (sp_stage_activations){.device_bytes =
-                                      held * kept * (1.0 - away) + away * passing + embedding,
-                                  .away_bytes = held * kept * away,
-                                  .working_bytes = working};
+    const double held = held_batches(plan, rank, stage);
+    sp_stage_activations a = {.device_bytes = held * kept, .working_bytes = working};
+    if (plan->offload_activations > 0) {
+        move_activations(plan->offload_activations / 100.0, held, kept, largest, &a);
+    }
+    a.device_bytes += stage->embedding ? held * in->embedding_kept : 0.0;
+    return a;
 }
+
+/* ---- phases ---- */
 
 /* What comes and goes within a step. */
 typedef struct sp_passing_bytes {
@@ -172,50 +227,44 @@ static double phase_total(const sp_passing_bytes *b)
 
 /* All micro-batches that wait for the head's way back are there at the loss, one less thereafter.
  */
-static sp_passing_bytes at_loss(const sp_inputs *in, const sp_stage_state *state,
+static sp_passing_bytes at_loss(const sp_inputs *in, double heads, const sp_stage_state *state,
                                 const sp_stage_activations *a)
 {
-    const double heads = held_heads(in->plan);
     return (sp_passing_bytes){.activations =
                                   a->device_bytes + heads * in->head_kept + in->head_working,
                               .logits = heads * in->logits,
                               .communication = state->device.gathered};
 }
 
-static sp_passing_bytes at_backward(const sp_inputs *in, const sp_stage_class *stage,
-                                    const sp_stage_state *state, const sp_stage_activations *a)
+static sp_passing_bytes at_backward(const sp_inputs *in, double heads, const sp_stage_state *state,
+                                    const sp_stage_activations *a)
 {
-    const double heads = stage->head ? held_heads(in->plan) - 1.0 : 0.0;
     return (sp_passing_bytes){.activations =
                                   a->device_bytes + heads * in->head_kept + a->working_bytes,
                               .logits = heads * in->logits,
                               .communication = state->device.gathered_layer};
 }
 
-/* Parameters that this rank's GPU updates. */
-static double updated_params(const sp_inputs *in, const sp_stage_state *state)
-{
-    const sp_recipe *r = &in->problem->adapter_recipe; /* of all that is trained */
-    return state->device.optimizer / (r->master_bytes + r->moments_bytes);
-}
-
 static sp_passing_bytes at_update(const sp_inputs *in, const sp_stage_state *state)
 {
     return (sp_passing_bytes){.communication =
-                                  in->problem->profile->update_bytes * updated_params(in, state)};
+                                  in->problem->profile->update_bytes * state->updated_params};
 }
 
-static sp_passing_bytes fullest_phase(const sp_inputs *in, const sp_stage_class *stage,
-                                      const sp_stage_state *state, const sp_stage_activations *a,
-                                      sp_memory_phase *phase)
+static sp_passing_bytes fullest_phase(const sp_inputs *in, const sp_rank *rank,
+                                      const sp_stage_class *stage, const sp_stage_state *state,
+                                      const sp_stage_activations *a, sp_memory_phase *phase)
 {
-    sp_passing_bytes most = at_backward(in, stage, state, a);
+    sp_passing_bytes most = at_backward(in, stage->head ? rank->heads - 1.0 : 0.0, state, a);
     *phase = SP_AT_BACKWARD;
-    const sp_passing_bytes loss = at_loss(in, state, a), update = at_update(in, state);
-    if (stage->head && phase_total(&loss) > phase_total(&most)) {
-        most = loss;
-        *phase = SP_AT_LOSS;
+    if (stage->head) {
+        const sp_passing_bytes loss = at_loss(in, rank->heads, state, a);
+        if (phase_total(&loss) > phase_total(&most)) {
+            most = loss;
+            *phase = SP_AT_LOSS;
+        }
     }
+    const sp_passing_bytes update = at_update(in, state);
     if (phase_total(&update) > phase_total(&most)) {
         most = update;
         *phase = SP_AT_OPTIMIZER;
@@ -223,67 +272,60 @@ static sp_passing_bytes fullest_phase(const sp_inputs *in, const sp_stage_class 
     return most;
 }
 
-/* Buffers of the communicators in use, and the gradient bucket. */
-static double buffer_bytes(const sp_inputs *in)
-{
-    const sp_plan *plan = in->plan;
-    const sp_engine_profile *profile = in->problem->profile;
-    const bool copies = sp_plan_has_copies(in->problem, plan);
-    const double n = (plan->tp > 1) + (plan->cp > 1) + (plan->pp > 1) + (plan->ep > 1) + copies;
-    return n * profile->communication_bytes + (copies ? profile->bucket_bytes : 0.0);
-}
+/* ---- stages ---- */
 
-static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_memory *m)
+static void price_stage(const sp_inputs *in, const sp_rank *rank, const sp_stage_class *stage,
+                        sp_memory *m)
 {
-    const sp_problem *problem = in->problem;
-    const sp_engine_profile *profile = problem->profile;
-    const sp_stage_state state = stage_state(in, stage);
-    const sp_stage_activations activations = stage_activations(in, stage);
-    const bool nvme = in->plan->offload_target == SP_OFFLOAD_NVME;
-    sp_memory_phase phase;
-    const sp_passing_bytes most = fullest_phase(in, stage, &state, &activations, &phase);
-    *m = (sp_memory){.weights_bytes = state.device.weights,
-                     .gradients_bytes = state.device.gradients,
-                     .optimizer_bytes = state.device.optimizer +
-                                        profile->flat_update_bytes * updated_params(in, &state),
-                     .activations_bytes = most.activations,
-                     .logits_bytes = most.logits,
-                     .communication_bytes = buffer_bytes(in) + most.communication,
-                     .host_bytes = activations.away_bytes + (nvme ? 0.0 : state.away_bytes),
-                     .nvme_bytes = nvme ? state.away_bytes : 0.0,
-                     .workspace_bytes = profile->workspace_bytes,
-                     .reserve_bytes =
-                         problem->cluster->gpu->context_bytes + problem->question.reserve_bytes,
-                     .usable_bytes = problem->cluster->gpu->memory_bytes,
-                     .worst_stage = stage->first_stage,
-                     .peak_phase = phase};
+    const sp_engine_profile *profile = in->problem->profile;
+    const sp_stage_state state = stage_state(in, rank, stage);
+    const sp_stage_activations activations = stage_activations(in, rank, stage);
+    const sp_passing_bytes most =
+        fullest_phase(in, rank, stage, &state, &activations, &m->peak_phase);
+    m->weights_bytes = state.device.weights;
+    m->gradients_bytes = state.device.gradients;
+    m->optimizer_bytes = state.device.optimizer + profile->flat_update_bytes * state.updated_params;
+    m->activations_bytes = most.activations;
+    m->logits_bytes = most.logits;
+    m->communication_bytes = rank->buffer_bytes + most.communication;
+    m->workspace_bytes = profile->workspace_bytes;
     m->allocated_peak_bytes = m->weights_bytes + m->gradients_bytes + m->optimizer_bytes +
                               m->activations_bytes + m->logits_bytes + m->communication_bytes +
                               m->workspace_bytes;
     m->reserved_peak_bytes = m->allocated_peak_bytes * (1.0 + profile->fragmentation_ratio);
     m->peak_bytes = m->reserved_peak_bytes + m->reserve_bytes;
+    m->host_bytes = activations.away_bytes;
+    m->nvme_bytes = state.away_bytes;
+    m->worst_stage = stage->first_stage;
+}
+
+/* The stage that fills the host need not be the one that fills the device. */
+static void add_stage(const sp_memory *stage, bool nvme, sp_memory *most)
+{
+    const double moved = nvme ? 0.0 : stage->nvme_bytes;
+    const double host = sp_larger(most->host_bytes, stage->host_bytes + moved);
+    const double storage = sp_larger(most->nvme_bytes, nvme ? stage->nvme_bytes : 0.0);
+    if (stage->peak_bytes > most->peak_bytes) *most = *stage;
+    most->host_bytes = host;
+    most->nvme_bytes = storage;
 }
 
 void sp_memory_price(const sp_inputs *in, sp_memory *memory)
 {
+    const sp_problem *problem = in->problem;
     const sp_stage_split *split =
-        sp_problem_split(in->problem, in->plan->pp, (sp_stage_layers)in->plan->stage_layers);
-    /* The stage that fills the host need not be the one that fills the device. */
-    double host_bytes = 0.0, nvme_bytes = 0.0;
-    memory->peak_bytes = 0.0;
+        sp_problem_split(problem, in->plan->pp, (sp_stage_layers)in->plan->stage_layers);
+    const sp_rank rank = rank_of(in);
+    const bool nvme = in->plan->offload_target == SP_OFFLOAD_NVME;
+    sp_memory stage = {.reserve_bytes = problem->cluster->gpu->context_bytes +
+                                        problem->question.reserve_bytes,
+                       .usable_bytes = problem->cluster->gpu->memory_bytes};
+    *memory = stage;
     for (uint32_t i = 0; i < split->n_classes; i++) {
-        if (!split->classes[i].never_fullest) {
-            sp_memory m;
-            price_stage(in, &split->classes[i], &m);
-            host_bytes = sp_larger(host_bytes, m.host_bytes);
-            nvme_bytes = sp_larger(nvme_bytes, m.nvme_bytes);
-            if (m.peak_bytes > memory->peak_bytes) {
-                *memory = m;
-            }
-        }
+        if (split->classes[i].never_fullest) continue;
+        price_stage(in, &rank, &split->classes[i], &stage);
+        add_stage(&stage, nvme, memory);
     }
-    memory->host_bytes = host_bytes;
-    memory->nvme_bytes = nvme_bytes;
 }
 
 void sp_estimate_memory(const sp_problem *problem, const sp_plan *plan, sp_memory *out)

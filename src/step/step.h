@@ -90,6 +90,24 @@ struct sp_problem {
 const sp_stage_split *sp_problem_split(const sp_problem *problem, uint32_t pp,
                                        sp_stage_layers policy);
 
+/* How p stages share the layers: one entry of what sp_splits_build fills. */
+void sp_split_build(const sp_problem *problem, uint32_t p, sp_stage_layers policy,
+                    sp_stage_split *split);
+
+/* ---- problem_at.c: the same question at another size ----------------------------------------- */
+/* What inverse questions turn. The rest of a problem, that is all that is read from files, does not
+ * depend on it, but for engine rules, which are compiled for the question's own sizes. */
+typedef struct sp_sizes {
+    const sp_model *model;
+    uint64_t seq_len, global_batch;
+    uint32_t lora_rank;
+} sp_sizes;
+sp_sizes sp_problem_sizes(const sp_problem *problem);
+/* Fills *out, which borrows from `whole` and owns nothing: for plans of pp stages alone, pp within
+ * the model's layers, whose splits go to room[2 pp]. Allocates nothing. */
+void sp_problem_at(const sp_problem *whole, const sp_sizes *sizes, uint32_t pp,
+                   sp_stage_split *room, sp_problem *out);
+
 /* ---- schedules (schedules.def) --------------------------------------------------------------- */
 typedef struct sp_schedule_kind {
     const char *name;
@@ -142,6 +160,8 @@ bool sp_plan_tp_in_domain(const sp_problem *problem, const sp_plan *plan);
 double sp_problem_passes(const sp_problem *problem);
 /* Tokens of a sequence, or of the documents packed into it. */
 double sp_problem_attended(const sp_problem *problem);
+/* Works out what follows from the model and the sizes of the question alone. */
+void sp_problem_read_model(sp_problem *problem);
 void sp_groups_build(const sp_fabric *whole, const sp_plan *plan, bool moe, sp_groups *groups);
 sp_sharding sp_plan_sharding(const sp_plan *plan, bool moe);
 sp_shape sp_plan_shape(const sp_problem *problem, const sp_plan *plan);
@@ -196,9 +216,12 @@ typedef struct sp_inputs {
     const sp_plan *plan;
     sp_redo redo;
     sp_shape shape;
+    sp_shards shards;
+    uint32_t last_kind; /* of the layers, and of those in modules for further tokens               */
+    double mtp_layers;
     sp_layer_params params[SP_MODEL_MAX_KINDS];
     sp_layer_params tied[SP_MODEL_MAX_KINDS]; /* the part that tied layers share; unset without them  */
-    sp_layer_params adapters[SP_MODEL_MAX_KINDS]; /* of one layer, 0 unless the task trains them      */
+    sp_layer_params adapters[SP_MODEL_MAX_KINDS]; /* of one layer; unset unless the task trains them  */
     double embedding_params, head_params;      /* the head's own, final norm included                */
     sp_layer_params mtp_params;                /* of all modules for further tokens, their layers in  */
     sp_layer_bytes bytes[SP_MODEL_MAX_KINDS];
@@ -269,6 +292,10 @@ uint32_t sp_model_last_kind(const sp_model *model);
 
 /* ---- train.c, memory.c: the parts of an estimate --------------------------------------------- */
 void sp_memory_price(const sp_inputs *in, sp_memory *memory);
+/* memory_least.c: no plan with these gpus, tp, cp, pp, ep, etp, micro_batch and accumulation needs
+ * less, whatever it computes again, however it deals layers, with zero up to this stage; of
+ * schedules 1f1b counts what it holds, others one micro-batch. Nothing leaves the GPU. */
+double sp_memory_floor_bytes(const sp_problem *problem, const sp_plan *plan, uint32_t zero);
 /* *whole_flops (may be NULL) receives the FLOPs of a step, recomputation included, over all GPUs.
  */
 void sp_train_price(const sp_inputs *in, sp_time *time, sp_network *network, double *whole_flops);
