@@ -32,6 +32,7 @@ check_includes() {
                 if (header ~ /^(analysis|sweep|memory)\.h$|^memory_(knobs|parts)\.def$/) return "analysis"
                 if (header ~ /^(problem|estimate|traffic)\.h$/) return "step"
                 if (header ~ /^(space|front|search|report|fidelity)\.h$/) return substr(header, 1, length(header) - 2)
+                if (header == "inverse.h") return "search"
                 if (header ~ /^(evidence|roofline)\.h$/) return "report"
                 return "none"
             }

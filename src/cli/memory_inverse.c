@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* --find of training: the question is built once, turned round by search/inverse*.c, and built again
- * at the answer. What the user names stays; for the fewest GPUs everything else is free. */
+/* --find of training: the question is built once, turned round by search/inverse*.c, and built
+ * again at the answer. What the user names stays; for the fewest GPUs everything else is free. */
 #include "cli/memory.h"
 #include "step/step.h"
 
@@ -21,10 +21,14 @@ typedef struct goal_name {
 sp_status sp_training_read_find(const sp_settings *s, sp_training_find *find, sp_error *err)
 {
     static const goal_name goals[] = {
-        {"max-batch", SP_FIND_MICRO_BATCH},         {"max-micro-batch", SP_FIND_MICRO_BATCH},
-        {"max-global-batch", SP_FIND_GLOBAL_BATCH}, {"max-context", SP_FIND_SEQUENCE},
-        {"max-sequence", SP_FIND_SEQUENCE},         {"max-lora-rank", SP_FIND_LORA_RANK},
-        {"max-model", SP_FIND_MODEL},               {"min-gpus", SP_FIND_GPUS},
+        {"max-batch",        SP_FIND_MICRO_BATCH },
+        {"max-micro-batch",  SP_FIND_MICRO_BATCH },
+        {"max-global-batch", SP_FIND_GLOBAL_BATCH},
+        {"max-context",      SP_FIND_SEQUENCE    },
+        {"max-sequence",     SP_FIND_SEQUENCE    },
+        {"max-lora-rank",    SP_FIND_LORA_RANK   },
+        {"max-model",        SP_FIND_MODEL       },
+        {"min-gpus",         SP_FIND_GPUS        },
     };
     enum { N_GOALS = sizeof goals / sizeof goals[0] };
     const char *names[N_GOALS];
@@ -116,10 +120,8 @@ static sp_status check_goal(const sp_training *t, sp_inverse_goal goal, sp_error
 static sp_status largest(sp_arena *arena, sp_inverse_goal goal, sp_training *t, const char **found,
                          sp_error *err)
 {
-    const sp_inverse_question q = {.goal = goal,
-                                   .problem = t->problem,
-                                   .plan = t->plan,
-                                   .batch_follows = t->batch_follows};
+    const sp_inverse_question q = {
+        .goal = goal, .problem = t->problem, .plan = t->plan, .batch_follows = t->batch_follows};
     sp_inverse answer;
     SP_TRY(check_goal(t, goal, err));
     SP_TRY(sp_inverse_largest(arena, &q, &answer, err));

@@ -38,8 +38,7 @@ static void add_core(const sp_core *core, const sp_shape *s, const sp_sharding *
         .v = (uint32_t)core->v_dim,
         .vectors = core->attention->sinks ? core->heads : 0.0,
         .flops = 2.0 * visible * core->heads * (core->head_dim + core->v_dim) * s->tokens,
-        .bytes =
-            2.0 * s->sequences * core->key_elements * sp_touched_keys(core->attention, s)};
+        .bytes = 2.0 * s->sequences * core->key_elements * sp_touched_keys(core->attention, s)};
 }
 
 void sp_core_expand(const sp_core *core, const sp_shape *s, const sp_sharding *shard,

@@ -165,16 +165,18 @@ static uint64_t largest(finder *f)
     return sp_largest(&of, most_of(f));
 }
 
-/* The global batch stays: the micro-batch is one of its divisors, tried from the largest on. */
+/* The global batch stays: the micro-batch is one of the divisors of a rank's share of it, tried from
+ * the largest on. */
 static uint64_t largest_divisor(finder *f)
 {
     const uint64_t share = f->sizes.global_batch / f->plan.dp;
-    for (uint64_t i = 1; i * i <= share; i++) {
-        if (share % i == 0 && share / i <= MOST_MICRO_BATCH && fits(f, share / i)) return share / i;
+    uint64_t root = 1;
+    for (; root * root <= share; root++) {
+        const uint64_t large = share / root;
+        if (share % root == 0 && large <= MOST_MICRO_BATCH && fits(f, large)) return large;
     }
-    for (uint64_t i = share; i >= 1; i--) {
-        if (i > share / i) i = share / i;
-        if (share % i == 0 && i <= MOST_MICRO_BATCH && fits(f, i)) return i;
+    for (uint64_t small = root - 1; small >= 1; small--) {
+        if (share % small == 0 && small <= MOST_MICRO_BATCH && fits(f, small)) return small;
     }
     return 0;
 }
@@ -188,8 +190,8 @@ static sp_status begin(finder *f, sp_error *err)
     f->plan = f->question->plan;
     f->sizes = sp_problem_sizes(problem);
     sp_plan_derive(&f->plan, f->sizes.global_batch);
-    f->unit = unit_of(&(sp_inverse_question){
-        .goal = f->question->goal, .problem = problem, .plan = f->plan});
+    f->unit = unit_of(
+        &(sp_inverse_question){.goal = f->question->goal, .problem = problem, .plan = f->plan});
     f->room = sp_arena_alloc(f->arena, n * sizeof *f->room);
     if (f->room == NULL) return sp_fail(err, SP_E_MEMORY, "the question needs more");
     if (f->question->goal != SP_LARGEST_MODEL) return SP_OK;

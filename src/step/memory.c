@@ -175,9 +175,9 @@ double sp_stage_kept_bytes(const sp_inputs *in, const sp_stage_class *stage)
 static double held_batches(const sp_plan *plan, const sp_rank *rank, const sp_stage_class *stage)
 {
     const double m = plan->accumulation;
-    const double held = rank->schedule->in_flight(plan->pp, plan->vpp, plan->accumulation,
-                                                  stage->first_stage) +
-                        rank->overlapped;
+    const double held =
+        rank->schedule->in_flight(plan->pp, plan->vpp, plan->accumulation, stage->first_stage) +
+        rank->overlapped;
     return held < m ? held : m;
 }
 
@@ -317,8 +317,8 @@ void sp_memory_price(const sp_inputs *in, sp_memory *memory)
         sp_problem_split(problem, in->plan->pp, (sp_stage_layers)in->plan->stage_layers);
     const sp_rank rank = rank_of(in);
     const bool nvme = in->plan->offload_target == SP_OFFLOAD_NVME;
-    sp_memory stage = {.reserve_bytes = problem->cluster->gpu->context_bytes +
-                                        problem->question.reserve_bytes,
+    sp_memory stage = {.reserve_bytes =
+                           problem->cluster->gpu->context_bytes + problem->question.reserve_bytes,
                        .usable_bytes = problem->cluster->gpu->memory_bytes};
     *memory = stage;
     for (uint32_t i = 0; i < split->n_classes; i++) {
