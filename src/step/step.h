@@ -278,8 +278,14 @@ double sp_stage_redo_share(const sp_plan *plan, const sp_stage_class *stage);
 /* Completes *cost but for total_s and offload; sum, gpu_s and host_s are known. */
 void sp_data_parallel_price(const sp_inputs *in, const sp_stage_class *stage,
                             const sp_stage_params *params, sp_stage_cost *cost);
-/* Messages of a reduction: units under ZeRO-3, else gradient buckets. */
-double sp_sync_messages(const sp_inputs *in, double grads, double n_units);
+/* Gradients and weights of a stage that one set of ranks holds alike: bytes of one reduction and of
+ * one gathering, each in so many messages. Returns how many there are. */
+typedef struct sp_synced {
+    const sp_copies *copies;
+    double grad_bytes, weight_bytes, n_messages;
+} sp_synced;
+#define SP_MAX_SYNCED 4
+uint32_t sp_stage_synced(const sp_inputs *in, const sp_stage_params *params, sp_synced *synced);
 bool sp_plan_offloads(const sp_plan *plan);
 /* Adds what the host makes wait; the rest of *cost but for total_s is known. */
 void sp_offload_price(const sp_inputs *in, const sp_stage_class *stage,

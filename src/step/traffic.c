@@ -219,49 +219,31 @@ static void add_pipeline(const sp_inputs *in, sp_traffic *out)
 
 /* ---- gradients and sharded weights ---- */
 
-/* Weights that one set of ranks holds alike. */
-typedef struct sp_synced {
-    const sp_recipe *recipe;
-    const sp_copies *copies;
-    double params, n_units;
-} sp_synced;
-
-static void add_synced(const sp_inputs *in, const sp_synced *synced, sp_traffic *out)
+static void add_synced(const sp_plan *plan, const sp_synced *synced, sp_traffic *out)
 {
     static const char gradients[] = "gradients", weights[] = "weights";
-    const uint32_t zero = in->plan->zero;
-    const double m = in->plan->accumulation, reduced = zero >= 2 ? m : 1.0;
+    const double m = plan->accumulation, n = synced->n_messages;
+    const double reductions = n * (plan->zero >= 2 ? m : 1.0), grads = synced->grad_bytes / n;
+    const double gatherings = n * (plan->zero >= 3 ? 2.0 * m : 1.0);
     const sp_group *shard = &synced->copies->shard, *replica = &synced->copies->replica;
-    const double grads = synced->recipe->gradient_bytes * synced->params;
-    const double held =
-        grads > 0.0 || zero >= 3 ? synced->recipe->weight_bytes * synced->params : 0.0;
-    const double n = sp_sync_messages(in, grads, synced->n_units);
-    if (zero == 0) {
-        add(out, &(sp_row_kind){SP_BY_DP, SP_ALL_REDUCE, gradients, shard}, n, grads / n);
+    if (plan->zero == 0) {
+        add(out, &(sp_row_kind){SP_BY_DP, SP_ALL_REDUCE, gradients, shard}, reductions, grads);
         return;
     }
-    add(out, &(sp_row_kind){SP_BY_DP, SP_REDUCE_SCATTER, gradients, shard}, reduced * n, grads / n);
-    add(out, &(sp_row_kind){SP_BY_DP, SP_ALL_REDUCE, "their shards", replica}, reduced * n,
-        grads / shard->n / n);
-    add(out, &(sp_row_kind){SP_BY_DP, SP_ALL_GATHER, weights, shard},
-        (zero >= 3 ? 2.0 * m : 1.0) * n, held / n);
+    add(out, &(sp_row_kind){SP_BY_DP, SP_REDUCE_SCATTER, gradients, shard}, reductions, grads);
+    add(out, &(sp_row_kind){SP_BY_DP, SP_ALL_REDUCE, "their shards", replica}, reductions,
+        grads / shard->n);
+    add(out, &(sp_row_kind){SP_BY_DP, SP_ALL_GATHER, weights, shard}, gatherings,
+        synced->weight_bytes / n);
 }
 
 static void add_state(const sp_inputs *in, const sp_stage_class *stage, sp_traffic *out)
 {
-    const sp_problem *problem = in->problem;
-    const sp_stage_params p = sp_stage_params_of(in, stage);
-    const sp_recipe *recipe = &problem->recipe, *own = &problem->adapter_recipe;
-    const sp_copies *dense = &in->groups.dense, *expert = &in->groups.expert;
-    const sp_synced all[] = {
-        {recipe, dense,  p.dense,          p.n_units },
-        {own,    dense,  p.adapter.dense,  p.n_units },
-        {recipe, expert, p.expert,         p.n_layers},
-        {own,    expert, p.adapter.expert, p.n_layers}
-    };
-    const uint32_t n = problem->has_experts ? 4 : 2;
+    const sp_stage_params params = sp_stage_params_of(in, stage);
+    sp_synced synced[SP_MAX_SYNCED];
+    const uint32_t n = sp_stage_synced(in, &params, synced);
     for (uint32_t i = 0; i < n; i++) {
-        add_synced(in, &all[i], out);
+        add_synced(in->plan, &synced[i], out);
     }
 }
 
