@@ -136,6 +136,7 @@ static sp_question question_of(const seed_plan *p, const sp_json *config, const 
     q.engine = our_engine(p->engine);
     q.optimizer = word_in(&training, "optimizer");
     if (strcmp(q.optimizer, "adam") == 0) q.optimizer = "adamw";
+    if (strcmp(q.optimizer, "adamw_8bit") == 0) q.optimizer = "adamw8bit";
     q.seq_len = p->seq_len;
     return q;
 }
@@ -170,6 +171,7 @@ void seed_plan_build(seed_plan *p, const sp_json *config, const char *id)
                      .seq_len = count_in(&model, "max_seq_len"),
                      .moe = flag_in(&model, "moe_enabled")};
     read_engine(p, &engine);
+    (void)snprintf(p->optimizer, sizeof p->optimizer, "%s", word_in(&training, "optimizer"));
     (void)snprintf(text, sizeof text, "%u", p->n_gpus);
     sp_question q = question_of(p, config, text);
     if (parse_plan(p, config) != SP_OK) return;

@@ -58,8 +58,8 @@ typedef struct seed_plan {
     double scale; /* its parameters over ours: state is linear in them */
     uint32_t level, batch, n_gpus;
     uint64_t seq_len;
-    char engine[24]; /* its own name */
-    uint32_t zero;   /* stage that its engine and strategy come to */
+    char engine[24], optimizer[16]; /* its own names */
+    uint32_t zero;                  /* stage that its engine and strategy come to */
     bool offloads_optimizer, offloads_params, to_nvme, moe;
     sp_error err;
 } seed_plan;

@@ -66,9 +66,20 @@ static double gradient_bytes(const seed_plan *p)
     return is(p, "deepspeed") || is(p, "fsdp") ? 2.0 : 4.0;
 }
 
+/* The copy that is updated, and what the optimizer keeps beside it: two moments of fp32; nothing
+ * for SGD; two of 8 bits with a scale for each 256 elements, but for those of the token table
+ * (bitsandbytes, Optimizer2State; Transformers registers nn.Embedding with 32 bits). */
 static double optimizer_bytes(const seed_plan *p)
 {
-    return is(p, "deepspeed") ? 16.0 : 12.0;
+    const double flat = is(p, "deepspeed") ? 4.0 : 0.0;
+    const sp_model *m = p->problem->model;
+    const double table = (double)m->vocab * m->hidden / p->plan.tp / rank_params(p);
+    if (strcmp(p->optimizer, "sgd") == 0) return 4.0 + flat;
+    if (strcmp(p->optimizer, "adamw_8bit") == 0) {
+        /* ZeRO flattens the token table with all else. */
+        return 4.0 + 2.03125 + (flat > 0.0 ? 0.0 : table * (8.0 - 2.03125)) + flat;
+    }
+    return 4.0 + 8.0 + flat;
 }
 
 static seed_error state_error(const seed_plan *p)
@@ -111,7 +122,9 @@ static void judge_optimizer(const seed_plan *p, const sp_json *output, seed_tall
         p->offloads_optimizer ? 0.0 : optimizer_bytes(p) * rank_params(p) / shards_of(p, 1);
     seed_error error = state_error(p);
     if (p->offloads_optimizer) error = SEED_OFFLOAD;
-    if (error == SEED_RIGHT && optimizer_bytes(p) == 16.0) error = SEED_FLAT_GRADIENTS;
+    if (error == SEED_RIGHT && strncmp(p->optimizer, "adam", 4) != 0) error = SEED_OPTIMIZERS;
+    if (error == SEED_RIGHT && strcmp(p->optimizer, "adamw_8bit") == 0) error = SEED_OPTIMIZERS;
+    if (error == SEED_RIGHT && is(p, "deepspeed")) error = SEED_FLAT_GRADIENTS;
     seed_judge(t, p->id, "optimizer", figure(output, "optimizer_states_gb"),
                p->estimate.memory.optimizer_bytes * p->scale, right * p->scale, error);
 }
