@@ -183,6 +183,21 @@ void seed_plan_build(seed_plan *p, const sp_json *config, const char *id)
     p->scale = number_of(&model, "num_parameters") / (double)p->problem->parameters.total;
 }
 
+double seed_engine_constant(const char *theirs, const char *key)
+{
+    char path[4096];
+    sp_json_doc *doc = NULL;
+    sp_error err = {0};
+    (void)snprintf(path, sizeof path, "%s/configs/engines/%s.json", getenv("SHARDPLAN_HOME"),
+                   our_engine(theirs));
+    if (sp_json_load_file(path, &doc, &err) != SP_OK) fail_msg("%s", err.message);
+    const sp_json root = sp_json_root(doc), profiles = sp_json_get(&root, "profiles");
+    const sp_json profile = sp_json_at(&profiles, 0), constant = sp_json_get(&profile, key);
+    const double value = flag_in(&constant, "value") ? 1.0 : number_in(&constant, "value");
+    sp_json_free(doc);
+    return value;
+}
+
 void seed_plan_free(seed_plan *p)
 {
     sp_problem_free(p->problem);

@@ -31,6 +31,7 @@ typedef enum seed_error {
     SEED_FLAT_GRADIENTS,  /* 19: DeepSpeed's fp32 copy of gradients during the update           */
     SEED_ENGINE_OVERHEAD, /* 20: literals for context, workspaces and graphs of serving         */
     SEED_PRECISION,       /* 21: training in int8 and int4 as if all bytes shrank               */
+    SEED_FP32_WEIGHTS,    /* 22: FSDP shards fp32 weights under mixed precision                  */
     SEED_N_ERRORS
 } seed_error;
 
@@ -66,5 +67,7 @@ typedef struct seed_plan {
 
 /* `config` has model, training, parallelism, engine and hardware. */
 void seed_plan_build(seed_plan *p, const sp_json *config, const char *id);
+/* A constant of the first profile of our engine of that name: 1 for true, 0 where it has none. */
+double seed_engine_constant(const char *theirs, const char *key);
 void seed_plan_free(seed_plan *p);
 double number_of(const sp_json *object, const char *key); /* also "7B" */

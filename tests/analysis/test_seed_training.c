@@ -59,27 +59,53 @@ static double shards_of(const seed_plan *p, uint32_t from_stage)
     return p->plan.zero >= from_stage ? p->plan.dp : 1.0;
 }
 
-/* Bytes of a gradient, and of what the update needs, by engine: Megatron and autocast accumulate in
- * fp32; DeepSpeed flattens an fp32 copy of the gradients that a rank updates. */
-static double gradient_bytes(const seed_plan *p)
+/* FSDP under MixedPrecisionPolicy: weights, gradients and moments that are sharded have fp32. */
+static bool has_fp32_shards(const seed_plan *p)
 {
-    return is(p, "deepspeed") || is(p, "fsdp") ? 2.0 : 4.0;
+    return seed_engine_constant(p->engine, "fp32_shards") > 0.0;
 }
 
-/* The copy that is updated, and what the optimizer keeps beside it: two moments of fp32; nothing
- * for SGD; two of 8 bits with a scale for each 256 elements, but for those of the token table
- * (bitsandbytes, Optimizer2State; Transformers registers nn.Embedding with 32 bits). */
+/* Bytes of a gradient by engine, from the file that has the sources: Megatron and autocast
+ * accumulate in fp32, 4 where a file says nothing; some hold the 2-byte gradient of a micro-batch
+ * beside. */
+static double gradient_bytes(const seed_plan *p)
+{
+    const double stated = seed_engine_constant(p->engine, "grad_bytes");
+    return stated > 0.0 ? stated : 4.0;
+}
+
+static double twin_bytes(const seed_plan *p)
+{
+    const bool waits = gradient_bytes(p) > 2.0 && p->zero < 2;
+    return waits ? seed_engine_constant(p->engine, "twin_grad_bytes") : 0.0;
+}
+
+/* Of a parameter on this rank: 2 of the working copy, gathered at stage 3, and 4 of its shard where
+ * that is fp32. */
+static double weight_bytes(const seed_plan *p)
+{
+    if (p->offloads_params) return 0.0;
+    if (!has_fp32_shards(p)) return 2.0 / shards_of(p, 3);
+    return (p->zero == 3 ? 0.0 : 2.0) + 4.0 / shards_of(p, 1);
+}
+
+/* The copy that is updated, where it is no shard of the weights, the fp32 copy of gradients that
+ * DeepSpeed flattens for the update, and what the optimizer keeps beside it: two moments of fp32;
+ * nothing for SGD; two of 8 bits with a scale for each 256 elements, but for those of the token
+ * table (bitsandbytes, Optimizer2State; Transformers registers nn.Embedding with 32 bits). */
 static double optimizer_bytes(const seed_plan *p)
 {
-    const double flat = is(p, "deepspeed") ? 4.0 : 0.0;
+    const double flat =
+        twin_bytes(p) > 0.0 ? 0.0 : seed_engine_constant(p->engine, "flat_update_bytes");
+    const double master = has_fp32_shards(p) ? 0.0 : 4.0;
     const sp_model *m = p->problem->model;
     const double table = (double)m->vocab * m->hidden / p->plan.tp / rank_params(p);
-    if (strcmp(p->optimizer, "sgd") == 0) return 4.0 + flat;
+    if (strcmp(p->optimizer, "sgd") == 0) return master + flat;
     if (strcmp(p->optimizer, "adamw_8bit") == 0) {
         /* ZeRO flattens the token table with all else. */
-        return 4.0 + 2.03125 + (flat > 0.0 ? 0.0 : table * (8.0 - 2.03125)) + flat;
+        return master + 2.03125 + (is(p, "deepspeed") ? 0.0 : table * (8.0 - 2.03125)) + flat;
     }
-    return 4.0 + 8.0 + flat;
+    return master + 8.0 + flat;
 }
 
 static seed_error state_error(const seed_plan *p)
@@ -92,8 +118,9 @@ static seed_error state_error(const seed_plan *p)
 
 static void judge_weights(const seed_plan *p, const sp_json *output, seed_tally *t)
 {
-    const double right = p->offloads_params ? 0.0 : 2.0 * rank_params(p) / shards_of(p, 3);
+    const double right = weight_bytes(p) * rank_params(p);
     seed_error error = state_error(p);
+    if (error == SEED_RIGHT && has_fp32_shards(p)) error = SEED_FP32_WEIGHTS;
     if (p->zero == 3) {
         error = p->offloads_params ? SEED_OFFLOAD
                 : is(p, "fsdp")    ? SEED_LARGEST_LAYER
@@ -108,7 +135,8 @@ static void judge_weights(const seed_plan *p, const sp_json *output, seed_tally 
 static void judge_gradients(const seed_plan *p, const sp_json *output, seed_tally *t)
 {
     const bool away = p->offloads_optimizer && p->zero >= 2;
-    const double right = away ? 0.0 : gradient_bytes(p) * rank_params(p) / shards_of(p, 2);
+    const double right =
+        away ? 0.0 : (gradient_bytes(p) / shards_of(p, 2) + twin_bytes(p)) * rank_params(p);
     seed_error error = state_error(p);
     if (away) error = SEED_OFFLOAD;
     if (error == SEED_RIGHT && gradient_bytes(p) == 4.0) error = SEED_GRADIENTS;
@@ -125,6 +153,7 @@ static void judge_optimizer(const seed_plan *p, const sp_json *output, seed_tall
     if (error == SEED_RIGHT && strncmp(p->optimizer, "adam", 4) != 0) error = SEED_OPTIMIZERS;
     if (error == SEED_RIGHT && strcmp(p->optimizer, "adamw_8bit") == 0) error = SEED_OPTIMIZERS;
     if (error == SEED_RIGHT && is(p, "deepspeed")) error = SEED_FLAT_GRADIENTS;
+    if (error == SEED_RIGHT && has_fp32_shards(p)) error = SEED_FP32_WEIGHTS;
     seed_judge(t, p->id, "optimizer", figure(output, "optimizer_states_gb"),
                p->estimate.memory.optimizer_bytes * p->scale, right * p->scale, error);
 }
