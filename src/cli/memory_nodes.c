@@ -19,6 +19,7 @@ static const char NUMBERED_LINK[] = "ib-ndr";
 static bool is_rate_unit(const char *text)
 {
     static const char *const units[] = {"Gb", "Gb/s", "Gbps", "Gbit/s"};
+    text += strspn(text, " ");
     if (*text == '\0') return true;
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         if (strcmp(text, units[i]) == 0) return true;

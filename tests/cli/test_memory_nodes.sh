@@ -23,6 +23,11 @@ expect_code 0 memory llama-2-7b --hardware a100-sxm-80g --gpus 16 --nodes 2 --in
 n_expected=$((n_expected + 1))
 cmp -s "$work/plain" "$work/out" || fail 'a rate without its unit is another'
 
+expect_code 0 memory llama-2-7b --hardware a100-sxm-80g --gpus 16 --nodes 2 --interconnect '25 Gb/s' --engine deepspeed
+n_expected=$((n_expected + 1))
+cmp -s "$work/plain" "$work/out" || fail 'a rate with a space before its unit is another'
+expect_code 0 memory llama-2-7b --hardware a100-sxm-80g --gpus 16 --nodes 2 --interconnect '100 GbE' --engine deepspeed
+
 # ---- JSON: rows add up, a slower network waits longer, the search is that of train ----
 for link in ib-ndr ethernet-10; do
     expect_code 0 memory llama-2-7b --hardware a100-sxm-80g --gpus 16 --nodes 2 --interconnect $link \
