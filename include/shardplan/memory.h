@@ -168,5 +168,6 @@ typedef struct sp_shapes sp_shapes;
 sp_status sp_shapes_load(struct sp_arena *arena, const char *home, const sp_shapes **shapes,
                          sp_error *err);
 uint32_t sp_shapes_nearest(const sp_shapes *shapes, double parameters);
+uint32_t sp_shapes_layers(const sp_shapes *shapes, double parameters);
 sp_status sp_shapes_guess(struct sp_arena *arena, const sp_shapes *shapes, double parameters,
                           const sp_model **model, sp_error *err);

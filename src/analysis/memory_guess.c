@@ -144,6 +144,11 @@ static uint32_t fitting_layers(const shape *s, double parameters)
     return (uint32_t)fmin(fmax(layers, 1.0), MAX_LAYERS);
 }
 
+uint32_t sp_shapes_layers(const sp_shapes *shapes, double parameters)
+{
+    return fitting_layers(&shapes->list[sp_shapes_nearest(shapes, parameters)], parameters);
+}
+
 static sp_status add_note(struct sp_arena *arena, const shape *s, const sp_model **model,
                           sp_error *err)
 {

@@ -221,6 +221,12 @@ void sp_jw_double(sp_json_writer *w, const char *key, double value); /* non-fini
 void sp_jw_bool(sp_json_writer *w, const char *key, bool value);
 void sp_jw_raw(sp_json_writer *w, const char *key, const char *json);
 
+/* ---- yaml.c ------------------------------------------------------------------------------------ */
+/* Adds JSON text as YAML that reads back as the same values. SP_E_NOT_YET in a build without
+ * libyaml, SP_E_SYNTAX where the text is no JSON. */
+sp_status sp_yaml_from_json(const char *json, size_t length, sp_text *out, sp_error *err);
+bool sp_yaml_is_built(void);
+
 /* ---- hash.c: fingerprints (XXH3, 128 bits) ----------------------------------------------------- */
 typedef struct sp_hash128 {
     uint64_t high, low;

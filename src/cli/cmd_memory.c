@@ -119,10 +119,11 @@ const sp_command sp_command_memory = {
              "from published models. --find turns the question round. With --task, or an engine "
              "that trains, the\n"
              "memory is that of a training plan as shardplan estimate has it; --batch is then the "
-             "micro-batch.\n"
-             "A plan over several nodes is shown with its collectives, what they suggest, and the "
-             "fastest\n"
-             "plan of a search of the same question.\n",
+             "micro-batch, and\n"
+             "--find min-gpus fixes what is named and leaves everything else of the plan free. A "
+             "plan over\n"
+             "several nodes is shown with its collectives, what they suggest, and the fastest plan "
+             "of a search.\n",
     .examples =
         "  shardplan memory llama-3.1-70b --hardware h100-sxm --tp 4 --batch 32 --isl 4k --osl 1k\n"
         "  shardplan memory deepseek-v3 --hardware h200-sxm --engine sglang --tp 8 --bits "
@@ -132,7 +133,11 @@ const sp_command sp_command_memory = {
         "  shardplan memory llama-3.1-8b --hardware h100-sxm --option gpu_memory_utilization=0.8\n"
         "  shardplan memory quick 7B --gpus 8 --engine deepspeed --set zero=3\n"
         "  shardplan memory llama-2-7b --hardware h100-sxm --gpus 16 --nodes 2 --interconnect 400 "
-        "--task lora\n",
+        "--task lora\n"
+        "  shardplan memory llama-3.1-8b --hardware h100-sxm --gpus 8 --tp 8 --task train --find "
+        "max-context\n"
+        "  shardplan memory deepseek-v3 --cluster dgx-h100 --task train --seq-len 4k --find "
+        "min-gpus\n",
     .takes = SP_TAKES_MEMORY | SP_TAKES_OUTPUT,
     .max_words = 2,
     .run = run,

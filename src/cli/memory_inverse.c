@@ -58,8 +58,16 @@ sp_status sp_training_build(sp_training *t, sp_error *err)
     return sp_space_build(t->problem, &t->space, err);
 }
 
-static sp_status fail_nothing(sp_error *err)
+/* Where the plan cannot be built at any size the rule says why. */
+static sp_status fail_nothing(const sp_training *t, sp_error *err)
 {
+    sp_plan plan = t->plan;
+    sp_plan_derive(&plan, t->question.global_batch);
+    const sp_rule_info *rule = sp_plan_unbuildable(t->problem, &plan);
+    if (rule != NULL) {
+        return sp_fail(err, SP_E_INFEASIBLE, "the plan is refused by rule %s: %s", rule->name,
+                       rule->meaning);
+    }
     return sp_fail(err, SP_E_INFEASIBLE,
                    "not even the smallest fits; without --find the parts of the memory are shown");
 }
@@ -113,8 +121,8 @@ static sp_status check_goal(const sp_training *t, sp_inverse_goal goal, sp_error
                              (unsigned)t->problem->model->n_layers);
     }
     if (goal != SP_LARGEST_LORA_RANK || adapters) return SP_OK;
-    return sp_fail(err, SP_E_INCONSISTENT,
-                   "only adapters have a rank: give --task lora or --task qlora");
+    sp_fail(err, SP_E_INCONSISTENT, "only adapters have a rank: give --task lora or --task qlora");
+    return sp_flag_blame(err->status, SP_FLAG_find, err);
 }
 
 static sp_status largest(sp_arena *arena, sp_inverse_goal goal, sp_training *t, const char **found,
@@ -125,7 +133,7 @@ static sp_status largest(sp_arena *arena, sp_inverse_goal goal, sp_training *t, 
     sp_inverse answer;
     SP_TRY(check_goal(t, goal, err));
     SP_TRY(sp_inverse_largest(arena, &q, &answer, err));
-    if (!answer.found) return fail_nothing(err);
+    if (!answer.found) return fail_nothing(t, err);
     take_sizes(t, goal, &answer);
     *found = words_of(arena, goal, &answer);
     SP_TRY(sp_training_build(t, err));

@@ -117,18 +117,28 @@ static sp_status take_cache_bits(sp_footprint_question *q, sp_error *err)
     return sp_flag_blame(err->status, SP_FLAG_bits, err);
 }
 
-/* --bits, or what an option of the engine says about weights. */
+/* The cache of the format named, of --kv or of an option; else as wide as --bits says. */
+static sp_status read_widths(const sp_settings *s, sp_arena *arena, const char *home, bool said,
+                             sp_footprint_question *q, sp_error *err)
+{
+    const char *text =
+        said || q->server.weights == NULL ? sp_settings_text(s, SP_FLAG_bits) : q->server.weights;
+    const char *ref = s->n_words > 0 ? s->words[0] : sp_settings_text(s, SP_FLAG_model);
+    const bool named = said || q->server.weights != NULL;
+    sp_dtype compute = SP_BF16;
+    bool taken = false;
+    SP_TRY(sp_checkpoint_bits(arena, ref, named, &text, &q->bits, &taken, err));
+    if (text[0] == '\0') return SP_OK;
+    return sp_widths_parse(arena, home, text, &q->bits, &compute, err);
+}
+
 static sp_status read_formats(const sp_settings *s, sp_arena *arena, const char *home,
                               sp_footprint_question *q, sp_error *err)
 {
-    const bool given = s->of[SP_FLAG_bits].origin != SP_FROM_DEFAULT;
+    const bool said = s->of[SP_FLAG_bits].origin != SP_FROM_DEFAULT;
     const bool kv_named = s->of[SP_FLAG_kv].origin != SP_FROM_DEFAULT || q->server.kv > 0;
-    const char *text =
-        given || q->server.weights == NULL ? sp_settings_text(s, SP_FLAG_bits) : q->server.weights;
-    sp_dtype compute = SP_BF16;
-    const sp_status status = sp_widths_parse(arena, home, text, &q->bits, &compute, err);
-    if (status != SP_OK) return sp_flag_blame(status, SP_FLAG_bits, err);
-    return given && !kv_named ? take_cache_bits(q, err) : SP_OK;
+    SP_TRY(sp_flag_blame(read_widths(s, arena, home, said, q, err), SP_FLAG_bits, err));
+    return said && !kv_named ? take_cache_bits(q, err) : SP_OK;
 }
 
 sp_status sp_memory_read_find(const sp_settings *s, sp_footprint_find *find, sp_error *err)

@@ -26,6 +26,12 @@ static bool is_settled(sp_axis_id axis)
     return false;
 }
 
+/* Sizes of the groups are not changed either: who talks to whom is the question. */
+static bool is_geometry(sp_axis_id axis)
+{
+    return axis == SP_AXIS_cp || axis == SP_AXIS_etp || is_settled(axis);
+}
+
 /* Another value of one axis with which nothing refuses the plan, the largest first. */
 static bool change_axis(const sp_space *space, sp_axis_id axis, uint64_t global_batch,
                         sp_plan *plan)
@@ -63,7 +69,7 @@ static bool change_two(const sp_space *space, uint64_t global_batch, sp_plan *pl
         sp_plan changed = *plan;
         sp_plan_set(&changed, SP_AXIS_zero, stages->values[i]);
         for (sp_axis_id axis = 0; axis < SP_N_AXES; axis++) {
-            if (is_settled(axis) || !change_axis(space, axis, global_batch, &changed)) continue;
+            if (is_geometry(axis) || !change_axis(space, axis, global_batch, &changed)) continue;
             *plan = changed;
             return true;
         }
@@ -78,7 +84,7 @@ sp_status sp_memory_settle(const sp_space *space, uint64_t global_batch, sp_plan
     const uint32_t rule = refusal_of(space, plan, global_batch);
     if (rule == UINT32_MAX || change_axis(space, SP_AXIS_zero, global_batch, plan)) return SP_OK;
     for (sp_axis_id axis = 0; axis < SP_N_AXES; axis++) {
-        if (!is_settled(axis) && change_axis(space, axis, global_batch, plan)) return SP_OK;
+        if (!is_geometry(axis) && change_axis(space, axis, global_batch, plan)) return SP_OK;
     }
     if (change_two(space, global_batch, plan)) return SP_OK;
     return sp_fail(err, SP_E_INFEASIBLE, "the plan is refused by rule %s: %s",

@@ -101,6 +101,19 @@ static bool resize(finder *f, uint64_t value)
     return true;
 }
 
+/* A model whose weights, gradients and optimizer alone fill more than the mean GPU has. */
+static bool is_hopeless(const finder *f)
+{
+    const sp_problem *p = f->question->problem;
+    const sp_plan *plan = &f->plan;
+    const sp_units none = {0};
+    if (plan->offload_optimizer > 0 || plan->offload_params > 0) return false;
+    const double params = (double)sp_model_parameters(f->sizes.model).total;
+    const sp_state_bytes s = sp_mem_state(&p->recipe, params / ((double)plan->tp * plan->pp), &none,
+                                          plan->zero, sp_plan_shards(p, plan).dense);
+    return s.weights + s.gradients + s.optimizer > p->allowed_bytes;
+}
+
 /* Takes on a size; false where no plan can be built of it. */
 static bool take(finder *f, uint64_t value)
 {
@@ -148,11 +161,23 @@ static uint64_t dealing_at(void *user, uint64_t value)
 static uint64_t shape_at(void *user, uint64_t value)
 {
     finder *f = user;
-    const bool buildable = take(f, value);
-    const bool by_weight = f->plan.stage_layers == SP_STAGE_LAYERS_WEIGHTED;
     const uint64_t shape = sp_shapes_nearest(f->shapes, (double)value * MODEL_STEP);
-    const uint64_t layers = by_weight ? f->sizes.model->n_layers : 0;
-    return shape << 32 | layers << 1 | (buildable ? 1 : 0);
+    if (f->plan.stage_layers == SP_STAGE_LAYERS_WEIGHTED) {
+        return shape << 32 | sp_shapes_layers(f->shapes, (double)value * MODEL_STEP);
+    }
+    return shape << 32 | (take(f, value) ? 1 : 0);
+}
+
+static uint64_t shape_of(void *user, uint64_t value)
+{
+    const finder *f = user;
+    return sp_shapes_nearest(f->shapes, (double)value * MODEL_STEP);
+}
+
+static bool has_hope(void *user, uint64_t value)
+{
+    finder *f = user;
+    return resize(f, value) && !is_hopeless(f);
 }
 
 static uint64_t largest(finder *f)
@@ -160,13 +185,17 @@ static uint64_t largest(finder *f)
     const sp_inverse_goal goal = f->question->goal;
     const bool by_weight = f->plan.stage_layers == SP_STAGE_LAYERS_WEIGHTED && f->plan.pp > 1;
     sp_largest_of of = {.holds = fits, .user = f};
+    uint64_t most = most_of(f);
     if (goal == SP_LARGEST_SEQUENCE && by_weight) of.piece = dealing_at;
-    if (goal == SP_LARGEST_MODEL) of.piece = shape_at;
-    return sp_largest(&of, most_of(f));
+    if (goal == SP_LARGEST_MODEL) {
+        of.piece = shape_at;
+        most = sp_largest(&(sp_largest_of){.holds = has_hope, .piece = shape_of, .user = f}, most);
+    }
+    return sp_largest(&of, most);
 }
 
-/* The global batch stays: the micro-batch is one of the divisors of a rank's share of it, tried from
- * the largest on. */
+/* The global batch stays: the micro-batch is one of the divisors of a rank's share of it, tried
+ * from the largest on. */
 static uint64_t largest_divisor(finder *f)
 {
     const uint64_t share = f->sizes.global_batch / f->plan.dp;

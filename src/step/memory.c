@@ -13,138 +13,6 @@ const char *sp_memory_phase_name(sp_memory_phase phase)
     return names[phase];
 }
 
-/* What the stages of a plan have in common. */
-typedef struct sp_rank {
-    const sp_schedule_kind *schedule;
-    double heads;               /* micro-batches whose passes through the head wait              */
-    double overlapped;          /* micro-batches held for ep_overlap                             */
-    double pipeline_unit_bytes; /* of a parameter that stays whole between micro-batches         */
-    double state_bytes;         /* of the optimizer, a parameter                                 */
-    double buffer_bytes;        /* of communicators in use, and the gradient bucket              */
-    bool offloads;              /* optimizer or weights                                          */
-} sp_rank;
-
-/* Under ZeRO-3 with a pipeline some engines leave weights whole between micro-batches. */
-static double pipeline_unit_bytes(const sp_inputs *in)
-{
-    const bool whole = in->plan->zero >= 3 && in->plan->pp > 1;
-    return whole ? in->problem->profile->pipeline_unit_bytes : 0.0;
-}
-
-static double buffer_bytes(const sp_inputs *in)
-{
-    const sp_plan *plan = in->plan;
-    const sp_engine_profile *profile = in->problem->profile;
-    const bool copies = sp_plan_has_copies(in->problem, plan);
-    const int n = (plan->tp > 1) + (plan->cp > 1) + (plan->pp > 1) + (plan->ep > 1) + copies;
-    return n * profile->communication_bytes + (copies ? profile->bucket_bytes : 0.0);
-}
-
-static sp_rank rank_of(const sp_inputs *in)
-{
-    const sp_plan *plan = in->plan;
-    const sp_recipe *trained = &in->problem->adapter_recipe; /* all that is */
-    const sp_schedule_kind *schedule = sp_schedule_describe((sp_schedule)plan->schedule);
-    return (sp_rank){.schedule = schedule,
-                     .heads = schedule->forward_first ? plan->accumulation : 1.0,
-                     .overlapped = plan->ep_overlap == SP_ON ? 1.0 : 0.0,
-                     .pipeline_unit_bytes = pipeline_unit_bytes(in),
-                     .state_bytes = trained->master_bytes + trained->moments_bytes,
-                     .buffer_bytes = buffer_bytes(in),
-                     .offloads = (plan->offload_optimizer | plan->offload_params) != 0};
-}
-
-/* ---- state ---- */
-
-/* Weights, gradients and optimizer of a stage; what the host holds of them besides. */
-typedef struct sp_stage_state {
-    sp_state_bytes device;
-    double away_bytes;
-    double updated_params; /* by this rank's GPU */
-} sp_stage_state;
-
-static void add_state(sp_stage_state *state, const sp_recipe *recipe, double params,
-                      const sp_units *units, uint32_t zero, uint32_t shards)
-{
-    if (params <= 0.0) {
-        return;
-    }
-    const sp_state_bytes part = sp_mem_state(recipe, params, units, zero, shards);
-    state->device.weights += part.weights;
-    state->device.gradients += part.gradients;
-    state->device.optimizer += part.optimizer;
-    state->device.gathered += part.gathered;
-    state->device.gathered_layer += part.gathered_layer;
-}
-
-/* The host holds the gradients of what it updates; under ZeRO 2 and 3 they go there as they arise.
- */
-static void move_away(const sp_inputs *in, const sp_rank *rank, sp_stage_state *state)
-{
-    const sp_plan *plan = in->plan;
-    sp_state_bytes *d = &state->device;
-    const double updated = plan->offload_optimizer / 100.0, held = plan->offload_params / 100.0;
-    const double gradients = in->problem->adapter_recipe.gradient_bytes / rank->state_bytes;
-    state->away_bytes = updated * d->optimizer * (1.0 + gradients) + held * d->weights;
-    d->optimizer *= 1.0 - updated;
-    d->gradients *= plan->zero >= 2 ? 1.0 - updated : 1.0;
-    d->weights *= 1.0 - held;
-}
-
-/* What ZeRO-3 gathers whole: of the dense weights and of the experts on a stage. */
-static void read_units(const sp_inputs *in, const sp_stage_class *stage, sp_units *dense,
-                       sp_units *expert)
-{
-    const double embedding = stage->embedding ? in->embedding_params : 0.0;
-    const double head = stage->head ? in->head_params : 0.0;
-    for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
-        if (stage->layers[k] > 0) {
-            dense->layer_params = sp_larger(dense->layer_params, in->params[k].dense);
-            expert->layer_params = sp_larger(expert->layer_params, in->params[k].expert);
-        }
-    }
-    dense->largest_params = sp_larger(dense->layer_params, sp_larger(embedding, head));
-    expert->largest_params = expert->layer_params;
-    dense->gradient_bytes = expert->gradient_bytes = in->problem->profile->unit_grad_bytes;
-    dense->live_params = in->problem->profile->live_params;
-}
-
-static void add_adapters(const sp_inputs *in, const sp_stage_params *params, sp_stage_state *state)
-{
-    const sp_recipe *own = &in->problem->adapter_recipe;
-    const sp_units none = {0};
-    const uint32_t zero = in->plan->zero;
-    add_state(state, own, params->adapter.dense, &none, zero, in->shards.dense);
-    add_state(state, own, params->adapter.expert, &none, zero, in->shards.expert);
-}
-
-static void add_pipelined(const sp_inputs *in, const sp_rank *rank, const sp_stage_params *params,
-                          sp_stage_state *state)
-{
-    const double whole = (in->shards.dense > 1 ? params->dense : 0.0) +
-                         (in->shards.expert > 1 ? params->expert : 0.0);
-    state->device.gathered += rank->pipeline_unit_bytes * whole;
-    state->device.gathered_layer += rank->pipeline_unit_bytes * whole;
-}
-
-static sp_stage_state stage_state(const sp_inputs *in, const sp_rank *rank,
-                                  const sp_stage_class *stage)
-{
-    const sp_recipe *recipe = &in->problem->recipe;
-    const uint32_t zero = in->plan->zero;
-    const sp_stage_params params = sp_stage_params_of(in, stage);
-    sp_units units = {0}, expert_units = {0};
-    sp_stage_state state = {0};
-    read_units(in, stage, &units, &expert_units);
-    add_state(&state, recipe, params.dense, &units, zero, in->shards.dense);
-    add_state(&state, recipe, params.expert, &expert_units, zero, in->shards.expert);
-    if (in->problem->has_adapters) add_adapters(in, &params, &state);
-    if (rank->pipeline_unit_bytes > 0.0) add_pipelined(in, rank, &params, &state);
-    if (rank->offloads) move_away(in, rank, &state);
-    state.updated_params = state.device.optimizer / rank->state_bytes;
-    return state;
-}
-
 /* ---- activations ---- */
 
 /* Activations of a stage: those that wait for their backward pass on the device and off it, and
@@ -278,7 +146,7 @@ static void price_stage(const sp_inputs *in, const sp_rank *rank, const sp_stage
                         sp_memory *m)
 {
     const sp_engine_profile *profile = in->problem->profile;
-    const sp_stage_state state = stage_state(in, rank, stage);
+    const sp_stage_state state = sp_stage_state_of(in, rank, stage);
     const sp_stage_activations activations = stage_activations(in, rank, stage);
     const sp_passing_bytes most =
         fullest_phase(in, rank, stage, &state, &activations, &m->peak_phase);
@@ -315,7 +183,7 @@ void sp_memory_price(const sp_inputs *in, sp_memory *memory)
     const sp_problem *problem = in->problem;
     const sp_stage_split *split =
         sp_problem_split(problem, in->plan->pp, (sp_stage_layers)in->plan->stage_layers);
-    const sp_rank rank = rank_of(in);
+    const sp_rank rank = sp_rank_of(in);
     const bool nvme = in->plan->offload_target == SP_OFFLOAD_NVME;
     sp_memory stage = {.reserve_bytes =
                            problem->cluster->gpu->context_bytes + problem->question.reserve_bytes,

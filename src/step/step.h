@@ -298,6 +298,25 @@ uint32_t sp_model_last_kind(const sp_model *model);
 
 /* ---- train.c, memory.c: the parts of an estimate --------------------------------------------- */
 void sp_memory_price(const sp_inputs *in, sp_memory *memory);
+/* memory_state.c. What the stages of a plan have in common. */
+typedef struct sp_rank {
+    const sp_schedule_kind *schedule;
+    double heads;               /* micro-batches whose passes through the head wait              */
+    double overlapped;          /* micro-batches held for ep_overlap                             */
+    double pipeline_unit_bytes; /* of a parameter that stays whole between micro-batches         */
+    double state_bytes;         /* of the optimizer, a parameter                                 */
+    double buffer_bytes;        /* of communicators in use, and the gradient bucket              */
+    bool offloads;              /* optimizer or weights                                          */
+} sp_rank;
+sp_rank sp_rank_of(const sp_inputs *in);
+/* Weights, gradients and optimizer of a stage; what the host holds of them besides. */
+typedef struct sp_stage_state {
+    sp_state_bytes device;
+    double away_bytes;
+    double updated_params; /* by this rank's GPU */
+} sp_stage_state;
+sp_stage_state sp_stage_state_of(const sp_inputs *in, const sp_rank *rank,
+                                 const sp_stage_class *stage);
 /* memory_least.c: no plan with these gpus, tp, cp, pp, ep, etp, micro_batch and accumulation needs
  * less, whatever it computes again, however it deals layers, with zero up to this stage; of
  * schedules 1f1b counts what it holds, others one micro-batch. Nothing leaves the GPU. */
