@@ -180,6 +180,9 @@ sp_status sp_run_check_format(const sp_run *run, unsigned forms, sp_error *err);
 sp_status sp_question_build(sp_settings *settings, const char *home, sp_problem **problem,
                             sp_space **space, const char **note, sp_error *err);
 
+/* --kernels */
+sp_status sp_question_read_kernels(const sp_settings *settings, sp_question *question, sp_error *err);
+
 /* batch.c */
 typedef struct sp_batch {
     uint64_t sequences;

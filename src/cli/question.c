@@ -109,7 +109,7 @@ static sp_status read_task(const sp_settings *s, sp_question *q, sp_error *err)
     return sp_flag_amount(s, SP_FLAG_moe_imbalance, &q->moe_imbalance_ratio, err);
 }
 
-static sp_status read_kernels(const sp_settings *s, sp_question *q, sp_error *err)
+sp_status sp_question_read_kernels(const sp_settings *s, sp_question *q, sp_error *err)
 {
     const char *names[SP_N_KERNELS];
     for (uint32_t i = 0; i < SP_N_KERNELS; i++) {
@@ -184,7 +184,7 @@ static sp_status read_question(sp_settings *s, const char *home, sp_question *q,
     q->space = sp_settings_text(s, SP_FLAG_space);
     q->optimizer = sp_settings_text(s, SP_FLAG_optimizer);
     SP_TRY(read_task(s, q, err));
-    SP_TRY(read_kernels(s, q, err));
+    SP_TRY(sp_question_read_kernels(s, q, err));
     SP_TRY(sp_flag_gradients(s, &q->gradients, err));
     SP_TRY(sp_flag_length(s, SP_FLAG_seq_len, &q->seq_len, err));
     if (q->seq_len == 0 && sp_settings_text(s, SP_FLAG_seq_len) != NULL) {

@@ -288,6 +288,19 @@ double sp_stage_redo_share(const sp_plan *plan, const sp_stage_class *stage);
 /* Completes *cost but for total_s and offload; sum, gpu_s and host_s are known. */
 void sp_data_parallel_price(const sp_inputs *in, const sp_stage_class *stage,
                             const sp_stage_params *params, sp_stage_cost *cost);
+/* Of one stage: bytes per parameter are means over its tensors. */
+typedef struct sp_stage_recipes {
+    sp_recipe dense, expert, adapter;
+} sp_stage_recipes;
+/* Gradients and weights of a stage that one set of ranks holds alike: bytes of one reduction and of
+ * one gathering, each in so many messages. Returns how many there are. */
+typedef struct sp_synced {
+    const sp_copies *copies;
+    double grad_bytes, weight_bytes, n_messages;
+} sp_synced;
+#define SP_MAX_SYNCED 4
+uint32_t sp_stage_synced(const sp_inputs *in, const sp_stage_params *params,
+                         const sp_stage_recipes *recipes, sp_synced *synced);
 bool sp_plan_offloads(const sp_plan *plan);
 /* Adds what the host makes wait; the rest of *cost but for total_s is known. */
 void sp_offload_price(const sp_inputs *in, const sp_stage_class *stage,
@@ -305,10 +318,6 @@ void sp_recipes_derive(sp_problem *problem);
 bool sp_plan_narrow_weights(const sp_problem *problem, const sp_plan *plan);
 /* The kinds of tensors of a layer matter to this plan. */
 bool sp_plan_reads_tensors(const sp_problem *problem, const sp_plan *plan);
-/* Of one stage: bytes per parameter are means over its tensors. */
-typedef struct sp_stage_recipes {
-    sp_recipe dense, expert, adapter;
-} sp_stage_recipes;
 sp_stage_recipes sp_stage_recipes_of(const sp_inputs *in, const sp_stage_params *params);
 /* Adds the embedding, the head and what lies between layers to the tensors of a stage. */
 void sp_stage_add_ends(const sp_inputs *in, const sp_stage_class *stage, sp_stage_params *params);
