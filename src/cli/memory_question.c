@@ -145,9 +145,10 @@ sp_status sp_memory_read_find(const sp_settings *s, sp_footprint_find *find, sp_
 /* What only training has a use for. */
 static sp_status refuse_training_flags(const sp_settings *s, sp_error *err)
 {
-    static const sp_flag_id flags[] = {SP_FLAG_cluster,   SP_FLAG_gpus,        SP_FLAG_seq_len,
-                                       SP_FLAG_lora_rank, SP_FLAG_optimizer,   SP_FLAG_set,
-                                       SP_FLAG_nodes,     SP_FLAG_interconnect};
+    static const sp_flag_id flags[] = {SP_FLAG_cluster,      SP_FLAG_gpus,         SP_FLAG_seq_len,
+                                       SP_FLAG_lora_rank,    SP_FLAG_optimizer,    SP_FLAG_set,
+                                       SP_FLAG_nodes,        SP_FLAG_interconnect, SP_FLAG_zeropp,
+                                       SP_FLAG_moe_imbalance};
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
         if (s->of[flags[i]].origin == SP_FROM_DEFAULT) continue;
         sp_fail(err, SP_E_INCONSISTENT,

@@ -147,6 +147,7 @@ static sp_status read_question(const sp_context *context, sp_arena *arena, train
     SP_TRY(read_task(s, &t->question, err));
     SP_TRY(read_sets(s, &t->question, err));
     SP_TRY(read_limits(s, &t->question, err));
+    SP_TRY(sp_uneven_read(s, &t->question, err));
     /* Every stage has micro-batches enough to be full. */
     t->question.global_batch = (uint64_t)t->gpus * t->batch;
     return SP_OK;

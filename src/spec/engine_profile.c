@@ -26,10 +26,15 @@ static const sp_figure_field constants[] = {
     CONSTANT(layer_kernels_tp, SP_Q_COUNT, 0.0, 1e6),
     CONSTANT(micro_batch_s, SP_Q_TIME, 0.0, 60.0),
     CONSTANT(step_s, SP_Q_TIME, 0.0, 3600.0),
-    CONSTANT(tp_overlap_ratio, SP_Q_RATIO, 0.0, 1.0),
-    CONSTANT(tp_async_ratio, SP_Q_RATIO, 0.0, 1.0),
+    CONSTANT(tp_pieces, SP_Q_COUNT, 1.0, 1024.0),
+    CONSTANT(tp_interference_ratio, SP_Q_RATIO, 0.0, 1.0),
     CONSTANT(cp_overlap_ratio, SP_Q_RATIO, 0.0, 1.0),
     CONSTANT(ep_overlap_ratio, SP_Q_RATIO, 0.0, 1.0),
+    CONSTANT(shared_overlap_ratio, SP_Q_RATIO, 0.0, 1.0),
+    CONSTANT(expert_excess_ratio, SP_Q_RATIO, 0.0, 1000.0),
+    CONSTANT(fp8_dispatch_bytes, SP_Q_MEMORY, 1.0, 2.0),
+    CONSTANT(qwz_bytes, SP_Q_MEMORY, 0.1, 2.0),
+    CONSTANT(qgz_bytes, SP_Q_MEMORY, 0.1, 2.0),
     CONSTANT(low_precision_ratio, SP_Q_RATIO, 0.1, 10.0),
     CONSTANT(offload_overlap_ratio, SP_Q_RATIO, 0.0, 1.0),
     CONSTANT(host_update_ratio, SP_Q_RATIO, 0.01, 1.0),
@@ -64,6 +69,7 @@ typedef struct switch_field {
 static const switch_field switches[] = {
     {"flash_attention",      offsetof(sp_engine_profile, flash_attention)     },
     {"merges_expert_copies", offsetof(sp_engine_profile, merges_expert_copies)},
+    {"gathers_each_batch",   offsetof(sp_engine_profile, gathers_each_batch)  },
 };
 
 /* {"value": true, "source": ..., "date": ...} */

@@ -76,6 +76,27 @@ static double pipelined_bytes(const sp_inputs *in, const sp_stage_params *params
     return in->problem->profile->pipeline_unit_bytes * whole;
 }
 
+/* ZeRO++ keeps a second shard within the fastest domain, in 16 bits, and packs the unit at work. */
+static void add_zeropp(const sp_inputs *in, const sp_stage_params *params, const sp_units *units,
+                       sp_state_bytes *state)
+{
+    const uint32_t parts = in->plan->zero >= 3 ? in->problem->question.zeropp : 0;
+    if ((parts & SP_ZEROPP_HPZ) != 0) {
+        const double bytes = in->problem->recipe.weight_bytes;
+        sp_groups groups;
+        sp_groups_build(&in->problem->fabric, in->plan, in->problem->has_experts, true, &groups);
+        state->weights += bytes * params->dense / groups.dense.near.n;
+        if (in->problem->has_experts) {
+            state->weights += bytes * params->expert / groups.expert.near.n;
+        }
+    }
+    if ((parts & SP_ZEROPP_QWZ) != 0) {
+        const double packed = in->problem->profile->qwz_bytes;
+        state->gathered += packed * units->largest_params;
+        state->gathered_layer += packed * units->layer_params;
+    }
+}
+
 static sp_stage_state stage_state(const sp_inputs *in, const sp_stage_class *stage)
 {
     const sp_recipe *recipe = &in->problem->recipe, *own = &in->problem->adapter_recipe;
@@ -94,6 +115,7 @@ static sp_stage_state stage_state(const sp_inputs *in, const sp_stage_class *sta
     state.device.gathered += pipelined_bytes(in, &params, &shards);
     state.device.gathered_layer += pipelined_bytes(in, &params, &shards);
     move_away(in->problem, plan, &state);
+    add_zeropp(in, &params, &units, &state.device);
     return state;
 }
 
@@ -223,14 +245,28 @@ static sp_passing_bytes fullest_phase(const sp_inputs *in, const sp_stage_class 
     return most;
 }
 
-/* Buffers of the communicators in use, and the gradient bucket. */
-static double buffer_bytes(const sp_inputs *in)
+/* Communicators that a rank takes part in. Copies that shard and copies of those have one each, of
+ * the dense weights and of the experts. */
+static double n_communicators(const sp_inputs *in)
 {
     const sp_plan *plan = in->plan;
-    const sp_engine_profile *profile = in->problem->profile;
-    const bool copies = sp_plan_has_copies(in->problem, plan);
-    const double n = (plan->tp > 1) + (plan->cp > 1) + (plan->pp > 1) + (plan->ep > 1) + copies;
-    return n * profile->communication_bytes + (copies ? profile->bucket_bytes : 0.0);
+    const sp_shards shards = sp_plan_shards(in->problem, plan);
+    const bool hybrid = plan->cp > 1 && plan->cp_kind == SP_CP_HYBRID;
+    const double copies = (shards.dense > 1) + (shards.expert > 1);
+    const double replicas = sp_plan_replicas(plan) > 1 ? 1.0 + in->problem->has_experts : 0.0;
+    return (plan->tp > 1) + (plan->cp > 1) + hybrid + (plan->pp > 1) + (plan->ep > 1) +
+           (plan->etp > 1) + copies + replicas;
+}
+
+/* They are taken from the driver, past the allocator of the framework. */
+static double communicator_bytes(const sp_inputs *in)
+{
+    return n_communicators(in) * in->problem->profile->communication_bytes;
+}
+
+static double bucket_bytes(const sp_inputs *in)
+{
+    return sp_plan_has_copies(in->problem, in->plan) ? in->problem->profile->bucket_bytes : 0.0;
 }
 
 static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_memory *m)
@@ -242,13 +278,14 @@ static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_mem
     const bool nvme = in->plan->offload_target == SP_OFFLOAD_NVME;
     sp_memory_phase phase;
     const sp_passing_bytes most = fullest_phase(in, stage, &state, &activations, &phase);
+    const double outside = communicator_bytes(in), passing = bucket_bytes(in) + most.communication;
     *m = (sp_memory){.weights_bytes = state.device.weights,
                      .gradients_bytes = state.device.gradients,
                      .optimizer_bytes = state.device.optimizer +
                                         profile->flat_update_bytes * updated_params(in, &state),
                      .activations_bytes = most.activations,
                      .logits_bytes = most.logits,
-                     .communication_bytes = buffer_bytes(in) + most.communication,
+                     .communication_bytes = outside + passing,
                      .host_bytes = activations.away_bytes + (nvme ? 0.0 : state.away_bytes),
                      .nvme_bytes = nvme ? state.away_bytes : 0.0,
                      .workspace_bytes = profile->workspace_bytes,
@@ -258,10 +295,9 @@ static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_mem
                      .worst_stage = stage->first_stage,
                      .peak_phase = phase};
     m->allocated_peak_bytes = m->weights_bytes + m->gradients_bytes + m->optimizer_bytes +
-                              m->activations_bytes + m->logits_bytes + m->communication_bytes +
-                              m->workspace_bytes;
+                              m->activations_bytes + m->logits_bytes + passing + m->workspace_bytes;
     m->reserved_peak_bytes = m->allocated_peak_bytes * (1.0 + profile->fragmentation_ratio);
-    m->peak_bytes = m->reserved_peak_bytes + m->reserve_bytes;
+    m->peak_bytes = m->reserved_peak_bytes + outside + m->reserve_bytes;
 }
 
 void sp_memory_price(const sp_inputs *in, sp_memory *memory)

@@ -109,6 +109,7 @@ const sp_schedule_kind *sp_schedule_describe(sp_schedule schedule);
 /* Ranks with the same weights: those that shard them, and copies of such groups (shard_group). */
 typedef struct sp_copies {
     sp_group shard, replica;
+    sp_group near; /* gathers weights again: shard, or its part in the fastest domain (hpz)       */
 } sp_copies;
 
 /* The groups of ranks of a plan. */
@@ -142,7 +143,11 @@ bool sp_plan_tp_in_domain(const sp_problem *problem, const sp_plan *plan);
 double sp_problem_passes(const sp_problem *problem);
 /* Tokens of a sequence, or of the documents packed into it. */
 double sp_problem_attended(const sp_problem *problem);
-void sp_groups_build(const sp_fabric *whole, const sp_plan *plan, bool moe, sp_groups *groups);
+/* By how much the busiest rank's experts have more tokens than the mean, as a share of it. */
+double sp_plan_expert_excess(const sp_problem *problem, const sp_plan *plan, const sp_ffn *ffn);
+/* hpz: weights are gathered again within the fastest domain (ZeRO++). */
+void sp_groups_build(const sp_fabric *whole, const sp_plan *plan, bool moe, bool hpz,
+                     sp_groups *groups);
 sp_sharding sp_plan_sharding(const sp_plan *plan, bool moe);
 sp_shape sp_plan_shape(const sp_problem *problem, const sp_plan *plan);
 
@@ -175,7 +180,7 @@ sp_redo sp_plan_redo(const sp_plan *plan);
 
 void sp_layer_price(const sp_problem *problem, const sp_plan *plan, const sp_redo *redo,
                     const sp_groups *groups, const sp_tp_traffic *traffic,
-                    const sp_layer_work *work, sp_layer_cost *cost);
+                    const sp_layer_work *work, double expert_excess, sp_layer_cost *cost);
 /* The part of one multi-token prediction module beside its layer and the head. */
 void sp_mtp_price(const sp_problem *problem, const sp_plan *plan, sp_layer_cost *cost);
 /* Adds what context parallelism exchanges around the attention core of one layer; returns the bytes
@@ -214,6 +219,19 @@ typedef struct sp_inputs {
 
 /* time false: memory only. */
 void sp_inputs_build(const sp_problem *problem, const sp_plan *plan, bool time, sp_inputs *in);
+
+/* ---- sync.c: gradients and weights between copies ----------------------------------------------- */
+/* Seconds and bytes of all messages of a stage, once each; of each kind one message alone, and what
+ * ZeRO-3 gathers again for the backward pass. */
+typedef struct sp_sync {
+    double reduce_s, gather_s, regather_s; /* reduce-scatter (ZeRO-0: all-reduce), all-gathers      */
+    double reduce_one_s, gather_one_s;
+    double reduce_bytes, gather_bytes, regather_bytes; /* sent by one GPU                           */
+} sp_sync;
+
+/* Adds so many parameters of a recipe; n_units: of ZeRO-3. */
+void sp_sync_add(const sp_inputs *in, const sp_recipe *recipe, const sp_copies *copies,
+                 double params, double n_units, sp_sync *sum);
 
 /* ---- stage.c, data_parallel.c, offload.c: one stage ------------------------------------------ */
 /* Parameters of a stage on one rank, and the units in which ZeRO-3 gathers them. */
