@@ -32,31 +32,6 @@ static sp_verdict judge(const sp_problem *problem, const sp_estimate *e)
     return doubtful > e->memory.usable_bytes ? SP_TIGHT : SP_FITS;
 }
 
-/* Ranks of a step wait for each other, so that all take the time of the slowest: its work takes
- * longer, what links carry does not. */
-static void wait_for_straggler(const sp_problem *problem, const sp_plan *plan, sp_time *time,
-                               sp_network *network)
-{
-    const double more = problem->question.straggler_ratio - 1.0, before_s = time->step_s;
-    if (more <= 0.0 || plan->gpus == 1) {
-        return;
-    }
-    double *const work[] = {&time->forward_s, &time->backward_s, &time->recompute_s,
-                            &time->optimizer_s, &time->other_s};
-    for (size_t i = 0; i < sizeof work / sizeof work[0]; i++) {
-        time->step_s += more * *work[i];
-        *work[i] *= 1.0 + more;
-    }
-    network->step_ratio *= before_s / time->step_s;
-}
-
-/* Memory is known. */
-static void price_time(const sp_inputs *in, sp_estimate *e, double *whole_flops)
-{
-    sp_train_price(in, &e->time, &e->network, whole_flops);
-    wait_for_straggler(in->problem, in->plan, &e->time, &e->network);
-}
-
 static void fill_rates(const sp_problem *problem, const sp_plan *plan, sp_estimate *e)
 {
     const sp_question *q = &problem->question;
@@ -95,7 +70,7 @@ void sp_estimate_plan(const sp_problem *problem, const sp_plan *plan, sp_estimat
     sp_inputs in;
     sp_inputs_build(problem, plan, true, &in);
     sp_memory_price(&in, &out->memory);
-    price_time(&in, out, &whole_flops);
+    sp_train_price(&in, &out->time, &out->network, &whole_flops);
     const uint32_t most = problem->gpus_values[problem->n_gpus_values - 1];
     out->gpus_idle = problem->question.use_upto && plan->gpus < most ? most - plan->gpus : 0;
     fill_rates(problem, plan, out);
@@ -120,7 +95,7 @@ sp_verdict sp_estimate_keys(const sp_problem *problem, const sp_plan *plan,
     if (!sp_memory_fits(problem, &e.memory)) {
         return SP_OVER_MEMORY;
     }
-    price_time(&in, &e, NULL);
+    sp_train_price(&in, &e.time, &e.network, NULL);
     fill_rates(problem, plan, &e);
     if (problem->ranks_by_money) {
         fill_money(problem, plan, &e);

@@ -47,14 +47,15 @@ static void add_gathering(const sp_copies *copies, const sp_load *load, sp_sync 
     sum->regather_bytes += share_sent(&copies->near) * weights;
 }
 
-/* Messages of a reduction: units under ZeRO-3, else gradient buckets. */
+/* Messages of a reduction: units under ZeRO-3, else gradient buckets, the last of which is filled
+ * in part. */
 static double n_messages(const sp_inputs *in, double grads, double n_units)
 {
     if (in->plan->zero >= 3) {
         return n_units;
     }
     const double bucket_bytes = in->problem->profile->bucket_bytes;
-    return grads > bucket_bytes && bucket_bytes > 0.0 ? grads / bucket_bytes : 1.0;
+    return bucket_bytes > 0.0 ? 1.0 + grads / bucket_bytes : 1.0;
 }
 
 /* ZeRO++: what is gathered or reduced is packed, sent and unpacked. A weight is read in 16 bits and
@@ -87,7 +88,7 @@ void sp_sync_add(const sp_inputs *in, const sp_recipe *recipe, const sp_copies *
     sp_load load = {.gradient_bytes = grads,
                     .weight_bytes = gathers ? recipe->weight_bytes * params : 0.0,
                     .n_messages = n_messages(in, grads, n_units)};
-    if (zero >= 3 && in->problem->question.zeropp != 0) {
+    if (zero >= 3 && copies->shard.n > 1) {
         pack(in, params, &load);
     }
     if (load.gradient_bytes > 0.0) {

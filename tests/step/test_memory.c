@@ -277,9 +277,10 @@ static void sums(made_problem *made, const sp_plan *plan, draw *d)
         assert_true(parts[i] >= 0.0);
         sum += parts[i];
     }
-    assert_close(m.allocated_peak_bytes, sum, 1e-14);
-    assert_close(m.reserved_peak_bytes, sum * 1.04, 1e-14);
-    assert_close(m.peak_bytes, m.reserved_peak_bytes + made->gpu.context_bytes, 1e-14);
+    const double outside = sum - m.allocated_peak_bytes; /* buffers of communicators */
+    assert_at_most(outside, 11 * made->profile.communication_bytes, 1e-9);
+    assert_close(m.reserved_peak_bytes, m.allocated_peak_bytes * 1.04, 1e-14);
+    assert_close(m.peak_bytes, m.reserved_peak_bytes + outside + made->gpu.context_bytes, 1e-9);
     assert_true(m.usable_bytes == made->gpu.memory_bytes);
     assert_true(m.worst_stage < plan->pp);
 }
@@ -341,7 +342,8 @@ static void monotone(made_problem *made, const sp_plan *plan, draw *d)
     (void)d;
     sp_plan other = *plan;
     const sp_memory m = memory_of(made, plan);
-    if (plan->zero < 3 && plan->pp == 1) {
+    const uint32_t zeropp = made->problem.question.zeropp;
+    if (plan->zero < 3 && plan->pp == 1 && (zeropp & SP_ZEROPP_HPZ) == 0) {
         other.zero = (uint8_t)(plan->zero + 1);
         const sp_memory more = memory_of(made, &other);
         assert_at_most(more.weights_bytes + more.gradients_bytes + more.optimizer_bytes,

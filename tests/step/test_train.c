@@ -245,9 +245,9 @@ static void sums(const made_problem *made, const sp_plan *plan, draw *d)
 {
     (void)d;
     const sp_time t = estimate(made, plan).time;
-    const double parts[] = {t.forward_s, t.backward_s,  t.recompute_s, t.tp_comm_s,
-                            t.cp_comm_s, t.ep_comm_s,   t.pp_comm_s,   t.bubble_s,
-                            t.dp_comm_s, t.optimizer_s, t.offload_s,   t.other_s};
+    const double parts[] = {t.forward_s, t.backward_s,  t.recompute_s, t.tp_comm_s, t.cp_comm_s,
+                            t.ep_comm_s, t.pp_comm_s,   t.bubble_s,    t.dp_comm_s, t.optimizer_s,
+                            t.offload_s, t.straggler_s, t.other_s};
     double sum = 0.0;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (!(parts[i] >= 0.0) || isinf(parts[i])) say_plan(made, plan);
