@@ -152,11 +152,11 @@ static double expert_way_s(const sp_problem *problem, const sp_groups *groups,
 
 /* Seconds that expert traffic of one pass can hide under: ep_overlap runs it beside another
  * micro-batch in the same layer, its work and what it waits for other traffic; else shared experts
- * run beside it. */
+ * run beside it, unless these have tensor-parallel traffic beside them. */
 static double expert_room_s(const sp_problem *problem, const sp_plan *plan, double pass_s,
                             double shared_s)
 {
-    const double beside_s = problem->profile->shared_overlap_ratio * shared_s;
+    const double beside_s = plan->tp > 1 ? 0.0 : problem->profile->shared_overlap_ratio * shared_s;
     const double other_s = problem->profile->ep_overlap_ratio * pass_s;
     return plan->ep_overlap == SP_ON && other_s > beside_s ? other_s : beside_s;
 }
