@@ -103,15 +103,17 @@ void sp_data_parallel_price(const sp_inputs *in, const sp_stage_class *class,
     const sp_sync sync = sync_stage(in, params);
     const double back = sp_stage_back_share(in, class);
     const double room_s = cost->gpu_s + cost->host_s - cost->sum.ep_traffic_s;
-    const bool twice = in->plan->zero >= 3 && rounds.gathers_each;
-    const double back_s = beside_s(
-        in, back * room_s, sync.reduce_s + (twice ? sync.regather_s : 0.0), sync.reduce_one_s);
+    /* ZeRO-3 gathers again for the backward pass. */
+    const bool near = (in->problem->question.zeropp & SP_ZEROPP_HPZ) != 0;
+    const bool again = in->plan->zero >= 3 && rounds.gathers_each;
+    const double again_s = !again ? 0.0 : near ? sync.near_s : sync.gather_s;
+    const double again_bytes = !again ? 0.0 : near ? sync.near_bytes : sync.gather_bytes;
+    const double back_s = beside_s(in, back * room_s, sync.reduce_s + again_s, sync.reduce_one_s);
     const double front_s = beside_s(in, (1.0 - back) * room_s, sync.gather_s, sync.gather_one_s);
     cost->dp_each_s = (rounds.reduces_each ? back_s : 0.0) + (rounds.gathers_each ? front_s : 0.0);
     cost->dp_once_s = (rounds.reduces_each ? 0.0 : back_s) + (rounds.gathers_each ? 0.0 : front_s) +
                       tied_table_s(in, class);
     cost->optimizer_s = update_s(in, params);
     cost->dp_sent_bytes = (rounds.reduces_each ? m : 1.0) * sync.reduce_bytes +
-                          (rounds.gathers_each ? m : 1.0) * sync.gather_bytes +
-                          (twice ? m * sync.regather_bytes : 0.0);
+                          (rounds.gathers_each ? m : 1.0) * sync.gather_bytes + m * again_bytes;
 }

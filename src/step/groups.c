@@ -118,10 +118,10 @@ static void build_context(const sp_fabric *fabric, const sp_plan *plan, sp_group
 
 /* Ranks of a shard group that share a domain of the fastest link; all where they do not divide it.
  */
-static uint32_t near_ranks(const sp_group *shard, bool hpz)
+static uint32_t near_ranks(const sp_group *shard)
 {
     const uint32_t inside = shard->inside[0];
-    return hpz && shard->n % inside == 0 ? inside : shard->n;
+    return shard->n % inside == 0 ? inside : shard->n;
 }
 
 static void build_experts(const sp_fabric *fabric, const sp_plan *plan, uint32_t dp_stride,
@@ -135,8 +135,10 @@ static void build_experts(const sp_fabric *fabric, const sp_plan *plan, uint32_t
     groups->etp = sp_group_build(fabric, plan->etp, 1);
     groups->ep = sp_group_build(fabric, ep, stride);
     groups->expert.shard = sp_group_build(fabric, shards, stride * ep);
-    groups->expert.near =
-        sp_group_build(fabric, near_ranks(&groups->expert.shard, hpz), stride * ep);
+    if (hpz) {
+        groups->expert.near =
+            sp_group_build(fabric, near_ranks(&groups->expert.shard), stride * ep);
+    }
     groups->expert.replica = sp_group_build(fabric, replicas, stride * ep * shards);
 }
 
@@ -152,8 +154,9 @@ void sp_groups_build(const sp_fabric *whole, const sp_plan *plan, bool moe, bool
     groups->tp = sp_group_build(fabric, tp, 1);
     groups->pp = sp_group_build(fabric, pp, pp_last ? sp_plan_stage_ranks(plan) : tp * cp);
     groups->dense.shard = copies_near(fabric, plan, shards, dp_stride);
-    groups->dense.near =
-        copies_near(fabric, plan, near_ranks(&groups->dense.shard, hpz), dp_stride);
+    if (hpz) {
+        groups->dense.near = copies_near(fabric, plan, near_ranks(&groups->dense.shard), dp_stride);
+    }
     groups->dense.replica = copies_far(fabric, plan, shards, dp_stride);
     build_context(fabric, plan, groups);
     if (moe) {

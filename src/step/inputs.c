@@ -118,9 +118,8 @@ static void read_layers(const sp_problem *problem, const sp_plan *plan, bool tim
     for (uint32_t k = 0; k < model->n_kinds; k++) {
         const sp_layer_kind *kind = &model->kinds[k];
         const sp_sharding sharding = sp_plan_sharding(plan, kind->ffn.n_experts > 0);
-        sp_shape shape = in->shape;
-        shape.expert_excess = sp_plan_expert_excess(problem, plan, &kind->ffn);
-        sp_graph_layer(model, kind, &shape, &sharding, problem->rates.flash, &work);
+        in->shape.expert_excess = sp_plan_expert_excess(problem, plan, &kind->ffn);
+        sp_graph_layer(model, kind, &in->shape, &sharding, problem->rates.flash, &work);
         in->params[k] = work.params;
         if (problem->has_tied_layers) {
             in->tied[k] = sp_graph_tied_params(model, kind, &sharding);
@@ -133,10 +132,10 @@ static void read_layers(const sp_problem *problem, const sp_plan *plan, bool tim
         }
         if (time) {
             sp_layer_price(problem, plan, &in->redo, &in->groups, traffic, &work,
-                           shape.expert_excess, &in->layer[k]);
+                           in->shape.expert_excess, &in->layer[k]);
             if (some) {
                 sp_layer_price(problem, plan, &kept, &in->groups, traffic, &work,
-                               shape.expert_excess, &in->layer_kept[k]);
+                               in->shape.expert_excess, &in->layer_kept[k]);
             }
         }
     }

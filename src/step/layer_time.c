@@ -10,7 +10,6 @@
 /* Matrix-product seconds of one block, which its communication may hide under. */
 typedef struct sp_block_gemm {
     sp_op_time all, last; /* the last product brings the block back to the hidden width          */
-    sp_op_time shared;    /* those of shared experts                                             */
     sp_op_time core;      /* of its attention, if it has one                                     */
     bool core_again;      /* it is computed again                                                */
 } sp_block_gemm;
@@ -55,14 +54,14 @@ static sp_op_time price_op(const sp_problem *problem, const sp_op *op, sp_precis
     return problem->has_adapters && product ? freeze(problem, op, t) : t;
 }
 
-static void note_block(const sp_op *op, const sp_op_time *t, bool again, sp_block_gemm *gemm)
+/* What traffic may hide under. */
+static void note_block(const sp_plan *plan, const sp_op *op, const sp_op_time *t, bool again,
+                       sp_block_gemm *gemm)
 {
-    if (op->class == SP_OP_GEMM) {
+    if (plan->tp > 1 && op->class == SP_OP_GEMM) {
         add_time(&gemm->all, t);
         gemm->last = *t;
-        if (op->part == SP_PART_FFN) add_time(&gemm->shared, t);
-    }
-    if (op->class == SP_OP_ATTENTION) {
+    } else if (op->class == SP_OP_ATTENTION) {
         gemm->core = *t;
         gemm->core_again = again;
     }
@@ -76,15 +75,13 @@ static void price_ops(const sp_problem *problem, const sp_plan *plan, const sp_r
     for (uint32_t i = first; i < last; i++) {
         const sp_op *op = &work->ops[i];
         const sp_op_time t = price_op(problem, op, (sp_precision)plan->precision);
-        const double flops = op->class == SP_OP_GROUPED ? mean * op->flops : op->flops;
         const bool again = redo->full || (op->modules & redo->modules) != 0;
         cost->forward_s += t.forward_s;
         cost->backward_s += t.input_grad_s + t.weight_grad_s;
-        cost->flops += flops;
-        note_block(op, &t, again, gemm);
+        note_block(plan, op, &t, again, gemm);
         if (again) {
             cost->recompute_s += t.forward_s;
-            cost->recompute_flops += flops;
+            cost->recompute_flops += op->class == SP_OP_GROUPED ? mean * op->flops : op->flops;
         }
     }
 }
@@ -150,13 +147,28 @@ static double expert_way_s(const sp_problem *problem, const sp_groups *groups,
     return exchange_s + sp_coll_allgather_s(&groups->etp, scale * comm->etp_bytes);
 }
 
+/* Products of the shared experts. */
+static sp_op_time shared_time(const sp_problem *problem, const sp_plan *plan,
+                              const sp_layer_work *work)
+{
+    sp_op_time sum = {0};
+    for (uint32_t i = work->n_attention_ops; i < work->n_ops; i++) {
+        const sp_op *op = &work->ops[i];
+        if (op->class == SP_OP_GEMM && op->part == SP_PART_FFN) {
+            const sp_op_time t = price_op(problem, op, (sp_precision)plan->precision);
+            add_time(&sum, &t);
+        }
+    }
+    return sum;
+}
+
 /* Seconds that expert traffic of one pass can hide under: ep_overlap runs it beside another
  * micro-batch in the same layer, its work and what it waits for other traffic; else shared experts
  * run beside it, unless these have tensor-parallel traffic beside them. */
 static double expert_room_s(const sp_problem *problem, const sp_plan *plan, double pass_s,
                             double shared_s)
 {
-    const double beside_s = plan->tp > 1 ? 0.0 : problem->profile->shared_overlap_ratio * shared_s;
+    const double beside_s = problem->profile->shared_overlap_ratio * shared_s;
     const double other_s = problem->profile->ep_overlap_ratio * pass_s;
     return plan->ep_overlap == SP_ON && other_s > beside_s ? other_s : beside_s;
 }
@@ -164,20 +176,24 @@ static double expert_room_s(const sp_problem *problem, const sp_plan *plan, doub
 /* Dispatch and combine, forward and backward. In 8 bits go the tokens of the dispatch and the
  * gradients of what was combined. */
 static void price_ep(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
-                     const sp_block_comm *comm, const sp_op_time *shared, sp_layer_cost *cost)
+                     const sp_layer_work *work, sp_layer_cost *cost)
 {
+    const sp_block_comm *comm = &work->ffn;
     if (comm->ep_bytes <= 0.0) {
         return;
     }
+    const sp_engine_profile *profile = problem->profile;
     const bool fp8 = problem->question.dispatch == SP_DISPATCH_FP8;
-    const double out_bytes = fp8 ? problem->profile->fp8_dispatch_bytes : 2.0;
+    const bool hides = plan->tp == 1 && profile->shared_overlap_ratio > 0.0;
+    const sp_op_time shared = hides ? shared_time(problem, plan, work) : (sp_op_time){0};
+    const double out_bytes = fp8 ? profile->fp8_dispatch_bytes : 2.0;
     const double back_s = expert_way_s(problem, groups, comm, 2.0);
     const double pass_s = back_s + (fp8 ? expert_way_s(problem, groups, comm, out_bytes) : back_s);
     const double forward_s = cost->forward_s + cost->tp_forward_s + cost->cp_forward_s;
     const double backward_s = cost->backward_s + cost->tp_backward_s + cost->cp_backward_s;
-    const double ahead_s = expert_room_s(problem, plan, forward_s, shared->forward_s);
+    const double ahead_s = expert_room_s(problem, plan, forward_s, shared.forward_s);
     const double behind_s =
-        expert_room_s(problem, plan, backward_s, shared->input_grad_s + shared->weight_grad_s);
+        expert_room_s(problem, plan, backward_s, shared.input_grad_s + shared.weight_grad_s);
     cost->ep_forward_s += sp_overlap_exposed_s(ahead_s, 1.0, pass_s);
     cost->ep_backward_s += sp_overlap_exposed_s(behind_s, 1.0, pass_s);
     cost->ep_traffic_s += 2.0 * pass_s;
@@ -230,7 +246,7 @@ void sp_layer_price(const sp_problem *problem, const sp_plan *plan, const sp_red
         cp_sent_bytes =
             sp_context_price(problem, plan, groups, &work->attention, &attention.core, cost);
     }
-    price_ep(problem, plan, groups, &work->ffn, &ffn.shared, cost);
+    price_ep(problem, plan, groups, work, cost);
     send_again(plan, redo, work, traffic, cost->tp_forward_s - attention_tp_s, attention.core_again,
                cp_sent_bytes, cost);
 }
@@ -243,9 +259,8 @@ void sp_mtp_price(const sp_problem *problem, const sp_plan *plan, sp_layer_cost 
     const sp_sharding sharding = sp_plan_sharding(plan, false);
     const sp_op op = sp_graph_mtp_projection(problem->model, &shape, &sharding);
     const sp_op_time t = price_op(problem, &op, (sp_precision)plan->precision);
-    *cost = (sp_layer_cost){.forward_s = t.forward_s,
-                            .backward_s = t.input_grad_s + t.weight_grad_s,
-                            .flops = op.flops};
+    *cost =
+        (sp_layer_cost){.forward_s = t.forward_s, .backward_s = t.input_grad_s + t.weight_grad_s};
 }
 
 /* Norms and projections between the embedding and the first layer. */
@@ -261,7 +276,6 @@ static void price_outer(const sp_problem *problem, const sp_plan *plan, sp_layer
         const sp_op_time t = price_op(problem, op, (sp_precision)plan->precision);
         cost->forward_s += t.forward_s;
         cost->backward_s += t.input_grad_s + t.weight_grad_s;
-        cost->flops += op->flops;
     }
 }
 
@@ -318,8 +332,7 @@ void sp_head_price(const sp_problem *problem, const sp_plan *plan, const sp_tp_t
     *cost = (sp_layer_cost){.forward_s = t.forward_s + r->stream_launch_s +
                                          (14.0 * logits + 2.0 * bytes) * r->stream_s_per_byte,
                             .backward_s = t.input_grad_s + weight_grad_s + r->stream_launch_s +
-                                          (6.0 * logits + 4.0 * bytes) * r->stream_s_per_byte,
-                            .flops = head.flops};
+                                          (6.0 * logits + 4.0 * bytes) * r->stream_s_per_byte};
     if (plan->tp > 1) {
         price_head_tp(problem, plan, traffic, &t, cost);
     }

@@ -80,7 +80,7 @@ static double pipelined_bytes(const sp_inputs *in, const sp_stage_params *params
 static void add_zeropp(const sp_inputs *in, const sp_stage_params *params, const sp_units *units,
                        sp_state_bytes *state)
 {
-    const uint32_t parts = in->plan->zero >= 3 ? in->problem->question.zeropp : 0;
+    const uint32_t parts = in->problem->question.zeropp;
     if ((parts & SP_ZEROPP_HPZ) != 0) {
         const double bytes = in->problem->recipe.weight_bytes;
         sp_groups groups;
@@ -115,7 +115,9 @@ static sp_stage_state stage_state(const sp_inputs *in, const sp_stage_class *sta
     state.device.gathered += pipelined_bytes(in, &params, &shards);
     state.device.gathered_layer += pipelined_bytes(in, &params, &shards);
     move_away(in->problem, plan, &state);
-    add_zeropp(in, &params, &units, &state.device);
+    if (zero >= 3 && in->problem->question.zeropp != 0) {
+        add_zeropp(in, &params, &units, &state.device);
+    }
     return state;
 }
 
@@ -247,29 +249,34 @@ static sp_passing_bytes fullest_phase(const sp_inputs *in, const sp_stage_class 
 
 /* Communicators that a rank takes part in. Copies that shard and copies of those have one each, of
  * the dense weights and of the experts. */
-static double n_communicators(const sp_inputs *in)
+static int n_communicators(const sp_inputs *in)
 {
     const sp_plan *plan = in->plan;
-    const sp_shards shards = sp_plan_shards(in->problem, plan);
-    const bool hybrid = plan->cp > 1 && plan->cp_kind == SP_CP_HYBRID;
-    const double copies = (shards.dense > 1) + (shards.expert > 1);
-    const double replicas = sp_plan_replicas(plan) > 1 ? 1.0 + in->problem->has_experts : 0.0;
-    return (plan->tp > 1) + (plan->cp > 1) + hybrid + (plan->pp > 1) + (plan->ep > 1) +
-           (plan->etp > 1) + copies + replicas;
+    const uint32_t replicas = sp_plan_replicas(plan);
+    const int moe = in->problem->has_experts;
+    const int hybrid = plan->cp > 1 && plan->cp_kind == SP_CP_HYBRID;
+    const int dense = (plan->tp > 1) + (plan->cp > 1) + hybrid + (plan->pp > 1) +
+                      (sp_plan_copies(plan) > replicas);
+    const int experts =
+        (plan->ep > 1) + (plan->etp > 1) + (moe && sp_plan_expert_copies(plan) > replicas);
+    return dense + experts + (replicas > 1 ? 1 + moe : 0);
 }
 
 /* They are taken from the driver, past the allocator of the framework. */
-static double communicator_bytes(const sp_inputs *in)
+typedef struct sp_buffers {
+    double outside_bytes, bucket_bytes;
+} sp_buffers;
+
+static sp_buffers read_buffers(const sp_inputs *in)
 {
-    return n_communicators(in) * in->problem->profile->communication_bytes;
+    const sp_engine_profile *profile = in->problem->profile;
+    const bool copies = sp_plan_has_copies(in->problem, in->plan);
+    return (sp_buffers){.outside_bytes = n_communicators(in) * profile->communication_bytes,
+                        .bucket_bytes = copies ? profile->bucket_bytes : 0.0};
 }
 
-static double bucket_bytes(const sp_inputs *in)
-{
-    return sp_plan_has_copies(in->problem, in->plan) ? in->problem->profile->bucket_bytes : 0.0;
-}
-
-static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_memory *m)
+static void price_stage(const sp_inputs *in, const sp_stage_class *stage, const sp_buffers *buffers,
+                        sp_memory *m)
 {
     const sp_problem *problem = in->problem;
     const sp_engine_profile *profile = problem->profile;
@@ -278,7 +285,8 @@ static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_mem
     const bool nvme = in->plan->offload_target == SP_OFFLOAD_NVME;
     sp_memory_phase phase;
     const sp_passing_bytes most = fullest_phase(in, stage, &state, &activations, &phase);
-    const double outside = communicator_bytes(in), passing = bucket_bytes(in) + most.communication;
+    const double outside = buffers->outside_bytes;
+    const double passing = buffers->bucket_bytes + most.communication;
     *m = (sp_memory){.weights_bytes = state.device.weights,
                      .gradients_bytes = state.device.gradients,
                      .optimizer_bytes = state.device.optimizer +
@@ -306,11 +314,12 @@ void sp_memory_price(const sp_inputs *in, sp_memory *memory)
         sp_problem_split(in->problem, in->plan->pp, (sp_stage_layers)in->plan->stage_layers);
     /* The stage that fills the host need not be the one that fills the device. */
     double host_bytes = 0.0, nvme_bytes = 0.0;
+    const sp_buffers buffers = read_buffers(in);
     memory->peak_bytes = 0.0;
     for (uint32_t i = 0; i < split->n_classes; i++) {
         if (!split->classes[i].never_fullest) {
             sp_memory m;
-            price_stage(in, &split->classes[i], &m);
+            price_stage(in, &split->classes[i], &buffers, &m);
             host_bytes = sp_larger(host_bytes, m.host_bytes);
             nvme_bytes = sp_larger(nvme_bytes, m.nvme_bytes);
             if (m.peak_bytes > memory->peak_bytes) {

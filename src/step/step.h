@@ -109,7 +109,7 @@ const sp_schedule_kind *sp_schedule_describe(sp_schedule schedule);
 /* Ranks with the same weights: those that shard them, and copies of such groups (shard_group). */
 typedef struct sp_copies {
     sp_group shard, replica;
-    sp_group near; /* gathers weights again: shard, or its part in the fastest domain (hpz)       */
+    sp_group near; /* under hpz, gathers weights again: the part of shard in the fastest domain    */
 } sp_copies;
 
 /* The groups of ranks of a plan. */
@@ -161,7 +161,7 @@ typedef struct sp_layer_cost {
     double ep_forward_s, ep_backward_s;
     double ep_traffic_s;                       /* forward and backward, hidden or not             */
     double tp_sent_bytes, cp_sent_bytes, ep_sent_bytes; /* by one GPU, forward and backward        */
-    double flops, recompute_flops;       /* forward, of this rank                           */
+    double recompute_flops;                    /* of the mean rank                                */
 } sp_layer_cost;
 
 /* What tp ranks exchange around a block: a tensor of the hidden activations of all tokens. */
@@ -221,12 +221,12 @@ typedef struct sp_inputs {
 void sp_inputs_build(const sp_problem *problem, const sp_plan *plan, bool time, sp_inputs *in);
 
 /* ---- sync.c: gradients and weights between copies ----------------------------------------------- */
-/* Seconds and bytes of all messages of a stage, once each; of each kind one message alone, and what
- * ZeRO-3 gathers again for the backward pass. */
+/* Seconds and bytes of all messages of a stage, once each; of each kind one message alone. */
 typedef struct sp_sync {
-    double reduce_s, gather_s, regather_s; /* reduce-scatter (ZeRO-0: all-reduce), all-gathers      */
+    double reduce_s, gather_s; /* reduce-scatter (ZeRO-0: all-reduce), all-gather                 */
     double reduce_one_s, gather_one_s;
-    double reduce_bytes, gather_bytes, regather_bytes; /* sent by one GPU                           */
+    double reduce_bytes, gather_bytes; /* sent by one GPU                                          */
+    double near_s, near_bytes;         /* of the gather within the fastest domain, under hpz alone */
 } sp_sync;
 
 /* Adds so many parameters of a recipe; n_units: of ZeRO-3. */

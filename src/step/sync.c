@@ -9,42 +9,50 @@ static double share_sent(const sp_group *group)
     return (group->n - 1.0) / group->n;
 }
 
-/* So many parameters in n messages of equal size, each with its own latency; what packing their
- * numbers tighter, and unpacking them, moves through the GPU's memory. */
-typedef struct sp_load {
+/* One of n messages of equal size, each with its own latency; what packing its numbers tighter, and
+ * unpacking them, moves through the GPU's memory. */
+typedef struct sp_message {
+    double n;
     double gradient_bytes, weight_bytes;
-    double n_messages;
     double pack_gradients_s, pack_weights_s;
-} sp_load;
+} sp_message;
 
-static void add_reduction(uint32_t zero, const sp_copies *copies, const sp_load *load, sp_sync *sum)
+static void add_reduction(uint32_t zero, const sp_copies *copies, const sp_message *one,
+                          sp_sync *sum)
 {
     const sp_group *shard = &copies->shard, *replica = &copies->replica;
-    const double grads = load->gradient_bytes, n = load->n_messages, shards = shard->n;
-    const double one_s = zero == 0 ? sp_coll_allreduce_s(shard, grads / n)
-                                   : sp_coll_allgather_s(shard, grads / n) +
-                                         sp_coll_allreduce_s(replica, grads / shards / n) +
-                                         load->pack_gradients_s / n;
-    sum->reduce_s += n * one_s;
+    const double grads = one->gradient_bytes;
+    double one_s = 0.0, sent = 0.0;
+    if (zero == 0) {
+        one_s = sp_coll_allreduce_s(shard, grads);
+        sent = 2.0 * share_sent(shard) * grads;
+    } else {
+        const double part = grads / shard->n;
+        one_s = sp_coll_allgather_s(shard, grads) + sp_coll_allreduce_s(replica, part) +
+                one->pack_gradients_s;
+        sent = share_sent(shard) * grads + 2.0 * share_sent(replica) * part;
+    }
+    sum->reduce_s += one->n * one_s;
     sum->reduce_one_s += one_s;
-    sum->reduce_bytes +=
-        zero == 0 ? 2.0 * share_sent(shard) * grads
-                  : share_sent(shard) * grads + 2.0 * share_sent(replica) * grads / shards;
+    sum->reduce_bytes += one->n * sent;
 }
 
-static void add_gathering(const sp_copies *copies, const sp_load *load, sp_sync *sum)
+static void add_gathering(const sp_copies *copies, const sp_message *one, sp_sync *sum)
 {
-    const double weights = load->weight_bytes, n = load->n_messages;
-    const double pack_s = load->pack_weights_s / n;
-    const double one_s = sp_coll_allgather_s(&copies->shard, weights / n) + pack_s;
-    const double again_s = copies->near.n == copies->shard.n
-                               ? one_s
-                               : sp_coll_allgather_s(&copies->near, weights / n) + pack_s;
-    sum->gather_s += n * one_s;
+    const double weights = one->weight_bytes;
+    const double one_s = sp_coll_allgather_s(&copies->shard, weights) + one->pack_weights_s;
+    sum->gather_s += one->n * one_s;
     sum->gather_one_s += one_s;
-    sum->gather_bytes += share_sent(&copies->shard) * weights;
-    sum->regather_s += n * again_s;
-    sum->regather_bytes += share_sent(&copies->near) * weights;
+    sum->gather_bytes += one->n * share_sent(&copies->shard) * weights;
+}
+
+/* Within the fastest domain. */
+static void add_near_gathering(const sp_copies *copies, const sp_message *one, sp_sync *sum)
+{
+    const double weights = one->weight_bytes;
+    const double one_s = sp_coll_allgather_s(&copies->near, weights) + one->pack_weights_s;
+    sum->near_s += one->n * one_s;
+    sum->near_bytes += one->n * share_sent(&copies->near) * weights;
 }
 
 /* Messages of a reduction: units under ZeRO-3, else gradient buckets, the last of which is filled
@@ -59,21 +67,20 @@ static double n_messages(const sp_inputs *in, double grads, double n_units)
 }
 
 /* ZeRO++: what is gathered or reduced is packed, sent and unpacked. A weight is read in 16 bits and
- * written in 8, and back; a gradient likewise in 4. */
-static void pack(const sp_inputs *in, double params, sp_load *load)
+ * written in 8, and back; a gradient likewise in 4, which its sum reads once more. */
+static void pack(const sp_inputs *in, double params, sp_message *one)
 {
     const uint32_t parts = in->problem->question.zeropp;
     const sp_engine_profile *profile = in->problem->profile;
     const double stream = in->problem->rates.state_s_per_byte;
-    if ((parts & SP_ZEROPP_QWZ) != 0 && load->weight_bytes > profile->qwz_bytes * params) {
-        const double whole = load->weight_bytes, packed = profile->qwz_bytes * params;
-        load->pack_weights_s = (whole + packed) * stream;
-        load->weight_bytes = packed;
+    const double weights = profile->qwz_bytes * params, grads = profile->qgz_bytes * params;
+    if ((parts & SP_ZEROPP_QWZ) != 0 && one->weight_bytes > weights) {
+        one->pack_weights_s = (one->weight_bytes + weights) * stream;
+        one->weight_bytes = weights;
     }
-    if ((parts & SP_ZEROPP_QGZ) != 0 && load->gradient_bytes > 0.0) {
-        const double whole = load->gradient_bytes, packed = profile->qgz_bytes * params;
-        load->pack_gradients_s = (whole + 2.0 * packed) * stream;
-        load->gradient_bytes = packed;
+    if ((parts & SP_ZEROPP_QGZ) != 0 && one->gradient_bytes > 0.0) {
+        one->pack_gradients_s = (one->gradient_bytes + 2.0 * grads) * stream;
+        one->gradient_bytes = grads;
     }
 }
 
@@ -82,19 +89,26 @@ static void pack(const sp_inputs *in, double params, sp_load *load)
 void sp_sync_add(const sp_inputs *in, const sp_recipe *recipe, const sp_copies *copies,
                  double params, double n_units, sp_sync *sum)
 {
-    const uint32_t zero = in->plan->zero;
-    const double grads = recipe->gradient_bytes * params;
+    if (params <= 0.0) {
+        return;
+    }
+    const uint32_t zero = in->plan->zero, parts = zero >= 3 ? in->problem->question.zeropp : 0;
+    const double n = n_messages(in, recipe->gradient_bytes * params, n_units);
+    const double each = params / n, grads = recipe->gradient_bytes * each;
     const bool gathers = zero >= 1 && (grads > 0.0 || zero >= 3);
-    sp_load load = {.gradient_bytes = grads,
-                    .weight_bytes = gathers ? recipe->weight_bytes * params : 0.0,
-                    .n_messages = n_messages(in, grads, n_units)};
-    if (zero >= 3 && copies->shard.n > 1) {
-        pack(in, params, &load);
+    sp_message one = {.n = n,
+                      .gradient_bytes = grads,
+                      .weight_bytes = gathers ? recipe->weight_bytes * each : 0.0};
+    if (parts != 0 && copies->shard.n > 1) {
+        pack(in, each, &one);
     }
-    if (load.gradient_bytes > 0.0) {
-        add_reduction(zero, copies, &load, sum);
+    if (one.gradient_bytes > 0.0) {
+        add_reduction(zero, copies, &one, sum);
     }
-    if (load.weight_bytes > 0.0) {
-        add_gathering(copies, &load, sum);
+    if (one.weight_bytes > 0.0) {
+        add_gathering(copies, &one, sum);
+    }
+    if (one.weight_bytes > 0.0 && (parts & SP_ZEROPP_HPZ) != 0) {
+        add_near_gathering(copies, &one, sum);
     }
 }
