@@ -73,6 +73,12 @@ const char *sp_kernels_name(sp_kernels kernels);
 #define SP_ENUM_DISPATCH(X) X(SP_DISPATCH_BF16, "bf16") X(SP_DISPATCH_FP8, "fp8")
 typedef enum sp_dispatch { SP_ENUM_DISPATCH(SP_ENUMERATOR) SP_N_DISPATCHES } sp_dispatch;
 const char *sp_dispatch_name(sp_dispatch dispatch);
+/* Number format in which gradients are accumulated: the engine's own choice, or one of two. */
+#define SP_ENUM_GRADIENTS(X)                                                                       \
+    X(SP_GRADIENTS_AUTO, "auto")                                                                   \
+    X(SP_GRADIENTS_FP32, "fp32") X(SP_GRADIENTS_BF16, "bf16")
+typedef enum sp_gradients { SP_ENUM_GRADIENTS(SP_ENUMERATOR) SP_N_GRADIENTS } sp_gradients;
+const char *sp_gradients_name(sp_gradients gradients);
 #undef SP_ENUMERATOR
 
 /* Parts of ZeRO++ (Wang et al., arXiv:2306.10209), each on top of ZeRO-3; a set of them is a sum of

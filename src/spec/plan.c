@@ -20,6 +20,7 @@ static const char *const cp_kind_names[] = {SP_ENUM_CP_KIND(NAME)};
 static const char *const task_names[] = {SP_ENUM_TASK(NAME)};
 static const char *const kernels_names[] = {SP_ENUM_KERNELS(NAME)};
 static const char *const dispatch_names[] = {SP_ENUM_DISPATCH(NAME)};
+static const char *const gradients_names[] = {SP_ENUM_GRADIENTS(NAME)};
 #undef NAME
 
 #define N_NAMES(names)      (sizeof(names) / sizeof((names)[0]))
@@ -108,6 +109,12 @@ const char *sp_dispatch_name(sp_dispatch dispatch)
 {
     assert(dispatch < SP_N_DISPATCHES);
     return dispatch_names[dispatch];
+}
+
+const char *sp_gradients_name(sp_gradients gradients)
+{
+    assert(gradients < SP_N_GRADIENTS);
+    return gradients_names[gradients];
 }
 
 sp_plan sp_plan_default(void)

@@ -4,20 +4,6 @@
  */
 #include "step/step.h"
 
-static sp_sync sync_stage(const sp_inputs *in, const sp_stage_params *params)
-{
-    const sp_recipe *recipe = &in->problem->recipe, *own = &in->problem->adapter_recipe;
-    const sp_groups *groups = &in->groups;
-    sp_sync sum = {0};
-    sp_sync_add(in, recipe, &groups->dense, params->dense, params->n_units, &sum);
-    sp_sync_add(in, own, &groups->dense, params->adapter.dense, params->n_units, &sum);
-    if (in->problem->has_experts) {
-        sp_sync_add(in, recipe, &groups->expert, params->expert, params->n_layers, &sum);
-        sp_sync_add(in, own, &groups->expert, params->adapter.expert, params->n_layers, &sum);
-    }
-    return sum;
-}
-
 /* Copies of a tied table at both ends of the pipeline add up their gradients. */
 static double tied_table_s(const sp_inputs *in, const sp_stage_class *stage)
 {
@@ -25,7 +11,7 @@ static double tied_table_s(const sp_inputs *in, const sp_stage_class *stage)
         !(stage->embedding || stage->head)) {
         return 0.0;
     }
-    const double grads = in->problem->recipe.gradient_bytes * in->head_params;
+    const double grads = in->problem->recipe.sent_bytes * in->head_params;
     if (grads <= 0.0) {
         return 0.0;
     }
@@ -56,64 +42,61 @@ static double beside_s(const sp_inputs *in, double work_s, double comm_s, double
 sp_owned sp_stage_owned(const sp_inputs *in, const sp_stage_params *params)
 {
     const bool sharded = in->plan->zero >= 1;
-    const sp_shards all = sp_plan_shards(in->problem, in->plan);
-    const sp_shards shards = sharded ? all : (sp_shards){1, 1};
-    return (sp_owned){.model = params->dense / shards.dense + params->expert / shards.expert,
+    const sp_shards shards = sharded ? in->shards : (sp_shards){1, 1};
+    return (sp_owned){.dense = params->dense / shards.dense,
+                      .expert = params->expert / shards.expert,
                       .adapters = params->adapter.dense / shards.dense +
                                   params->adapter.expert / shards.expert};
 }
 
-static double update_s(const sp_inputs *in, const sp_stage_params *params)
+/* Each matrix is made orthogonal on one of the ranks that share it out, of momentum gathered over
+ * those that cut it. */
+static double newton_s(const sp_inputs *in, const sp_stage_params *params)
 {
-    const sp_problem *problem = in->problem;
+    const sp_optimizer *o = in->problem->optimizer;
+    if (o->newton_schulz_steps <= 0.0 || in->problem->has_adapters) return 0.0;
+    const sp_shards all = sp_plan_shards(in->problem, in->plan);
+    const sp_shards shards = in->plan->zero >= 1 ? all : (sp_shards){1, 1};
+    const double tp = in->plan->tp, etp = in->groups.etp.n;
+    const double dense_bytes = o->matrix_bytes * params->dense_matrix / shards.dense * tp;
+    const double expert_bytes = o->matrix_bytes * params->expert_matrix / shards.expert * etp;
+    return params->dense_state.newton_s / shards.dense +
+           params->expert_state.newton_s / shards.expert +
+           (tp > 1.0 ? sp_coll_allgather_s(&in->groups.tp, dense_bytes) : 0.0) +
+           (etp > 1.0 ? sp_coll_allgather_s(&in->groups.etp, expert_bytes) : 0.0);
+}
+
+static double update_s(const sp_inputs *in, const sp_stage_params *params,
+                       const sp_stage_recipes *recipes)
+{
     const sp_owned owned = sp_stage_owned(in, params);
-    return (owned.model * problem->recipe.step_bytes +
-            owned.adapters * problem->adapter_recipe.step_bytes) *
-           problem->rates.state_s_per_byte;
+    return (owned.dense * recipes->dense.step_bytes + owned.expert * recipes->expert.step_bytes +
+            owned.adapters * recipes->adapter.step_bytes) *
+               in->problem->rates.state_s_per_byte +
+           newton_s(in, params);
 }
 
-/* Micro-batches with which weights are gathered and gradients reduced, of m: engines that leave
- * weights whole over a pipeline do both once a step, ZeRO-2 of engines that hold weights whole
- * gathers once. */
-typedef struct sp_rounds {
-    bool gathers_each, reduces_each;
-} sp_rounds;
-
-static sp_rounds rounds_of(const sp_inputs *in)
-{
-    const sp_engine_profile *profile = in->problem->profile;
-    const uint32_t zero = in->plan->zero;
-    const bool stays = in->plan->pp > 1 && profile->pipeline_unit_bytes > 0.0;
-    return (sp_rounds){.gathers_each =
-                           !stays && (zero >= 3 || (zero == 2 && profile->gathers_each_batch)),
-                       .reduces_each = !stays && zero >= 2};
-}
-
-/* ZeRO 0 and 1 reduce once a step, and 1 and 2 gather weights once; 2 reduces with every
- * micro-batch; 3 does that and gathers weights for every forward and backward pass. Reductions hide
- * beside the backward pass, two thirds of a micro-batch (three quarters when it computes the
- * forward pass again), gathering for the forward pass beside that; neither beside expert traffic,
- * hidden or not, which holds the same ports. Completes *cost, of which sum, gpu_s and host_s are
- * known. */
+/* Reductions hide beside the backward pass, two thirds of a micro-batch (three quarters when it
+ * computes the forward pass again), gathering for the forward pass beside that; neither beside
+ * expert traffic, hidden or not, which holds the same ports. Completes *cost, of which sum, gpu_s
+ * and host_s are known. */
 void sp_data_parallel_price(const sp_inputs *in, const sp_stage_class *class,
                             const sp_stage_params *params, sp_stage_cost *cost)
 {
-    const sp_rounds rounds = rounds_of(in);
-    const double m = in->plan->accumulation;
-    const sp_sync sync = sync_stage(in, params);
+    const sp_stage_recipes recipes = sp_stage_recipes_of(in, params);
+    const sp_rounds rounds = sp_plan_rounds(in->problem, in->plan);
+    const sp_sync sync = sp_sync_stage(in, params, &recipes);
     const double back = sp_stage_back_share(in, class);
     const double room_s = cost->gpu_s + cost->host_s - cost->sum.ep_traffic_s;
-    /* ZeRO-3 gathers again for the backward pass. */
-    const bool near = (in->problem->question.zeropp & SP_ZEROPP_HPZ) != 0;
-    const bool again = in->plan->zero >= 3 && rounds.gathers_each;
-    const double again_s = !again ? 0.0 : near ? sync.near_s : sync.gather_s;
-    const double again_bytes = !again ? 0.0 : near ? sync.near_bytes : sync.gather_bytes;
+    const double again_s = rounds.gathers_again ? sync.again_s : 0.0;
     const double back_s = beside_s(in, back * room_s, sync.reduce_s + again_s, sync.reduce_one_s);
     const double front_s = beside_s(in, (1.0 - back) * room_s, sync.gather_s, sync.gather_one_s);
     cost->dp_each_s = (rounds.reduces_each ? back_s : 0.0) + (rounds.gathers_each ? front_s : 0.0);
     cost->dp_once_s = (rounds.reduces_each ? 0.0 : back_s) + (rounds.gathers_each ? 0.0 : front_s) +
                       tied_table_s(in, class);
-    cost->optimizer_s = update_s(in, params);
+    cost->optimizer_s = update_s(in, params, &recipes);
+    const double m = in->plan->accumulation;
     cost->dp_sent_bytes = (rounds.reduces_each ? m : 1.0) * sync.reduce_bytes +
-                          (rounds.gathers_each ? m : 1.0) * sync.gather_bytes + m * again_bytes;
+                          (rounds.gathers_each ? m : 1.0) * sync.gather_bytes +
+                          (rounds.gathers_again ? m : 0.0) * sync.again_bytes;
 }

@@ -173,6 +173,12 @@ static double expert_room_s(const sp_problem *problem, const sp_plan *plan, doub
     return plan->ep_overlap == SP_ON && other_s > beside_s ? other_s : beside_s;
 }
 
+double sp_dispatch_bytes(const sp_problem *problem)
+{
+    const bool fp8 = problem->question.dispatch == SP_DISPATCH_FP8;
+    return fp8 ? problem->profile->fp8_dispatch_bytes : 2.0;
+}
+
 /* Dispatch and combine, forward and backward. In 8 bits go the tokens of the dispatch and the
  * gradients of what was combined. */
 static void price_ep(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
@@ -183,12 +189,12 @@ static void price_ep(const sp_problem *problem, const sp_plan *plan, const sp_gr
         return;
     }
     const sp_engine_profile *profile = problem->profile;
-    const bool fp8 = problem->question.dispatch == SP_DISPATCH_FP8;
     const bool hides = plan->tp == 1 && profile->shared_overlap_ratio > 0.0;
     const sp_op_time shared = hides ? shared_time(problem, plan, work) : (sp_op_time){0};
-    const double out_bytes = fp8 ? profile->fp8_dispatch_bytes : 2.0;
+    const double out_bytes = sp_dispatch_bytes(problem);
     const double back_s = expert_way_s(problem, groups, comm, 2.0);
-    const double pass_s = back_s + (fp8 ? expert_way_s(problem, groups, comm, out_bytes) : back_s);
+    const double pass_s =
+        back_s + (out_bytes < 2.0 ? expert_way_s(problem, groups, comm, out_bytes) : back_s);
     const double forward_s = cost->forward_s + cost->tp_forward_s + cost->cp_forward_s;
     const double backward_s = cost->backward_s + cost->tp_backward_s + cost->cp_backward_s;
     const double ahead_s = expert_room_s(problem, plan, forward_s, shared.forward_s);
