@@ -43,12 +43,15 @@ typedef struct flips {
 } flips;
 
 /* No activation lives during the update: where that is the fullest phase, a schedule that holds
- * more of them and takes as long changes no figure. */
+ * more of them and takes as long changes no figure. Nor does it where ep_overlap, which holds one
+ * more micro-batch, makes 1F1B hold all of them, as GPipe does. */
 static bool hides_schedule(const sp_problem *problem, const sp_plan *plan, sp_axis_id id)
 {
     sp_memory memory;
+    if (id != SP_AXIS_schedule) return false;
+    if (plan->ep_overlap == SP_ON && plan->accumulation <= plan->pp + 1u) return true;
     sp_estimate_memory(problem, plan, &memory);
-    return id == SP_AXIS_schedule && memory.peak_phase == SP_AT_OPTIMIZER;
+    return memory.peak_phase == SP_AT_OPTIMIZER;
 }
 
 /* Of the waits for host and network the longer counts: where that is the host's, the network may do
