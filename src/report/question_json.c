@@ -4,6 +4,8 @@
 #include "report/report_priv.h"
 #include "step/step.h"
 
+#include <stdio.h>
+
 #ifndef SHARDPLAN_VERSION
 #define SHARDPLAN_VERSION "0"
 #endif
@@ -21,6 +23,17 @@ static void put_cluster(sp_json_writer *w, const sp_question *q)
     if (q->from.nvidia_smi != NULL) sp_jw_string(w, "from_nvidia_smi", q->from.nvidia_smi);
     if (q->from.hwloc != NULL) sp_jw_string(w, "from_hwloc", q->from.hwloc);
     if (q->from.sinfo != NULL) sp_jw_string(w, "from_sinfo", q->from.sinfo);
+}
+
+/* "1.07:0.09", as --site-factor takes it. */
+static void put_site(sp_json_writer *w, const sp_question *q)
+{
+    char factor[32], error[32], text[80];
+    if (q->site_factor <= 0.0) return;
+    sp_format_double(q->site_factor, factor);
+    sp_format_double(q->site_error_ratio, error);
+    (void)snprintf(text, sizeof text, "%s:%s", factor, error);
+    sp_jw_string(w, "site_factor", text);
 }
 
 static void put_workload(sp_json_writer *w, const sp_question *q)
@@ -41,6 +54,7 @@ static void put_workload(sp_json_writer *w, const sp_question *q)
     }
     if (q->doc_len > 0) sp_jw_u64(w, "doc_len", q->doc_len);
     if (q->moe_imbalance_ratio > 1.0) sp_jw_double(w, "moe_imbalance", q->moe_imbalance_ratio);
+    put_site(w, q);
     sp_jw_string(w, "optimizer", q->optimizer);
     sp_jw_close_object(w);
 }

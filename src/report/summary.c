@@ -62,6 +62,9 @@ static void add_task(struct sp_text *line, const sp_problem *problem)
     if (q->moe_imbalance_ratio > 1.0 && problem->has_experts) {
         sp_text_printf(line, ", busiest experts %g x the mean", q->moe_imbalance_ratio);
     }
+    if (q->site_factor > 0.0) {
+        sp_text_printf(line, ", steps %.3g x the estimate", q->site_factor);
+    }
 }
 
 void sp_summary_question(const sp_problem *problem, const sp_report_options *options,

@@ -165,6 +165,7 @@ static void add_question(sp_text *t, const sp_problem *problem)
     sp_text_printf(t, "%llu %s %u %s ", (unsigned long long)q->doc_len, sp_task_name(q->task),
                    q->lora_rank, sp_kernels_name(q->kernels));
     add_number(t, q->moe_imbalance_ratio);
+    add_number(t, q->site_factor);
     add_number(t, q->tokens);
     add_number(t, q->max_network_ratio);
     add_number(t, q->headroom_ratio);

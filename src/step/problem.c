@@ -26,6 +26,7 @@ double sp_problem_step_error(const sp_problem *problem)
 {
     const sp_engine_profile *f = problem->profile;
     const sp_gpu *gpu = problem->cluster->gpu;
+    if (problem->question.site_error_ratio > 0.0) return problem->question.site_error_ratio;
     const double own = problem->has_experts ? f->expert_error_ratio : f->step_error_ratio;
     const bool borrows = strcmp(gpu->name, gpu->calibrated_from) != 0;
     const double borrowed = borrows ? f->borrowed_error_ratio : 0.0;
@@ -110,6 +111,16 @@ static sp_status check_adapters(const sp_question *q, sp_error *err)
     return sp_fail_file(err, "--moe-imbalance");
 }
 
+static sp_status check_site(const sp_question *q, sp_error *err)
+{
+    const bool factor = q->site_factor == 0.0 || (q->site_factor >= 0.1 && q->site_factor <= 10.0);
+    if (factor && q->site_error_ratio >= 0.0 && q->site_error_ratio < 1.0) return SP_OK;
+    sp_fail(err, SP_E_RANGE, "steps of a site are some per cent longer or shorter");
+    sp_fail_value(err, "%g:%g", q->site_factor, q->site_error_ratio);
+    sp_fail_range(err, "a factor of 0.1 .. 10, an error below 1");
+    return sp_fail_file(err, "--site-factor");
+}
+
 static sp_status check_question(const sp_question *q, sp_error *err)
 {
     SP_TRY(need(q->model, "--model", "llama-3.1-70b", err));
@@ -135,6 +146,7 @@ static sp_status check_question(const sp_question *q, sp_error *err)
         return sp_fail_file(err, "--doc-len");
     }
     SP_TRY(check_adapters(q, err));
+    SP_TRY(check_site(q, err));
     SP_TRY(check_ratio(q->max_network_ratio, "--max-network-ratio", 1.0, err));
     SP_TRY(check_ratio(q->headroom_ratio, "--headroom", 0.9, err));
     return SP_OK;
