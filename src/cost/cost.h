@@ -180,7 +180,6 @@ typedef struct sp_layer_tensors {
     sp_moments dense, expert;
 } sp_layer_tensors;
 
-/* optimizer NULL: matrices alone. */
 sp_layer_tensors sp_optimizer_layer(const sp_optimizer *optimizer, const sp_layer_work *work);
 /* Adds what Newton-Schulz takes for the matrices of a layer, `whole` as it is without tensor
  * parallelism: 4 r^2 c + 2 r^3 FLOPs an iteration of an r x c matrix, r <= c. */
@@ -208,6 +207,8 @@ typedef struct sp_keeping {
                                0: none                                                           */
     bool unpacks;           /* frozen weights are written out in 16 bits, matrix by matrix        */
 } sp_keeping;
+/* Reads operators; otherwise the tensors alone (sp_graph_kept). */
+bool sp_keeping_asks_ops(const sp_keeping *keeping);
 sp_layer_bytes sp_mem_layer(const sp_layer_work *work, const sp_keeping *keeping);
 
 /* The loss on one rank: so many bytes for each logit. */

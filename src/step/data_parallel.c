@@ -49,28 +49,44 @@ static double n_messages(const sp_inputs *in, double grads, double n_units)
 
 /* What is trained sends its gradients and gathers what was updated; frozen weights are gathered
  * only where ZeRO-3 shards them. */
-static void sync_params(const sp_inputs *in, const sp_recipe *recipe, const sp_copies *copies,
-                        double params, double n_units, sp_sync *sum)
+static sp_synced synced_params(const sp_inputs *in, const sp_recipe *recipe,
+                               const sp_copies *copies, double params, double n_units)
 {
-    const uint32_t zero = in->plan->zero;
     const double grads = recipe->sent_bytes * params;
-    const double weights = grads > 0.0 || zero >= 3 ? recipe->weight_bytes * params : 0.0;
-    if (grads > 0.0 || weights > 0.0) {
-        add_sync(zero, copies, grads, weights, n_messages(in, grads, n_units), sum);
+    const bool gathers = grads > 0.0 || in->plan->zero >= 3;
+    return (sp_synced){.copies = copies,
+                       .grad_bytes = grads,
+                       .weight_bytes = gathers ? recipe->weight_bytes * params : 0.0,
+                       .n_messages = n_messages(in, grads, n_units)};
+}
+
+uint32_t sp_stage_synced(const sp_inputs *in, const sp_stage_params *params,
+                         const sp_stage_recipes *recipes, sp_synced *synced)
+{
+    const sp_recipe *own = &recipes->adapter;
+    const sp_copies *dense = &in->groups.dense, *expert = &in->groups.expert;
+    synced[0] = synced_params(in, &recipes->dense, dense, params->dense, params->n_units);
+    synced[1] = synced_params(in, own, dense, params->adapter.dense, params->n_units);
+    if (!in->problem->has_experts) {
+        return 2;
     }
+    synced[2] = synced_params(in, &recipes->expert, expert, params->expert, params->n_layers);
+    synced[3] = synced_params(in, own, expert, params->adapter.expert, params->n_layers);
+    return 4;
 }
 
 static sp_sync sync_stage(const sp_inputs *in, const sp_stage_params *params,
                           const sp_stage_recipes *recipes)
 {
-    const sp_recipe *own = &recipes->adapter;
-    const sp_groups *groups = &in->groups;
+    sp_synced synced[SP_MAX_SYNCED];
+    const uint32_t n = sp_stage_synced(in, params, recipes, synced);
     sp_sync sum = {0};
-    sync_params(in, &recipes->dense, &groups->dense, params->dense, params->n_units, &sum);
-    sync_params(in, own, &groups->dense, params->adapter.dense, params->n_units, &sum);
-    if (in->problem->has_experts) {
-        sync_params(in, &recipes->expert, &groups->expert, params->expert, params->n_layers, &sum);
-        sync_params(in, own, &groups->expert, params->adapter.expert, params->n_layers, &sum);
+    for (uint32_t i = 0; i < n; i++) {
+        const sp_synced *s = &synced[i];
+        if (s->grad_bytes > 0.0 || s->weight_bytes > 0.0) {
+            add_sync(in->plan->zero, s->copies, s->grad_bytes, s->weight_bytes, s->n_messages,
+                     &sum);
+        }
     }
     return sum;
 }
@@ -111,8 +127,7 @@ static double beside_s(const sp_inputs *in, double work_s, double comm_s)
 sp_owned sp_stage_owned(const sp_inputs *in, const sp_stage_params *params)
 {
     const bool sharded = in->plan->zero >= 1;
-    const sp_shards all = sp_plan_shards(in->problem, in->plan);
-    const sp_shards shards = sharded ? all : (sp_shards){1, 1};
+    const sp_shards shards = sharded ? in->shards : (sp_shards){1, 1};
     return (sp_owned){.dense = params->dense / shards.dense,
                       .expert = params->expert / shards.expert,
                       .adapters = params->adapter.dense / shards.dense +

@@ -307,7 +307,6 @@ static sp_status load(sp_problem *problem, sp_error *err)
     }
     SP_TRY(load_cluster(problem, err));
     SP_TRY(check_positions(problem, err));
-    problem->parameters = sp_model_parameters(problem->model);
     SP_TRY(sp_gpus_parse(arena, q->gpus, problem->cluster->node_gpus, &problem->gpus_values,
                          &problem->n_gpus_values, err));
     SP_TRY(sp_optimizer_find(arena, q->home, q->optimizer, &problem->optimizer, err));
@@ -357,6 +356,20 @@ void sp_problem_with_profile(const sp_problem *base, const sp_engine_profile *pr
     derive_from_profile(out);
 }
 
+void sp_problem_read_model(sp_problem *problem)
+{
+    const sp_question *q = &problem->question;
+    problem->parameters = sp_model_parameters(problem->model);
+    problem->has_experts = problem->has_tied_layers = problem->has_latent_attention = false;
+    for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
+        problem->has_experts |= problem->model->kinds[k].ffn.n_experts > 0;
+        problem->has_tied_layers |= problem->model->kinds[k].tied > 0;
+        problem->has_latent_attention |= problem->model->kinds[k].attention.kv_lora > 0;
+    }
+    problem->forward_flops = sp_graph_forward_flops(problem->model, sp_problem_attended(problem),
+                                                    (double)q->seq_len * (double)q->global_batch);
+}
+
 static sp_status derive(sp_problem *problem, sp_error *err)
 {
     const sp_question *q = &problem->question;
@@ -366,16 +379,10 @@ static sp_status derive(sp_problem *problem, sp_error *err)
                        "%s computes neither in bf16 nor in fp16: its file states no peak for them",
                        gpu->name);
     }
+    sp_problem_read_model(problem);
     problem->has_adapters = !trains_all(q);
     derive_from_profile(problem);
     sp_fabric_build(problem->cluster, &problem->fabric);
-    for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
-        problem->has_experts |= problem->model->kinds[k].ffn.n_experts > 0;
-        problem->has_tied_layers |= problem->model->kinds[k].tied > 0;
-        problem->has_latent_attention |= problem->model->kinds[k].attention.kv_lora > 0;
-    }
-    problem->forward_flops = sp_graph_forward_flops(problem->model, sp_problem_attended(problem),
-                                                    (double)q->seq_len * (double)q->global_batch);
     problem->usd_per_gpu_hour = q->usd_per_gpu_hour > 0.0 ? q->usd_per_gpu_hour : gpu->usd_per_hour;
     problem->allowed_bytes = gpu->memory_bytes * (1.0 - q->headroom_ratio);
     SP_TRY(check_objectives(problem, err));

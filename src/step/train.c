@@ -92,7 +92,8 @@ static double step_flops(const sp_inputs *in, const sp_stage_split *split,
         again += split->classes[i].n_stages * stages[i].sum.recompute_flops;
     }
     const double ranks = sp_plan_stage_ranks(in->plan);
-    return sp_problem_passes(in->problem) * in->problem->forward_flops + again * ranks * in->plan->accumulation;
+    return sp_problem_passes(in->problem) * in->problem->forward_flops +
+           again * ranks * in->plan->accumulation;
 }
 
 void sp_train_price(const sp_inputs *in, sp_time *time, sp_network *network, double *whole_flops)

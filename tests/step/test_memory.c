@@ -395,6 +395,25 @@ static void a_plan_fits_up_to_the_allowed_bytes(void **state)
     assert_false(sp_memory_fits(&problem, &over));
 }
 
+/* 1 in 10 published peaks lies above low .. high, half of them above the estimate. */
+static void one_in_ten_runs_needs_more_than_the_high_end(void **state)
+{
+    (void)state;
+    sp_engine_profile profile = {.memory_error_ratio = 0.25};
+    const sp_problem problem = {.profile = &profile};
+    const sp_memory high = {.peak_bytes = 80.0, .usable_bytes = 100.0};
+    const sp_memory full = {.peak_bytes = 100.0, .usable_bytes = 100.0};
+    const sp_memory over = {.peak_bytes = 100.0, .usable_bytes = 75.0};
+    assert_true(sp_memory_range_of(&problem, &high).high_bytes == 100.0);
+    assert_true(sp_memory_range_of(&problem, &high).low_bytes == 60.0);
+    assert_close(sp_memory_range_of(&problem, &high).p_oom, 0.1, 1e-9);
+    assert_close(sp_memory_range_of(&problem, &full).p_oom, 0.5, 1e-12);
+    assert_close(sp_memory_range_of(&problem, &over).p_oom, 0.9, 1e-9);
+    profile.memory_error_ratio = 0.0;
+    assert_true(sp_memory_range_of(&problem, &high).p_oom == 0.0);
+    assert_true(sp_memory_range_of(&problem, &over).p_oom == 1.0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -415,6 +434,7 @@ int main(void)
         cmocka_unit_test(stages_passed_over_are_never_the_fullest),
         cmocka_unit_test(sharding_saves_and_larger_micro_batches_cost),
         cmocka_unit_test(a_plan_fits_up_to_the_allowed_bytes),
+        cmocka_unit_test(one_in_ten_runs_needs_more_than_the_high_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
