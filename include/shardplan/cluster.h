@@ -101,6 +101,10 @@ typedef struct sp_gpu {
     double stream_launch_s;   /* floor of one element-wise kernel                              */
     double context_bytes;     /* taken by the driver and runtime on every GPU                  */
     double tdp_watts;         /* 0 = not known, of parts that are not measured                 */
+    double calibrated_watts;  /* power limit of the like part whose kernels were taken over; 0: they
+                                 were measured at tdp_watts, or cannot be compared                */
+    double portable_attention_ratio; /* time of a fused core written for any part since Ampere over
+                                        that of the measured ones; 0 = the same                   */
     double usd_per_hour;      /* on demand, one GPU with its share of the node; 0 = no price   */
     const char *price_source; /* "" when there is no price                                     */
     const char *price_date;

@@ -19,15 +19,21 @@ struct sp_expr;
 typedef struct sp_engine_profile {
     const char *versions;        /* ">=0.5"                                                       */
     bool flash_attention;        /* fused attention core; otherwise scores are written to memory  */
+    bool native_attention;       /* ... written for the part; otherwise for any since Ampere      */
     bool merges_expert_copies;   /* a token crosses to a node once, however many experts it meets there */
     bool gathers_each_batch;     /* ZeRO-2 gives weights back after every micro-batch             */
     double gemm_ratio;           /* matrix products in a running step over isolated ones, >= 1    */
     double attention_ratio;      /* likewise for the attention core                               */
+    double power_exponent;       /* kernels taken over from a like part of another power limit take
+                                    (its limit / own limit)^this times as long                    */
+    double misaligned_ratio;     /* matrix products with rows that are no multiples of 128 bytes  */
     double element_bytes_ratio;  /* bytes of element-wise kernels over those of fused ones        */
     double score_bytes_ratio;    /* passes over the score matrix without flash attention          */
     double kernel_host_s;        /* host time to launch one kernel                                */
     double layer_kernels;        /* kernels of a layer, forward and backward                      */
     double layer_kernels_tp;     /* further ones with tp > 1                                      */
+    double expert_layer_kernels; /* further ones of a layer with experts                          */
+    double expert_kernels;       /* further ones for each expert that a rank holds                */
     double micro_batch_s;        /* host time of one micro-batch in one model chunk               */
     double step_s;               /* host time of one step                                         */
     double tp_pieces;            /* in which a product is cut that is reduced while it runs       */
@@ -88,11 +94,31 @@ typedef struct sp_engine_profile {
     double gate_extra_bytes;     /* per element of the product: kept by a gated activation beyond its
                                     inputs and output                                              */
     double ops_dropped_ratio;    /* of the outputs of products, under recompute=ops                */
-    double step_error_ratio;     /* 80 % of measured steps lie within +- this of the estimate     */
+    double step_error_ratio;     /* 80 % of measured steps lie within +- this of the estimate, dense
+                                    models on parts whose own kernels were measured               */
+    double expert_error_ratio;   /* likewise for models with experts                              */
+    double borrowed_error_ratio; /* what a part adds to both, in squares, whose kernels are those of
+                                    another                                                       */
     double rank_error_ratio;     /* likewise, once an error common to all plans of a question is taken
                                     out: what tells two plans apart                               */
     double memory_error_ratio;   /* likewise for the memory peak                                  */
+    uint64_t own;                /* bit i: the engine's own file states constant i; else any.json */
 } sp_engine_profile;
+
+/* The constants by the names that the files have for them: all of the members above that are
+ * doubles, in base units (seconds, bytes, ratios, counts). Fits set them. */
+typedef struct sp_engine_constant {
+    const char *name; /* "gemm_ratio"             */
+    const char *unit; /* "ratio", "s", "B", "count" */
+    double lo, hi;
+} sp_engine_constant;
+uint32_t sp_engine_constant_count(void);
+sp_engine_constant sp_engine_constant_describe(uint32_t idx);
+/* UINT32_MAX when there is none. */
+uint32_t sp_engine_constant_find(const char *name);
+double sp_engine_constant_get(const sp_engine_profile *profile, uint32_t idx);
+/* Values beyond lo .. hi become those. */
+void sp_engine_constant_set(sp_engine_profile *profile, uint32_t idx, double value);
 
 typedef struct sp_engine_rule {
     const char *id;              /* "megatron-ep-overlap-needs-ep"                                */

@@ -56,7 +56,9 @@ static sp_exit score_training(const sp_context *context, bool points)
 {
     sp_error err = {0};
     sp_score *score = NULL;
-    if (sp_score_training(context->home, context->settings->words[1], &score, &err) != SP_OK) {
+    const char *fold = sp_settings_text(context->settings, SP_FLAG_cross);
+    const char *file = context->settings->words[1];
+    if (sp_score_training(context->home, file, fold, &score, &err) != SP_OK) {
         return sp_cli_fail(context, &err);
     }
     const sp_exit code = show(context, score, points);
@@ -64,11 +66,22 @@ static sp_exit score_training(const sp_context *context, bool points)
     return code;
 }
 
+/* Nothing is fitted that counts parameters. */
+static sp_status check_no_fold(const sp_settings *settings, sp_error *err)
+{
+    const char *fold = sp_settings_text(settings, SP_FLAG_cross);
+    if (fold == NULL) return SP_OK;
+    sp_fail(err, SP_E_INCONSISTENT, "parameters are counted by constants that no one fits");
+    sp_fail_value(err, "%s", fold);
+    return sp_fail_file(err, "--cross");
+}
+
 static sp_exit score_params(const sp_context *context, bool points)
 {
     sp_error err = {0};
     sp_text text = {0};
     sp_params_score *score = NULL;
+    if (check_no_fold(context->settings, &err) != SP_OK) return sp_cli_fail(context, &err);
     if (sp_score_params(context->home, context->settings->words[1], &score, &err) != SP_OK) {
         return sp_cli_fail(context, &err);
     }
@@ -123,7 +136,9 @@ const sp_command sp_command_validate = {
              "measured; rows\n"
              "that cannot be expressed are counted with the reason. "
              "configs/validation/training-points.json\n"
-             "says how the words of a row become a plan.\n"
+             "says how the words of a row become a plan. --cross fits the constants that\n"
+             "configs/validation/fit-training.json lists without each group of rows and scores "
+             "that group.\n"
              "params: FILE is a folder with configs/NAME.json, Hugging Face configurations, and "
              "expected.json,\n"
              "the counts that another client makes of them; ours must be equal.\n"
@@ -132,6 +147,7 @@ const sp_command sp_command_validate = {
              "cache. configs/validation/serving-memory.json is one.\n",
     .examples = "  shardplan validate training runs.csv\n"
                 "  shardplan validate training runs.csv --json --points -o score.json\n"
+                "  shardplan validate training runs.csv --cross source\n"
                 "  shardplan validate params ./counts\n"
                 "  shardplan validate memory configs/validation/serving-memory.json\n",
     .takes = SP_TAKES_OUTPUT | SP_TAKES_TABLE,

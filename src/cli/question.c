@@ -135,6 +135,13 @@ static sp_status read_ranks(const sp_settings *s, sp_question *q, sp_error *err)
     return sp_flag_amount(s, SP_FLAG_straggler, &q->straggler_ratio, err);
 }
 
+static sp_status read_site_factor(const sp_settings *s, sp_question *q, sp_error *err)
+{
+    const char *text = sp_settings_text(s, SP_FLAG_site_factor);
+    if (text == NULL) return SP_OK;
+    return sp_flag_blame(sp_site_factor_read(text, q, err), SP_FLAG_site_factor, err);
+}
+
 sp_status sp_question_read_kernels(const sp_settings *s, sp_question *q, sp_error *err)
 {
     const char *names[SP_N_KERNELS];
@@ -211,6 +218,7 @@ static sp_status read_question(sp_settings *s, const char *home, sp_question *q,
     q->optimizer = sp_settings_text(s, SP_FLAG_optimizer);
     SP_TRY(read_task(s, q, err));
     SP_TRY(sp_question_read_kernels(s, q, err));
+    SP_TRY(read_site_factor(s, q, err));
     SP_TRY(sp_flag_gradients(s, &q->gradients, err));
     SP_TRY(read_ranks(s, q, err));
     SP_TRY(sp_flag_length(s, SP_FLAG_seq_len, &q->seq_len, err));

@@ -28,6 +28,7 @@ typedef struct sp_rates {
     double vector_s_per_flop; /* of scans, outside the matrix units; 0 = no figure */
     double state_s_per_byte;  /* optimizer: long streams, no launch overhead to speak of */
     double score_bytes_ratio;
+    double misaligned_ratio; /* of products with rows that are no multiples of 128 bytes */
     double grad_bytes;
     bool flash;
 } sp_rates;

@@ -4,6 +4,8 @@
 #include "report/report_priv.h"
 #include "step/step.h"
 
+#include <stdio.h>
+
 #ifndef SHARDPLAN_VERSION
 #define SHARDPLAN_VERSION "0"
 #endif
@@ -36,6 +38,17 @@ static void put_uneven(sp_json_writer *w, const sp_question *q)
     if (q->straggler_ratio > 1.0) sp_jw_double(w, "straggler", q->straggler_ratio);
 }
 
+/* "1.07:0.09", as --site-factor takes it. */
+static void put_site(sp_json_writer *w, const sp_question *q)
+{
+    char factor[32], error[32], text[80];
+    if (q->site_factor <= 0.0) return;
+    sp_format_double(q->site_factor, factor);
+    sp_format_double(q->site_error_ratio, error);
+    (void)snprintf(text, sizeof text, "%s:%s", factor, error);
+    sp_jw_string(w, "site_factor", text);
+}
+
 static void put_workload(sp_json_writer *w, const sp_question *q)
 {
     sp_jw_open_object(w, "workload");
@@ -54,6 +67,7 @@ static void put_workload(sp_json_writer *w, const sp_question *q)
     }
     if (q->doc_len > 0) sp_jw_u64(w, "doc_len", q->doc_len);
     put_uneven(w, q);
+    put_site(w, q);
     sp_jw_string(w, "optimizer", q->optimizer);
     sp_jw_close_object(w);
 }

@@ -77,6 +77,9 @@ static void add_task(struct sp_text *line, const sp_problem *problem)
         sp_text_printf(line, ", documents of %s tokens", sp_word_count(q->doc_len).text);
     }
     add_uneven(line, problem);
+    if (q->site_factor > 0.0) {
+        sp_text_printf(line, ", steps %.3g x the estimate", q->site_factor);
+    }
 }
 
 void sp_summary_question(const sp_problem *problem, const sp_report_options *options,

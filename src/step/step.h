@@ -90,6 +90,15 @@ struct sp_problem {
     char fingerprint[33];
 };
 
+/* *out: the problem under other constants of the software, for fits and scores. It borrows all else
+ * from base and is never freed; its fingerprint is that of base. */
+void sp_problem_with_profile(const sp_problem *base, const sp_engine_profile *profile,
+                             sp_problem *out);
+
+/* 8 of 10 measured steps lie within +- this of the estimate: wider with experts, and where kernels
+ * are those of another part. */
+double sp_problem_step_error(const sp_problem *problem);
+
 /* The split of a pipeline; pp between 1 and the number of layers. */
 const sp_stage_split *sp_problem_split(const sp_problem *problem, uint32_t pp,
                                        sp_stage_layers policy);
@@ -131,7 +140,7 @@ const sp_schedule_kind *sp_schedule_describe(sp_schedule schedule);
 /* Ranks with the same weights: those that shard them, and copies of such groups (shard_group). */
 typedef struct sp_copies {
     sp_group shard, replica;
-    sp_group near; /* under hpz, gathers weights again: the part of shard in the fastest domain    */
+    sp_group near; /* under hpz, gathers weights again: the part of shard in the fastest domain */
 } sp_copies;
 
 /* The groups of ranks of a plan. */
@@ -184,9 +193,9 @@ typedef struct sp_layer_cost {
     double tp_forward_s, tp_backward_s;        /* exposed; recomputation's share is in backward   */
     double cp_forward_s, cp_backward_s;
     double ep_forward_s, ep_backward_s;
-    double ep_traffic_s;                       /* forward and backward, hidden or not             */
-    double tp_sent_bytes, cp_sent_bytes, ep_sent_bytes; /* by one GPU, forward and backward        */
-    double recompute_flops;                    /* of the mean rank                                */
+    double ep_traffic_s; /* forward and backward, hidden or not             */
+    double tp_sent_bytes, cp_sent_bytes, ep_sent_bytes; /* by one GPU, forward and backward */
+    double recompute_flops; /* of the mean rank                                */
 } sp_layer_cost;
 
 /* What tp ranks exchange around a block: a tensor of the hidden activations of all tokens. */
@@ -305,9 +314,9 @@ typedef struct sp_stage_recipes {
  * one gathering, each in so many messages. */
 typedef struct sp_synced {
     const sp_copies *copies;
-    const sp_group *again; /* gathers weights for the backward pass                                */
+    const sp_group *again; /* gathers weights for the backward pass */
     double grad_bytes, weight_bytes, n_messages;
-    double pack_gradients_s, pack_weights_s; /* ZeRO++: packing and unpacking them                 */
+    double pack_gradients_s, pack_weights_s; /* ZeRO++: packing and unpacking them */
 } sp_synced;
 #define SP_MAX_SYNCED 4
 /* Returns how many there are. */
@@ -318,7 +327,7 @@ typedef struct sp_sync {
     double reduce_s, gather_s; /* reduce-scatter (ZeRO-0: all-reduce), all-gather                 */
     double again_s;            /* all-gather for the backward pass                                */
     double reduce_one_s, gather_one_s;
-    double reduce_bytes, gather_bytes, again_bytes; /* sent by one GPU                             */
+    double reduce_bytes, gather_bytes, again_bytes; /* sent by one GPU */
 } sp_sync;
 sp_sync sp_sync_stage(const sp_inputs *in, const sp_stage_params *params,
                       const sp_stage_recipes *recipes);

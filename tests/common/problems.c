@@ -21,6 +21,7 @@ static void set_surfaces(sp_gpu *gpu, const sp_gemm_surface *gemm)
 
 static const sp_gpu machine_gpu = {
     .name = "made",
+    .calibrated_from = "made",
     .memory_bytes = 80e9,
     .memory_bytes_per_s = 3e12,
     .attention = {.efficiency_ratio = 0.5,
@@ -56,6 +57,7 @@ static const sp_level machine_levels[2] = {
 static const sp_engine_profile machine_profile = {.flash_attention = true,
                                                   .merges_expert_copies = true,
                                                   .gemm_ratio = 1.1,
+                                                  .misaligned_ratio = 1,
                                                   .attention_ratio = 1.1,
                                                   .element_bytes_ratio = 1.2,
                                                   .score_bytes_ratio = 1.0,
@@ -147,6 +149,7 @@ void make_calculator(made_problem *made)
     }
     made->profile = (sp_engine_profile){.flash_attention = true,
                                         .gemm_ratio = 1,
+                                        .misaligned_ratio = 1,
                                         .attention_ratio = 1,
                                         .element_bytes_ratio = 1,
                                         .tp_pieces = 4,

@@ -241,6 +241,28 @@ static void a_step_takes_at_least_what_the_host_needs(void **state)
     free_problem(&made);
 }
 
+/* A layer with experts launches 100 + 20 kernels, and 10 for each of the 8 experts or of the 4 that one
+ * of two ranks holds. */
+static void every_expert_of_a_rank_launches_its_kernels(void **state)
+{
+    (void)state;
+    made_problem made;
+    make_calculator(&made);
+    make_moe(&made.model, 1024, 8, 1024, 8, 2, 0, 4);
+    made.profile.kernel_host_s = 1.0; /* so long that nothing else counts */
+    made.profile.layer_kernels = 100;
+    made.profile.layer_kernels_tp = 0;
+    made.profile.expert_layer_kernels = 20;
+    made.profile.expert_kernels = 10;
+    derive_problem(&made);
+    sp_plan plan = make_plan(&made, 1, 1, 2, 1);
+    const double micro_batches = plan.accumulation;
+    assert_close(estimate(&made, &plan).time.other_s, micro_batches * 4 * (100 + 20 + 80), 1e-3);
+    plan.ep = 2;
+    assert_close(estimate(&made, &plan).time.other_s, micro_batches * 4 * (100 + 20 + 40), 1e-3);
+    free_problem(&made);
+}
+
 /* ---- laws
  * ------------------------------------------------------------------------------------------------
  */
@@ -551,6 +573,7 @@ int main(void)
         cmocka_unit_test(the_optimizer_streams_the_state_that_it_owns),
         cmocka_unit_test(tensor_parallel_ranks_send_four_all_reduces_a_layer),
         cmocka_unit_test(a_step_takes_at_least_what_the_host_needs),
+        cmocka_unit_test(every_expert_of_a_rank_launches_its_kernels),
         cmocka_unit_test(the_parts_of_a_step_are_not_negative_and_sum_to_it),
         cmocka_unit_test(shares_of_peak_and_network_are_shares),
         cmocka_unit_test(one_gpu_alone_sends_nothing),
