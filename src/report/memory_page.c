@@ -131,10 +131,10 @@ void sp_report_footprint_page(const sp_footprint_question *q, const sp_footprint
 {
     const uint64_t gpus = (uint64_t)q->tp * q->pp * q->dp;
     if (found != NULL) sp_text_printf(out, "%s\n\n", found);
-    sp_text_printf(out, "%s on %s %s, %s of %s: %s requests of %s + %s tokens, tp %u pp %u dp %u",
+    sp_text_printf(out, "%s on %s %s, %s of %s: %s request%s of %s + %s tokens, tp %u pp %u dp %u",
                    q->model->name, sp_word_count(gpus).text, q->gpu->name, q->server.name,
-                   q->server.version, sp_word_count(q->batch).text, sp_word_count(q->isl).text,
-                   sp_word_count(q->osl).text, q->tp, q->pp, q->dp);
+                   q->server.version, sp_word_count(q->batch).text, q->batch == 1 ? "" : "s",
+                   sp_word_count(q->isl).text, sp_word_count(q->osl).text, q->tp, q->pp, q->dp);
     if (q->ep > 1) sp_text_printf(out, " ep %u", q->ep);
     if (q->nodes > 1) sp_text_printf(out, " on %u nodes", q->nodes);
     sp_text_add(out, "\n\n");

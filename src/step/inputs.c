@@ -85,7 +85,7 @@ static void read_ends(const sp_problem *problem, const sp_plan *plan, sp_inputs 
 static sp_layer_params adapter_params(const sp_problem *problem, const sp_layer_work *work)
 {
     sp_layer_params sum = {0};
-    for (uint32_t i = 0; problem->has_adapters && i < work->n_ops; i++) {
+    for (uint32_t i = 0; i < work->n_ops; i++) {
         const sp_op *op = &work->ops[i];
         const double pair = op->count * problem->question.lora_rank * (op->k + op->n);
         sum.dense += op->class == SP_OP_GEMM ? pair : 0.0;
@@ -128,29 +128,35 @@ static void read_layers(const sp_problem *problem, const sp_plan *plan, bool tim
     sp_keeping redone = all;
     redone.modules = in->redo.modules;
     redone.full = in->redo.full;
+    const bool with_ops = time || tensors || problem->has_adapters || sp_keeping_asks_ops(&redone);
     sp_layer_work work;
     for (uint32_t k = 0; k < model->n_kinds; k++) {
         const sp_layer_kind *kind = &model->kinds[k];
         const sp_sharding sharding = sp_plan_sharding(plan, kind->ffn.n_experts > 0);
-        sp_graph_layer(model, kind, &in->shape, &sharding, problem->rates.flash, &work);
+        in->shape.expert_excess = sp_plan_expert_excess(problem, plan, &kind->ffn);
+        (with_ops ? sp_graph_layer : sp_graph_kept)(model, kind, &in->shape, &sharding,
+                                                    problem->rates.flash, &work);
         in->params[k] = work.params;
         if (problem->has_tied_layers) {
             in->tied[k] = sp_graph_tied_params(model, kind, &sharding);
         }
-        in->adapters[k] = adapter_params(problem, &work);
+        if (problem->has_adapters) in->adapters[k] = adapter_params(problem, &work);
         if (tensors) {
             in->tensors[k] = sp_optimizer_layer(problem->optimizer, &work);
         }
         in->bytes[k] = sp_mem_layer(&work, &redone);
-        in->bytes[k].working += sp_context_bytes(plan, &work.attention);
+        if (plan->cp > 1) {
+            in->bytes[k].working += sp_context_bytes(plan, &work.attention);
+        }
         if (some) {
             in->bytes_kept[k] = sp_mem_layer(&work, &all);
         }
         if (time) {
-            sp_layer_price(problem, plan, &in->redo, &in->groups, traffic, &work, &in->layer[k]);
+            sp_layer_price(problem, plan, &in->redo, &in->groups, traffic, &work,
+                           in->shape.expert_excess, &in->layer[k]);
             if (some) {
                 sp_layer_price(problem, plan, &kept, &in->groups, traffic, &work,
-                               &in->layer_kept[k]);
+                               in->shape.expert_excess, &in->layer_kept[k]);
             }
         }
         if (tensors && problem->optimizer->newton_schulz_steps > 0.0) {
@@ -166,8 +172,12 @@ void sp_inputs_build(const sp_problem *problem, const sp_plan *plan, bool time, 
     in->plan = plan;
     in->redo = sp_plan_redo(plan);
     in->shape = sp_plan_shape(problem, plan);
+    in->shards = sp_plan_shards(problem, plan);
+    in->last_kind = sp_model_last_kind(problem->model);
+    in->mtp_layers = problem->model->mtp_layers;
     if (time) {
-        sp_groups_build(&problem->fabric, plan, problem->has_experts, &in->groups);
+        const bool hpz = (problem->question.zeropp & SP_ZEROPP_HPZ) != 0;
+        sp_groups_build(&problem->fabric, plan, problem->has_experts, hpz, &in->groups);
         traffic = sp_tp_traffic_build(problem, plan, &in->groups.tp);
         sp_embedding_price(problem, plan, &traffic, &in->embedding);
         sp_head_price(problem, plan, &traffic, &in->head);

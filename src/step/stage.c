@@ -18,7 +18,6 @@ static void add_scaled(sp_layer_cost *sum, const sp_layer_cost *c, double n)
     sum->tp_sent_bytes += n * c->tp_sent_bytes;
     sum->cp_sent_bytes += n * c->cp_sent_bytes;
     sum->ep_sent_bytes += n * c->ep_sent_bytes;
-    sum->flops += n * c->flops;
     sum->recompute_flops += n * c->recompute_flops;
 }
 
@@ -67,9 +66,8 @@ static double layer_kernels(const sp_inputs *in, uint32_t kind)
 
 double sp_stage_layers_of(const sp_inputs *in, const sp_stage_class *stage, uint32_t kind)
 {
-    const sp_model *model = in->problem->model;
-    const bool predicts = stage->head && kind == sp_model_last_kind(model);
-    return stage->layers[kind] + (predicts ? model->mtp_layers : 0.0);
+    const bool predicts = stage->head && kind == in->last_kind;
+    return stage->layers[kind] + (predicts ? in->mtp_layers : 0.0);
 }
 
 /* Kernels of all layers of a stage. Forward work done again launches its kernels again: a third of
@@ -115,18 +113,29 @@ static void add_tensors(const sp_layer_tensors *layer, double n, sp_stage_params
     sp_moments_add(&params->expert_state, &layer->expert, n);
 }
 
+static sp_layer_params adapters_of(const sp_inputs *in, const sp_stage_class *stage)
+{
+    sp_layer_params sum = {0};
+    for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
+        const double n = sp_stage_layers_of(in, stage, k);
+        sum.dense += n * in->adapters[k].dense;
+        sum.expert += n * in->adapters[k].expert;
+    }
+    return sum;
+}
+
 sp_stage_params sp_stage_params_of(const sp_inputs *in, const sp_stage_class *stage)
 {
     const bool tensors = sp_plan_reads_tensors(in->problem, in->plan);
     sp_stage_params params = {0};
     for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
-        const double n = sp_stage_layers_of(in, stage, k);
         params.dense += stage->layers[k] * in->params[k].dense;
         params.expert += stage->layers[k] * in->params[k].expert;
-        params.adapter.dense += n * in->adapters[k].dense;
-        params.adapter.expert += n * in->adapters[k].expert;
-        params.n_layers += n;
-        if (tensors) add_tensors(&in->tensors[k], n, &params);
+        params.n_layers += sp_stage_layers_of(in, stage, k);
+        if (tensors) add_tensors(&in->tensors[k], sp_stage_layers_of(in, stage, k), &params);
+    }
+    if (in->problem->has_adapters) {
+        params.adapter = adapters_of(in, stage);
     }
     if (in->problem->has_tied_layers) {
         spare_tied(in, stage, &params);

@@ -47,14 +47,12 @@ static uint32_t last_share(uint32_t n_layers, uint32_t p, double weight)
     return best;
 }
 
-static void deal(const sp_problem *problem, uint32_t p, sp_stage_layers policy, uint16_t *shares)
+/* Layers of the last of p stages. */
+static uint32_t layers_of_last(const sp_problem *problem, uint32_t p, sp_stage_layers policy)
 {
     const uint32_t n_layers = problem->model->n_layers;
     const bool weighted = policy == SP_STAGE_LAYERS_WEIGHTED && p > 1;
-    const uint32_t last = weighted ? last_share(n_layers, p, head_weight(problem)) : n_layers / p;
-    for (uint32_t i = 0; i < p; i++) {
-        shares[i] = (uint16_t)share_of(n_layers, p, last, i);
-    }
+    return weighted ? last_share(n_layers, p, head_weight(problem)) : n_layers / p;
 }
 
 /* Counts the layers of each kind in [first, first + n). */
@@ -129,20 +127,23 @@ static void mark_never_fullest(sp_stage_split *split)
     }
 }
 
-static void build_split(const sp_problem *problem, uint32_t p, sp_stage_layers policy,
-                        uint16_t *shares, sp_stage_split *split)
+void sp_split_build(const sp_problem *problem, uint32_t p, sp_stage_layers policy,
+                    sp_stage_split *split)
 {
-    deal(problem, p, policy, shares);
+    const uint32_t n_layers = problem->model->n_layers;
+    const uint32_t last = layers_of_last(problem, p, policy);
     uint32_t first = 0;
+    split->n_classes = 0;
     for (uint32_t i = 0; i < p; i++) {
-        sp_stage_class stage = class_of(problem->model, first, shares[i]);
+        const uint32_t n = share_of(n_layers, p, last, i);
+        sp_stage_class stage = class_of(problem->model, first, n);
         stage.first_stage = (uint16_t)i;
         stage.embedding = i == 0;
         stage.head = i == p - 1;
         add_stage(split, &stage);
-        first += shares[i];
+        first += n;
     }
-    assert(first == problem->model->n_layers);
+    assert(first == n_layers);
     mark_never_fullest(split);
 }
 
@@ -151,14 +152,13 @@ sp_status sp_splits_build(sp_problem *problem, sp_error *err)
     const uint32_t n_layers = problem->model->n_layers;
     sp_stage_split *splits = sp_arena_alloc(&problem->arena, sizeof(sp_stage_split) * n_layers *
                                                                  (size_t)SP_N_STAGE_LAYERS);
-    uint16_t *shares = sp_arena_alloc(&problem->arena, sizeof(uint16_t) * n_layers);
-    if (splits == NULL || shares == NULL) {
+    if (splits == NULL) {
         return sp_fail(err, SP_E_MEMORY, "no memory for the stages of %u layers", n_layers);
     }
     for (uint32_t p = 1; p <= n_layers; p++) {
         for (uint32_t policy = 0; policy < SP_N_STAGE_LAYERS; policy++) {
-            build_split(problem, p, (sp_stage_layers)policy, shares,
-                        &splits[(p - 1) * SP_N_STAGE_LAYERS + policy]);
+            sp_split_build(problem, p, (sp_stage_layers)policy,
+                           &splits[(p - 1) * SP_N_STAGE_LAYERS + policy]);
         }
     }
     problem->splits = splits;

@@ -73,8 +73,8 @@ struct sp_problem {
     sp_rates rates;
     sp_fabric fabric;
     const sp_optimizer *optimizer;
-    sp_recipe recipe;         /* of the model's weights: frozen under lora and qlora; what differs by
-                                 kind of tensor is that of matrices                              */
+    sp_recipe recipe; /* of the model's weights: frozen under lora and qlora; what differs by
+                         kind of tensor is that of matrices                              */
     sp_recipe adapter_recipe; /* of the adapters                                            */
     double copy_bytes[SP_N_PRECISIONS]; /* per parameter of matrices in layers: copies in the format
                                            of their products                                     */
@@ -103,6 +103,24 @@ double sp_problem_step_error(const sp_problem *problem);
 const sp_stage_split *sp_problem_split(const sp_problem *problem, uint32_t pp,
                                        sp_stage_layers policy);
 
+/* How p stages share the layers: one entry of what sp_splits_build fills. */
+void sp_split_build(const sp_problem *problem, uint32_t p, sp_stage_layers policy,
+                    sp_stage_split *split);
+
+/* ---- problem_at.c: the same question at another size ----------------------------------------- */
+/* What inverse questions turn. The rest of a problem, that is all that is read from files, does not
+ * depend on it, but for engine rules, which are compiled for the question's own sizes. */
+typedef struct sp_sizes {
+    const sp_model *model;
+    uint64_t seq_len, global_batch;
+    uint32_t lora_rank;
+} sp_sizes;
+sp_sizes sp_problem_sizes(const sp_problem *problem);
+/* Fills *out, which borrows from `whole` and owns nothing: for plans of pp stages alone, pp within
+ * the model's layers, whose splits go to room[2 pp]. Allocates nothing. */
+void sp_problem_at(const sp_problem *whole, const sp_sizes *sizes, uint32_t pp,
+                   sp_stage_split *room, sp_problem *out);
+
 /* ---- schedules (schedules.def) --------------------------------------------------------------- */
 typedef struct sp_schedule_kind {
     const char *name;
@@ -122,6 +140,7 @@ const sp_schedule_kind *sp_schedule_describe(sp_schedule schedule);
 /* Ranks with the same weights: those that shard them, and copies of such groups (shard_group). */
 typedef struct sp_copies {
     sp_group shard, replica;
+    sp_group near; /* under hpz, gathers weights again: the part of shard in the fastest domain */
 } sp_copies;
 
 /* The groups of ranks of a plan. */
@@ -150,16 +169,23 @@ sp_shards sp_plan_shards(const sp_problem *problem, const sp_plan *plan);
 uint32_t sp_plan_ulysses_ranks(const sp_fabric *fit, const sp_plan *plan);
 /* tp ranks all lie in one domain of the fastest link. */
 bool sp_plan_tp_in_domain(const sp_problem *problem, const sp_plan *plan);
-/* Model FLOPs of a step in forward passes: forward, input gradients and, unless the weights are frozen,
- * weight gradients. */
+/* Model FLOPs of a step in forward passes: forward, input gradients and, unless the weights are
+ * frozen, weight gradients. */
 double sp_problem_passes(const sp_problem *problem);
 /* Tokens of a sequence, or of the documents packed into it. */
 double sp_problem_attended(const sp_problem *problem);
-void sp_groups_build(const sp_fabric *whole, const sp_plan *plan, bool moe, sp_groups *groups);
+/* By how much the busiest rank's experts have more tokens than the mean, as a share of it. */
+double sp_plan_expert_excess(const sp_problem *problem, const sp_plan *plan, const sp_ffn *ffn);
+/* hpz: weights are gathered again within the fastest domain (ZeRO++). */
+/* Works out what follows from the model and the sizes of the question alone. */
+void sp_problem_read_model(sp_problem *problem);
+void sp_groups_build(const sp_fabric *whole, const sp_plan *plan, bool moe, bool hpz,
+                     sp_groups *groups);
 sp_sharding sp_plan_sharding(const sp_plan *plan, bool moe);
 sp_shape sp_plan_shape(const sp_problem *problem, const sp_plan *plan);
 
-/* ---- layer_time.c, context.c ------------------------------------------------------------------ */
+/* ---- layer_time.c, context.c ------------------------------------------------------------------
+ */
 /* One layer (or one end of the model), one micro-batch, one rank. Communication is what stays
  * exposed after overlap. */
 typedef struct sp_layer_cost {
@@ -167,9 +193,9 @@ typedef struct sp_layer_cost {
     double tp_forward_s, tp_backward_s;        /* exposed; recomputation's share is in backward   */
     double cp_forward_s, cp_backward_s;
     double ep_forward_s, ep_backward_s;
-    double ep_traffic_s;                       /* forward and backward, hidden or not             */
-    double tp_sent_bytes, cp_sent_bytes, ep_sent_bytes; /* by one GPU, forward and backward        */
-    double flops, recompute_flops;       /* forward, of this rank                           */
+    double ep_traffic_s; /* forward and backward, hidden or not             */
+    double tp_sent_bytes, cp_sent_bytes, ep_sent_bytes; /* by one GPU, forward and backward */
+    double recompute_flops; /* of the mean rank                                */
 } sp_layer_cost;
 
 /* What tp ranks exchange around a block: a tensor of the hidden activations of all tokens. */
@@ -188,13 +214,15 @@ sp_redo sp_plan_redo(const sp_plan *plan);
 
 void sp_layer_price(const sp_problem *problem, const sp_plan *plan, const sp_redo *redo,
                     const sp_groups *groups, const sp_tp_traffic *traffic,
-                    const sp_layer_work *work, sp_layer_cost *cost);
+                    const sp_layer_work *work, double expert_excess, sp_layer_cost *cost);
+/* Of an element of a token on its way to its experts. */
+double sp_dispatch_bytes(const sp_problem *problem);
 /* The part of one multi-token prediction module beside its layer and the head. */
 void sp_mtp_price(const sp_problem *problem, const sp_plan *plan, sp_layer_cost *cost);
 /* Adds what context parallelism exchanges around the attention core of one layer; returns the bytes
  * of the forward pass. */
 double sp_context_price(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
-                      const sp_block_comm *comm, const sp_op_time *core, sp_layer_cost *cost);
+                        const sp_block_comm *comm, const sp_op_time *core, sp_layer_cost *cost);
 /* Bytes of keys and values that a rank holds beside its own while a layer runs. */
 double sp_context_bytes(const sp_plan *plan, const sp_block_comm *comm);
 void sp_embedding_price(const sp_problem *problem, const sp_plan *plan,
@@ -209,20 +237,25 @@ typedef struct sp_inputs {
     const sp_plan *plan;
     sp_redo redo;
     sp_shape shape;
+    sp_shards shards;
+    uint32_t last_kind; /* of the layers, and of those in modules for further tokens */
+    double mtp_layers;
     sp_layer_params params[SP_MODEL_MAX_KINDS];
-    sp_layer_params tied[SP_MODEL_MAX_KINDS]; /* the part that tied layers share; unset without them  */
-    sp_layer_params adapters[SP_MODEL_MAX_KINDS]; /* of one layer, 0 unless the task trains them      */
-    sp_layer_tensors tensors[SP_MODEL_MAX_KINDS]; /* only where sp_plan_reads_tensors                 */
-    double embedding_params, head_params;      /* the head's own, final norm included                */
-    sp_layer_params mtp_params;                /* of all modules for further tokens, their layers in  */
+    sp_layer_params
+        tied[SP_MODEL_MAX_KINDS]; /* the part that tied layers share; unset without them  */
+    sp_layer_params
+        adapters[SP_MODEL_MAX_KINDS]; /* of one layer; unset unless the task trains them  */
+    sp_layer_tensors tensors[SP_MODEL_MAX_KINDS]; /* only where sp_plan_reads_tensors */
+    double embedding_params, head_params; /* the head's own, final norm included                */
+    sp_layer_params mtp_params;           /* of all modules for further tokens, their layers in  */
     sp_layer_bytes bytes[SP_MODEL_MAX_KINDS];
-    sp_layer_bytes bytes_kept[SP_MODEL_MAX_KINDS]; /* layers beyond recompute_layers                 */
+    sp_layer_bytes bytes_kept[SP_MODEL_MAX_KINDS]; /* layers beyond recompute_layers */
     double embedding_kept, head_kept, logits;
-    double head_working; /* live beside the logits while the head runs backwards                     */
+    double head_working; /* live beside the logits while the head runs backwards */
     /* time only */
     sp_groups groups;
     sp_layer_cost layer[SP_MODEL_MAX_KINDS];
-    sp_layer_cost layer_kept[SP_MODEL_MAX_KINDS]; /* layers beyond recompute_layers                  */
+    sp_layer_cost layer_kept[SP_MODEL_MAX_KINDS]; /* layers beyond recompute_layers */
     sp_layer_cost embedding, head, mtp;
 } sp_inputs;
 
@@ -271,6 +304,42 @@ double sp_stage_redo_share(const sp_plan *plan, const sp_stage_class *stage);
 /* Completes *cost but for total_s and offload; sum, gpu_s and host_s are known. */
 void sp_data_parallel_price(const sp_inputs *in, const sp_stage_class *stage,
                             const sp_stage_params *params, sp_stage_cost *cost);
+/* Of one stage: bytes per parameter are means over its tensors. */
+typedef struct sp_stage_recipes {
+    sp_recipe dense, expert, adapter;
+} sp_stage_recipes;
+
+/* ---- sync.c: gradients and weights between copies -------------------------------------------- */
+/* Gradients and weights of a stage that one set of ranks holds alike: bytes of one reduction and of
+ * one gathering, each in so many messages. */
+typedef struct sp_synced {
+    const sp_copies *copies;
+    const sp_group *again; /* gathers weights for the backward pass */
+    double grad_bytes, weight_bytes, n_messages;
+    double pack_gradients_s, pack_weights_s; /* ZeRO++: packing and unpacking them */
+} sp_synced;
+#define SP_MAX_SYNCED 4
+/* Returns how many there are. */
+uint32_t sp_stage_synced(const sp_inputs *in, const sp_stage_params *params,
+                         const sp_stage_recipes *recipes, sp_synced *synced);
+/* Seconds and bytes of all messages of a stage, once each; of each kind one message alone. */
+typedef struct sp_sync {
+    double reduce_s, gather_s; /* reduce-scatter (ZeRO-0: all-reduce), all-gather                 */
+    double again_s;            /* all-gather for the backward pass                                */
+    double reduce_one_s, gather_one_s;
+    double reduce_bytes, gather_bytes, again_bytes; /* sent by one GPU */
+} sp_sync;
+sp_sync sp_sync_stage(const sp_inputs *in, const sp_stage_params *params,
+                      const sp_stage_recipes *recipes);
+/* What happens with every micro-batch, and not once a step. ZeRO 0 and 1 reduce once, and 1 and 2
+ * gather once; 2 reduces with every micro-batch, and gathers so where engines give weights back; 3
+ * does both and gathers again for the backward pass, unless weights stay whole over a pipeline. */
+typedef struct sp_rounds {
+    bool reduces_each, gathers_each, gathers_again;
+} sp_rounds;
+sp_rounds sp_plan_rounds(const sp_problem *problem, const sp_plan *plan);
+
+/* ---- offload.c ------------------------------------------------------------------------------- */
 bool sp_plan_offloads(const sp_plan *plan);
 /* Adds what the host makes wait; the rest of *cost but for total_s is known. */
 void sp_offload_price(const sp_inputs *in, const sp_stage_class *stage,
@@ -288,10 +357,6 @@ void sp_recipes_derive(sp_problem *problem);
 bool sp_plan_narrow_weights(const sp_problem *problem, const sp_plan *plan);
 /* The kinds of tensors of a layer matter to this plan. */
 bool sp_plan_reads_tensors(const sp_problem *problem, const sp_plan *plan);
-/* Of one stage: bytes per parameter are means over its tensors. */
-typedef struct sp_stage_recipes {
-    sp_recipe dense, expert, adapter;
-} sp_stage_recipes;
 sp_stage_recipes sp_stage_recipes_of(const sp_inputs *in, const sp_stage_params *params);
 /* Adds the embedding, the head and what lies between layers to the tensors of a stage. */
 void sp_stage_add_ends(const sp_inputs *in, const sp_stage_class *stage, sp_stage_params *params);
@@ -302,6 +367,29 @@ double sp_flat_update_bytes(const sp_inputs *in, const sp_recipe *recipe, double
 
 /* ---- train.c, memory.c: the parts of an estimate --------------------------------------------- */
 void sp_memory_price(const sp_inputs *in, sp_memory *memory);
+/* memory_state.c. What the stages of a plan have in common. */
+typedef struct sp_rank {
+    const sp_schedule_kind *schedule;
+    double heads;               /* micro-batches whose passes through the head wait              */
+    double overlapped;          /* micro-batches held for ep_overlap                             */
+    double pipeline_unit_bytes; /* of a parameter that stays whole between micro-batches         */
+    double bucket_bytes;        /* of gradients in flight                                        */
+    double outside_bytes;       /* of communicators, from the driver past the allocator          */
+    bool offloads;              /* optimizer or weights                                          */
+} sp_rank;
+sp_rank sp_rank_of(const sp_inputs *in);
+/* Weights, gradients and optimizer of a stage; what the host holds of them besides. */
+typedef struct sp_stage_state {
+    sp_state_bytes device;
+    double update_bytes; /* live while the device updates its share */
+    double away_bytes;
+} sp_stage_state;
+sp_stage_state sp_stage_state_of(const sp_inputs *in, const sp_rank *rank,
+                                 const sp_stage_class *stage);
+/* memory_least.c: no plan with these gpus, tp, cp, pp, ep, etp, micro_batch and accumulation needs
+ * less, whatever it computes again, however it deals layers, with zero up to this stage; of
+ * schedules 1f1b counts what it holds, others one micro-batch. Nothing leaves the GPU. */
+double sp_memory_floor_bytes(const sp_problem *problem, const sp_plan *plan, uint32_t zero);
 /* *whole_flops (may be NULL) receives the FLOPs of a step, recomputation included, over all GPUs.
  */
 void sp_train_price(const sp_inputs *in, sp_time *time, sp_network *network, double *whole_flops);

@@ -162,7 +162,11 @@ static void load_profile(const char *engine, sp_arena *arena, sp_engine_profile 
     const sp_engine *engines = NULL;
     const sp_engine_profile *profile = NULL;
     assert_int_equal(sp_model_find(arena, home(), "llama-3.1-8b", &model, &err), SP_OK);
-    const sp_engine_facts facts = {model, 8192, 64, true};
+    const sp_engine_facts facts = {.model = model,
+                                   .seq_len = 8192,
+                                   .global_batch = 64,
+                                   .trains_all = true,
+                                   .optimizer = "adamw"};
     assert_int_equal(sp_engines_load(arena, home(), engine, &facts, &engines, &n, &profile, &err),
                      SP_OK);
     *out = *profile;
@@ -171,8 +175,8 @@ static void load_profile(const char *engine, sp_arena *arena, sp_engine_profile 
 static void check_shipped(const char *const *engines, uint32_t n_engines, uint32_t constant,
                           const sp_fit_figure *figure, uint32_t *n_checked)
 {
-    static const char *const names[] = {"any",       "megatron-lm", "fsdp",         "fsdp@2.1",
-                                        "deepspeed", "ddp",         "megatron@0.8", "torchtitan"};
+    static const char *const names[] = {"any", "megatron-lm",  "fsdp",     "fsdp@2.1",  "deepspeed",
+                                        "ddp", "megatron@0.8", "megatron", "torchtitan"};
     sp_arena arena = {0};
     for (size_t e = 0; e < sizeof names / sizeof names[0]; e++) {
         sp_engine_profile profile;
