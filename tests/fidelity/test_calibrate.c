@@ -177,7 +177,7 @@ static void one_whole_shape_cannot_be_left_out(void **state)
     write_file("gemm.one.csv", &text);
     sp_calibrated *c = calibrate((const char *[]){"gemm.one.csv"}, 1);
     assert_int_equal(sp_calibrated_count(c), 0);
-    assert_int_equal(c->n_one_shape, 100);
+    assert_int_equal(c->n_few_shapes, 100);
     sp_calibrated_free(c);
     sp_text_fini(&text);
 }
