@@ -109,7 +109,8 @@ static bool is_hopeless(const finder *f)
     const sp_units none = {0};
     if (plan->offload_optimizer > 0 || plan->offload_params > 0) return false;
     const double params = (double)sp_model_parameters(f->sizes.model).total;
-    const sp_state_bytes s = sp_mem_state(&p->recipe, params / ((double)plan->tp * plan->pp), &none,
+    const sp_recipe recipe = sp_least_recipe(p);
+    const sp_state_bytes s = sp_mem_state(&recipe, params / ((double)plan->tp * plan->pp), &none,
                                           plan->zero, sp_plan_shards(p, plan).dense);
     return s.weights + s.gradients + s.optimizer > p->allowed_bytes;
 }

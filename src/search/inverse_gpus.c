@@ -11,8 +11,9 @@
 static double least_gpus(const sp_problem *problem)
 {
     const sp_units none = {0};
+    const sp_recipe recipe = sp_least_recipe(problem);
     const sp_state_bytes state =
-        sp_mem_state(&problem->recipe, (double)problem->parameters.total, &none, 3, 1);
+        sp_mem_state(&recipe, (double)problem->parameters.total, &none, 3, 1);
     return ceil((state.weights + state.gradients + state.optimizer) / problem->allowed_bytes);
 }
 
@@ -46,7 +47,13 @@ static bool may_fit(const fewest *f, const sp_plan *geometry)
     sp_plan_set(&plan, SP_AXIS_schedule, last_value(&f->space, SP_AXIS_schedule));
     sp_plan_derive(&plan, f->problem.question.global_batch);
     if (plan.accumulation == 0) return false;
-    return sp_memory_floor_bytes(&f->problem, &plan, f->zero) <= f->problem.allowed_bytes;
+    const sp_axis *precisions = &f->space.axes[SP_AXIS_precision];
+    for (uint32_t i = 0; i < precisions->n_values; i++) {
+        sp_plan_set(&plan, SP_AXIS_precision, precisions->values[i]);
+        const double bytes = sp_memory_floor_bytes(&f->problem, &plan, f->zero);
+        if (bytes <= f->problem.allowed_bytes) return true;
+    }
+    return false;
 }
 
 /* The first plan of a geometry that no rule refuses. */

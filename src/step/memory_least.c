@@ -76,6 +76,7 @@ double sp_memory_floor_bytes(const sp_problem *problem, const sp_plan *plan, uin
     for (uint32_t sp = SP_OFF; sp <= (plan->tp > 1 ? SP_ON : SP_OFF); sp++) {
         sp_inputs in;
         sp_plan_set(&tried, SP_AXIS_sp, sp);
+        sp_plan_set(&tried, SP_AXIS_zero, 0); /* no stage reads more tensors */
         sp_inputs_build(problem, &tried, false, &in);
         bytes = fmin(bytes, least_of(&in, &tried, zero));
     }

@@ -346,10 +346,13 @@ typedef struct sp_stage_state {
 } sp_stage_state;
 sp_stage_state sp_stage_state_of(const sp_inputs *in, const sp_rank *rank,
                                  const sp_stage_class *stage);
-/* memory_least.c: no plan with these gpus, tp, cp, pp, ep, etp, micro_batch and accumulation needs
- * less, whatever it computes again, however it deals layers, with zero up to this stage; of
- * schedules 1f1b counts what it holds, others one micro-batch. Nothing leaves the GPU. */
+/* memory_least.c: no plan with these gpus, tp, cp, pp, ep, etp, micro_batch, accumulation and
+ * precision needs less, whatever it computes again, however it deals layers, with zero up to this
+ * stage; of schedules 1f1b counts what it holds, others one micro-batch. Nothing leaves the GPU. */
 double sp_memory_floor_bytes(const sp_problem *problem, const sp_plan *plan, uint32_t zero);
+/* What is trained, in the kindest precision: narrow weights where the engine has such, no twin of
+ * the gradients. */
+sp_recipe sp_least_recipe(const sp_problem *problem);
 /* *whole_flops (may be NULL) receives the FLOPs of a step, recomputation included, over all GPUs.
  */
 void sp_train_price(const sp_inputs *in, sp_time *time, sp_network *network, double *whole_flops);

@@ -74,6 +74,19 @@ bool sp_plan_narrow_weights(const sp_problem *problem, const sp_plan *plan)
            (plan->zero >= 1 || sp_plan_copies(plan) == 1);
 }
 
+sp_recipe sp_least_recipe(const sp_problem *problem)
+{
+    static const sp_precision narrow[] = {SP_PRECISION_FP8, SP_PRECISION_MXFP8};
+    sp_recipe r = problem->recipe;
+    r.twin_bytes = 0.0;
+    if (problem->has_adapters || !problem->profile->fp8_params) return r;
+    for (size_t i = 0; i < sizeof narrow / sizeof narrow[0]; i++) {
+        const double bytes = problem->copy_bytes[narrow[i]];
+        if (bytes > 0.0 && bytes < r.weight_bytes) r.weight_bytes = bytes;
+    }
+    return r;
+}
+
 /* Pieces of one vector from ZeRO-1 on: an optimizer that tells tensors apart cannot. */
 static bool sees_tensors(const sp_problem *problem, const sp_plan *plan)
 {
