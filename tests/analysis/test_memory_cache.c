@@ -196,6 +196,21 @@ static void windows_of_gpt_oss_follow_the_engine_s_blocks(void **state)
     serve_fini(&s);
 }
 
+/* With 2,048 tokens a pass, layers with a window have 128 - 1 + 2,048 of the 131,072 tokens at once:
+ * 136 blocks and one more beside 8,192 of the others. */
+static void concurrency_leaves_room_for_a_pass_behind_the_window(void **state)
+{
+    served s;
+    (void)state;
+    serve(&s, "gpt-oss-20b", "h100-sxm", "vllm");
+    serve_option(&s, "max_num_batched_tokens=2048");
+    serve_option(&s, "max_model_len=131072");
+    const double pages = serve_ask(&s)->pool / (12.0 * 16.0 * 2048.0);
+    expect(s.out.concurrency, pages / (8192.0 + 136.0 + 1.0), 0.01);
+    expect(s.out.request, 12.0 * (2560 + 128 + 16) * 2048, 0.0);
+    serve_fini(&s);
+}
+
 /* DeepSeek-V3 with attention in 8 data-parallel groups and experts over all 8 ranks: 58 layers x
  * 256 experts of 3 x 7,168 x 2,048, an eighth of them on each; attention and the latent whole. */
 static void data_parallel_attention_shares_experts_and_nothing_else(void **state)
@@ -226,6 +241,7 @@ int main(void)
         cmocka_unit_test(a_replicated_head_has_its_scales_on_every_rank),
         cmocka_unit_test(the_latent_cache_takes_half_in_8_bits),
         cmocka_unit_test(windows_of_gpt_oss_follow_the_engine_s_blocks),
+        cmocka_unit_test(concurrency_leaves_room_for_a_pass_behind_the_window),
         cmocka_unit_test(data_parallel_attention_shares_experts_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
