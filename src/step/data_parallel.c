@@ -74,23 +74,61 @@ static sp_sync sync_stage(const sp_inputs *in, const sp_stage_params *params)
     return sum;
 }
 
+/* Two stages far from each other. */
+static sp_group two_ends(const sp_inputs *in)
+{
+    sp_group ends = in->groups.pp;
+    ends.n = 2;
+    for (uint32_t i = 0; i < ends.n_levels; i++) {
+        ends.inside[i] = i + 1 == ends.n_levels ? 2 : 1;
+    }
+    return ends;
+}
+
 /* Copies of a tied table at both ends of the pipeline add up their gradients. */
 static double tied_table_s(const sp_inputs *in, const sp_stage_class *stage)
 {
     if (!in->problem->model->tied_embeddings || in->plan->pp == 1 ||
-        !(stage->embedding || stage->head)) {
+        stage->embedding == stage->head) {
         return 0.0;
     }
     const double grads = in->problem->recipe.gradient_bytes * in->head_params;
     if (grads <= 0.0) {
         return 0.0;
     }
-    sp_group ends = in->groups.pp;
-    ends.n = 2;
-    for (uint32_t i = 0; i < ends.n_levels; i++) {
-        ends.inside[i] = i + 1 == ends.n_levels ? 2 : 1;
-    }
+    const sp_group ends = two_ends(in);
     return sp_coll_allreduce_s(&ends, grads);
+}
+
+sp_owned sp_stage_owned(const sp_inputs *in, const sp_stage_params *params)
+{
+    const bool sharded = in->plan->zero >= 1;
+    const sp_shards all = sp_plan_shards(in->problem, in->plan);
+    const sp_shards shards = sharded ? all : (sp_shards){1, 1};
+    return (sp_owned){.model = params->dense / shards.dense + params->expert / shards.expert,
+                      .adapters = params->adapter.dense / shards.dense +
+                                  params->adapter.expert / shards.expert};
+}
+
+/* Mirrored stages add up what each has reduced over its own copies, and share the update: their
+ * messages follow the others and wait for the last pass. */
+static double mirror_s(const sp_inputs *in, const sp_stage_params *params)
+{
+    if (!sp_plan_is_mirrored(in->plan)) {
+        return 0.0;
+    }
+    const sp_recipe *recipe = &in->problem->recipe, *own = &in->problem->adapter_recipe;
+    const sp_owned owned = sp_stage_owned(in, params);
+    const sp_group pair = two_ends(in);
+    const double twice = in->plan->zero > 0 ? 2.0 : 1.0; /* owned by both together */
+    const double grads =
+        twice * (recipe->gradient_bytes * owned.model + own->gradient_bytes * owned.adapters);
+    if (in->plan->zero == 0) {
+        return sp_coll_allreduce_s(&pair, grads);
+    }
+    const double trained = recipe->gradient_bytes > 0.0 ? recipe->weight_bytes : 0.0;
+    const double weights = twice * (trained * owned.model + own->weight_bytes * owned.adapters);
+    return sp_coll_allgather_s(&pair, grads) + sp_coll_allgather_s(&pair, weights);
 }
 
 /* Exposed seconds of data-parallel traffic beside work of work_s. What hides still slows the
@@ -105,16 +143,6 @@ static double beside_s(const sp_inputs *in, double work_s, double comm_s)
     const double room_s = profile->dp_overlap_ratio * work_s;
     const double hidden_s = comm_s < room_s ? comm_s : room_s;
     return comm_s - (1.0 - profile->dp_interference_ratio) * hidden_s;
-}
-
-sp_owned sp_stage_owned(const sp_inputs *in, const sp_stage_params *params)
-{
-    const bool sharded = in->plan->zero >= 1;
-    const sp_shards all = sp_plan_shards(in->problem, in->plan);
-    const sp_shards shards = sharded ? all : (sp_shards){1, 1};
-    return (sp_owned){.model = params->dense / shards.dense + params->expert / shards.expert,
-                      .adapters = params->adapter.dense / shards.dense +
-                                  params->adapter.expert / shards.expert};
 }
 
 static double update_s(const sp_inputs *in, const sp_stage_params *params)
@@ -136,17 +164,18 @@ void sp_data_parallel_price(const sp_inputs *in, const sp_stage_class *class,
                             const sp_stage_params *params, sp_stage_cost *cost)
 {
     const uint32_t zero = in->plan->zero;
-    const double m = in->plan->accumulation;
+    const double m = sp_plan_pipeline(in->plan).m;
     const sp_sync sync = sync_stage(in, params);
     const double back = sp_stage_back_share(in, class);
-    const double busy_s = cost->gpu_s + cost->host_s;
+    /* Once a step means beside the first or the last pass, which have no pair. */
+    const double busy_s = cost->gpu_s + cost->host_s + (zero < 2 ? cost->alone_s : 0.0);
     const double room_s = busy_s - cost->sum.ep_traffic_s;
     const double back_s =
         beside_s(in, back * room_s, sync.reduce_s + (zero >= 3 ? sync.gather_s : 0.0));
     const double front_s = beside_s(in, (1.0 - back) * room_s, sync.gather_s);
     cost->dp_each_s = (zero >= 2 ? back_s : 0.0) + (zero >= 3 ? front_s : 0.0);
-    cost->dp_once_s =
-        (zero < 2 ? back_s : 0.0) + (zero < 3 ? front_s : 0.0) + tied_table_s(in, class);
+    cost->dp_once_s = (zero < 2 ? back_s : 0.0) + (zero < 3 ? front_s : 0.0) +
+                      tied_table_s(in, class) + mirror_s(in, params);
     cost->optimizer_s = update_s(in, params);
     cost->dp_sent_bytes =
         (zero >= 2 ? m : 1.0) * sync.reduce_bytes + (zero >= 3 ? 2.0 * m : 1.0) * sync.gather_bytes;

@@ -69,6 +69,9 @@ static void read_ends(const sp_problem *problem, const sp_plan *plan, sp_inputs 
     in->head_kept =
         (1.0 + model->mtp_layers) * (model->outer_norms > 0 ? 4.0 : 2.0) * model->hidden * whole;
     in->logits = (1.0 + model->mtp_layers) * loss_bytes(problem, sharding.tp, tokens);
+    /* The input of the head and the 2-byte gradient of its logits. */
+    in->head_late = (1.0 + model->mtp_layers) * 2.0 *
+                    (model->hidden * whole + (double)model->vocab / sharding.tp * tokens);
     /* The gradient of the head's input, and under sequence parallelism that input gathered. */
     in->head_working = (sharding.sp ? 4.0 : 2.0) * model->hidden * tokens;
     in->mtp_params = (sp_layer_params){0};
@@ -109,7 +112,9 @@ static void read_layers(const sp_problem *problem, const sp_plan *plan, bool tim
 {
     const sp_model *model = problem->model;
     const sp_redo kept = {0};
+    const bool late = sp_schedule_describe((sp_schedule)plan->schedule)->holds_late;
     const bool some = plan->recompute_layers > 0;
+    const bool whole = some || (late && plan->recompute != SP_RECOMPUTE_NONE);
     const sp_keeping all = keeping_of(problem, plan);
     sp_keeping redone = all;
     redone.modules = in->redo.modules;
@@ -126,7 +131,7 @@ static void read_layers(const sp_problem *problem, const sp_plan *plan, bool tim
         in->adapters[k] = adapter_params(problem, &work);
         in->bytes[k] = sp_mem_layer(&work, &redone);
         in->bytes[k].working += sp_context_bytes(plan, &work.attention);
-        if (some) {
+        if (whole) {
             in->bytes_kept[k] = sp_mem_layer(&work, &all);
         }
         if (time) {

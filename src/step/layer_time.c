@@ -66,6 +66,7 @@ static void price_ops(const sp_problem *problem, const sp_plan *plan, const sp_r
         const sp_op_time t = price_op(problem, op, (sp_precision)plan->precision);
         cost->forward_s += t.forward_s;
         cost->backward_s += t.input_grad_s + t.weight_grad_s;
+        cost->weight_grad_s += t.weight_grad_s;
         cost->flops += op->flops;
         if (op->class == SP_OP_GEMM) {
             gemm->forward_s += t.forward_s;
@@ -94,6 +95,13 @@ sp_tp_traffic sp_tp_traffic_build(const sp_problem *problem, const sp_plan *plan
     return (sp_tp_traffic){.bytes = bytes, .reduce_s = sp_coll_allreduce_s(tp, bytes)};
 }
 
+/* Weight gradients that run beside the traffic of their layer: none where they come later. */
+static double beside_weight_s(const sp_plan *plan, double weight_grad_s)
+{
+    const bool later = sp_schedule_describe((sp_schedule)plan->schedule)->splits_backward;
+    return later ? 0.0 : weight_grad_s;
+}
+
 /* Tensor-parallel traffic of one block. Without sequence parallelism: one all-reduce each way, the
  * backward one beside the weight gradient. With it: all-gather and reduce-scatter forward; backward
  * an all-gather of the output gradient, one of the saved input beside the input gradient, and a
@@ -104,15 +112,16 @@ static void price_tp(const sp_problem *problem, const sp_plan *plan, const sp_tp
 {
     const double async = problem->profile->tp_async_ratio;
     const double share = problem->profile->tp_overlap_ratio;
-    const double gather_s = traffic->gather_s;
+    const double gather_s = traffic->gather_s,
+                 weight_s = beside_weight_s(plan, gemm->weight_grad_s);
     const double once = traffic->bytes * (plan->tp - 1.0) / plan->tp;
     if (plan->sp == SP_OFF) {
         cost->tp_forward_s += traffic->reduce_s;
-        cost->tp_backward_s += sp_overlap_exposed_s(gemm->weight_grad_s, async, traffic->reduce_s);
+        cost->tp_backward_s += sp_overlap_exposed_s(weight_s, async, traffic->reduce_s);
         cost->tp_sent_bytes += 4.0 * once;
         return;
     }
-    const double beside_s = sp_overlap_exposed_s(gemm->weight_grad_s, async, gather_s);
+    const double beside_s = sp_overlap_exposed_s(weight_s, async, gather_s);
     if (plan->tp_overlap == SP_ON) {
         cost->tp_forward_s += sp_overlap_exposed_s(gemm->forward_s, share, 2.0 * gather_s);
         cost->tp_backward_s +=
@@ -127,8 +136,9 @@ static void price_tp(const sp_problem *problem, const sp_plan *plan, const sp_tp
 }
 
 /* Dispatch and combine, forward and backward, each an all-to-all over the expert group and, when an
- * expert's matrices are cut, a gather (or scatter) over its pieces. ep_overlap hides them beside
- * another micro-batch in the same layer: its work, and what it waits for other traffic. */
+ * expert's matrices are cut, a gather (or scatter) over its pieces. ep_overlap runs a forward pass
+ * beside the backward pass of another micro-batch through the same layer: the traffic of both hides
+ * beside the work of both, and what that waits for other traffic. */
 static void price_ep(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
                      const sp_block_comm *comm, sp_layer_cost *cost)
 {
@@ -142,11 +152,13 @@ static void price_ep(const sp_problem *problem, const sp_plan *plan, const sp_gr
             ? sp_coll_dispatch_s(&groups->ep, ep_bytes, comm->ep_copies, comm->ep_reach)
             : sp_coll_alltoall_s(&groups->ep, ep_bytes);
     const double way_s = exchange_s + sp_coll_allgather_s(&groups->etp, etp_bytes);
-    const double share = plan->ep_overlap == SP_ON ? problem->profile->ep_overlap_ratio : 0.0;
-    const double forward_s = cost->forward_s + cost->tp_forward_s + cost->cp_forward_s;
-    const double backward_s = cost->backward_s + cost->tp_backward_s + cost->cp_backward_s;
-    cost->ep_forward_s += sp_overlap_exposed_s(forward_s, share, 2.0 * way_s);
-    cost->ep_backward_s += sp_overlap_exposed_s(backward_s, share, 2.0 * way_s);
+    const bool beside = sp_plan_pipeline(plan).pairs;
+    const double share = beside ? problem->profile->ep_overlap_ratio : 0.0;
+    const double work_s = cost->forward_s + cost->tp_forward_s + cost->cp_forward_s +
+                          cost->backward_s + cost->tp_backward_s + cost->cp_backward_s;
+    const double exposed_s = sp_overlap_exposed_s(work_s, share, 4.0 * way_s);
+    cost->ep_forward_s += 0.5 * exposed_s;
+    cost->ep_backward_s += 0.5 * exposed_s;
     cost->ep_traffic_s += 4.0 * way_s;
     cost->ep_sent_bytes += 4.0 * (ep_bytes * (groups->ep.n - 1.0) / groups->ep.n +
                                   etp_bytes * (groups->etp.n - 1.0) / groups->etp.n);
@@ -210,6 +222,7 @@ void sp_mtp_price(const sp_problem *problem, const sp_plan *plan, sp_layer_cost 
     const sp_op_time t = price_op(problem, &op, (sp_precision)plan->precision);
     *cost = (sp_layer_cost){.forward_s = t.forward_s,
                             .backward_s = t.input_grad_s + t.weight_grad_s,
+                            .weight_grad_s = t.weight_grad_s,
                             .flops = op.flops};
 }
 
@@ -226,6 +239,7 @@ static void price_outer(const sp_problem *problem, const sp_plan *plan, sp_layer
         const sp_op_time t = price_op(problem, op, (sp_precision)plan->precision);
         cost->forward_s += t.forward_s;
         cost->backward_s += t.input_grad_s + t.weight_grad_s;
+        cost->weight_grad_s += t.weight_grad_s;
         cost->flops += op->flops;
     }
 }
@@ -256,14 +270,15 @@ static void price_head_tp(const sp_problem *problem, const sp_plan *plan,
 {
     const double async = problem->profile->tp_async_ratio;
     const double once = traffic->bytes * (plan->tp - 1.0) / plan->tp;
+    const double weight_s = beside_weight_s(plan, t->weight_grad_s);
     if (plan->sp == SP_OFF) {
-        cost->tp_backward_s = sp_overlap_exposed_s(t->weight_grad_s, async, traffic->reduce_s);
+        cost->tp_backward_s = sp_overlap_exposed_s(weight_s, async, traffic->reduce_s);
         cost->tp_sent_bytes = 2.0 * once;
         return;
     }
     cost->tp_forward_s = traffic->gather_s;
     cost->tp_backward_s = sp_overlap_exposed_s(t->input_grad_s, async, traffic->gather_s) +
-                          sp_overlap_exposed_s(t->weight_grad_s, async, traffic->gather_s);
+                          sp_overlap_exposed_s(weight_s, async, traffic->gather_s);
     cost->tp_sent_bytes = 3.0 * once;
 }
 
@@ -284,6 +299,7 @@ void sp_head_price(const sp_problem *problem, const sp_plan *plan, const sp_tp_t
                                          (14.0 * logits + 2.0 * bytes) * r->stream_s_per_byte,
                             .backward_s = t.input_grad_s + weight_grad_s + r->stream_launch_s +
                                           (6.0 * logits + 4.0 * bytes) * r->stream_s_per_byte,
+                            .weight_grad_s = weight_grad_s,
                             .flops = head.flops};
     if (plan->tp > 1) {
         price_head_tp(problem, plan, traffic, &t, cost);

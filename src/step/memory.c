@@ -121,15 +121,52 @@ double sp_stage_kept_bytes(const sp_inputs *in, const sp_stage_class *stage)
     return kept;
 }
 
-/* Micro-batches whose activations a stage holds at its peak: never more than there are. */
-static double held_batches(const sp_plan *plan, const sp_stage_class *stage)
+/* Bytes of a stage's layers and embedding for one micro-batch: until its backward pass on the
+ * device and off it, and from then on until the gradients of weights have been computed. */
+typedef struct sp_batch_bytes {
+    double device, away, late;
+} sp_batch_bytes;
+
+/* Gradients of the outputs of matrix products take the place of what only the gradients of inputs
+ * needed (32 of 34 bytes a hidden value, Qi et al., ICLR 2024, table 1), so that as much is held as
+ * if nothing was computed again; nothing of it is off the device. */
+static double late_bytes(const sp_inputs *in, const sp_stage_class *stage)
 {
-    const sp_schedule_kind *schedule = sp_schedule_describe((sp_schedule)plan->schedule);
-    const double m = plan->accumulation;
-    const double held =
-        schedule->in_flight(plan->pp, plan->vpp, plan->accumulation, stage->first_stage) +
-        (plan->ep_overlap == SP_ON ? 1.0 : 0.0);
-    return held < m ? held : m;
+    const sp_layer_bytes *bytes =
+        in->plan->recompute == SP_RECOMPUTE_NONE ? in->bytes : in->bytes_kept;
+    double late = stage->head ? in->head_late : 0.0;
+    for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
+        const double n = sp_stage_layers_of(in, stage, k);
+        late += n > 0.0 ? n * bytes[k].kept : 0.0;
+    }
+    return late;
+}
+
+/* The fullest moment of a stage: what is on the device, and the most that is away at any. */
+static void hold(const sp_pipeline_shape *shape, const sp_schedule_kind *kind, uint32_t stage,
+                 const sp_batch_bytes *batch, sp_stage_activations *most)
+{
+    sp_held moments[SP_MAX_HELD];
+    for (uint32_t i = kind->held(shape, stage, moments); i-- > 0;) {
+        const sp_held *held = &moments[i];
+        const double device = held->whole * batch->device + held->weight_grad * batch->late;
+        most->device_bytes = sp_larger(most->device_bytes, device);
+        most->away_bytes = sp_larger(most->away_bytes, held->whole * batch->away);
+    }
+}
+
+/* Of all stages of a class: the first one holds the most where nothing is late. */
+static sp_stage_activations held_batches(const sp_inputs *in, const sp_stage_class *stage,
+                                         const sp_batch_bytes *batch)
+{
+    const sp_schedule_kind *kind = sp_schedule_describe((sp_schedule)in->plan->schedule);
+    const sp_pipeline_shape shape = sp_plan_pipeline(in->plan);
+    const uint32_t last = kind->holds_late ? stage->last_stage : stage->first_stage;
+    sp_stage_activations most = {0};
+    for (uint32_t i = stage->first_stage; i <= last; i++) {
+        hold(&shape, kind, i, batch, &most);
+    }
+    return most;
 }
 
 /* Micro-batches whose passes through the head wait for their way back. */
@@ -150,14 +187,18 @@ static sp_stage_activations stage_activations(const sp_inputs *in, const sp_stag
             working = sp_larger(working, in->bytes[k].working);
         }
     }
-    const double kept = sp_stage_kept_bytes(in, stage), held = held_batches(plan, stage);
+    const double kept = sp_stage_kept_bytes(in, stage);
     const double away = plan->offload_activations / 100.0;
     const double passing = 2.0 * largest < kept ? 2.0 * largest : kept;
-    const double embedding = stage->embedding ? held * in->embedding_kept : 0.0;
-    return (sp_stage_activations){.device_bytes =
-                                      held * kept * (1.0 - away) + away * passing + embedding,
-                                  .away_bytes = held * kept * away,
-                                  .working_bytes = working};
+    const bool late = sp_schedule_describe((sp_schedule)plan->schedule)->holds_late;
+    const sp_batch_bytes batch = {.device = kept * (1.0 - away) +
+                                            (stage->embedding ? in->embedding_kept : 0.0),
+                                  .away = kept * away,
+                                  .late = late ? late_bytes(in, stage) : 0.0};
+    sp_stage_activations activations = held_batches(in, stage, &batch);
+    activations.device_bytes += away * passing;
+    activations.working_bytes = working;
+    return activations;
 }
 
 /* What comes and goes within a step. */
@@ -266,13 +307,13 @@ static void price_stage(const sp_inputs *in, const sp_stage_class *stage, sp_mem
 
 void sp_memory_price(const sp_inputs *in, sp_memory *memory)
 {
-    const sp_stage_split *split =
-        sp_problem_split(in->problem, in->plan->pp, (sp_stage_layers)in->plan->stage_layers);
+    const sp_stage_split *split = sp_plan_split(in->problem, in->plan);
+    const bool late = sp_schedule_describe((sp_schedule)in->plan->schedule)->holds_late;
     /* The stage that fills the host need not be the one that fills the device. */
     double host_bytes = 0.0, nvme_bytes = 0.0;
     memory->peak_bytes = 0.0;
     for (uint32_t i = 0; i < split->n_classes; i++) {
-        if (!split->classes[i].never_fullest) {
+        if (late || !split->classes[i].never_fullest) {
             sp_memory m;
             price_stage(in, &split->classes[i], &m);
             host_bytes = sp_larger(host_bytes, m.host_bytes);

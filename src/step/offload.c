@@ -63,7 +63,7 @@ void sp_offload_price(const sp_inputs *in, const sp_stage_class *stage,
     const double host_s = host_update_s(problem, recipe, there, nvme);
     cost->optimizer_s *= 1.0 - ratio;
     cost->offload_once_s = sp_larger(host_s - cost->optimizer_s, 0.0);
-    cost->host_sent_bytes = plan->accumulation * 2.0 * (kept + held) +
+    cost->host_sent_bytes = sp_plan_pipeline(plan).m * 2.0 * (kept + held) +
                             there * (recipe->gradient_bytes + recipe->weight_bytes);
 }
 

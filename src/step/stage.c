@@ -8,6 +8,7 @@ static void add_scaled(sp_layer_cost *sum, const sp_layer_cost *c, double n)
     sum->forward_s += n * c->forward_s;
     sum->backward_s += n * c->backward_s;
     sum->recompute_s += n * c->recompute_s;
+    sum->weight_grad_s += n * c->weight_grad_s;
     sum->tp_forward_s += n * c->tp_forward_s;
     sum->tp_backward_s += n * c->tp_backward_s;
     sum->cp_forward_s += n * c->cp_forward_s;
@@ -126,6 +127,42 @@ static void add_mtp(const sp_inputs *in, double share, sp_stage_cost *out)
     add_scaled(&out->sum, &in->head, n);
 }
 
+/* By how much a micro-batch without a pair is longer: it shows its expert traffic, beside which the
+ * host may be the slower still. */
+static double alone_s(const sp_inputs *in, const sp_stage_cost *cost, double launch_s)
+{
+    if (!sp_plan_pipeline(in->plan).pairs) {
+        return 0.0;
+    }
+    const sp_layer_cost *c = &cost->sum;
+    const double shown_s = c->ep_traffic_s - c->ep_forward_s - c->ep_backward_s;
+    return sp_roof_either_s(cost->gpu_s + shown_s, launch_s) - cost->gpu_s - cost->host_s;
+}
+
+/* The micro-batch by passes; what it waits beside its kernels in the usual proportion of passes. A
+ * pass alone has half of the expert traffic that a pair hides. Where weight gradients are no passes
+ * of their own, that proportion will do for all, so that a step never gets shorter when a part gets
+ * longer. */
+static sp_pass_times passes_of(const sp_inputs *in, const sp_stage_class *stage,
+                               const sp_stage_cost *cost)
+{
+    const sp_layer_cost *c = &cost->sum;
+    const sp_schedule_kind *kind = sp_schedule_describe((sp_schedule)in->plan->schedule);
+    double forward_s = (1.0 - sp_stage_back_share(in, stage)) * cost->total_s;
+    double weight_grad_s = 0.0;
+    if (kind->holds_late) {
+        const double back = sp_stage_back_share(in, stage), wait_s = cost->total_s - cost->gpu_s;
+        forward_s = c->forward_s + c->tp_forward_s + c->cp_forward_s + c->ep_forward_s +
+                    (1.0 - back) * wait_s;
+        weight_grad_s = c->weight_grad_s + 0.5 * back * wait_s;
+    }
+    return (sp_pass_times){.forward_s = forward_s + 0.5 * cost->alone_s,
+                           .input_grad_s =
+                               cost->total_s - forward_s - weight_grad_s + 0.5 * cost->alone_s,
+                           .weight_grad_s = weight_grad_s,
+                           .hidden_s = cost->alone_s};
+}
+
 void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_cost *out)
 {
     const sp_problem *problem = in->problem;
@@ -148,9 +185,11 @@ void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_c
         params.n_layers * layer_kernels(in, stage) * problem->profile->kernel_host_s;
     out->gpu_s = all_s(&out->sum);
     out->host_s = sp_roof_either_s(out->gpu_s, launch_s) - out->gpu_s;
+    out->alone_s = alone_s(in, out, launch_s);
     sp_data_parallel_price(in, stage, &params, out);
     if (sp_plan_offloads(in->plan)) {
         sp_offload_price(in, stage, &params, out);
     }
     out->total_s = out->gpu_s + out->host_s + out->dp_each_s + out->offload_each_s;
+    out->passes = passes_of(in, stage, out);
 }

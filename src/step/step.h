@@ -4,6 +4,7 @@
 #include "base/base.h"
 #include "cost/cost.h"
 #include "shardplan/problem.h"
+#include "step/schedule.h"
 
 static inline double sp_larger(double a, double b)
 {
@@ -11,17 +12,18 @@ static inline double sp_larger(double a, double b)
 }
 
 /* ---- stage_split.c: which layers a pipeline stage holds -------------------------------------- */
+#define SP_MAX_STAGE_CLASSES 12
+
 /* Stages that hold the same number of layers of each kind and the same ends form a class. Its
  * memory is that of its earliest stage, which holds the most micro-batches in flight. */
 typedef struct sp_stage_class {
     uint16_t layers[SP_MODEL_MAX_KINDS];
-    uint16_t first_stage;
+    uint16_t first_stage, last_stage;
     uint16_t n_stages;
+    uint16_t after[SP_MAX_STAGE_CLASSES]; /* stages of each class behind last_stage */
     bool embedding, head;
     bool never_fullest; /* another class holds as much of everything, no later in the pipeline */
 } sp_stage_class;
-
-#define SP_MAX_STAGE_CLASSES 12
 
 typedef struct sp_stage_split {
     uint32_t n_classes;
@@ -69,7 +71,7 @@ struct sp_problem {
     uint32_t n_wheres;
     sp_where wheres[SP_MAX_WHERES];
     bool space_all;               /* --space all */
-    const sp_stage_split *splits; /* [pp - 1][sp_stage_layers], pp up to the number of layers     */
+    const sp_stage_split *splits; /* [pp - 1][sp_stage_layers][sp_block_layout], pp up to the layers    */
     sp_rates rates;
     sp_fabric fabric;
     sp_recipe recipe;         /* of the model's weights: frozen under lora and qlora           */
@@ -86,24 +88,11 @@ struct sp_problem {
     char fingerprint[33];
 };
 
-/* The split of a pipeline; pp between 1 and the number of layers. */
+/* The split of a pipeline; pp between 1 and the number of layers. Under MIRROR stages p / 2 and
+ * beyond hold what the others do and are left out. */
 const sp_stage_split *sp_problem_split(const sp_problem *problem, uint32_t pp,
-                                       sp_stage_layers policy);
-
-/* ---- schedules (schedules.def) --------------------------------------------------------------- */
-typedef struct sp_schedule_kind {
-    const char *name;
-    /* Micro-batches whose activations stage `stage` (0 = first) of p holds at its peak, in units of
-     * the whole stage; v chunks a stage, m micro-batches a step. */
-    double (*in_flight)(uint32_t p, uint32_t v, uint32_t m, uint32_t stage);
-    /* A step takes m times the slowest stage, plus this share of the time that one micro-batch
-     * spends in the other stages. */
-    double (*fill_ratio)(uint32_t v);
-    bool overlaps_p2p;  /* stages send while they compute the next chunk */
-    bool forward_first; /* all forward passes come before the first backward one */
-} sp_schedule_kind;
-
-const sp_schedule_kind *sp_schedule_describe(sp_schedule schedule);
+                                       sp_stage_layers policy, sp_block_layout layout);
+const sp_stage_split *sp_plan_split(const sp_problem *problem, const sp_plan *plan);
 
 /* ---- groups.c ---------------------------------------------------------------------------- */
 /* Ranks with the same weights: those that shard them, and copies of such groups (shard_group). */
@@ -126,6 +115,8 @@ uint32_t sp_plan_copies(const sp_plan *plan);
 uint32_t sp_plan_expert_copies(const sp_plan *plan);
 /* Some weights have copies: those of experts may at cp = dp = 1, on tp ranks. */
 bool sp_plan_has_copies(const sp_problem *problem, const sp_plan *plan);
+/* Stages hold what their mirror at the other end does: DualPipe. */
+bool sp_plan_is_mirrored(const sp_plan *plan);
 /* Groups of shard_group ranks among the copies, and the ranks of one such group. */
 uint32_t sp_plan_replicas(const sp_plan *plan);
 typedef struct sp_shards {
@@ -151,6 +142,7 @@ sp_shape sp_plan_shape(const sp_problem *problem, const sp_plan *plan);
  * exposed after overlap. */
 typedef struct sp_layer_cost {
     double forward_s, backward_s, recompute_s; /* computation                                     */
+    double weight_grad_s;                      /* the part of backward_s on which nothing waits    */
     double tp_forward_s, tp_backward_s;        /* exposed; recomputation's share is in backward   */
     double cp_forward_s, cp_backward_s;
     double ep_forward_s, ep_backward_s;
@@ -202,8 +194,8 @@ typedef struct sp_inputs {
     double embedding_params, head_params;      /* the head's own, final norm included                */
     sp_layer_params mtp_params;                /* of all modules for further tokens, their layers in  */
     sp_layer_bytes bytes[SP_MODEL_MAX_KINDS];
-    sp_layer_bytes bytes_kept[SP_MODEL_MAX_KINDS]; /* layers beyond recompute_layers                 */
-    double embedding_kept, head_kept, logits;
+    sp_layer_bytes bytes_kept[SP_MODEL_MAX_KINDS]; /* nothing computed again; unset if unused       */
+    double embedding_kept, head_kept, head_late, logits; /* late: for the head's weight gradient  */
     double head_working; /* live beside the logits while the head runs backwards                     */
     /* time only */
     sp_groups groups;
@@ -228,9 +220,11 @@ typedef struct sp_stage_cost {
     sp_layer_cost sum;     /* its layers and ends                                               */
     double gpu_s;          /* of a micro-batch on the GPU                                       */
     double host_s;         /* by which launching alone lengthens that, softly                   */
+    double alone_s;        /* by which one without a pair beside it is longer (ep_overlap)      */
     double dp_each_s;      /* data-parallel traffic exposed with every micro-batch: ZeRO 2 and 3 */
     double offload_each_s; /* transfers to and from the host exposed with every micro-batch     */
     double total_s;        /* of a micro-batch: the sum of the four                             */
+    sp_pass_times passes;  /* the same by passes, each alone                                    */
     double dp_once_s;      /* exposed once a step                                               */
     double optimizer_s;
     double offload_once_s; /* by which the processors' update is longer than that               */
