@@ -21,6 +21,11 @@ uint32_t sp_pipeline_chunks(const sp_schedule_kind *kind, const sp_pipeline_shap
     return kind->layout == SP_LAYOUT_MIRROR ? 2 : shape->v;
 }
 
+uint32_t sp_pipeline_blocks(const sp_schedule_kind *kind, const sp_pipeline_shape *shape)
+{
+    return kind->layout == SP_LAYOUT_MIRROR ? shape->p : shape->p * shape->v;
+}
+
 size_t sp_pipeline_max_passes(const sp_schedule_kind *kind, const sp_pipeline_shape *shape)
 {
     return (size_t)3 * shape->p * sp_pipeline_chunks(kind, shape) * shape->m;
@@ -124,7 +129,7 @@ static double hidden_s(const run *r, uint32_t stage, const sp_pass pair[2])
 
 static void finish(run *r, sp_played_pass *played, double start_s, double end_s)
 {
-    const place at = place_of(r, played->stage, played->pass.chunk);
+    const place at = {played->direction, played->block};
     const size_t i = index_of(r, at, played->pass.micro_batch);
     played->start_s = start_s;
     played->end_s = end_s;
@@ -172,7 +177,9 @@ static size_t lay_out(const run *r, sp_pass *scratch, work *stages)
         pipe->kind->list(&pipe->shape, i, &list);
         stages[i] = (work){.first = n, .next = n, .end = n + list.n};
         for (uint32_t k = 0; k < list.n; k++) {
-            r->played[n++] = (sp_played_pass){.pass = list.passes[k], .stage = i};
+            const place at = place_of(r, i, list.passes[k].chunk);
+            r->played[n++] = (sp_played_pass){
+                .pass = list.passes[k], .stage = i, .direction = at.direction, .block = at.block};
         }
     }
     return n;
@@ -211,7 +218,7 @@ sp_status sp_pipeline_play(const sp_pipeline *pipeline, sp_played_pass *played, 
     assert(pipeline->kind->admits(shape));
     run r = {
         .pipe = pipeline, .n_chunks = sp_pipeline_chunks(pipeline->kind, shape), .played = played};
-    r.n_blocks = pipeline->kind->layout == SP_LAYOUT_MIRROR ? shape->p : shape->p * shape->v;
+    r.n_blocks = sp_pipeline_blocks(pipeline->kind, shape);
     const size_t n_done = (size_t)shape->p * r.n_chunks * shape->m;
     sp_pass *scratch = alloc_many((size_t)3 * r.n_chunks * shape->m, sizeof *scratch);
     work *stages = alloc_many(shape->p, sizeof *stages);

@@ -109,7 +109,7 @@ void sp_pass_list_in_turn(const sp_pipeline_shape *shape, uint32_t warm, bool sp
 /* A pass and when it ran. */
 typedef struct sp_played_pass {
     sp_pass pass;
-    uint32_t stage;
+    uint32_t stage, direction, block; /* block: of the model, counted in the direction */
     double start_s, end_s;
 } sp_played_pass;
 
@@ -123,6 +123,8 @@ typedef struct sp_pipeline {
 
 /* Chunks of a stage: v, or the two blocks of MIRROR. */
 uint32_t sp_pipeline_chunks(const sp_schedule_kind *kind, const sp_pipeline_shape *shape);
+/* Blocks that a micro-batch passes through. */
+uint32_t sp_pipeline_blocks(const sp_schedule_kind *kind, const sp_pipeline_shape *shape);
 /* Most passes of all stages together. */
 size_t sp_pipeline_max_passes(const sp_schedule_kind *kind, const sp_pipeline_shape *shape);
 /* Runs every stage's list in its order, each pass as soon as what it waits for is done. *played has

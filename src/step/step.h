@@ -70,8 +70,9 @@ struct sp_problem {
     sp_set sets[SP_MAX_SETS];
     uint32_t n_wheres;
     sp_where wheres[SP_MAX_WHERES];
-    bool space_all;               /* --space all */
-    const sp_stage_split *splits; /* [pp - 1][sp_stage_layers][sp_block_layout], pp up to the layers    */
+    bool space_all; /* --space all */
+    const sp_stage_split
+        *splits; /* [pp - 1][sp_stage_layers][sp_block_layout], pp up to the layers    */
     sp_rates rates;
     sp_fabric fabric;
     sp_recipe recipe;         /* of the model's weights: frozen under lora and qlora           */
@@ -128,8 +129,8 @@ sp_shards sp_plan_shards(const sp_problem *problem, const sp_plan *plan);
 uint32_t sp_plan_ulysses_ranks(const sp_fabric *fit, const sp_plan *plan);
 /* tp ranks all lie in one domain of the fastest link. */
 bool sp_plan_tp_in_domain(const sp_problem *problem, const sp_plan *plan);
-/* Model FLOPs of a step in forward passes: forward, input gradients and, unless the weights are frozen,
- * weight gradients. */
+/* Model FLOPs of a step in forward passes: forward, input gradients and, unless the weights are
+ * frozen, weight gradients. */
 double sp_problem_passes(const sp_problem *problem);
 /* Tokens of a sequence, or of the documents packed into it. */
 double sp_problem_attended(const sp_problem *problem);
@@ -137,18 +138,19 @@ void sp_groups_build(const sp_fabric *whole, const sp_plan *plan, bool moe, sp_g
 sp_sharding sp_plan_sharding(const sp_plan *plan, bool moe);
 sp_shape sp_plan_shape(const sp_problem *problem, const sp_plan *plan);
 
-/* ---- layer_time.c, context.c ------------------------------------------------------------------ */
+/* ---- layer_time.c, context.c ------------------------------------------------------------------
+ */
 /* One layer (or one end of the model), one micro-batch, one rank. Communication is what stays
  * exposed after overlap. */
 typedef struct sp_layer_cost {
     double forward_s, backward_s, recompute_s; /* computation                                     */
-    double weight_grad_s;                      /* the part of backward_s on which nothing waits    */
-    double tp_forward_s, tp_backward_s;        /* exposed; recomputation's share is in backward   */
+    double weight_grad_s;               /* the part of backward_s on which nothing waits    */
+    double tp_forward_s, tp_backward_s; /* exposed; recomputation's share is in backward   */
     double cp_forward_s, cp_backward_s;
     double ep_forward_s, ep_backward_s;
-    double ep_traffic_s;                       /* forward and backward, hidden or not             */
-    double tp_sent_bytes, cp_sent_bytes, ep_sent_bytes; /* by one GPU, forward and backward        */
-    double flops, recompute_flops;       /* forward, of this rank                           */
+    double ep_traffic_s; /* forward and backward, hidden or not             */
+    double tp_sent_bytes, cp_sent_bytes, ep_sent_bytes; /* by one GPU, forward and backward */
+    double flops, recompute_flops; /* forward, of this rank                           */
 } sp_layer_cost;
 
 /* What tp ranks exchange around a block: a tensor of the hidden activations of all tokens. */
@@ -173,7 +175,7 @@ void sp_mtp_price(const sp_problem *problem, const sp_plan *plan, sp_layer_cost 
 /* Adds what context parallelism exchanges around the attention core of one layer; returns the bytes
  * of the forward pass. */
 double sp_context_price(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
-                      const sp_block_comm *comm, const sp_op_time *core, sp_layer_cost *cost);
+                        const sp_block_comm *comm, const sp_op_time *core, sp_layer_cost *cost);
 /* Bytes of keys and values that a rank holds beside its own while a layer runs. */
 double sp_context_bytes(const sp_plan *plan, const sp_block_comm *comm);
 void sp_embedding_price(const sp_problem *problem, const sp_plan *plan,
@@ -189,18 +191,19 @@ typedef struct sp_inputs {
     sp_redo redo;
     sp_shape shape;
     sp_layer_params params[SP_MODEL_MAX_KINDS];
-    sp_layer_params tied[SP_MODEL_MAX_KINDS]; /* the part that tied layers share; unset without them  */
-    sp_layer_params adapters[SP_MODEL_MAX_KINDS]; /* of one layer, 0 unless the task trains them      */
-    double embedding_params, head_params;      /* the head's own, final norm included                */
-    sp_layer_params mtp_params;                /* of all modules for further tokens, their layers in  */
+    sp_layer_params
+        tied[SP_MODEL_MAX_KINDS]; /* the part that tied layers share; unset without them  */
+    sp_layer_params adapters[SP_MODEL_MAX_KINDS]; /* of one layer, 0 unless the task trains them */
+    double embedding_params, head_params; /* the head's own, final norm included                */
+    sp_layer_params mtp_params;           /* of all modules for further tokens, their layers in  */
     sp_layer_bytes bytes[SP_MODEL_MAX_KINDS];
-    sp_layer_bytes bytes_kept[SP_MODEL_MAX_KINDS]; /* nothing computed again; unset if unused       */
+    sp_layer_bytes bytes_kept[SP_MODEL_MAX_KINDS]; /* nothing computed again; unset if unused */
     double embedding_kept, head_kept, head_late, logits; /* late: for the head's weight gradient  */
-    double head_working; /* live beside the logits while the head runs backwards                     */
+    double head_working; /* live beside the logits while the head runs backwards */
     /* time only */
     sp_groups groups;
     sp_layer_cost layer[SP_MODEL_MAX_KINDS];
-    sp_layer_cost layer_kept[SP_MODEL_MAX_KINDS]; /* layers beyond recompute_layers                  */
+    sp_layer_cost layer_kept[SP_MODEL_MAX_KINDS]; /* layers beyond recompute_layers */
     sp_layer_cost embedding, head, mtp;
 } sp_inputs;
 
@@ -258,6 +261,16 @@ double sp_stage_kept_bytes(const sp_inputs *in, const sp_stage_class *stage);
 /* The host has room for what its GPUs offload, and its rates are known. */
 bool sp_offload_has_room(const sp_problem *problem, const sp_plan *plan);
 uint32_t sp_model_last_kind(const sp_model *model);
+
+/* The stages of a plan, priced. */
+typedef struct sp_stage_costs {
+    const sp_stage_split *split;
+    sp_stage_cost class[SP_MAX_STAGE_CLASSES];
+    uint32_t slowest, last; /* the class whose micro-batch takes longest; that ends the step */
+} sp_stage_costs;
+void sp_stages_price(const sp_inputs *in, sp_stage_costs *stages);
+/* Seconds and bytes of the activations of one micro-batch between two stages; pp > 1. */
+double sp_message_s(const sp_inputs *in, double *bytes);
 
 /* ---- train.c, memory.c: the parts of an estimate --------------------------------------------- */
 void sp_memory_price(const sp_inputs *in, sp_memory *memory);

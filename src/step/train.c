@@ -13,6 +13,14 @@
 #include <stddef.h>
 
 /* ---- the pipeline ---------------------------------------------------------------------------- */
+double sp_message_s(const sp_inputs *in, double *bytes)
+{
+    const sp_plan *plan = in->plan;
+    *bytes =
+        2.0 * in->problem->model->hidden * in->shape.tokens / (plan->sp == SP_ON ? plan->tp : 1);
+    return sp_coll_p2p_s(&in->groups.pp, *bytes);
+}
+
 /* Exposed seconds and sent bytes of activations between stages. A schedule that does not overlap
  * waits for one message each way with every micro-batch and chunk; one that does hides them beside
  * its chunks, but for the last micro-batch. All wait for the first micro-batch to cross the
@@ -23,9 +31,8 @@ static double p2p_s(const sp_inputs *in, const sp_stage_cost *slowest, double *s
     if (plan->pp == 1) {
         return 0.0;
     }
-    const double bytes =
-        2.0 * in->problem->model->hidden * in->shape.tokens / (plan->sp == SP_ON ? plan->tp : 1);
-    const double message_s = sp_coll_p2p_s(&in->groups.pp, bytes);
+    double bytes = 0.0;
+    const double message_s = sp_message_s(in, &bytes);
     const sp_schedule_kind *schedule = sp_schedule_describe((sp_schedule)plan->schedule);
     const sp_pipeline_shape shape = sp_plan_pipeline(plan);
     const double share = schedule->overlaps_p2p ? in->problem->profile->dp_overlap_ratio : 0.0;
@@ -34,13 +41,6 @@ static double p2p_s(const sp_inputs *in, const sp_stage_cost *slowest, double *s
     *sent_bytes = 2.0 * bytes * plan->accumulation * plan->vpp;
     return (shape.m - 1.0) * each_s + round_s + 2.0 * (plan->pp - 1.0) * message_s;
 }
-
-/* The stages of a plan, priced. */
-typedef struct stage_costs {
-    const sp_stage_split *split;
-    sp_stage_cost class[SP_MAX_STAGE_CLASSES];
-    uint32_t slowest, last; /* the class whose micro-batch takes longest; that ends the step */
-} stage_costs;
 
 static void add_passes(sp_pass_times *sum, const sp_pass_times *t, double n)
 {
@@ -60,7 +60,7 @@ static sp_pass_times mean_of_others(const sp_pass_times *sum, const sp_pass_time
 
 /* From the first pass to the last one, all messages being free: the longest chain of passes, each
  * class of stages by its last one, behind which the fewest stages lie. */
-static double passes_s(const sp_inputs *in, const stage_costs *stages)
+static double passes_s(const sp_inputs *in, const sp_stage_costs *stages)
 {
     const sp_schedule_kind *schedule = sp_schedule_describe((sp_schedule)in->plan->schedule);
     const sp_stage_split *split = stages->split;
@@ -89,7 +89,7 @@ static double passes_s(const sp_inputs *in, const stage_costs *stages)
  * traffic of passes that run alone while the pipeline fills and drains. last: the stage that ends
  * the step, by its last micro-batch, traffic and update. Where that is not the slowest stage, what
  * it waited for the slowest one is taken off its traffic. */
-static void fill_time(const sp_inputs *in, const stage_costs *stages, sp_time *time)
+static void fill_time(const sp_inputs *in, const sp_stage_costs *stages, sp_time *time)
 {
     const sp_plan *plan = in->plan;
     const sp_engine_profile *profile = in->problem->profile;
@@ -155,21 +155,27 @@ static double step_flops(const sp_inputs *in, const sp_stage_split *split,
            again * ranks * in->plan->accumulation;
 }
 
-void sp_train_price(const sp_inputs *in, sp_time *time, sp_network *network, double *whole_flops)
+void sp_stages_price(const sp_inputs *in, sp_stage_costs *stages)
 {
-    stage_costs stages;
-    stages.split = sp_plan_split(in->problem, in->plan);
-    stages.slowest = stages.last = 0;
+    stages->split = sp_plan_split(in->problem, in->plan);
+    stages->slowest = stages->last = 0;
     double end_s = 0.0;
-    for (uint32_t i = 0; i < stages.split->n_classes; i++) {
-        const sp_stage_cost *stage = &stages.class[i];
-        sp_stage_price(in, &stages.split->classes[i], &stages.class[i]);
-        stages.slowest = stage->total_s > stages.class[stages.slowest].total_s ? i : stages.slowest;
+    for (uint32_t i = 0; i < stages->split->n_classes; i++) {
+        const sp_stage_cost *stage = &stages->class[i];
+        sp_stage_price(in, &stages->split->classes[i], &stages->class[i]);
+        const double longest_s = stages->class[stages->slowest].total_s;
+        stages->slowest = stage->total_s > longest_s ? i : stages->slowest;
         const double stage_end_s =
             stage->total_s + stage->dp_once_s + stage->optimizer_s + stage->offload_once_s;
-        stages.last = stage_end_s > end_s ? i : stages.last;
+        stages->last = stage_end_s > end_s ? i : stages->last;
         end_s = sp_larger(end_s, stage_end_s);
     }
+}
+
+void sp_train_price(const sp_inputs *in, sp_time *time, sp_network *network, double *whole_flops)
+{
+    sp_stage_costs stages;
+    sp_stages_price(in, &stages);
     fill_time(in, &stages, time);
     fill_network(in, &stages.class[stages.slowest], time, network);
     if (whole_flops != NULL) {
