@@ -197,9 +197,34 @@ static void stages_are_runs_of_neighbouring_layers(void **state)
     }
 }
 
+/* 13 layers in 8 blocks, 1 2 2 2 2 2 1 1: stage 0 of a V has the blocks 0 and 7 with both ends, the
+ * others 1 and 6, 2 and 5, 3 and 4. 4 blocks of a mirrored pipeline, 3 4 3 3, lie on two stages. */
+static void folded_pipelines_have_both_ends_on_the_first_stage(void **state)
+{
+    (void)state;
+    made_problem made;
+    make_layers(&made, 13);
+    const sp_stage_split *v = sp_problem_split(&made.problem, 4, SP_STAGE_LAYERS_EVEN, SP_LAYOUT_V);
+    assert_int_equal(v->n_classes, 3);
+    assert_int_equal(layers_of(stage_with(v, true, true)), 2);
+    assert_int_equal(layers_of(&v->classes[1]), 3);
+    assert_int_equal(layers_of(&v->classes[2]), 4);
+    assert_int_equal(v->classes[2].n_stages, 2);
+    assert_int_equal(v->classes[2].first_stage, 2);
+    assert_int_equal(v->classes[2].last_stage, 3);
+    assert_int_equal(v->classes[1].after[2], 2);
+    const sp_stage_split *mirror =
+        sp_problem_split(&made.problem, 4, SP_STAGE_LAYERS_EVEN, SP_LAYOUT_MIRROR);
+    assert_int_equal(mirror->n_classes, 2);
+    assert_int_equal(layers_of(stage_with(mirror, true, true)), 6);
+    assert_int_equal(layers_of(stage_with(mirror, false, false)), 7);
+    free_problem(&made);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(folded_pipelines_have_both_ends_on_the_first_stage),
         cmocka_unit_test(surplus_layers_go_to_the_middle),
         cmocka_unit_test(a_head_of_two_layers_takes_the_place_of_two),
         cmocka_unit_test(one_stage_holds_everything),
