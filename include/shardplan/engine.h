@@ -6,6 +6,7 @@
  * in the expression language of --where, and profiles by version: the constants of the software that
  * no data sheet states. Each constant carries its source and date in the file.
  */
+#include "shardplan/plan.h"
 #include "shardplan/status.h"
 
 #include <stdbool.h>
@@ -43,7 +44,28 @@ typedef struct sp_engine_profile {
     double workspace_bytes;      /* matrix-product workspaces                                     */
     double bucket_bytes;         /* gradient bucket in flight, 0 = all at once                       */
     double quantised_weight_bytes; /* per parameter: weights that qlora freezes, scales included  */
+    double quantised_rest_bytes; /* per parameter that qlora freezes and leaves as it is: embedding,
+                                    head, norms                                                   */
+    double master_bytes;         /* per parameter: the copy that the optimizer updates            */
+    double narrow_master_bytes;  /* likewise beside moments narrower than fp32                    */
+    bool fp32_shards;            /* that copy is what ZeRO 2 and 3 shard, working copies are cast from
+                                    it; otherwise it is held beside 16-bit weights                */
+    bool flat_state;             /* from ZeRO-1 on the optimizer sees pieces of one vector, not tensors */
+    bool root_unit;              /* ZeRO-3 gathers embedding, head and last norm together, for a whole
+                                    pass                                                          */
     double grad_bytes;           /* per parameter: accumulated gradient                           */
+    double sent_grad_bytes;      /* per parameter: gradient on its way; 0 = as it is accumulated  */
+    double twin_grad_bytes;      /* per parameter under ZeRO 0 and 1 in bf16: the 2-byte gradient that
+                                    stays beside a wider accumulated one                          */
+    double cast_grad_bytes;      /* per parameter that the rank updates: fp32 copy of a 2-byte gradient */
+    bool fp8_params;             /* fp8 and mxfp8 weights stand in place of 16-bit ones where the optimizer
+                                    is sharded; otherwise beside them                             */
+    double fp8_copy_bytes;       /* per parameter of matrices in layers, weights in the format of their
+                                    products, scales included: by rows,                           */
+    double fp8_transpose_bytes;  /* by columns, where products take fp8 in one layout alone (before
+                                    Blackwell)                                                    */
+    double mxfp8_copy_bytes;     /* both                                                          */
+    double nvfp4_copy_bytes;     /* both                                                          */
     double unit_grad_bytes;      /* per parameter of the unit of ZeRO 2 and 3 at work: its gradient
                                     before it is scattered, with the copy that is reduced          */
     double update_bytes;         /* per parameter that the rank updates, live during the update   */
@@ -85,11 +107,14 @@ typedef struct sp_engine {
 
 /* Facts of the question that rules may name as constants: heads, kv_heads, layers, hidden, ffn,
  * experts, top_k, seq_len, global_batch, mtp_layers, latent (1 with latent attention), trains_all
- * (0 when a task trains adapters alone). */
+ * (0 when a task trains adapters alone), and two with names as values: optimizer==adafactor,
+ * gradients==bf16, a - in a name written as _. */
 typedef struct sp_engine_facts {
     const struct sp_model *model;
     uint64_t seq_len, global_batch;
     bool trains_all;
+    const char *optimizer; /* --optimizer */
+    sp_gradients gradients;
 } sp_engine_facts;
 
 /* Loads the engines that `which` names: "any" (every training engine of HOME/configs/engines, by

@@ -107,6 +107,13 @@ void sp_estimate_plan(const struct sp_problem *problem, const sp_plan *plan, sp_
 void sp_estimate_memory(const struct sp_problem *problem, const sp_plan *plan, sp_memory *out);
 bool sp_memory_fits(const struct sp_problem *problem, const sp_memory *memory);
 
+/* A peak is believed within low .. high in 8 of 10 cases. */
+typedef struct sp_memory_range {
+    double low_bytes, high_bytes;
+    double p_oom; /* that the run needs more than the GPU has */
+} sp_memory_range;
+sp_memory_range sp_memory_range_of(const struct sp_problem *problem, const sp_memory *memory);
+
 /* What the search needs and nothing more: the verdict and the keys it minimises (objectives with
  * their sign turned where larger is better, not yet quantised). Bit-identical to sp_estimate_plan. */
 sp_verdict sp_estimate_keys(const struct sp_problem *problem, const sp_plan *plan,

@@ -42,3 +42,13 @@ sp_status sp_score_params(const char *home, const char *folder, sp_params_score 
 void sp_params_score_free(sp_params_score *score); /* NULL is fine */
 void sp_params_score_json(const sp_params_score *score, bool with_points, struct sp_text *out);
 void sp_params_score_page(const sp_params_score *score, struct sp_text *out);
+
+/* Serving memory: `file` ("shardplan/serving-logs/1") has what engines printed when they started,
+ * such as HOME/configs/validation/serving-memory.json. Errors are by engine, of all, and of logs
+ * that no constant was read off. */
+typedef struct sp_memory_score sp_memory_score;
+sp_status sp_score_memory(const char *home, const char *file, sp_memory_score **score,
+                          sp_error *err);
+void sp_memory_score_free(sp_memory_score *score); /* NULL is fine */
+void sp_memory_score_json(const sp_memory_score *score, bool with_points, struct sp_text *out);
+void sp_memory_score_page(const sp_memory_score *score, bool with_points, struct sp_text *out);

@@ -61,6 +61,7 @@ typedef struct sp_kv_format {
 typedef struct sp_server {
     const char *name, *about, *version;
     const char *fraction_flag; /* "--gpu-memory-utilization"; NULL where there is none */
+    const char *running_flag;  /* "--max-num-seqs"; NULL likewise                             */
     const char *cache_unit;    /* "blocks", "pages", "spans"                           */
     sp_pool_base base;
 #define SP_KNOB(name, least, most) double name;
@@ -70,6 +71,9 @@ typedef struct sp_server {
     sp_kv_format kv_formats[SP_MAX_KV_FORMATS];
     uint32_t kv;         /* of these, the one in use                                   */
     const char *weights; /* preset of number formats that an option asked for, or NULL */
+    const struct sp_server_tier *tiers; /* other defaults on some GPUs and splits      */
+    uint32_t n_tiers;
+    uint64_t given; /* settings that an option has set: a bit for each                 */
 } sp_server;
 
 typedef struct sp_footprint_question {
@@ -77,6 +81,7 @@ typedef struct sp_footprint_question {
     const sp_gpu *gpu;
     sp_server server;
     uint32_t tp, pp, dp, ep; /* dp: attention's data-parallel groups; ep over the tp x dp ranks */
+    uint32_t nodes;          /* that the tp x pp x dp GPUs are spread over, evenly               */
     uint64_t batch;          /* requests at once, over all dp                                   */
     uint64_t isl, osl;
     sp_widths bits;        /* kv_cache is that of the server's format instead. Between products
@@ -94,7 +99,7 @@ typedef enum sp_footprint_verdict {
 const char *sp_footprint_verdict_name(sp_footprint_verdict verdict); /* "fits", "tight", ... */
 
 typedef struct sp_footprint {
-    double bytes[SP_N_SERVING_PHASES][SP_N_MEMORY_PARTS]; /* of the fullest stage's GPU            */
+    double bytes[SP_N_SERVING_PHASES][SP_N_MEMORY_PARTS]; /* of the fullest stage's GPU */
     double total[SP_N_SERVING_PHASES];
     sp_serving_phase peak_phase;
     uint32_t stage;         /* 0 = first                                           */
@@ -137,7 +142,9 @@ sp_status sp_server_set_kv(const char *format, sp_server *server, sp_error *err)
 /* 16 bits, one GPU, one request of 2,048 and 512 tokens, 6 % headroom; model, gpu and server stay.
  */
 void sp_footprint_defaults(sp_footprint_question *question);
-/* SP_E_INCONSISTENT where tp, pp, dp or ep do not divide what they cut, or the engine cannot. */
+/* SP_E_INCONSISTENT where tp, pp, dp, ep or nodes do not divide what they cut, or the engine
+ * cannot: replicate heads, deal layers to stages, put a copy of the model on several nodes. Where
+ * it can, a GPU holds as much as within one node, and more buffers of its communicators. */
 sp_status sp_footprint_check(const sp_footprint_question *question, sp_error *err);
 /* The question must have passed sp_footprint_check. Monotone: more requests or tokens never need
  * less. */
@@ -159,3 +166,12 @@ sp_status sp_size_parse(const char *text, double *parameters, sp_error *err);
  * HOME/configs/shapes.json; its assumptions say so. */
 sp_status sp_model_guess(struct sp_arena *arena, const char *home, double parameters,
                          const sp_model **model, sp_error *err);
+/* The shapes of HOME/configs/shapes.json, for many guesses. A model takes the nearest one, with as
+ * many layers as give the parameters: within a shape a larger model never has fewer of them. */
+typedef struct sp_shapes sp_shapes;
+sp_status sp_shapes_load(struct sp_arena *arena, const char *home, const sp_shapes **shapes,
+                         sp_error *err);
+uint32_t sp_shapes_nearest(const sp_shapes *shapes, double parameters);
+uint32_t sp_shapes_layers(const sp_shapes *shapes, double parameters);
+sp_status sp_shapes_guess(struct sp_arena *arena, const sp_shapes *shapes, double parameters,
+                          const sp_model **model, sp_error *err);

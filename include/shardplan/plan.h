@@ -70,6 +70,13 @@ const char *sp_task_name(sp_task task); /* "pretrain" */
     X(SP_KERNELS_LOSS, "loss") X(SP_KERNELS_FUSED, "fused")
 typedef enum sp_kernels { SP_ENUM_KERNELS(SP_ENUMERATOR) SP_N_KERNELS } sp_kernels;
 const char *sp_kernels_name(sp_kernels kernels);
+
+/* Number format in which gradients are accumulated: the engine's own choice, or one of two. */
+#define SP_ENUM_GRADIENTS(X)                                                                       \
+    X(SP_GRADIENTS_AUTO, "auto")                                                                   \
+    X(SP_GRADIENTS_FP32, "fp32") X(SP_GRADIENTS_BF16, "bf16")
+typedef enum sp_gradients { SP_ENUM_GRADIENTS(SP_ENUMERATOR) SP_N_GRADIENTS } sp_gradients;
+const char *sp_gradients_name(sp_gradients gradients);
 #undef SP_ENUMERATOR
 
 typedef struct sp_plan {

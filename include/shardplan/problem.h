@@ -35,7 +35,8 @@ typedef struct sp_question {
     const char *engine;         /* --engine: "any", "megatron", "megatron@0.12"                   */
     const char *objectives;     /* --objectives: "tokens_per_s,memory_peak"; NULL = default       */
     const char *space;          /* --space: "default", "all"                                      */
-    const char *optimizer;      /* --optimizer: "adamw"                                           */
+    const char *optimizer;      /* --optimizer: a name of configs/optimizers.json                 */
+    sp_gradients gradients;     /* --gradients                                                    */
     uint64_t seq_len;           /* tokens                                                         */
     uint64_t global_batch;      /* sequences                                                      */
     uint64_t doc_len;           /* --doc-len: tokens of the documents packed into a sequence, which

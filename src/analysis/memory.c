@@ -40,7 +40,7 @@ static void fill_phases(const sp_memory_stage *s, sp_footprint *out)
     if (q->server.base != SP_POOL_GROWING) {
         put_pass(out->bytes[SP_MEMORY_PROFILE], s->profile, s->profile_logits);
     }
-    put_pass(out->bytes[SP_MEMORY_PREFILL], s->chunk, s->logits);
+    put_pass(out->bytes[SP_MEMORY_PREFILL], s->chunk, s->prefill_logits);
     put_pass(out->bytes[SP_MEMORY_DECODE], s->step, s->logits);
     put_cache(s, sp_cached_at(s->share, &s->layers, (double)q->isl), out->bytes[SP_MEMORY_PREFILL]);
     put_cache(s, s->request, out->bytes[SP_MEMORY_DECODE]);
@@ -90,10 +90,10 @@ static void fill_cache(const sp_memory_stage *s, sp_footprint *out)
     out->tokens = out->blocks * block;
     out->concurrency = length > 0.0 ? out->tokens / (ceil(length / block) * block) : 0.0;
     out->fraction = sp_pool_fraction(q);
-    out->fraction_needed =
-        q->server.fraction_flag != NULL && s->base > 0.0
-            ? (s->needed / fmax(q->server.pool_ratio, 1e-9) + s->inside) / s->base
-            : 0.0;
+    out->fraction_needed = q->server.fraction_flag != NULL && s->base > 0.0
+                               ? (s->needed / fmax(q->server.pool_ratio, 1e-9) + s->inside) /
+                                     s->base / (1.0 - q->server.spare_ratio)
+                               : 0.0;
 }
 
 static sp_footprint_verdict judge(const sp_footprint_question *q, const sp_footprint *out)
@@ -124,10 +124,13 @@ static sp_memory_stage build_stage(const sp_share *share, uint32_t index)
     return s;
 }
 
-void sp_footprint_evaluate(const sp_footprint_question *q, sp_footprint *out)
+void sp_footprint_evaluate(const sp_footprint_question *question, sp_footprint *out)
 {
     sp_share share;
     sp_memory_stage tightest = {0};
+    sp_footprint_question here = *question;
+    here.server = sp_server_on_gpu(question);
+    const sp_footprint_question *q = &here;
     *out = (sp_footprint){.usable = q->gpu->memory_bytes - q->reserve_bytes,
                           .host = q->server.host_bytes};
     sp_share_build(q, &share);
@@ -138,6 +141,7 @@ void sp_footprint_evaluate(const sp_footprint_question *q, sp_footprint *out)
         out->stage = index;
     }
     out->weights = tightest.weights;
+    out->host += tightest.offloaded;
     fill_phases(&tightest, out);
     find_peak(out);
     find_chance(q, out);

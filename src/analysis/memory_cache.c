@@ -10,17 +10,60 @@ static double whole_blocks(const sp_server *server, double tokens)
     return ceil(tokens / server->block_tokens) * server->block_tokens;
 }
 
+static double window_tokens(const sp_server *server, double window, double all)
+{
+    const double more = server->window_blocks * server->block_tokens;
+    const double near = window > 0.0 ? whole_blocks(server, window) + more : 0.0;
+    return fmin(all, fmax(near, server->window_ratio * all));
+}
+
+/* Layers without and with a window. */
+typedef struct sp_grouped {
+    double n[2];
+    double size; /* of a group; 0 = no groups */
+} sp_grouped;
+
+static bool has_window(const sp_kind_share *kind)
+{
+    return kind->cache.near_token > 0.0 && kind->cache.token <= 0.0;
+}
+
+/* Groups share one kind of block, so the last of each is padded to the others' layers. */
+static sp_grouped group_layers(const sp_share *share, const sp_held_layers *layers)
+{
+    const sp_footprint_question *q = share->question;
+    sp_grouped g = {
+        {0.0, 0.0},
+        0.0
+    };
+    for (uint32_t k = 0; k < q->model->n_kinds; k++) {
+        const sp_kind_share *kind = &share->kind[k];
+        if (has_window(kind) || kind->cache.token > 0.0) g.n[has_window(kind)] += layers->n[k];
+    }
+    const double fewer = fmin(g.n[0], g.n[1]), more = fmax(g.n[0], g.n[1]);
+    if (q->server.group_ratio > 0.0) g.size = more < q->server.group_ratio * fewer ? more : fewer;
+    return g;
+}
+
+static double padding(const sp_grouped *g, const sp_kind_share *kind)
+{
+    const double n = g->n[has_window(kind)];
+    return g->size > 0.0 && n > 0.0 ? ceil(n / g->size) * g->size / n : 1.0;
+}
+
 sp_cached sp_cached_at(const sp_share *share, const sp_held_layers *layers, double tokens)
 {
     const sp_footprint_question *q = share->question;
     const double all = whole_blocks(&q->server, tokens);
     const double bits = q->server.kv_formats[q->server.kv].bits;
     sp_cached sum = {0.0, 0.0, 0.0};
+    const sp_grouped groups = group_layers(share, layers);
     if (q->server.cached < 1.0) return sum;
     for (uint32_t k = 0; k < q->model->n_kinds; k++) {
         const sp_kind_share *kind = &share->kind[k];
-        const double near = fmin(all, whole_blocks(&q->server, kind->cache.near_tokens));
-        const double elements = kind->cache.token * all + kind->cache.near_token * near;
+        const double near = window_tokens(&q->server, kind->cache.near_tokens, all);
+        const double elements =
+            padding(&groups, kind) * (kind->cache.token * all + kind->cache.near_token * near);
         sum.values += layers->n[k] * elements * bits / 8.0;
         sum.scales += layers->n[k] * elements * kind->scale_bits / 8.0;
         sum.states +=

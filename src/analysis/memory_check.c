@@ -9,6 +9,7 @@ void sp_footprint_defaults(sp_footprint_question *question)
     sp_analysis_question plain = {.model = question->model, .gpu = question->gpu};
     sp_analysis_defaults(&plain);
     question->tp = question->pp = question->dp = question->ep = 1;
+    question->nodes = 1;
     question->batch = 1;
     question->isl = plain.prompt_tokens;
     question->osl = plain.generated_tokens;
@@ -47,16 +48,42 @@ static sp_status check_heads(const sp_footprint_question *q, sp_error *err)
     return SP_OK;
 }
 
+static sp_status check_stages(const sp_footprint_question *q, sp_error *err)
+{
+    if (q->pp > 1 && q->server.stages < 1.0) {
+        sp_fail(err, SP_E_INCONSISTENT, "%s deals no layers to stages: --pp 1", q->server.name);
+        return sp_fail_value(err, "%u", (unsigned)q->pp);
+    }
+    if (q->pp <= q->model->n_layers) return SP_OK;
+    sp_fail(err, SP_E_INCONSISTENT, "--pp is more than the layers");
+    sp_fail_value(err, "%u", (unsigned)q->pp);
+    return sp_fail_range(err, "1 .. %u", (unsigned)q->model->n_layers);
+}
+
+/* Copies may lie on different nodes whatever the engine; experts that they share tie them. */
+static sp_status check_nodes(const sp_footprint_question *q, sp_error *err)
+{
+    const uint64_t gpus = (uint64_t)q->tp * q->pp * q->dp;
+    const uint64_t copy = q->ep > 1 ? gpus : (uint64_t)q->tp * q->pp;
+    if (q->nodes <= 1) return SP_OK;
+    if (gpus % q->nodes != 0) {
+        sp_fail(err, SP_E_INCONSISTENT, "nodes are equally large: --nodes divides tp x pp x dp");
+        return sp_fail_value(err, "%llu GPUs on %u nodes", (unsigned long long)gpus,
+                             (unsigned)q->nodes);
+    }
+    if (copy <= gpus / q->nodes || q->server.spans_nodes >= 1.0) return SP_OK;
+    sp_fail(err, SP_E_INCONSISTENT, "%s runs a copy of the model within one node", q->server.name);
+    return sp_fail_value(err, "%llu GPUs of a copy, %llu on a node", (unsigned long long)copy,
+                         (unsigned long long)(gpus / q->nodes));
+}
+
 sp_status sp_footprint_check(const sp_footprint_question *q, sp_error *err)
 {
     const double asked = (double)q->isl + (double)q->osl, most = q->server.max_context;
     SP_TRY(check_shares(q, err));
     SP_TRY(check_heads(q, err));
-    if (q->pp > q->model->n_layers) {
-        sp_fail(err, SP_E_INCONSISTENT, "--pp is more than the layers");
-        sp_fail_value(err, "%u", (unsigned)q->pp);
-        return sp_fail_range(err, "1 .. %u", (unsigned)q->model->n_layers);
-    }
+    SP_TRY(check_stages(q, err));
+    SP_TRY(check_nodes(q, err));
     if (most > 0.0 && asked > most) {
         sp_fail(err, SP_E_INCONSISTENT,
                 "prompt and answer are longer than the longest sequence that the engine is told");

@@ -24,12 +24,6 @@ static sp_status parse_value(const char *text, double *value, sp_error *err)
     return sp_fail_value(err, "%s", text);
 }
 
-/* A chunk that is asked for does not depend on the GPU. */
-static void hold_on_any_gpu(sp_server *server)
-{
-    server->small_gpu_bytes = server->middle_gpu_bytes = 0.0;
-}
-
 static sp_status set_knob(sp_server *server, const sp_json *option, const char *knob_name,
                           const char *text, sp_error *err)
 {
@@ -43,8 +37,7 @@ static sp_status set_knob(sp_server *server, const sp_json *option, const char *
     SP_TRY(sp_json_double_or(option, "scale", 0.0, 1e15, 1.0, &scale, err));
     value *= scale;
     if (value >= knob->least && value <= knob->most) {
-        sp_knob_set(server, knob, value);
-        if (strcmp(knob_name, "chunk_tokens") == 0) hold_on_any_gpu(server);
+        sp_knob_give(server, knob, value);
         return SP_OK;
     }
     sp_fail(err, SP_E_RANGE, "this option does not take the value");
@@ -83,7 +76,7 @@ static sp_status set_words(sp_server *server, const sp_json *option, const char 
             return sp_json_fail(&changes, err, SP_E_UNKNOWN_NAME, "no setting is called %s", name);
         }
         SP_TRY(sp_json_double(&changes, name, knob->least, knob->most, &value, err));
-        sp_knob_set(server, knob, value);
+        sp_knob_give(server, knob, value);
     }
     return SP_OK;
 }

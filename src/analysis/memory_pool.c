@@ -9,9 +9,11 @@ static double automatic_fraction(const sp_footprint_question *q)
 {
     const sp_server *s = &q->server;
     const double total = q->gpu->memory_bytes;
-    const double tokens = fmax(sp_chunk_tokens(q), s->auto_least_tokens);
+    const double tokens = fmax(s->chunk_tokens, s->auto_least_tokens);
+    const double groups = q->dp > 1 ? q->dp : 0.0;
     double left = s->auto_base_bytes + s->auto_token_bytes * tokens +
-                  s->auto_graph_bytes * s->graph_max + s->auto_rank_bytes * q->tp * q->pp;
+                  s->auto_graph_bytes * s->graph_max + s->auto_rank_bytes * q->tp * q->pp +
+                  s->auto_group_bytes * s->graph_max * groups;
     if (total > s->auto_floor_from_bytes) left = fmax(left, s->auto_floor_bytes);
     return fmax(0.0, round((total - left) / total * 1000.0) / 1000.0);
 }
@@ -34,14 +36,14 @@ double sp_all_else(const sp_memory_stage *s)
     const double fixed = s->fixed[SP_PART_OF_communication] + s->fixed[SP_PART_OF_runtime] +
                          s->fixed[SP_PART_OF_context];
     const bool grows = s->share->question->server.base == SP_POOL_GROWING;
-    const double pass = grows ? fmax(fmax(s->chunk, s->step), s->logits) : profile_pass(s);
+    const double pass = grows ? fmax(fmax(s->chunk, s->step), s->prefill_logits) : profile_pass(s);
     return s->weights + fixed + pass + s->graphs + s->workspace;
 }
 
 static double counted_inside(const sp_memory_stage *s)
 {
     const sp_server *server = &s->share->question->server;
-    double inside = s->weights + server->leftover_bytes;
+    double inside = s->weights;
     inside += server->peak_inside_ratio * (profile_pass(s) + s->workspace);
     if (server->runtime_inside > 0.0) {
         inside += s->fixed[SP_PART_OF_runtime] + s->fixed[SP_PART_OF_communication];
@@ -56,11 +58,11 @@ static void size_by_base(sp_memory_stage *s)
     const double total = q->gpu->memory_bytes, context = q->gpu->context_bytes;
     switch (q->server.base) {
     case SP_POOL_TOTAL:
-        s->base = total;
+        s->base = total - q->server.leftover_bytes;
         s->inside = counted_inside(s);
         break;
     case SP_POOL_START:
-        s->base = total - context - q->reserve_bytes;
+        s->base = total - context - q->reserve_bytes - s->fixed[SP_PART_OF_communication];
         s->inside = s->weights;
         break;
     case SP_POOL_FREE:
@@ -69,7 +71,8 @@ static void size_by_base(sp_memory_stage *s)
         s->inside = 0.0;
         break;
     }
-    const double pool = q->server.pool_ratio * (sp_pool_fraction(q) * s->base - s->inside);
+    const double share = sp_pool_fraction(q) * (1.0 - q->server.spare_ratio);
+    const double pool = q->server.pool_ratio * (share * s->base - s->inside);
     s->pool = q->server.cached < 1.0 ? 0.0 : fmax(0.0, pool);
     const double request = sp_cached_sum(s->request);
     s->needed = s->running * request / (1.0 - q->server.watermark_ratio);

@@ -32,9 +32,20 @@ typedef struct sp_knob {
 /* ---- memory_server.c ---- */
 const sp_knob *sp_knob_find(const char *name); /* NULL: there is none */
 void sp_knob_set(sp_server *server, const sp_knob *knob, double value);
+/* Sets it for good: no default of some GPU takes its place. */
+void sp_knob_give(sp_server *server, const sp_knob *knob, double value);
+bool sp_knob_is_given(const sp_server *server, const sp_knob *knob);
+/* {"value": ..., "source": ..., "date": ...} under the setting's name. */
+sp_status sp_knob_read(const sp_json *settings, const sp_knob *knob, double *value, sp_error *err);
 /* The engine's file; an unknown name is refused with the nearest. */
 sp_status sp_server_open(struct sp_arena *arena, const char *home, const char *name,
                          sp_json_doc **doc, sp_error *err);
+
+/* ---- memory_tiers.c ---- */
+sp_status sp_server_read_tiers(struct sp_arena *arena, const sp_json *root, sp_server *server,
+                               sp_error *err);
+/* The question's engine with the defaults of its GPU and split. */
+sp_server sp_server_on_gpu(const sp_footprint_question *question);
 
 /* How many layers of each kind a stage has. */
 typedef struct sp_held_layers {
@@ -61,18 +72,16 @@ typedef struct sp_memory_stage {
     const sp_share *share;
     sp_held_layers layers;
     double fixed[SP_N_MEMORY_PARTS]; /* weights, buffers, context: there from the start */
-    double weights, graphs, workspace;
+    double weights, graphs, workspace, offloaded;
     double profile_tokens, chunk_tokens, running; /* running: requests of one dp group at once */
     double profile, chunk, step;                  /* activations                               */
-    double profile_logits, logits;
+    double profile_logits, prefill_logits, logits;
     sp_cached request;
     double base, inside, pool, needed;
 } sp_memory_stage;
 
 /* ---- memory_stage.c: all but base, inside, pool and needed ---- */
 void sp_memory_stage_fill(sp_memory_stage *s);
-/* Of the largest forward pass; 0 = prompts run whole. */
-double sp_chunk_tokens(const sp_footprint_question *question);
 /* Tokens of the longest sequence that the engine provides for. */
 double sp_longest(const sp_footprint_question *question);
 /* Of one dp group: requests, and those of them that run at once. */

@@ -35,6 +35,24 @@ void sp_knob_set(sp_server *server, const sp_knob *knob, double value)
     memcpy((char *)server + knob->offset, &value, sizeof value);
 }
 
+static_assert(COUNT(knobs) <= 64, "a bit for each");
+
+static uint64_t knob_bit(const sp_knob *knob)
+{
+    return UINT64_C(1) << (knob - knobs);
+}
+
+void sp_knob_give(sp_server *server, const sp_knob *knob, double value)
+{
+    sp_knob_set(server, knob, value);
+    server->given |= knob_bit(knob);
+}
+
+bool sp_knob_is_given(const sp_server *server, const sp_knob *knob)
+{
+    return (server->given & knob_bit(knob)) != 0;
+}
+
 static sp_status keep(struct sp_arena *arena, const char *text, const char **kept, sp_error *err)
 {
     *kept = text == NULL ? NULL : sp_arena_strdup(arena, text);
@@ -51,9 +69,18 @@ static sp_status check_origin(const sp_json *entry, sp_error *err)
     return sp_json_string(entry, "date", &text, err);
 }
 
-static sp_status read_settings(const sp_json *root, sp_server *server, sp_error *err)
+sp_status sp_knob_read(const sp_json *settings, const sp_knob *knob, double *value, sp_error *err)
 {
     static const char *const keys[] = {"value", "unit", "source", "date"};
+    sp_json entry;
+    SP_TRY(sp_json_object(settings, knob->name, &entry, err));
+    SP_TRY(sp_json_only(&entry, keys, COUNT(keys), err));
+    SP_TRY(sp_json_double(&entry, "value", knob->least, knob->most, value, err));
+    return check_origin(&entry, err);
+}
+
+static sp_status read_settings(const sp_json *root, sp_server *server, sp_error *err)
+{
     const char *names[COUNT(knobs)];
     sp_json settings;
     for (size_t i = 0; i < COUNT(knobs); i++) {
@@ -64,12 +91,8 @@ static sp_status read_settings(const sp_json *root, sp_server *server, sp_error 
     SP_TRY(sp_json_only(&settings, names, COUNT(names), err));
     for (size_t i = 0; i < COUNT(knobs); i++) {
         double value = 0.0;
-        sp_json entry;
         if (!sp_json_has(&settings, names[i])) continue;
-        SP_TRY(sp_json_object(&settings, names[i], &entry, err));
-        SP_TRY(sp_json_only(&entry, keys, COUNT(keys), err));
-        SP_TRY(sp_json_double(&entry, "value", knobs[i].least, knobs[i].most, &value, err));
-        SP_TRY(check_origin(&entry, err));
+        SP_TRY(sp_knob_read(&settings, &knobs[i], &value, err));
         sp_knob_set(server, &knobs[i], value);
     }
     return SP_OK;
@@ -133,9 +156,9 @@ sp_status sp_server_set_kv(const char *format, sp_server *server, sp_error *err)
 static sp_status read_head(struct sp_arena *arena, const sp_json *root, sp_server *server,
                            sp_error *err)
 {
-    static const char *const keys[] = {"schema",     "name",          "about",      "version",
-                                       "base",       "fraction_flag", "cache_unit", "settings",
-                                       "kv_formats", "options"};
+    static const char *const keys[] = {"schema",   "name",          "about",        "version",
+                                       "base",     "fraction_flag", "running_flag", "cache_unit",
+                                       "settings", "by_gpu",        "kv_formats",   "options"};
     static const char *const bases[] = {"total", "start", "free", "growing"};
     const char *text = NULL;
     uint32_t base = 0;
@@ -151,6 +174,8 @@ static sp_status read_head(struct sp_arena *arena, const sp_json *root, sp_serve
     SP_TRY(keep(arena, text, &server->cache_unit, err));
     SP_TRY(sp_json_string_or(root, "fraction_flag", NULL, &text, err));
     SP_TRY(keep(arena, text, &server->fraction_flag, err));
+    SP_TRY(sp_json_string_or(root, "running_flag", NULL, &text, err));
+    SP_TRY(keep(arena, text, &server->running_flag, err));
     SP_TRY(sp_json_enum(root, "base", bases, COUNT(bases), &base, err));
     server->base = (sp_pool_base)base;
     return SP_OK;
@@ -186,6 +211,7 @@ static sp_status read_server(struct sp_arena *arena, const sp_json *root, sp_ser
 {
     SP_TRY(read_head(arena, root, server, err));
     SP_TRY(read_settings(root, server, err));
+    SP_TRY(sp_server_read_tiers(arena, root, server, err));
     return read_formats(arena, root, server, err);
 }
 

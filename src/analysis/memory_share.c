@@ -20,6 +20,22 @@ static double weight_bytes(const sp_widths *bits, const sp_op *op)
     return (matrix * sp_weight_bits(bits, op->part) + op->vectors * bits->norm) / 8.0;
 }
 
+static double padded(double length, double multiple)
+{
+    return multiple > 0.0 ? ceil(length / multiple) * multiple : length;
+}
+
+/* Kernels of some formats want whole tiles. */
+static double expert_padding(const sp_footprint_question *q, const sp_layer_kind *kind)
+{
+    const sp_sharding sharding = sharding_of(q);
+    const double hidden = q->model->hidden, width = (double)kind->ffn.expert_ffn / sharding.etp;
+    const double bits = q->server.expert_pad_bits;
+    if (bits <= 0.0 || fabs(bits - q->bits.ffn_weight) > 1e-9 || width <= 0.0) return 1.0;
+    return padded(hidden, q->server.expert_hidden_multiple) / hidden *
+           padded(width, q->server.expert_width_multiple) / width;
+}
+
 static void add_weights(const sp_widths *bits, const sp_layer_kind *kind, const sp_op *op,
                         bool mixing, sp_kind_share *share)
 {
@@ -106,6 +122,7 @@ static void build_kind(const sp_footprint_question *q, const sp_layer_kind *kind
     for (uint32_t i = 0; i < work.n_ops; i++) {
         add_weights(&q->bits, kind, &work.ops[i], i < work.n_attention_ops, share);
     }
+    share->experts *= expert_padding(q, kind);
     share->operator_elements = largest_operator(&work) / PROBE_TOKENS;
     share->adapter_rows = adapter_rows(&work);
     expand(q, kind, 1.0, PROBE_TOKENS, &work);

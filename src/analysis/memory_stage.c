@@ -30,19 +30,11 @@ static double step_tokens(const sp_footprint_question *q)
     return sp_running(q) * q->server.beams * length;
 }
 
-double sp_chunk_tokens(const sp_footprint_question *q)
-{
-    const sp_server *server = &q->server;
-    if (q->gpu->memory_bytes < server->small_gpu_bytes) return server->small_chunk_tokens;
-    if (q->gpu->memory_bytes < server->middle_gpu_bytes) return server->middle_chunk_tokens;
-    return server->chunk_tokens;
-}
-
 static void size_passes(const sp_footprint_question *q, sp_memory_stage *s)
 {
     const sp_server *server = &q->server;
     const double prompts = server->one_prompt > 0.0 ? 1.0 : sp_running(q);
-    const double asked = sp_chunk_tokens(q), chunk = asked > 0.0 ? asked : (double)INFINITY;
+    const double chunk = server->chunk_tokens > 0.0 ? server->chunk_tokens : (double)INFINITY;
     const double most = server->max_running > 0.0 ? server->max_running : sp_running(q);
     s->running = sp_running(q);
     s->chunk_tokens = fmin(chunk, prompts * (double)q->isl);
@@ -66,10 +58,14 @@ static double activations(const sp_memory_stage *s, double tokens, bool step)
     return tokens * elements * q->bits.norm / 8.0;
 }
 
-static double logits(const sp_memory_stage *s, double rows)
+/* While the head and the sampler run, what the last layer left for each token is still there. */
+static double logits(const sp_memory_stage *s, double rows, double tokens, double token_bytes)
 {
     const sp_footprint_question *q = s->share->question;
-    return s->layers.last ? rows * q->server.beams * q->model->vocab * q->server.logit_bytes : 0.0;
+    const double left =
+        tokens * (q->model->hidden * q->bits.norm / 8.0 + q->model->vocab * token_bytes);
+    const double each = q->model->vocab * q->server.logit_bytes;
+    return s->layers.last ? rows * q->server.beams * each + left : 0.0;
 }
 
 /* ---- what is there from the start ---- */
@@ -124,9 +120,19 @@ static double adapter_bytes(const sp_memory_stage *s)
     return q->server.lora_slots * q->server.lora_rank * rows * q->bits.norm / 8.0;
 }
 
-/* 1, 2, 4 and the multiples of the step up to the largest batch. */
-static double graph_bytes(const sp_footprint_question *q)
+static double stage_layers(const sp_memory_stage *s)
 {
+    double layers = 0.0;
+    for (uint32_t k = 0; k < s->share->question->model->n_kinds; k++) {
+        layers += s->layers.n[k];
+    }
+    return layers;
+}
+
+/* 1, 2, 4 and the multiples of the step up to the largest batch. */
+static double graph_bytes(const sp_memory_stage *s)
+{
+    const sp_footprint_question *q = s->share->question;
     const sp_server *server = &q->server;
     double most = server->graph_max, sizes = 0.0;
     if (server->graphs < 1.0 || most < 1.0) return 0.0;
@@ -134,25 +140,44 @@ static double graph_bytes(const sp_footprint_question *q)
     for (double size = 1.0; size <= fmin(most, 4.0); size *= 2.0) {
         sizes += size < server->graph_step ? 1.0 : 0.0;
     }
-    return (sizes + floor(most / server->graph_step)) * server->graph_bytes;
+    return (sizes + floor(most / server->graph_step)) * stage_layers(s) * server->graph_bytes;
 }
 
-/* Keys and values of the longest sequence, in query heads. */
-static double workspace_bytes(const sp_footprint_question *q)
+/* Keys and values of the longest sequence, in query heads; what joining tokens to a layer's cache
+ * holds twice. */
+static double workspace_bytes(const sp_memory_stage *s)
 {
+    const sp_footprint_question *q = s->share->question;
+    const double cached = s->running * (s->request.values + s->request.scales);
     double width = 0.0;
     for (uint32_t k = 0; k < q->model->n_kinds; k++) {
         const sp_attention *a = &q->model->kinds[k].attention;
         width = fmax(width, (double)a->heads * a->head_dim);
     }
-    return q->server.workspace_bytes +
+    return q->server.workspace_bytes + q->server.joined_ratio * cached / stage_layers(s) +
            q->server.workspace_ratio * 2.0 * sp_longest(q) * width / q->tp * q->bits.norm / 8.0;
+}
+
+/* Layers keep a part of their weights on the host, as far as they have so many. */
+static void offload(sp_memory_stage *s)
+{
+    static const sp_memory_part parts[] = {SP_PART_OF_mixing_weights, SP_PART_OF_ffn_weights,
+                                           SP_PART_OF_expert_weights};
+    double layers = 0.0;
+    for (size_t i = 0; i < 3; i++) {
+        layers += s->fixed[parts[i]];
+    }
+    s->offloaded = fmin(layers, s->share->question->server.offload_bytes);
+    for (size_t i = 0; i < 3 && layers > 0.0; i++) {
+        s->fixed[parts[i]] *= 1.0 - s->offloaded / layers;
+    }
 }
 
 static void fill_fixed(sp_memory_stage *s)
 {
     const sp_footprint_question *q = s->share->question;
     fill_layer_weights(s);
+    offload(s);
     fill_end_weights(s);
     s->fixed[SP_PART_OF_adapter_weights] = adapter_bytes(s);
     s->fixed[SP_PART_OF_draft_weights] = draft_bytes(s);
@@ -160,7 +185,8 @@ static void fill_fixed(sp_memory_stage *s)
         s->weights += s->fixed[part];
     }
     const bool alone = (uint64_t)q->tp * q->pp * q->dp == 1;
-    s->fixed[SP_PART_OF_communication] = alone ? 0.0 : q->server.communication_bytes;
+    const double between = q->nodes > 1 ? q->server.node_bytes : 0.0;
+    s->fixed[SP_PART_OF_communication] = alone ? 0.0 : q->server.communication_bytes + between;
     s->fixed[SP_PART_OF_runtime] = q->server.runtime_bytes;
     s->fixed[SP_PART_OF_context] = q->gpu->context_bytes;
 }
@@ -175,9 +201,11 @@ void sp_memory_stage_fill(sp_memory_stage *s)
     s->profile = activations(s, s->profile_tokens, false);
     s->chunk = activations(s, s->chunk_tokens, false);
     s->step = activations(s, step_tokens(q), cached);
-    s->profile_logits = logits(s, most);
-    s->logits = logits(s, s->running);
-    s->graphs = graph_bytes(q);
-    s->workspace = workspace_bytes(q);
+    const double prompts = q->server.prompt_logit_bytes;
+    s->profile_logits = logits(s, most, s->profile_tokens, prompts);
+    s->prefill_logits = logits(s, s->running, s->chunk_tokens, 0.0);
+    s->logits = logits(s, s->running, 0.0, 0.0);
+    s->graphs = graph_bytes(s);
     s->request = sp_cached_request(s->share, &s->layers);
+    s->workspace = workspace_bytes(s);
 }

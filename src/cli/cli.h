@@ -134,10 +134,18 @@ sp_status sp_flag_blame(sp_status status, sp_flag_id flag, sp_error *err);
 sp_status sp_flag_length(const sp_settings *s, sp_flag_id flag, uint64_t *out, sp_error *err);
 sp_status sp_flag_amount(const sp_settings *s, sp_flag_id flag, double *out, sp_error *err);
 sp_status sp_flag_ratio(const sp_settings *s, sp_flag_id flag, double *out, sp_error *err);
+sp_status sp_flag_gradients(const sp_settings *s, sp_gradients *out, sp_error *err);
 sp_status sp_flag_choice(const sp_settings *s, sp_flag_id flag, const char *const *names,
                          size_t n_names, uint32_t *choice, sp_error *err);
 sp_status sp_flag_count(const sp_settings *s, sp_flag_id flag, uint64_t lo, uint64_t hi,
                         uint32_t *out, sp_error *err);
+
+/* ---- checkpoint_bits.c ------------------------------------------------------------------------ */
+/* Takes the widths of weights from the files of `ref` where *text begins with "checkpoint", or where
+ * nothing was said and there are such files. *text is left at the parts still to be read, "" where
+ * there are none. */
+sp_status sp_checkpoint_bits(sp_arena *arena, const char *ref, bool said, const char **text,
+                             sp_widths *bits, bool *taken, sp_error *err);
 
 /* ---- question.c ------------------------------------------------------------------------------ */
 typedef enum sp_format {
@@ -153,6 +161,7 @@ typedef struct sp_run {
     uint32_t top, threads;
     bool by_layout, no_bounds, dry_run, show_config, quiet, verbose, color, help;
     sp_format format;
+    bool as_yaml; /* JSON, turned into it when it is written */
     double timeout_s;
     const char *output;
 } sp_run;

@@ -57,18 +57,6 @@ static sp_status find(const sp_context *context, sp_arena *arena, sp_memory_aske
                    "shown");
 }
 
-static sp_exit train(const sp_context *context, sp_arena *arena)
-{
-    const unsigned all = SP_FORM_TABLE | SP_FORM_JSON | SP_FORM_CSV;
-    sp_footprint_find find = SP_FIND_NOTHING;
-    sp_error err = {0};
-    if (sp_run_check_format(&context->run, all, &err) != SP_OK ||
-        sp_memory_read_find(context->settings, &find, &err) != SP_OK) {
-        return sp_cli_fail(context, &err);
-    }
-    return sp_memory_train(context, arena, find);
-}
-
 static sp_status answer(const sp_context *context, sp_arena *arena, sp_memory_asked *asked,
                         sp_error *err)
 {
@@ -84,7 +72,7 @@ static sp_exit run(const sp_context *context)
     sp_arena arena = {0};
     sp_memory_asked asked;
     if (sp_memory_is_training(context->settings, &arena, context->home)) {
-        const sp_exit trained = train(context, &arena);
+        const sp_exit trained = sp_memory_train(context, &arena);
         sp_arena_fini(&arena);
         return trained;
     }
@@ -108,7 +96,8 @@ const sp_command sp_command_memory = {
              "from published models. --find turns the question round. With --task, or an engine "
              "that trains, the\n"
              "memory is that of a training plan as shardplan estimate has it; --batch is then the "
-             "micro-batch.\n",
+             "micro-batch, and\n"
+             "--find min-gpus fixes what is named and leaves everything else of the plan free.\n",
     .examples =
         "  shardplan memory llama-3.1-70b --hardware h100-sxm --tp 4 --batch 32 --isl 4k --osl 1k\n"
         "  shardplan memory deepseek-v3 --hardware h200-sxm --engine sglang --tp 8 --bits "
@@ -117,7 +106,11 @@ const sp_command sp_command_memory = {
         "  shardplan memory llama-3.1-405b --hardware h100-sxm --kv fp8 --find min-gpus\n"
         "  shardplan memory llama-3.1-8b --hardware h100-sxm --option gpu_memory_utilization=0.8\n"
         "  shardplan memory quick 7B --hardware a100-sxm-80g --gpus 8 --engine deepspeed --set "
-        "zero=3\n",
+        "zero=3\n"
+        "  shardplan memory llama-3.1-8b --hardware h100-sxm --gpus 8 --tp 8 --task train --find "
+        "max-context\n"
+        "  shardplan memory deepseek-v3 --cluster dgx-h100 --task train --seq-len 4k --find "
+        "min-gpus\n",
     .takes = SP_TAKES_MEMORY | SP_TAKES_OUTPUT,
     .max_words = 2,
     .run = run,

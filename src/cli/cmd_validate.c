@@ -7,7 +7,7 @@
 
 static sp_status check_kind(const char *word, sp_error *err)
 {
-    static const char *const names[] = {"training", "params"};
+    static const char *const names[] = {"training", "params", "memory"};
     static const char *const later[] = {"serving", "ops"};
     for (size_t i = 0; word != NULL && i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(word, names[i]) == 0) return SP_OK;
@@ -22,7 +22,7 @@ static sp_status check_kind(const char *word, sp_error *err)
                 ? "there is no such kind of measurements"
                 : "say what was measured, for example shardplan validate training runs.csv");
     sp_fail_value(err, "%s", word != NULL ? word : "");
-    return word != NULL ? sp_fail_names(err, word, names, 2) : err->status;
+    return word != NULL ? sp_fail_names(err, word, names, 3) : err->status;
 }
 
 static sp_status check_words(const sp_settings *settings, sp_error *err)
@@ -81,6 +81,23 @@ static sp_exit score_params(const sp_context *context, bool points)
     return sp_cli_write(context, &text, SP_EXIT_FOUND);
 }
 
+static sp_exit score_memory(const sp_context *context, bool points)
+{
+    sp_error err = {0};
+    sp_text text = {0};
+    sp_memory_score *score = NULL;
+    if (sp_score_memory(context->home, context->settings->words[1], &score, &err) != SP_OK) {
+        return sp_cli_fail(context, &err);
+    }
+    if (context->run.format == SP_FORMAT_JSON) {
+        sp_memory_score_json(score, points, &text);
+    } else {
+        sp_memory_score_page(score, points, &text);
+    }
+    sp_memory_score_free(score);
+    return sp_cli_write(context, &text, SP_EXIT_FOUND);
+}
+
 static sp_exit run(const sp_context *context)
 {
     sp_error err = {0};
@@ -91,13 +108,14 @@ static sp_exit run(const sp_context *context)
     if (status == SP_OK) status = sp_settings_switch(settings, SP_FLAG_points, &points, &err);
     if (status != SP_OK) return sp_cli_fail(context, &err);
     if (!context->speaks) return SP_EXIT_FOUND;
-    const bool params = strcmp(settings->words[0], "params") == 0;
-    return params ? score_params(context, points) : score_training(context, points);
+    if (strcmp(settings->words[0], "params") == 0) return score_params(context, points);
+    if (strcmp(settings->words[0], "memory") == 0) return score_memory(context, points);
+    return score_training(context, points);
 }
 
 const sp_command sp_command_validate = {
     .name = "validate",
-    .usage = "validate training|params FILE [FLAG..]",
+    .usage = "validate training|params|memory FILE [FLAG..]",
     .summary = "scores the models against measurements",
     .about = "training: FILE is a CSV table of measured training runs, one run or out-of-memory "
              "event a row.\n"
@@ -108,10 +126,14 @@ const sp_command sp_command_validate = {
              "says how the words of a row become a plan.\n"
              "params: FILE is a folder with configs/NAME.json, Hugging Face configurations, and "
              "expected.json,\n"
-             "the counts that another client makes of them; ours must be equal.\n",
+             "the counts that another client makes of them; ours must be equal.\n"
+             "memory: FILE is a JSON list of what serving engines printed when they started: "
+             "weights, peak,\n"
+             "cache. configs/validation/serving-memory.json is one.\n",
     .examples = "  shardplan validate training runs.csv\n"
                 "  shardplan validate training runs.csv --json --points -o score.json\n"
-                "  shardplan validate params ./counts\n",
+                "  shardplan validate params ./counts\n"
+                "  shardplan validate memory configs/validation/serving-memory.json\n",
     .takes = SP_TAKES_OUTPUT | SP_TAKES_TABLE,
     .max_words = 2,
     .run = run,

@@ -47,6 +47,18 @@ sp_status sp_flag_choice(const sp_settings *s, sp_flag_id flag, const char *cons
     return sp_flag_blame(err->status, flag, err);
 }
 
+sp_status sp_flag_gradients(const sp_settings *s, sp_gradients *out, sp_error *err)
+{
+    const char *names[SP_N_GRADIENTS];
+    for (uint32_t i = 0; i < SP_N_GRADIENTS; i++) {
+        names[i] = sp_gradients_name((sp_gradients)i);
+    }
+    uint32_t choice = SP_GRADIENTS_AUTO;
+    SP_TRY(sp_flag_choice(s, SP_FLAG_gradients, names, SP_N_GRADIENTS, &choice, err));
+    *out = (sp_gradients)choice;
+    return SP_OK;
+}
+
 sp_status sp_flag_count(const sp_settings *s, sp_flag_id flag, uint64_t lo, uint64_t hi,
                         uint32_t *out, sp_error *err)
 {

@@ -64,6 +64,7 @@ static sp_status read_sizes(const sp_settings *s, sp_footprint_question *q, sp_e
     SP_TRY(sp_flag_count(s, SP_FLAG_tp, 1, MOST_RANKS, &q->tp, err));
     SP_TRY(sp_flag_count(s, SP_FLAG_pp, 1, MOST_RANKS, &q->pp, err));
     SP_TRY(sp_flag_count(s, SP_FLAG_dp, 1, MOST_RANKS, &q->dp, err));
+    SP_TRY(sp_flag_count(s, SP_FLAG_nodes, 1, MOST_RANKS, &q->nodes, err));
     return sp_flag_count(s, SP_FLAG_ep, 1, MOST_RANKS, &q->ep, err);
 }
 
@@ -117,37 +118,58 @@ static sp_status take_cache_bits(sp_footprint_question *q, sp_error *err)
     return sp_flag_blame(err->status, SP_FLAG_bits, err);
 }
 
-/* --bits, or what an option of the engine says about weights. */
+/* The cache of the format named, of --kv or of an option; else as wide as --bits says. */
+static sp_status read_widths(const sp_settings *s, sp_arena *arena, const char *home, bool said,
+                             sp_footprint_question *q, sp_error *err)
+{
+    const char *text =
+        said || q->server.weights == NULL ? sp_settings_text(s, SP_FLAG_bits) : q->server.weights;
+    const char *ref = s->n_words > 0 ? s->words[0] : sp_settings_text(s, SP_FLAG_model);
+    const bool named = said || q->server.weights != NULL;
+    sp_dtype compute = SP_BF16;
+    bool taken = false;
+    SP_TRY(sp_checkpoint_bits(arena, ref, named, &text, &q->bits, &taken, err));
+    if (text[0] == '\0') return SP_OK;
+    return sp_widths_parse(arena, home, text, &q->bits, &compute, err);
+}
+
 static sp_status read_formats(const sp_settings *s, sp_arena *arena, const char *home,
                               sp_footprint_question *q, sp_error *err)
 {
-    const bool given = s->of[SP_FLAG_bits].origin != SP_FROM_DEFAULT;
+    const bool said = s->of[SP_FLAG_bits].origin != SP_FROM_DEFAULT;
     const bool kv_named = s->of[SP_FLAG_kv].origin != SP_FROM_DEFAULT || q->server.kv > 0;
-    const char *text =
-        given || q->server.weights == NULL ? sp_settings_text(s, SP_FLAG_bits) : q->server.weights;
-    sp_dtype compute = SP_BF16;
-    const sp_status status = sp_widths_parse(arena, home, text, &q->bits, &compute, err);
-    if (status != SP_OK) return sp_flag_blame(status, SP_FLAG_bits, err);
-    return given && !kv_named ? take_cache_bits(q, err) : SP_OK;
+    SP_TRY(sp_flag_blame(read_widths(s, arena, home, said, q, err), SP_FLAG_bits, err));
+    return said && !kv_named ? take_cache_bits(q, err) : SP_OK;
 }
 
 sp_status sp_memory_read_find(const sp_settings *s, sp_footprint_find *find, sp_error *err)
 {
-    static const char *const names[] = {"max-batch", "max-context", "max-model", "min-gpus"};
+    static const char *const names[] = {"max-batch", "max-context", "max-model", "min-gpus",
+                                        "max-concurrency"};
+    static const sp_footprint_find goals[] = {SP_FIND_MAX_BATCH, SP_FIND_MAX_CONTEXT,
+                                              SP_FIND_MAX_MODEL, SP_FIND_MIN_GPUS,
+                                              SP_FIND_MAX_BATCH};
+    const char *text = sp_settings_text(s, SP_FLAG_find);
     uint32_t choice = 0;
     *find = SP_FIND_NOTHING;
-    if (sp_settings_text(s, SP_FLAG_find) == NULL) return SP_OK;
-    SP_TRY(sp_flag_choice(s, SP_FLAG_find, names, 4, &choice, err));
-    *find = (sp_footprint_find)(SP_FIND_MAX_BATCH + choice);
+    if (text == NULL) return SP_OK;
+    if (strcmp(text, "max-global-batch") == 0 || strcmp(text, "max-lora-rank") == 0) {
+        sp_fail(err, SP_E_INCONSISTENT, "this is asked of training: give --task train or lora");
+        sp_fail_value(err, "%s", text);
+        return sp_flag_blame(err->status, SP_FLAG_find, err);
+    }
+    SP_TRY(sp_flag_choice(s, SP_FLAG_find, names, sizeof names / sizeof names[0], &choice, err));
+    *find = goals[choice];
     return SP_OK;
 }
 
 /* What only training has a use for. */
 static sp_status refuse_training_flags(const sp_settings *s, sp_error *err)
 {
-    static const sp_flag_id flags[] = {SP_FLAG_cluster,   SP_FLAG_gpus,        SP_FLAG_seq_len,
-                                       SP_FLAG_lora_rank, SP_FLAG_optimizer,   SP_FLAG_set,
-                                       SP_FLAG_nodes,     SP_FLAG_interconnect};
+    static const sp_flag_id flags[] = {
+        SP_FLAG_cluster,   SP_FLAG_gpus,         SP_FLAG_seq_len,
+        SP_FLAG_lora_rank, SP_FLAG_optimizer,    SP_FLAG_gradients,
+        SP_FLAG_set,       SP_FLAG_global_batch, SP_FLAG_interconnect};
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
         if (s->of[flags[i]].origin == SP_FROM_DEFAULT) continue;
         sp_fail(err, SP_E_INCONSISTENT,

@@ -12,16 +12,6 @@ static const char NUMBERED_LINK[] = "ib-ndr";
 
 #define MOST_IN_NODE 8u
 #define MOST_BATCH   65536u
-#define MOST_TOKENS  0x10000000u /* 2^28 */
-
-typedef struct training {
-    sp_question question;
-    char gpus_text[24];
-    uint32_t gpus, tp, pp, ep, batch; /* batch: the micro-batch */
-    sp_plan plan;
-    sp_problem *problem;
-    sp_space *space;
-} training;
 
 /* ---- what is asked ---- */
 
@@ -105,7 +95,8 @@ static sp_status read_sets(const sp_settings *s, sp_question *q, sp_error *err)
     return SP_OK;
 }
 
-static sp_status read_shares(const sp_settings *s, training *t, sp_error *err)
+static sp_status read_shares(const sp_settings *s, sp_training_find find, sp_training *t,
+                             sp_error *err)
 {
     uint32_t dp = 1;
     t->tp = t->pp = t->ep = t->batch = 1;
@@ -115,6 +106,7 @@ static sp_status read_shares(const sp_settings *s, training *t, sp_error *err)
     SP_TRY(sp_flag_count(s, SP_FLAG_ep, 1, 4096, &t->ep, err));
     SP_TRY(sp_flag_count(s, SP_FLAG_batch, 1, MOST_BATCH, &t->batch, err));
     SP_TRY(sp_flag_count(s, SP_FLAG_gpus, 1, 1u << 20, &t->gpus, err));
+    if (find == SP_FIND_GPUS) return SP_OK;
     if (t->gpus == 0) t->gpus = t->tp * t->pp * dp;
     (void)snprintf(t->gpus_text, sizeof t->gpus_text, "%u", t->gpus);
     t->question.gpus = t->gpus_text;
@@ -127,6 +119,7 @@ static sp_status read_limits(const sp_settings *s, sp_question *q, sp_error *err
 {
     const char *reserve = sp_settings_text(s, SP_FLAG_reserve);
     q->optimizer = sp_settings_text(s, SP_FLAG_optimizer);
+    SP_TRY(sp_flag_gradients(s, &q->gradients, err));
     q->engine = sp_settings_text(s, SP_FLAG_engine);
     q->seq_len = 2048;
     SP_TRY(sp_flag_length(s, SP_FLAG_seq_len, &q->seq_len, err));
@@ -134,114 +127,53 @@ static sp_status read_limits(const sp_settings *s, sp_question *q, sp_error *err
     return sp_flag_blame(sp_parse_bytes(reserve, &q->reserve_bytes, err), SP_FLAG_reserve, err);
 }
 
-static sp_status read_question(const sp_context *context, sp_arena *arena, training *t,
-                               sp_error *err)
+/* Without --global-batch every stage has micro-batches enough to be full. */
+static sp_status read_batch(const sp_settings *s, sp_training *t, sp_error *err)
+{
+    const char *text = sp_settings_text(s, SP_FLAG_global_batch);
+    sp_batch batch = {.sequences = (uint64_t)t->gpus * t->batch};
+    t->batch_follows = text == NULL;
+    if (text != NULL) {
+        const sp_status status = sp_batch_parse(text, t->question.seq_len, &batch, err);
+        SP_TRY(sp_flag_blame(status, SP_FLAG_global_batch, err));
+    }
+    t->question.global_batch = batch.sequences;
+    return SP_OK;
+}
+
+static sp_status read_question(const sp_context *context, sp_arena *arena, sp_training_find find,
+                               sp_training *t, sp_error *err)
 {
     const sp_settings *s = context->settings;
     t->question = sp_question_default();
     t->question.home = context->home;
-    SP_TRY(sp_memory_model(s, arena, context->home, &t->question.loaded_model, err));
+    if (find == SP_FIND_MODEL && s->n_words == 0) {
+        SP_TRY(sp_model_guess(arena, context->home, 1e9, &t->question.loaded_model, err));
+    } else {
+        SP_TRY(sp_memory_model(s, arena, context->home, &t->question.loaded_model, err));
+    }
     t->question.model = t->question.loaded_model->name;
-    SP_TRY(read_shares(s, t, err));
-    SP_TRY(read_cluster(s, arena, t->gpus, &t->question, err));
+    SP_TRY(read_shares(s, find, t, err));
+    if (find != SP_FIND_GPUS) SP_TRY(read_cluster(s, arena, t->gpus, &t->question, err));
     SP_TRY(read_task(s, &t->question, err));
     SP_TRY(read_sets(s, &t->question, err));
     SP_TRY(read_limits(s, &t->question, err));
-    /* Every stage has micro-batches enough to be full. */
-    t->question.global_batch = (uint64_t)t->gpus * t->batch;
-    return SP_OK;
+    return read_batch(s, t, err);
 }
 
 /* ---- the answer ---- */
 
-static void training_free(training *t)
-{
-    sp_space_free(t->space);
-    sp_problem_free(t->problem);
-    t->space = NULL;
-    t->problem = NULL;
-}
-
 /* Settings that nothing names are at rest, as those of shardplan estimate. */
-static sp_status build(training *t, sp_error *err)
+static sp_status take_plan(sp_training *t, sp_error *err)
 {
     char text[SP_PLAN_TEXT_BYTES];
-    training_free(t);
-    SP_TRY(sp_problem_build(&t->question, &t->problem, err));
-    SP_TRY(sp_space_build(t->problem, &t->space, err));
+    SP_TRY(sp_training_build(t, err));
     (void)snprintf(text, sizeof text, "gpus=%u,tp=%u,pp=%u,ep=%u,micro_batch=%u", t->gpus, t->tp,
                    t->pp, t->ep, t->batch);
     return sp_plan_read(text, t->space, &t->plan, err);
 }
 
-static bool fits(const training *t, const sp_plan *plan)
-{
-    sp_plan derived = *plan;
-    sp_memory memory;
-    sp_plan_derive(&derived, (uint64_t)plan->gpus * plan->micro_batch);
-    sp_estimate_memory(t->problem, &derived, &memory);
-    return sp_memory_fits(t->problem, &memory);
-}
-
-/* With the batch or the length. */
-static sp_status fits_at(training *t, sp_footprint_find find, uint64_t value, bool *fit,
-                         sp_error *err)
-{
-    sp_plan plan = t->plan;
-    if (find == SP_FIND_MAX_BATCH) {
-        sp_plan_set(&plan, SP_AXIS_micro_batch, (uint32_t)value);
-    } else {
-        t->question.seq_len = value;
-        SP_TRY(build(t, err));
-    }
-    *fit = fits(t, &plan);
-    return SP_OK;
-}
-
-static sp_status largest(training *t, sp_footprint_find find, uint64_t most, uint64_t *good,
-                         sp_error *err)
-{
-    uint64_t bad = most + 1;
-    bool fit = true;
-    *good = 0;
-    for (uint64_t value = 1; value <= most && fit; value *= 2) {
-        SP_TRY(fits_at(t, find, value, &fit, err));
-        *(fit ? good : &bad) = value;
-    }
-    while (bad - *good > 1) {
-        const uint64_t middle = *good + (bad - *good) / 2;
-        SP_TRY(fits_at(t, find, middle, &fit, err));
-        *(fit ? good : &bad) = middle;
-    }
-    return SP_OK;
-}
-
-static sp_status search(training *t, sp_footprint_find find, sp_arena *arena, const char **found,
-                        sp_error *err)
-{
-    uint64_t value = 0;
-    const bool batch = find == SP_FIND_MAX_BATCH;
-    if (find == SP_FIND_NOTHING) return SP_OK;
-    if (!batch && find != SP_FIND_MAX_CONTEXT) {
-        return sp_fail(err, SP_E_NOT_YET,
-                       "of training, ask shardplan train --gpus A..B --objectives "
-                       "gpus,tokens_per_s");
-    }
-    SP_TRY(largest(t, find, batch ? MOST_BATCH : MOST_TOKENS, &value, err));
-    if (value == 0) {
-        return sp_fail(err, SP_E_INFEASIBLE,
-                       "not even the smallest fits; without --find the parts of the memory are "
-                       "shown");
-    }
-    *found = sp_arena_printf(arena, batch ? "largest micro-batch: %llu" : "longest sequence: %llu",
-                             (unsigned long long)value);
-    if (!batch) return fits_at(t, find, value, &(bool){false}, err);
-    t->batch = (uint32_t)value;
-    t->question.global_batch = (uint64_t)t->gpus * value;
-    return build(t, err);
-}
-
-static sp_exit show(const sp_context *context, const training *t, const char *found)
+static sp_exit show(const sp_context *context, const sp_training *t, const char *found)
 {
     const sp_report_options options = sp_cli_options(context);
     sp_priced priced;
@@ -265,15 +197,28 @@ static sp_exit show(const sp_context *context, const training *t, const char *fo
     return sp_cli_write(context, &text, works ? SP_EXIT_FOUND : SP_EXIT_NOTHING);
 }
 
-sp_exit sp_memory_train(const sp_context *context, sp_arena *arena, sp_footprint_find find)
+/* The fewest GPUs have no plan yet. */
+static sp_status answer(const sp_context *context, sp_arena *arena, sp_training *t,
+                        const char **found, sp_error *err)
 {
-    training t = {0};
+    const unsigned all = SP_FORM_TABLE | SP_FORM_JSON | SP_FORM_CSV;
+    sp_training_find find = SP_FIND_NO_SIZE;
+    SP_TRY(sp_run_check_format(&context->run, all, err));
+    SP_TRY(sp_training_read_find(context->settings, &find, err));
+    SP_TRY(read_question(context, arena, find, t, err));
+    if (find != SP_FIND_GPUS) SP_TRY(take_plan(t, err));
+    return find == SP_FIND_NO_SIZE ? SP_OK
+                                   : sp_training_search(context, arena, find, t, found, err);
+}
+
+sp_exit sp_memory_train(const sp_context *context, sp_arena *arena)
+{
+    sp_training t = {0};
     sp_error err = {0};
     const char *found = NULL;
-    sp_status status = read_question(context, arena, &t, &err);
-    if (status == SP_OK) status = build(&t, &err);
-    if (status == SP_OK) status = search(&t, find, arena, &found, &err);
-    const sp_exit code = status == SP_OK ? show(context, &t, found) : sp_cli_fail(context, &err);
-    training_free(&t);
+    const sp_exit code = answer(context, arena, &t, &found, &err) == SP_OK
+                             ? show(context, &t, found)
+                             : sp_cli_fail(context, &err);
+    sp_training_free(&t);
     return code;
 }

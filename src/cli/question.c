@@ -11,30 +11,43 @@
 
 /* ---- how to run ---- */
 
-static const char *const format_names[SP_N_FORMATS] = {"table", "json", "csv", "md"};
+/* By sp_format; behind them YAML, which is written as JSON first. */
+#define YAML SP_N_FORMATS
+static const char *const format_names[SP_N_FORMATS + 1] = {"table", "json", "csv", "md", "yaml"};
 
 static sp_status read_format(const sp_settings *s, sp_run *run, sp_error *err)
 {
     uint32_t format = SP_FORMAT_TABLE;
     bool json = false;
-    SP_TRY(sp_flag_choice(s, SP_FLAG_format, format_names, SP_N_FORMATS, &format, err));
+    SP_TRY(sp_flag_choice(s, SP_FLAG_format, format_names, SP_N_FORMATS + 1, &format, err));
     SP_TRY(sp_settings_switch(s, SP_FLAG_json, &json, err));
     const bool format_wins = s->of[SP_FLAG_format].origin > s->of[SP_FLAG_json].origin;
+    run->as_yaml = format == YAML && (!json || format_wins);
     run->format = json && !format_wins ? SP_FORMAT_JSON : (sp_format)format;
+    if (!run->as_yaml) return SP_OK;
+    run->format = SP_FORMAT_JSON;
+    if (!sp_yaml_is_built()) {
+        sp_fail(err, SP_E_NOT_YET,
+                "this build has no libyaml: install libyaml-dev and build again");
+        sp_fail_value(err, "yaml");
+        return sp_flag_blame(err->status, SP_FLAG_format, err);
+    }
     return SP_OK;
 }
 
 sp_status sp_run_check_format(const sp_run *run, unsigned forms, sp_error *err)
 {
-    const char *names[SP_N_FORMATS];
+    const char *names[SP_N_FORMATS + 1];
+    const char *given = format_names[run->as_yaml ? YAML : run->format];
     size_t n = 0;
     if ((forms >> run->format & 1u) != 0) return SP_OK;
     for (unsigned format = 0; format < SP_N_FORMATS; format++) {
         if ((forms >> format & 1u) != 0) names[n++] = format_names[format];
     }
+    if ((forms & SP_FORM_JSON) != 0) names[n++] = format_names[YAML];
     sp_fail(err, SP_E_UNKNOWN_NAME, "this answer has no such form");
-    sp_fail_value(err, "%s", format_names[run->format]);
-    sp_fail_names(err, format_names[run->format], names, n);
+    sp_fail_value(err, "%s", given);
+    sp_fail_names(err, given, names, n);
     err->nearest[0] = '\0'; /* no form stands for another */
     return sp_flag_blame(err->status, SP_FLAG_format, err);
 }
@@ -172,6 +185,7 @@ static sp_status read_question(sp_settings *s, const char *home, sp_question *q,
     q->optimizer = sp_settings_text(s, SP_FLAG_optimizer);
     SP_TRY(read_task(s, q, err));
     SP_TRY(read_kernels(s, q, err));
+    SP_TRY(sp_flag_gradients(s, &q->gradients, err));
     SP_TRY(sp_flag_length(s, SP_FLAG_seq_len, &q->seq_len, err));
     if (q->seq_len == 0 && sp_settings_text(s, SP_FLAG_seq_len) != NULL) {
         sp_fail(err, SP_E_RANGE, "a sequence has a token or more");

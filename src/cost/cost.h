@@ -6,6 +6,7 @@
 #include "graph/graph.h"
 #include "shardplan/cluster.h"
 #include "shardplan/engine.h"
+#include "shardplan/optimizer.h"
 #include "shardplan/plan.h"
 
 /* ---- roofline.c ------------------------------------------------------------------------------ */
@@ -121,6 +122,7 @@ double sp_overlap_exposed_s(double compute_s, double ratio, double comm_s);
 /* ---- mem_state.c: weights, gradients, optimizer ---------------------------------------------- */
 typedef struct sp_state_bytes {
     double weights, gradients, optimizer;
+    double updated; /* parameters whose optimizer the rank holds */
     /* Weights under ZeRO-3, and gradients under ZeRO 2 and 3, that are whole: while the largest
      * unit is worked on, and while a layer is. */
     double gathered, gathered_layer;
@@ -128,12 +130,20 @@ typedef struct sp_state_bytes {
 
 /* Bytes per parameter of a recipe, by definition of its number formats. */
 typedef struct sp_recipe {
-    double weight_bytes;   /* working copy                                                       */
+    double weight_bytes;   /* working copy, which is computed with, gathered and sent             */
+    double shard_bytes;    /* shards that are updated and from which working copies are cast; 0:
+                              working copies are themselves what ZeRO-3 shards                    */
     double gradient_bytes; /* accumulated gradient                                               */
-    double master_bytes;   /* fp32 copy that the optimizer updates                               */
-    double moments_bytes;  /* first and second moment                                            */
+    double twin_bytes;     /* gradient of one micro-batch, which waits whole beside that under ZeRO
+                              0 and 1                                                             */
+    double sent_bytes;     /* gradient on its way                                                */
+    double master_bytes;   /* copy that the optimizer updates, beside working copies             */
+    double moments_bytes;  /* the optimizer's own state: moments                                  */
     double step_bytes;     /* memory traffic of one update                                       */
 } sp_recipe;
+/* What an update reads and writes: the gradient twice (norm, update), the copy that is updated and
+ * the moments once each way, the working copy; and what the optimizer passes over besides. */
+double sp_recipe_step_bytes(const sp_recipe *recipe, double pass_bytes);
 /* bf16 or fp16 weights with fp32 AdamW, as Megatron-LM, DeepSpeed and FSDP mixed precision hold it.
  */
 sp_recipe sp_recipe_adamw(double gradient_bytes);
@@ -146,11 +156,38 @@ typedef struct sp_units {
     double largest_params; /* of the largest unit: a layer, the embedding or the head             */
     double gradient_bytes; /* per parameter of a unit before its gradient is scattered            */
     double live_params;    /* stay gathered at least, as far as there are so many                 */
+    double root_params;    /* stay gathered from the first pass to the last: a root unit          */
+    double root_gradients; /* of these, gradients that wait whole for those of the rest           */
 } sp_units;
 
 /* params on a rank, sharded over `shards` data-parallel ranks from ZeRO stage `zero` on. */
 sp_state_bytes sp_mem_state(const sp_recipe *recipe, double params, const sp_units *units,
                             uint32_t zero, uint32_t shards);
+
+/* ---- mem_optimizer.c: what an optimizer holds that treats tensors by their kind --------------- */
+/* Of some tensors on one rank. */
+typedef struct sp_moments {
+    double bytes;       /* of state, which ZeRO cuts                                             */
+    double whole_bytes; /* of state that every shard has whole: columns                          */
+    double largest;     /* elements of the largest tensor whose update takes room of its own     */
+    double newton_s;    /* of the products that make every matrix orthogonal                     */
+} sp_moments;
+
+/* Learned numbers of a layer on one rank: those of matrices, and the optimizer's state of all. */
+typedef struct sp_layer_tensors {
+    double dense_matrix, expert_matrix;
+    sp_moments dense, expert;
+} sp_layer_tensors;
+
+sp_layer_tensors sp_optimizer_layer(const sp_optimizer *optimizer, const sp_layer_work *work);
+/* Adds what Newton-Schulz takes for the matrices of a layer, `whole` as it is without tensor
+ * parallelism: 4 r^2 c + 2 r^3 FLOPs an iteration of an r x c matrix, r <= c. */
+void sp_optimizer_newton(const sp_optimizer *optimizer, const sp_gemm_rate *rate,
+                         const sp_layer_work *whole, sp_layer_tensors *tensors);
+/* The embedding or the head: a table of `hidden` columns, state_bytes a parameter. */
+sp_moments sp_optimizer_table(const sp_optimizer *optimizer, double state_bytes, double params,
+                              double hidden);
+void sp_moments_add(sp_moments *sum, const sp_moments *part, double times);
 
 /* ---- mem_activ.c ----------------------------------------------------------------------------- */
 typedef struct sp_layer_bytes {
@@ -165,7 +202,12 @@ typedef struct sp_keeping {
     double dropped_ratio; /* under SP_MODULE_STREAMS: of the outputs of products                 */
     double norm_extra_bytes, gate_extra_bytes; /* as in sp_engine_profile                        */
     bool in_place; /* gradients of a gate's inputs are written over them                         */
+    double adapter_columns; /* of the thin pair beside every product, which keeps what lies between;
+                               0: none                                                           */
+    bool unpacks;           /* frozen weights are written out in 16 bits, matrix by matrix        */
 } sp_keeping;
+/* Reads operators; otherwise the tensors alone (sp_graph_kept). */
+bool sp_keeping_asks_ops(const sp_keeping *keeping);
 sp_layer_bytes sp_mem_layer(const sp_layer_work *work, const sp_keeping *keeping);
 
 /* The loss on one rank: so many bytes for each logit. */
@@ -173,7 +215,7 @@ double sp_mem_logits(double tokens, double vocab_columns, double logit_bytes);
 /* 2-byte logits and their 2-byte gradient. */
 #define SP_FUSED_LOGIT_BYTES 4.0
 /* In chunks of so many tokens that their logits are as wide as the hidden vectors: logits and the
- * gradient of the hidden vectors, and of the head's weights the gradient (2), the last chunk's
- * product (2) and its fp32 copy (4).
+ * gradient of the hidden vectors, and of the head's weights, unless they are frozen, the gradient
+ * (2), the last chunk's product (2) and its fp32 copy (4).
  * Source: Liger-Kernel, ops/fused_linear_cross_entropy.py. */
-double sp_mem_chunked_loss(double tokens, double vocab_columns, double hidden);
+double sp_mem_chunked_loss(double tokens, double vocab_columns, double hidden, bool frozen);

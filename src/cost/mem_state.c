@@ -4,15 +4,21 @@
  * 6 + 12 / shards with a distributed optimizer, as Megatron-LM states. */
 #include "cost/cost.h"
 
+double sp_recipe_step_bytes(const sp_recipe *r, double pass_bytes)
+{
+    return 2.0 * (r->gradient_bytes + r->shard_bytes + r->master_bytes + r->moments_bytes) +
+           r->weight_bytes + pass_bytes;
+}
+
 sp_recipe sp_recipe_adamw(double gradient_bytes)
 {
-    return (sp_recipe){.weight_bytes = 2.0,
-                       .gradient_bytes = gradient_bytes,
-                       .master_bytes = 4.0,
-                       .moments_bytes = 8.0,
-                       /* read gradient twice (norm, update), master and moments; write master,
-                        * moments and the working copy */
-                       .step_bytes = 2.0 * gradient_bytes + 12.0 + 12.0 + 2.0};
+    sp_recipe recipe = {.weight_bytes = 2.0,
+                        .gradient_bytes = gradient_bytes,
+                        .sent_bytes = gradient_bytes,
+                        .master_bytes = 4.0,
+                        .moments_bytes = 8.0};
+    recipe.step_bytes = sp_recipe_step_bytes(&recipe, 0.0);
+    return recipe;
 }
 
 sp_recipe sp_recipe_frozen(double weight_bytes)
@@ -28,7 +34,15 @@ static double gathered_bytes(const sp_recipe *recipe, const sp_units *units, dou
     const double held = units->live_params < params ? units->live_params : params;
     const double ahead = unit_params + units->layer_params, live = held > ahead ? held : ahead;
     const double gradient = zero >= 2 && recipe->gradient_bytes > 0.0 ? units->gradient_bytes : 0.0;
-    return gradient * unit_params + (zero >= 3 ? recipe->weight_bytes * live : 0.0);
+    return gradient * (unit_params + units->root_gradients) +
+           (zero >= 3 ? recipe->weight_bytes * (live + units->root_params) : 0.0);
+}
+
+static double weight_bytes(const sp_recipe *recipe, double params, double share, uint32_t zero)
+{
+    const double shards = recipe->shard_bytes * share;
+    if (zero < 3) return recipe->weight_bytes * params + shards;
+    return recipe->shard_bytes > 0.0 ? shards : recipe->weight_bytes * share;
 }
 
 sp_state_bytes sp_mem_state(const sp_recipe *recipe, double params, const sp_units *units,
@@ -37,10 +51,13 @@ sp_state_bytes sp_mem_state(const sp_recipe *recipe, double params, const sp_uni
     const double optimizer = recipe->master_bytes + recipe->moments_bytes;
     const double share = params / shards;
     const double sharded = shards > 1 ? 1.0 : 0.0;
+    const double owned = zero >= 1 ? share : params;
     return (sp_state_bytes){
-        .weights = recipe->weight_bytes * (zero >= 3 ? share : params),
-        .gradients = recipe->gradient_bytes * (zero >= 2 ? share : params),
-        .optimizer = optimizer * (zero >= 1 ? share : params),
+        .weights = weight_bytes(recipe, params, zero >= 1 ? share : params, zero),
+        .gradients = recipe->gradient_bytes * (zero >= 2 ? share : params) +
+                     (zero >= 2 ? 0.0 : recipe->twin_bytes * params),
+        .optimizer = optimizer * owned,
+        .updated = recipe->gradient_bytes > 0.0 ? owned : 0.0,
         .gathered = sharded * gathered_bytes(recipe, units, params, units->largest_params, zero),
         .gathered_layer =
             sharded * gathered_bytes(recipe, units, params, units->layer_params, zero)};

@@ -57,7 +57,7 @@ typedef struct sp_map_setting {
 typedef struct sp_map_rule {
     uint32_t n_tests;
     sp_map_test *tests;
-    const char *engine, *link, *skip; /* NULL = says nothing about it */
+    const char *engine, *link, *skip, *optimizer; /* NULL = says nothing about it */
     uint32_t n_settings;
     sp_map_setting *settings; /* of axes */
     uint32_t lora_rank;       /* 0 = says nothing */
@@ -65,6 +65,8 @@ typedef struct sp_map_rule {
     sp_memory_kind memory;
     bool names_kernels;
     sp_kernels kernels;
+    bool names_gradients;
+    sp_gradients gradients;
     uint32_t traits_on, traits_off; /* bits */
 } sp_map_rule;
 
@@ -89,9 +91,10 @@ bool sp_pattern_matches(const char *pattern, const char *cell);
 
 /* What the mapping makes of one row. */
 typedef struct sp_setup {
-    const char *engine, *link, *skip;
+    const char *engine, *link, *skip, *optimizer;
     sp_memory_kind memory;
     sp_kernels kernels;
+    sp_gradients gradients;
     uint32_t traits, lora_rank;
     sp_plan plan;
     sp_error refusal; /* status SP_OK, or the axis or value that is not there */

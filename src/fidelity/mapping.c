@@ -177,6 +177,20 @@ static sp_status read_kernels(const reader *r, const sp_json *rule, sp_map_rule 
     return SP_OK;
 }
 
+static sp_status read_gradients(const reader *r, const sp_json *rule, sp_map_rule *out)
+{
+    const char *names[SP_N_GRADIENTS];
+    for (uint32_t i = 0; i < SP_N_GRADIENTS; i++) {
+        names[i] = sp_gradients_name((sp_gradients)i);
+    }
+    uint32_t gradients = 0;
+    out->names_gradients = sp_json_has(rule, "gradients");
+    if (!out->names_gradients) return SP_OK;
+    SP_TRY(sp_json_enum(rule, "gradients", names, SP_N_GRADIENTS, &gradients, r->err));
+    out->gradients = (sp_gradients)gradients;
+    return SP_OK;
+}
+
 /* "axis=value,axis=value", kept in parts: not every axis need be there. */
 static sp_status read_plan(const reader *r, const sp_json *rule, sp_map_rule *out)
 {
@@ -207,7 +221,8 @@ static sp_status read_plan(const reader *r, const sp_json *rule, sp_map_rule *ou
 static sp_status read_rule(const reader *r, const sp_json *rule, sp_map_rule *out)
 {
     static const char *const keys[] = {"when",  "unless", "engine", "link",      "plan",   "skip",
-                                       "model", "memory", "source", "lora_rank", "kernels"};
+                                       "model", "memory", "source", "lora_rank", "kernels",
+                                       "optimizer", "gradients"};
     const char *source = NULL;
     SP_TRY(sp_json_only(rule, keys, COUNT(keys), r->err));
     SP_TRY(sp_json_string(rule, "source", &source, r->err));
@@ -222,6 +237,8 @@ static sp_status read_rule(const reader *r, const sp_json *rule, sp_map_rule *ou
     SP_TRY(sp_json_u32_or(rule, "lora_rank", 1, 65536, 0, &out->lora_rank, r->err));
     SP_TRY(read_traits(r, rule, out));
     SP_TRY(read_kernels(r, rule, out));
+    SP_TRY(keep_optional(r, rule, "optimizer", &out->optimizer));
+    SP_TRY(read_gradients(r, rule, out));
     return read_memory(r, rule, out);
 }
 
@@ -339,6 +356,8 @@ static void apply(const sp_map_rule *rule, sp_setup *setup)
     if (rule->lora_rank > 0) setup->lora_rank = rule->lora_rank;
     if (rule->names_memory) setup->memory = rule->memory;
     if (rule->names_kernels) setup->kernels = rule->kernels;
+    if (rule->names_gradients) setup->gradients = rule->gradients;
+    if (rule->optimizer != NULL) setup->optimizer = rule->optimizer;
     setup->traits = (setup->traits | rule->traits_on) & ~rule->traits_off;
     for (uint32_t i = 0; i < rule->n_settings; i++) {
         try_axis(rule->settings[i].axis, rule->settings[i].value, setup);

@@ -118,6 +118,7 @@ typedef struct sp_layer_params {
 } sp_layer_params;
 
 typedef struct sp_layer_work {
+    bool without_ops; /* sp_graph_kept: operators are not there to be read                       */
     uint32_t n_ops, n_tensors;
     uint32_t n_attention_ops, n_attention_tensors; /* the first ones belong to the mixing block:
                                                     * attention, recurrence, projections          */
@@ -134,6 +135,10 @@ typedef struct sp_layer_work {
 /* flash: the attention core is fused and keeps no scores. */
 void sp_graph_layer(const sp_model *model, const sp_layer_kind *kind, const sp_shape *shape,
                     const sp_sharding *sharding, bool flash, sp_layer_work *work);
+/* The same without the operators of products, cores and streams, for those who ask for bytes alone:
+ * tensors, parameters, communication and working bytes are those of sp_graph_layer. */
+void sp_graph_kept(const sp_model *model, const sp_layer_kind *kind, const sp_shape *shape,
+                   const sp_sharding *sharding, bool flash, sp_layer_work *work);
 sp_layer_params sp_graph_layer_params(const sp_model *model, const sp_layer_kind *kind,
                                       const sp_sharding *sharding);
 /* The part of these that layers with the same `tied` number hold together: attention and
@@ -214,6 +219,8 @@ typedef struct sp_block {
 } sp_block;
 
 /* ---- parts.c: what blocks are put together from ---- */
+/* Room for the next operator, or under without_ops for none. */
+sp_op *sp_op_next(sp_layer_work *work);
 /* Append an operator; its modules are 0. */
 sp_op *sp_op_gemm(sp_layer_work *work, const char *name, sp_part part, double m, double n,
                   double k);

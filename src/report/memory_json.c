@@ -16,6 +16,7 @@ static void put_question(sp_json_writer *w, const sp_footprint_question *q)
     sp_jw_u64(w, "tp", q->tp);
     sp_jw_u64(w, "pp", q->pp);
     sp_jw_u64(w, "dp", q->dp);
+    sp_jw_u64(w, "nodes", q->nodes);
     sp_jw_u64(w, "ep", q->ep);
     sp_jw_string(w, "kv", q->server.kv_formats[q->server.kv].name);
     sp_jw_double(w, "headroom_ratio", q->headroom_ratio);

@@ -3,6 +3,8 @@
  * cache in the engine's own terms and the verdict. */
 #include "report/report_priv.h"
 
+#include <math.h>
+
 #include <stdio.h>
 
 #define BAR_WIDTH 30
@@ -70,8 +72,12 @@ static void add_fraction(const sp_footprint_question *q, const sp_footprint *f, 
     if (f->fraction_needed > 1.0) {
         sp_text_add(out, "no value of it holds the batch at once\n");
     } else {
-        sp_text_printf(out, "%.3f would hold the batch at once\n", f->fraction_needed);
+        sp_text_printf(out, "%.3f would hold the batch at once\n",
+                       ceil(1000.0 * f->fraction_needed) / 1000.0);
     }
+    if (q->server.running_flag == NULL || f->concurrency < 1.0) return;
+    sp_text_printf(out, "  %s %s would fill the cache with such requests\n", q->server.running_flag,
+                   sp_word_count((uint64_t)f->concurrency).text);
 }
 
 static void add_cache(const sp_footprint_question *q, const sp_footprint *f, struct sp_text *out)
@@ -125,11 +131,12 @@ void sp_report_footprint_page(const sp_footprint_question *q, const sp_footprint
 {
     const uint64_t gpus = (uint64_t)q->tp * q->pp * q->dp;
     if (found != NULL) sp_text_printf(out, "%s\n\n", found);
-    sp_text_printf(out, "%s on %s %s, %s of %s: %s requests of %s + %s tokens, tp %u pp %u dp %u",
+    sp_text_printf(out, "%s on %s %s, %s of %s: %s request%s of %s + %s tokens, tp %u pp %u dp %u",
                    q->model->name, sp_word_count(gpus).text, q->gpu->name, q->server.name,
-                   q->server.version, sp_word_count(q->batch).text, sp_word_count(q->isl).text,
-                   sp_word_count(q->osl).text, q->tp, q->pp, q->dp);
+                   q->server.version, sp_word_count(q->batch).text, q->batch == 1 ? "" : "s",
+                   sp_word_count(q->isl).text, sp_word_count(q->osl).text, q->tp, q->pp, q->dp);
     if (q->ep > 1) sp_text_printf(out, " ep %u", q->ep);
+    if (q->nodes > 1) sp_text_printf(out, " on %u nodes", q->nodes);
     sp_text_add(out, "\n\n");
     add_table(f, options, out);
     add_cache(q, f, out);

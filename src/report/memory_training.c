@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define BAR_WIDTH 30
+#define BAR_WIDTH 20
 
 static const char prefix[] = "memory_bytes.";
 
@@ -57,19 +57,39 @@ static void put_network(sp_json_writer *w, const sp_network *n)
     sp_jw_close_object(w);
 }
 
+static void add_verdict(const sp_problem *problem, const sp_priced *p,
+                        const sp_report_options *options, struct sp_text *out)
+{
+    const sp_memory *m = &p->estimate.memory;
+    const sp_memory_range range = sp_memory_range_of(problem, m);
+    const bool fits = sp_memory_fits(problem, m);
+    sp_text_printf(out, "\nPeak %s GiB in %s on stage %u of %u, %s to %s; ",
+                   sp_word_gib(m->peak_bytes).text, sp_memory_phase_name(m->peak_phase),
+                   m->worst_stage + 1, p->plan.pp, sp_word_gib(range.low_bytes).text,
+                   sp_word_gib(range.high_bytes).text);
+    sp_text_printf(out, "%s of %s GiB are allowed: ", sp_word_gib(problem->allowed_bytes).text,
+                   sp_word_gib(m->usable_bytes).text);
+    sp_tone_add(out, options->color, fits ? SP_TONE_GOOD : SP_TONE_BAD,
+                sp_verdict_name(p->estimate.verdict));
+    sp_text_printf(out, "\n  P(out of memory) %s", sp_word_chance(range.p_oom).text);
+    if (m->host_bytes > 0.0) {
+        sp_text_printf(out, "; %s GiB of the host", sp_word_gib(m->host_bytes).text);
+    }
+    sp_text_add(out, "\n");
+}
+
 void sp_report_training_memory_page(const sp_space *space, const sp_priced *p, const char *found,
                                     const sp_report_options *options, struct sp_text *out)
 {
     const sp_problem *problem = sp_space_problem(space);
     const sp_memory *m = &p->estimate.memory;
-    const bool fits = sp_memory_fits(problem, m);
     char text[SP_PLAN_TEXT_BYTES];
     sp_plan_format(&p->plan, text, sizeof text);
     if (found != NULL) sp_text_printf(out, "%s\n\n", found);
     sp_text_printf(out, "%s on %u %s, %s, sequences of %s tokens\n  %s\n\n", problem->model->name,
                    p->plan.gpus, problem->cluster->gpu->name, sp_task_name(problem->question.task),
                    sp_word_count(problem->question.seq_len).text, text);
-    sp_text_printf(out, "  %-14s %8s  %-*s\n", "", "GiB", BAR_WIDTH, "share of the GPU");
+    sp_text_printf(out, "  %-14s %8s  share of the GPU\n", "", "GiB");
     for (uint32_t field = 0; field < sp_field_count(); field++) {
         const sp_field *info = sp_field_describe(field);
         const double bytes = sp_field_get(&p->estimate, field);
@@ -78,12 +98,7 @@ void sp_report_training_memory_page(const sp_space *space, const sp_priced *p, c
     }
     add_part(m, "fragmentation", m->reserved_peak_bytes - m->allocated_peak_bytes,
              "held by the allocator", out);
-    sp_text_printf(out, "\nPeak %s GiB on stage %u; %s of %s GiB are allowed: ",
-                   sp_word_gib(m->peak_bytes).text, m->worst_stage,
-                   sp_word_gib(problem->allowed_bytes).text, sp_word_gib(m->usable_bytes).text);
-    sp_tone_add(out, options->color, fits ? SP_TONE_GOOD : SP_TONE_BAD,
-                sp_verdict_name(p->estimate.verdict));
-    sp_text_add(out, "\n");
+    add_verdict(problem, p, options, out);
     if (p->plan.gpus > 1) add_network(&p->estimate.network, out);
     sp_page_put_assumptions(problem->model, out);
 }
@@ -92,6 +107,7 @@ void sp_report_training_memory_json(const sp_space *space, const sp_priced *p, c
                                     struct sp_text *out)
 {
     const sp_problem *problem = sp_space_problem(space);
+    const sp_memory_range range = sp_memory_range_of(problem, &p->estimate.memory);
     char text[SP_PLAN_TEXT_BYTES];
     sp_json_writer w;
     sp_plan_format(&p->plan, text, sizeof text);
@@ -105,6 +121,9 @@ void sp_report_training_memory_json(const sp_space *space, const sp_priced *p, c
     sp_jw_string(&w, "hardware", problem->cluster->gpu->name);
     sp_jw_u64(&w, "gpus", p->plan.gpus);
     sp_jw_u64(&w, "seq_len", problem->question.seq_len);
+    sp_jw_u64(&w, "global_batch", problem->question.global_batch);
+    sp_jw_double(&w, "headroom_ratio", problem->question.headroom_ratio);
+    sp_jw_double(&w, "reserve_bytes", problem->question.reserve_bytes);
     sp_jw_string(&w, "plan", text);
     sp_jw_close_object(&w);
     sp_jw_string(&w, "found", found);
@@ -114,7 +133,11 @@ void sp_report_training_memory_json(const sp_space *space, const sp_priced *p, c
         if (strncmp(info->json, prefix, strlen(prefix)) != 0) continue;
         sp_jw_double(&w, info->json + strlen(prefix), sp_field_get(&p->estimate, field));
     }
+    sp_jw_double(&w, "low", range.low_bytes);
+    sp_jw_double(&w, "high", range.high_bytes);
     sp_jw_close_object(&w);
+    sp_jw_string(&w, "peak_phase", sp_memory_phase_name(p->estimate.memory.peak_phase));
+    sp_jw_double(&w, "out_of_memory_probability", range.p_oom);
     put_network(&w, &p->estimate.network);
     sp_jw_u64(&w, "worst_stage", p->estimate.memory.worst_stage);
     sp_jw_string(&w, "verdict", sp_verdict_name(p->estimate.verdict));

@@ -33,6 +33,9 @@ static void put_workload(sp_json_writer *w, const sp_question *q)
     if (q->task == SP_TASK_LORA || q->task == SP_TASK_QLORA) {
         sp_jw_u64(w, "lora_rank", q->lora_rank);
     }
+    if (q->gradients != SP_GRADIENTS_AUTO) {
+        sp_jw_string(w, "gradients", sp_gradients_name(q->gradients));
+    }
     if (q->kernels != SP_KERNELS_ENGINE) {
         sp_jw_string(w, "kernels", sp_kernels_name(q->kernels));
     }

@@ -12,7 +12,7 @@ static const char ANY[] = "any";
 
 typedef struct loader {
     struct sp_arena *arena;
-    const char *dir;
+    const char *home, *dir;
     const char *const *names; /* of the files in it */
     size_t n_names;
     const sp_engine_facts *facts;
@@ -70,7 +70,7 @@ static sp_status read_engine(const loader *load, request *asked, const sp_json *
     SP_TRY(choose_version(asked, root, &version, err));
     SP_TRY(sp_text_keep(load->arena, asked->name, &engine->name, err));
     SP_TRY(sp_engine_profile_read(load->arena, root, version, load->base, engine, err));
-    return sp_engine_rules_read(load->arena, root, version, load->facts, engine, err);
+    return sp_engine_rules_read(load->arena, load->home, root, version, load->facts, engine, err);
 }
 
 static sp_status load_engine(const loader *load, request *asked, sp_engine *engine, sp_error *err)
@@ -158,6 +158,7 @@ static sp_status list_all(const loader *load, request **list, size_t *n_list, sp
 
 static sp_status open_folder(loader *load, const char *home, sp_engine *any, sp_error *err)
 {
+    load->home = home;
     load->dir = sp_arena_printf(load->arena, "%s/configs/engines", home);
     if (load->dir == NULL) return sp_fail(err, SP_E_MEMORY, "out of memory");
     SP_TRY(sp_dir_names(load->arena, load->dir, ".json", &load->names, &load->n_names, err));

@@ -40,7 +40,17 @@ static const sp_figure_field constants[] = {
     CONSTANT(workspace_bytes, SP_Q_MEMORY, 0.0, 1e12),
     CONSTANT(bucket_bytes, SP_Q_MEMORY, 0.0, 1e12),
     CONSTANT(quantised_weight_bytes, SP_Q_MEMORY, 0.1, 2.0),
+    CONSTANT(quantised_rest_bytes, SP_Q_MEMORY, 0.1, 4.0),
+    CONSTANT(master_bytes, SP_Q_MEMORY, 0.0, 16.0),
+    CONSTANT(narrow_master_bytes, SP_Q_MEMORY, 0.0, 16.0),
     CONSTANT(grad_bytes, SP_Q_MEMORY, 1.0, 16.0),
+    CONSTANT(sent_grad_bytes, SP_Q_MEMORY, 0.0, 16.0),
+    CONSTANT(twin_grad_bytes, SP_Q_MEMORY, 0.0, 16.0),
+    CONSTANT(cast_grad_bytes, SP_Q_MEMORY, 0.0, 16.0),
+    CONSTANT(fp8_copy_bytes, SP_Q_MEMORY, 0.0, 16.0),
+    CONSTANT(fp8_transpose_bytes, SP_Q_MEMORY, 0.0, 16.0),
+    CONSTANT(mxfp8_copy_bytes, SP_Q_MEMORY, 0.0, 16.0),
+    CONSTANT(nvfp4_copy_bytes, SP_Q_MEMORY, 0.0, 16.0),
     CONSTANT(unit_grad_bytes, SP_Q_MEMORY, 0.0, 16.0),
     CONSTANT(update_bytes, SP_Q_MEMORY, 0.0, 64.0),
     CONSTANT(flat_update_bytes, SP_Q_MEMORY, 0.0, 64.0),
@@ -64,6 +74,10 @@ typedef struct switch_field {
 static const switch_field switches[] = {
     {"flash_attention",      offsetof(sp_engine_profile, flash_attention)     },
     {"merges_expert_copies", offsetof(sp_engine_profile, merges_expert_copies)},
+    {"fp32_shards",          offsetof(sp_engine_profile, fp32_shards)         },
+    {"flat_state",           offsetof(sp_engine_profile, flat_state)          },
+    {"fp8_params",           offsetof(sp_engine_profile, fp8_params)          },
+    {"root_unit",            offsetof(sp_engine_profile, root_unit)           },
 };
 
 /* {"value": true, "source": ..., "date": ...} */

@@ -19,6 +19,7 @@ static const char *const offload_target_names[] = {SP_ENUM_OFFLOAD_TARGET(NAME)}
 static const char *const cp_kind_names[] = {SP_ENUM_CP_KIND(NAME)};
 static const char *const task_names[] = {SP_ENUM_TASK(NAME)};
 static const char *const kernels_names[] = {SP_ENUM_KERNELS(NAME)};
+static const char *const gradients_names[] = {SP_ENUM_GRADIENTS(NAME)};
 #undef NAME
 
 #define N_NAMES(names)      (sizeof(names) / sizeof((names)[0]))
@@ -101,6 +102,12 @@ const char *sp_kernels_name(sp_kernels kernels)
 {
     assert(kernels < SP_N_KERNELS);
     return kernels_names[kernels];
+}
+
+const char *sp_gradients_name(sp_gradients gradients)
+{
+    assert(gradients < SP_N_GRADIENTS);
+    return gradients_names[gradients];
 }
 
 sp_plan sp_plan_default(void)

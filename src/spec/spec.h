@@ -304,5 +304,6 @@ sp_status sp_engine_check_selector(const sp_json *object, const char *selector, 
 sp_status sp_engine_profile_read(struct sp_arena *arena, const sp_json *root, const char *version,
                                  const sp_engine_profile *base, sp_engine *engine, sp_error *err);
 /* Fills the rules of the engine with those of the file that hold for the version. */
-sp_status sp_engine_rules_read(struct sp_arena *arena, const sp_json *root, const char *version,
-                               const sp_engine_facts *facts, sp_engine *engine, sp_error *err);
+sp_status sp_engine_rules_read(struct sp_arena *arena, const char *home, const sp_json *root,
+                               const char *version, const sp_engine_facts *facts, sp_engine *engine,
+                               sp_error *err);

@@ -53,22 +53,23 @@ static void sync_params(const sp_inputs *in, const sp_recipe *recipe, const sp_c
                         double params, double n_units, sp_sync *sum)
 {
     const uint32_t zero = in->plan->zero;
-    const double grads = recipe->gradient_bytes * params;
+    const double grads = recipe->sent_bytes * params;
     const double weights = grads > 0.0 || zero >= 3 ? recipe->weight_bytes * params : 0.0;
     if (grads > 0.0 || weights > 0.0) {
         add_sync(zero, copies, grads, weights, n_messages(in, grads, n_units), sum);
     }
 }
 
-static sp_sync sync_stage(const sp_inputs *in, const sp_stage_params *params)
+static sp_sync sync_stage(const sp_inputs *in, const sp_stage_params *params,
+                          const sp_stage_recipes *recipes)
 {
-    const sp_recipe *recipe = &in->problem->recipe, *own = &in->problem->adapter_recipe;
+    const sp_recipe *own = &recipes->adapter;
     const sp_groups *groups = &in->groups;
     sp_sync sum = {0};
-    sync_params(in, recipe, &groups->dense, params->dense, params->n_units, &sum);
+    sync_params(in, &recipes->dense, &groups->dense, params->dense, params->n_units, &sum);
     sync_params(in, own, &groups->dense, params->adapter.dense, params->n_units, &sum);
     if (in->problem->has_experts) {
-        sync_params(in, recipe, &groups->expert, params->expert, params->n_layers, &sum);
+        sync_params(in, &recipes->expert, &groups->expert, params->expert, params->n_layers, &sum);
         sync_params(in, own, &groups->expert, params->adapter.expert, params->n_layers, &sum);
     }
     return sum;
@@ -92,7 +93,7 @@ static double tied_table_s(const sp_inputs *in, const sp_stage_class *stage)
         stage->embedding == stage->head) {
         return 0.0;
     }
-    const double grads = in->problem->recipe.gradient_bytes * in->head_params;
+    const double grads = in->problem->recipe.sent_bytes * in->head_params;
     if (grads <= 0.0) {
         return 0.0;
     }
@@ -103,31 +104,36 @@ static double tied_table_s(const sp_inputs *in, const sp_stage_class *stage)
 sp_owned sp_stage_owned(const sp_inputs *in, const sp_stage_params *params)
 {
     const bool sharded = in->plan->zero >= 1;
-    const sp_shards all = sp_plan_shards(in->problem, in->plan);
-    const sp_shards shards = sharded ? all : (sp_shards){1, 1};
-    return (sp_owned){.model = params->dense / shards.dense + params->expert / shards.expert,
+    const sp_shards shards = sharded ? in->shards : (sp_shards){1, 1};
+    return (sp_owned){.dense = params->dense / shards.dense,
+                      .expert = params->expert / shards.expert,
                       .adapters = params->adapter.dense / shards.dense +
                                   params->adapter.expert / shards.expert};
 }
 
 /* Mirrored stages add up what each has reduced over its own copies, and share the update: their
  * messages follow the others and wait for the last pass. */
-static double mirror_s(const sp_inputs *in, const sp_stage_params *params)
+static double mirror_s(const sp_inputs *in, const sp_stage_params *params,
+                       const sp_stage_recipes *recipes)
 {
     if (!sp_plan_is_mirrored(in->plan)) {
         return 0.0;
     }
-    const sp_recipe *recipe = &in->problem->recipe, *own = &in->problem->adapter_recipe;
+    const sp_recipe *dense = &recipes->dense, *expert = &recipes->expert, *own = &recipes->adapter;
     const sp_owned owned = sp_stage_owned(in, params);
     const sp_group pair = two_ends(in);
     const double twice = in->plan->zero > 0 ? 2.0 : 1.0; /* owned by both together */
     const double grads =
-        twice * (recipe->gradient_bytes * owned.model + own->gradient_bytes * owned.adapters);
+        twice * (dense->sent_bytes * owned.dense + expert->sent_bytes * owned.expert +
+                 own->sent_bytes * owned.adapters);
     if (in->plan->zero == 0) {
         return sp_coll_allreduce_s(&pair, grads);
     }
-    const double trained = recipe->gradient_bytes > 0.0 ? recipe->weight_bytes : 0.0;
-    const double weights = twice * (trained * owned.model + own->weight_bytes * owned.adapters);
+    const double trained = dense->sent_bytes > 0.0 ? 1.0 : 0.0;
+    const double weights =
+        twice *
+        (trained * (dense->weight_bytes * owned.dense + expert->weight_bytes * owned.expert) +
+         own->weight_bytes * owned.adapters);
     return sp_coll_allgather_s(&pair, grads) + sp_coll_allgather_s(&pair, weights);
 }
 
@@ -145,13 +151,31 @@ static double beside_s(const sp_inputs *in, double work_s, double comm_s)
     return comm_s - (1.0 - profile->dp_interference_ratio) * hidden_s;
 }
 
-static double update_s(const sp_inputs *in, const sp_stage_params *params)
+/* Each matrix is made orthogonal on one of the ranks that share it out, of momentum gathered over
+ * those that cut it. */
+static double newton_s(const sp_inputs *in, const sp_stage_params *params)
 {
-    const sp_problem *problem = in->problem;
+    const sp_optimizer *o = in->problem->optimizer;
+    if (o->newton_schulz_steps <= 0.0 || in->problem->has_adapters) return 0.0;
+    const sp_shards all = sp_plan_shards(in->problem, in->plan);
+    const sp_shards shards = in->plan->zero >= 1 ? all : (sp_shards){1, 1};
+    const double tp = in->plan->tp, etp = in->groups.etp.n;
+    const double dense_bytes = o->matrix_bytes * params->dense_matrix / shards.dense * tp;
+    const double expert_bytes = o->matrix_bytes * params->expert_matrix / shards.expert * etp;
+    return params->dense_state.newton_s / shards.dense +
+           params->expert_state.newton_s / shards.expert +
+           (tp > 1.0 ? sp_coll_allgather_s(&in->groups.tp, dense_bytes) : 0.0) +
+           (etp > 1.0 ? sp_coll_allgather_s(&in->groups.etp, expert_bytes) : 0.0);
+}
+
+static double update_s(const sp_inputs *in, const sp_stage_params *params,
+                       const sp_stage_recipes *recipes)
+{
     const sp_owned owned = sp_stage_owned(in, params);
-    return (owned.model * problem->recipe.step_bytes +
-            owned.adapters * problem->adapter_recipe.step_bytes) *
-           problem->rates.state_s_per_byte;
+    return (owned.dense * recipes->dense.step_bytes + owned.expert * recipes->expert.step_bytes +
+            owned.adapters * recipes->adapter.step_bytes) *
+               in->problem->rates.state_s_per_byte +
+           newton_s(in, params);
 }
 
 /* ZeRO 0 and 1 reduce once a step, and 1 and 2 gather weights once; 2 reduces with every
@@ -165,7 +189,8 @@ void sp_data_parallel_price(const sp_inputs *in, const sp_stage_class *class,
 {
     const uint32_t zero = in->plan->zero;
     const double m = sp_plan_pipeline(in->plan).m;
-    const sp_sync sync = sync_stage(in, params);
+    const sp_stage_recipes recipes = sp_stage_recipes_of(in, params);
+    const sp_sync sync = sync_stage(in, params, &recipes);
     const double back = sp_stage_back_share(in, class);
     /* Once a step means beside the first or the last pass, which have no pair. */
     const double busy_s = cost->gpu_s + cost->host_s + (zero < 2 ? cost->alone_s : 0.0);
@@ -175,8 +200,8 @@ void sp_data_parallel_price(const sp_inputs *in, const sp_stage_class *class,
     const double front_s = beside_s(in, (1.0 - back) * room_s, sync.gather_s);
     cost->dp_each_s = (zero >= 2 ? back_s : 0.0) + (zero >= 3 ? front_s : 0.0);
     cost->dp_once_s = (zero < 2 ? back_s : 0.0) + (zero < 3 ? front_s : 0.0) +
-                      tied_table_s(in, class) + mirror_s(in, params);
-    cost->optimizer_s = update_s(in, params);
+                      tied_table_s(in, class) + mirror_s(in, params, &recipes);
+    cost->optimizer_s = update_s(in, params, &recipes);
     cost->dp_sent_bytes =
         (zero >= 2 ? m : 1.0) * sync.reduce_bytes + (zero >= 3 ? 2.0 * m : 1.0) * sync.gather_bytes;
 }

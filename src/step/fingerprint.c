@@ -6,7 +6,7 @@
 #include "step/step.h"
 
 /* Raised whenever the same question may give other figures or other ids. */
-#define MODEL_VERSION "3"
+#define MODEL_VERSION "4"
 
 static void add_number(sp_text *t, double x)
 {
@@ -69,11 +69,46 @@ static void add_machine(sp_text *t, const sp_problem *problem)
     }
 }
 
+static void add_recipe(sp_text *t, const sp_recipe *r)
+{
+    const double values[] = {r->weight_bytes, r->shard_bytes,  r->gradient_bytes, r->twin_bytes,
+                             r->sent_bytes,   r->master_bytes, r->moments_bytes,  r->step_bytes};
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        add_number(t, values[i]);
+    }
+}
+
+/* What recipes do not say of the optimizer: how tensors differ, and what an update takes besides.
+ */
+static void add_optimizer(sp_text *t, const sp_problem *problem)
+{
+    const sp_optimizer *o = problem->optimizer;
+    const double values[] = {o->embedding_bytes,     o->head_bytes,    o->vector_bytes,
+                             o->row_bytes,           o->column_bytes,  o->small_elements,
+                             o->small_bytes,         o->largest_bytes, o->pass_bytes,
+                             o->newton_schulz_steps, o->narrow_state,  o->engine_temporaries};
+    sp_text_printf(t, "\noptimizer %s gradients %s ", o->name,
+                   sp_gradients_name(problem->question.gradients));
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        add_number(t, values[i]);
+    }
+    add_recipe(t, &problem->recipe);
+    add_recipe(t, &problem->adapter_recipe);
+    for (int p = 0; p < SP_N_PRECISIONS; p++) {
+        add_number(t, problem->copy_bytes[p]);
+    }
+}
+
 static void add_engines(sp_text *t, const sp_problem *problem)
 {
     const sp_engine_profile *f = problem->profile;
     const double values[] = {(double)f->merges_expert_copies,
+                             (double)f->flat_state,
+                             (double)f->fp8_params,
+                             (double)f->root_unit,
                              f->quantised_weight_bytes,
+                             f->quantised_rest_bytes,
+                             f->cast_grad_bytes,
                              f->kernel_host_s,
                              f->layer_kernels,
                              f->layer_kernels_tp,
@@ -157,6 +192,7 @@ sp_status sp_problem_fingerprint_build(sp_problem *problem, sp_error *err)
     sp_model_write_numbers(problem->model, &text);
     add_machine(&text, problem);
     add_engines(&text, problem);
+    add_optimizer(&text, problem);
     add_question(&text, problem);
     const bool failed = text.failed;
     if (!failed) {

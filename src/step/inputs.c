@@ -44,7 +44,7 @@ static double loss_bytes(const sp_problem *problem, uint32_t tp, double tokens)
     const sp_engine_profile *profile = problem->profile;
     const double columns = (double)problem->model->vocab / tp;
     if (problem->question.kernels == SP_KERNELS_FUSED) {
-        return sp_mem_chunked_loss(tokens, columns, problem->model->hidden);
+        return sp_mem_chunked_loss(tokens, columns, problem->model->hidden, problem->has_adapters);
     }
     if (problem->question.kernels == SP_KERNELS_LOSS) {
         return sp_mem_logits(tokens, columns, SP_FUSED_LOGIT_BYTES);
@@ -65,9 +65,11 @@ static void read_ends(const sp_problem *problem, const sp_plan *plan, sp_inputs 
     /* Token ids and positions, 8 bytes each a token, and the dropout mask. */
     in->embedding_kept =
         16.0 * tokens + (model->dropout ? model->hidden * whole : 0.0) + outer_kept(model, whole);
-    /* Inputs of the final norm and of the head; each module for a further token has its own. */
-    in->head_kept =
-        (1.0 + model->mtp_layers) * (model->outer_norms > 0 ? 4.0 : 2.0) * model->hidden * whole;
+    /* Inputs of the final norm and, for the gradient of its weights, of the head; each module for a
+     * further token has its own. */
+    const double norm = model->outer_norms > 0 ? 2.0 : 0.0,
+                 head = problem->has_adapters ? 0.0 : 2.0;
+    in->head_kept = (1.0 + model->mtp_layers) * (norm + head) * model->hidden * whole;
     in->logits = (1.0 + model->mtp_layers) * loss_bytes(problem, sharding.tp, tokens);
     /* The input of the head and the 2-byte gradient of its logits. */
     in->head_late = (1.0 + model->mtp_layers) * 2.0 *
@@ -86,7 +88,7 @@ static void read_ends(const sp_problem *problem, const sp_plan *plan, sp_inputs 
 static sp_layer_params adapter_params(const sp_problem *problem, const sp_layer_work *work)
 {
     sp_layer_params sum = {0};
-    for (uint32_t i = 0; problem->has_adapters && i < work->n_ops; i++) {
+    for (uint32_t i = 0; i < work->n_ops; i++) {
         const sp_op *op = &work->ops[i];
         const double pair = op->count * problem->question.lora_rank * (op->k + op->n);
         sum.dense += op->class == SP_OP_GEMM ? pair : 0.0;
@@ -99,12 +101,24 @@ static sp_keeping keeping_of(const sp_problem *problem, const sp_plan *plan)
 {
     const sp_engine_profile *profile = problem->profile;
     const bool fused = problem->question.kernels == SP_KERNELS_FUSED;
-    return (sp_keeping){.product_bytes =
-                            sp_dtype_bytes(sp_precision_dtype((sp_precision)plan->precision)),
-                        .dropped_ratio = profile->ops_dropped_ratio,
-                        .norm_extra_bytes = fused ? 0.0 : profile->norm_extra_bytes,
-                        .gate_extra_bytes = fused ? 0.0 : profile->gate_extra_bytes,
-                        .in_place = fused};
+    return (sp_keeping){
+        .product_bytes = sp_dtype_bytes(sp_precision_dtype((sp_precision)plan->precision)),
+        .dropped_ratio = profile->ops_dropped_ratio,
+        .norm_extra_bytes = fused ? 0.0 : profile->norm_extra_bytes,
+        .gate_extra_bytes = fused ? 0.0 : profile->gate_extra_bytes,
+        .in_place = fused,
+        .adapter_columns = problem->has_adapters ? problem->question.lora_rank : 0.0,
+        .unpacks = problem->question.task == SP_TASK_QLORA};
+}
+
+/* Whole matrices of a layer, as if tp were 1. `work` is free to be written over. */
+static void read_newton(const sp_problem *problem, const sp_plan *plan, const sp_layer_kind *kind,
+                        sp_layer_work *work, const sp_inputs *in, sp_layer_tensors *tensors)
+{
+    sp_sharding whole = sp_plan_sharding(plan, kind->ffn.n_experts > 0);
+    whole.tp = whole.etp = 1;
+    sp_graph_layer(problem->model, kind, &in->shape, &whole, problem->rates.flash, work);
+    sp_optimizer_newton(problem->optimizer, &problem->rates.gemm[SP_PRECISION_BF16], work, tensors);
 }
 
 static void read_layers(const sp_problem *problem, const sp_plan *plan, bool time,
@@ -113,24 +127,31 @@ static void read_layers(const sp_problem *problem, const sp_plan *plan, bool tim
     const sp_model *model = problem->model;
     const sp_redo kept = {0};
     const bool late = sp_schedule_describe((sp_schedule)plan->schedule)->holds_late;
-    const bool some = plan->recompute_layers > 0;
+    const bool some = plan->recompute_layers > 0, tensors = sp_plan_reads_tensors(problem, plan);
     const bool whole = some || (late && plan->recompute != SP_RECOMPUTE_NONE);
     const sp_keeping all = keeping_of(problem, plan);
     sp_keeping redone = all;
     redone.modules = in->redo.modules;
     redone.full = in->redo.full;
+    const bool with_ops = time || tensors || problem->has_adapters || sp_keeping_asks_ops(&redone);
     sp_layer_work work;
     for (uint32_t k = 0; k < model->n_kinds; k++) {
         const sp_layer_kind *kind = &model->kinds[k];
         const sp_sharding sharding = sp_plan_sharding(plan, kind->ffn.n_experts > 0);
-        sp_graph_layer(model, kind, &in->shape, &sharding, problem->rates.flash, &work);
+        (with_ops ? sp_graph_layer : sp_graph_kept)(model, kind, &in->shape, &sharding,
+                                                    problem->rates.flash, &work);
         in->params[k] = work.params;
         if (problem->has_tied_layers) {
             in->tied[k] = sp_graph_tied_params(model, kind, &sharding);
         }
-        in->adapters[k] = adapter_params(problem, &work);
+        if (problem->has_adapters) in->adapters[k] = adapter_params(problem, &work);
+        if (tensors) {
+            in->tensors[k] = sp_optimizer_layer(problem->optimizer, &work);
+        }
         in->bytes[k] = sp_mem_layer(&work, &redone);
-        in->bytes[k].working += sp_context_bytes(plan, &work.attention);
+        if (plan->cp > 1) {
+            in->bytes[k].working += sp_context_bytes(plan, &work.attention);
+        }
         if (whole) {
             in->bytes_kept[k] = sp_mem_layer(&work, &all);
         }
@@ -140,6 +161,9 @@ static void read_layers(const sp_problem *problem, const sp_plan *plan, bool tim
                 sp_layer_price(problem, plan, &kept, &in->groups, traffic, &work,
                                &in->layer_kept[k]);
             }
+        }
+        if (tensors && problem->optimizer->newton_schulz_steps > 0.0) {
+            read_newton(problem, plan, kind, &work, in, &in->tensors[k]);
         }
     }
 }
@@ -151,6 +175,9 @@ void sp_inputs_build(const sp_problem *problem, const sp_plan *plan, bool time, 
     in->plan = plan;
     in->redo = sp_plan_redo(plan);
     in->shape = sp_plan_shape(problem, plan);
+    in->shards = sp_plan_shards(problem, plan);
+    in->last_kind = sp_model_last_kind(problem->model);
+    in->mtp_layers = problem->model->mtp_layers;
     if (time) {
         sp_groups_build(&problem->fabric, plan, problem->has_experts, &in->groups);
         traffic = sp_tp_traffic_build(problem, plan, &in->groups.tp);

@@ -126,13 +126,6 @@ static sp_status check_question(const sp_question *q, sp_error *err)
     SP_TRY(check_adapters(q, err));
     SP_TRY(check_ratio(q->max_network_ratio, "--max-network-ratio", 1.0, err));
     SP_TRY(check_ratio(q->headroom_ratio, "--headroom", 0.9, err));
-    if (strcmp(q->optimizer, "adamw") != 0) {
-        static const char *const names[] = {"adamw"};
-        sp_fail(err, SP_E_NOT_YET, "this optimizer is not built");
-        sp_fail_value(err, "%s", q->optimizer);
-        sp_fail_names(err, q->optimizer, names, 1);
-        return sp_fail_file(err, "--optimizer");
-    }
     return SP_OK;
 }
 
@@ -291,10 +284,15 @@ static sp_status load(sp_problem *problem, sp_error *err)
     }
     SP_TRY(load_cluster(problem, err));
     SP_TRY(check_positions(problem, err));
-    problem->parameters = sp_model_parameters(problem->model);
     SP_TRY(sp_gpus_parse(arena, q->gpus, problem->cluster->node_gpus, &problem->gpus_values,
                          &problem->n_gpus_values, err));
-    const sp_engine_facts facts = {problem->model, q->seq_len, q->global_batch, trains_all(q)};
+    SP_TRY(sp_optimizer_find(arena, q->home, q->optimizer, &problem->optimizer, err));
+    const sp_engine_facts facts = {.model = problem->model,
+                                   .seq_len = q->seq_len,
+                                   .global_batch = q->global_batch,
+                                   .trains_all = trains_all(q),
+                                   .optimizer = q->optimizer,
+                                   .gradients = q->gradients};
     SP_TRY(sp_engines_load(arena, q->home, q->engine, &facts, &problem->engines,
                            &problem->n_engines, &problem->profile, err));
     SP_TRY(sp_objectives_parse(q->objectives, problem->n_gpus_values > 1 || q->use_upto,
@@ -302,21 +300,6 @@ static sp_status load(sp_problem *problem, sp_error *err)
     SP_TRY(load_space_name(problem, err));
     SP_TRY(load_sets(problem, err));
     return load_wheres(problem, err);
-}
-
-/* Under lora and qlora the model is frozen, in 16 or in 4 bits, and adapters are trained. */
-static void derive_recipes(sp_problem *problem)
-{
-    const sp_question *q = &problem->question;
-    const sp_recipe adamw = sp_recipe_adamw(problem->profile->grad_bytes);
-    problem->has_adapters = !trains_all(q);
-    problem->adapter_recipe = adamw;
-    problem->recipe = adamw;
-    if (problem->has_adapters) {
-        problem->recipe =
-            sp_recipe_frozen(q->task == SP_TASK_QLORA ? problem->profile->quantised_weight_bytes
-                                                      : adamw.weight_bytes);
-    }
 }
 
 /* What one GPU has of its node: memory, storage and the processors' time. */
@@ -334,6 +317,20 @@ static void derive_host(sp_problem *problem)
     };
 }
 
+void sp_problem_read_model(sp_problem *problem)
+{
+    const sp_question *q = &problem->question;
+    problem->parameters = sp_model_parameters(problem->model);
+    problem->has_experts = problem->has_tied_layers = problem->has_latent_attention = false;
+    for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
+        problem->has_experts |= problem->model->kinds[k].ffn.n_experts > 0;
+        problem->has_tied_layers |= problem->model->kinds[k].tied > 0;
+        problem->has_latent_attention |= problem->model->kinds[k].attention.kv_lora > 0;
+    }
+    problem->forward_flops = sp_graph_forward_flops(problem->model, sp_problem_attended(problem),
+                                                    (double)q->seq_len * (double)q->global_batch);
+}
+
 static sp_status derive(sp_problem *problem, sp_error *err)
 {
     const sp_question *q = &problem->question;
@@ -345,15 +342,10 @@ static sp_status derive(sp_problem *problem, sp_error *err)
     }
     sp_rates_build(gpu, problem->profile, &problem->rates);
     sp_fabric_build(problem->cluster, &problem->fabric);
-    for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
-        problem->has_experts |= problem->model->kinds[k].ffn.n_experts > 0;
-        problem->has_tied_layers |= problem->model->kinds[k].tied > 0;
-        problem->has_latent_attention |= problem->model->kinds[k].attention.kv_lora > 0;
-    }
-    derive_recipes(problem);
+    sp_problem_read_model(problem);
+    problem->has_adapters = !trains_all(q);
+    sp_recipes_derive(problem);
     derive_host(problem);
-    problem->forward_flops = sp_graph_forward_flops(problem->model, sp_problem_attended(problem),
-                                                    (double)q->seq_len * (double)q->global_batch);
     problem->usd_per_gpu_hour = q->usd_per_gpu_hour > 0.0 ? q->usd_per_gpu_hour : gpu->usd_per_hour;
     problem->allowed_bytes = gpu->memory_bytes * (1.0 - q->headroom_ratio);
     SP_TRY(check_objectives(problem, err));

@@ -65,9 +65,20 @@ static double layer_kernels(const sp_inputs *in, const sp_stage_class *stage)
 
 double sp_stage_layers_of(const sp_inputs *in, const sp_stage_class *stage, uint32_t kind)
 {
-    const sp_model *model = in->problem->model;
-    const bool predicts = stage->head && kind == sp_model_last_kind(model);
-    return stage->layers[kind] + (predicts ? model->mtp_layers : 0.0);
+    const bool predicts = stage->head && kind == in->last_kind;
+    return stage->layers[kind] + (predicts ? in->mtp_layers : 0.0);
+}
+
+/* Takes `spared` parameters off, with their share of what goes by parameter. */
+static void spare(double spared, double *params, double *matrix, sp_moments *state)
+{
+    if (spared <= 0.0) return;
+    const double left = (*params - spared) / *params;
+    *params -= spared;
+    *matrix *= left;
+    state->bytes *= left;
+    state->whole_bytes *= left;
+    state->newton_s *= left;
 }
 
 /* Tied layers of a stage hold what they share once. */
@@ -78,24 +89,46 @@ static void spare_tied(const sp_inputs *in, const sp_stage_class *stage, sp_stag
         n_layers[k] = stage->layers[k];
     }
     const sp_layer_params spared = sp_graph_spared_params(in->problem->model, in->tied, n_layers);
-    params->dense -= spared.dense;
-    params->expert -= spared.expert;
+    spare(spared.dense, &params->dense, &params->dense_matrix, &params->dense_state);
+    spare(spared.expert, &params->expert, &params->expert_matrix, &params->expert_state);
+}
+
+static void add_tensors(const sp_layer_tensors *layer, double n, sp_stage_params *params)
+{
+    params->dense_matrix += n * layer->dense_matrix;
+    params->expert_matrix += n * layer->expert_matrix;
+    sp_moments_add(&params->dense_state, &layer->dense, n);
+    sp_moments_add(&params->expert_state, &layer->expert, n);
+}
+
+static sp_layer_params adapters_of(const sp_inputs *in, const sp_stage_class *stage)
+{
+    sp_layer_params sum = {0};
+    for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
+        const double n = sp_stage_layers_of(in, stage, k);
+        sum.dense += n * in->adapters[k].dense;
+        sum.expert += n * in->adapters[k].expert;
+    }
+    return sum;
 }
 
 sp_stage_params sp_stage_params_of(const sp_inputs *in, const sp_stage_class *stage)
 {
+    const bool tensors = sp_plan_reads_tensors(in->problem, in->plan);
     sp_stage_params params = {0};
     for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
-        const double n = sp_stage_layers_of(in, stage, k);
         params.dense += stage->layers[k] * in->params[k].dense;
         params.expert += stage->layers[k] * in->params[k].expert;
-        params.adapter.dense += n * in->adapters[k].dense;
-        params.adapter.expert += n * in->adapters[k].expert;
-        params.n_layers += n;
+        params.n_layers += sp_stage_layers_of(in, stage, k);
+        if (tensors) add_tensors(&in->tensors[k], sp_stage_layers_of(in, stage, k), &params);
+    }
+    if (in->problem->has_adapters) {
+        params.adapter = adapters_of(in, stage);
     }
     if (in->problem->has_tied_layers) {
         spare_tied(in, stage, &params);
     }
+    if (tensors) sp_stage_add_ends(in, stage, &params);
     params.dense += stage->embedding ? in->embedding_params : 0.0;
     if (stage->head) {
         params.dense += in->head_params + in->mtp_params.dense;

@@ -47,14 +47,12 @@ static uint32_t last_share(uint32_t n_layers, uint32_t p, double weight)
     return best;
 }
 
-static void deal(const sp_problem *problem, uint32_t p, sp_stage_layers policy, uint16_t *shares)
+/* Layers of the last of p stages. */
+static uint32_t layers_of_last(const sp_problem *problem, uint32_t p, sp_stage_layers policy)
 {
     const uint32_t n_layers = problem->model->n_layers;
     const bool weighted = policy == SP_STAGE_LAYERS_WEIGHTED && p > 1;
-    const uint32_t last = weighted ? last_share(n_layers, p, head_weight(problem)) : n_layers / p;
-    for (uint32_t i = 0; i < p; i++) {
-        shares[i] = (uint16_t)share_of(n_layers, p, last, i);
-    }
+    return weighted ? last_share(n_layers, p, head_weight(problem)) : n_layers / p;
 }
 
 /* Counts the layers of each kind in [first, first + n). */
@@ -147,33 +145,6 @@ static void add_block(sp_stage_class *stage, const sp_stage_class *block)
     }
 }
 
-/* A row has a block a stage; the others fold the row of blocks in the middle, with the embedding
- * and the head on the first stage. */
-static void build_split(const sp_problem *problem, uint32_t p, sp_stage_layers policy,
-                        sp_block_layout layout, uint16_t *shares, sp_stage_split *split)
-{
-    const bool folds = layout != SP_LAYOUT_ROW;
-    const uint32_t n_blocks = layout == SP_LAYOUT_V ? 2 * p : p;
-    const uint32_t n_stages = folds ? n_blocks / 2 : p;
-    deal(problem, n_blocks, policy, shares);
-    uint32_t first = 0, end = problem->model->n_layers;
-    for (uint32_t i = 0; i < n_stages; i++) {
-        sp_stage_class stage = class_of(problem->model, first, shares[i]);
-        first += shares[i];
-        if (folds) {
-            end -= shares[n_blocks - 1 - i];
-            const sp_stage_class far = class_of(problem->model, end, shares[n_blocks - 1 - i]);
-            add_block(&stage, &far);
-        }
-        stage.first_stage = (uint16_t)i;
-        stage.embedding = i == 0;
-        stage.head = i == (folds ? 0 : p - 1);
-        add_stage(split, &stage);
-    }
-    assert(first == end);
-    mark_never_fullest(split);
-}
-
 /* What a layout can be cut into: each block holds a layer, the embedding, the head or a prediction
  * module; a mirrored pipeline has stages in pairs. */
 static bool can_cut(const sp_model *model, uint32_t p, sp_block_layout layout)
@@ -190,23 +161,51 @@ static bool can_cut(const sp_model *model, uint32_t p, sp_block_layout layout)
     return true;
 }
 
+/* A row has a block a stage; the others fold the row of blocks in the middle, with the embedding
+ * and the head on the first stage. */
+void sp_split_build(const sp_problem *problem, uint32_t p, sp_stage_layers policy,
+                    sp_block_layout layout, sp_stage_split *split)
+{
+    split->n_classes = 0;
+    if (!can_cut(problem->model, p, layout)) return;
+    const bool folds = layout != SP_LAYOUT_ROW;
+    const uint32_t n_layers = problem->model->n_layers;
+    const uint32_t n_blocks = layout == SP_LAYOUT_V ? 2 * p : p;
+    const uint32_t n_stages = folds ? n_blocks / 2 : p;
+    const uint32_t last = layers_of_last(problem, n_blocks, policy);
+    uint32_t first = 0, end = n_layers;
+    for (uint32_t i = 0; i < n_stages; i++) {
+        const uint32_t n = share_of(n_layers, n_blocks, last, i);
+        sp_stage_class stage = class_of(problem->model, first, n);
+        first += n;
+        if (folds) {
+            const uint32_t far = share_of(n_layers, n_blocks, last, n_blocks - 1 - i);
+            end -= far;
+            const sp_stage_class block = class_of(problem->model, end, far);
+            add_block(&stage, &block);
+        }
+        stage.first_stage = (uint16_t)i;
+        stage.embedding = i == 0;
+        stage.head = i == (folds ? 0 : p - 1);
+        add_stage(split, &stage);
+    }
+    assert(first == end);
+    mark_never_fullest(split);
+}
+
 sp_status sp_splits_build(sp_problem *problem, sp_error *err)
 {
     const uint32_t n_layers = problem->model->n_layers;
     sp_stage_split *splits = sp_arena_alloc(&problem->arena, sizeof(sp_stage_split) * n_layers *
                                                                  SP_N_STAGE_LAYERS * SP_N_LAYOUTS);
-    uint16_t *shares = sp_arena_alloc(&problem->arena, sizeof(uint16_t) * 2 * n_layers);
-    if (splits == NULL || shares == NULL) {
+    if (splits == NULL) {
         return sp_fail(err, SP_E_MEMORY, "no memory for the stages of %u layers", n_layers);
     }
     for (uint32_t p = 1; p <= n_layers; p++) {
         for (uint32_t k = 0; k < SP_N_STAGE_LAYERS * SP_N_LAYOUTS; k++) {
-            const sp_stage_layers policy = (sp_stage_layers)(k / SP_N_LAYOUTS);
-            const sp_block_layout layout = (sp_block_layout)(k % SP_N_LAYOUTS);
-            if (can_cut(problem->model, p, layout)) {
-                build_split(problem, p, policy, layout, shares,
-                            &splits[(p - 1) * SP_N_STAGE_LAYERS * SP_N_LAYOUTS + k]);
-            }
+            sp_split_build(problem, p, (sp_stage_layers)(k / SP_N_LAYOUTS),
+                           (sp_block_layout)(k % SP_N_LAYOUTS),
+                           &splits[(p - 1) * SP_N_STAGE_LAYERS * SP_N_LAYOUTS + k]);
         }
     }
     problem->splits = splits;

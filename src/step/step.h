@@ -75,8 +75,12 @@ struct sp_problem {
         *splits; /* [pp - 1][sp_stage_layers][sp_block_layout], pp up to the layers    */
     sp_rates rates;
     sp_fabric fabric;
-    sp_recipe recipe;         /* of the model's weights: frozen under lora and qlora           */
+    const sp_optimizer *optimizer;
+    sp_recipe recipe; /* of the model's weights: frozen under lora and qlora; what differs by
+                         kind of tensor is that of matrices                              */
     sp_recipe adapter_recipe; /* of the adapters                                            */
+    double copy_bytes[SP_N_PRECISIONS]; /* per parameter of matrices in layers: copies in the format
+                                           of their products                                     */
     sp_host host;
     bool has_adapters;
     bool has_experts;
@@ -94,6 +98,25 @@ struct sp_problem {
 const sp_stage_split *sp_problem_split(const sp_problem *problem, uint32_t pp,
                                        sp_stage_layers policy, sp_block_layout layout);
 const sp_stage_split *sp_plan_split(const sp_problem *problem, const sp_plan *plan);
+
+/* How p stages share the layers in one layout: one entry of what sp_splits_build fills; no classes
+ * where the layout cannot be cut so. */
+void sp_split_build(const sp_problem *problem, uint32_t p, sp_stage_layers policy,
+                    sp_block_layout layout, sp_stage_split *split);
+
+/* ---- problem_at.c: the same question at another size ----------------------------------------- */
+/* What inverse questions turn. The rest of a problem, that is all that is read from files, does not
+ * depend on it, but for engine rules, which are compiled for the question's own sizes. */
+typedef struct sp_sizes {
+    const sp_model *model;
+    uint64_t seq_len, global_batch;
+    uint32_t lora_rank;
+} sp_sizes;
+sp_sizes sp_problem_sizes(const sp_problem *problem);
+/* Fills *out, which borrows from `whole` and owns nothing: for plans of pp stages alone, pp within
+ * the model's layers, whose splits go to room[6 pp]. Allocates nothing. */
+void sp_problem_at(const sp_problem *whole, const sp_sizes *sizes, uint32_t pp,
+                   sp_stage_split *room, sp_problem *out);
 
 /* ---- groups.c ---------------------------------------------------------------------------- */
 /* Ranks with the same weights: those that shard them, and copies of such groups (shard_group). */
@@ -134,6 +157,8 @@ bool sp_plan_tp_in_domain(const sp_problem *problem, const sp_plan *plan);
 double sp_problem_passes(const sp_problem *problem);
 /* Tokens of a sequence, or of the documents packed into it. */
 double sp_problem_attended(const sp_problem *problem);
+/* Works out what follows from the model and the sizes of the question alone. */
+void sp_problem_read_model(sp_problem *problem);
 void sp_groups_build(const sp_fabric *whole, const sp_plan *plan, bool moe, sp_groups *groups);
 sp_sharding sp_plan_sharding(const sp_plan *plan, bool moe);
 sp_shape sp_plan_shape(const sp_problem *problem, const sp_plan *plan);
@@ -190,10 +215,15 @@ typedef struct sp_inputs {
     const sp_plan *plan;
     sp_redo redo;
     sp_shape shape;
+    sp_shards shards;
+    uint32_t last_kind; /* of the layers, and of those in modules for further tokens */
+    double mtp_layers;
     sp_layer_params params[SP_MODEL_MAX_KINDS];
     sp_layer_params
         tied[SP_MODEL_MAX_KINDS]; /* the part that tied layers share; unset without them  */
-    sp_layer_params adapters[SP_MODEL_MAX_KINDS]; /* of one layer, 0 unless the task trains them */
+    sp_layer_params
+        adapters[SP_MODEL_MAX_KINDS]; /* of one layer; unset unless the task trains them  */
+    sp_layer_tensors tensors[SP_MODEL_MAX_KINDS]; /* only where sp_plan_reads_tensors */
     double embedding_params, head_params; /* the head's own, final norm included                */
     sp_layer_params mtp_params;           /* of all modules for further tokens, their layers in  */
     sp_layer_bytes bytes[SP_MODEL_MAX_KINDS];
@@ -216,6 +246,8 @@ typedef struct sp_stage_params {
     double dense, expert;
     sp_layer_params adapter;
     double n_units, n_layers;
+    double dense_matrix, expert_matrix; /* of these in matrices of layers, and what the optimizer */
+    sp_moments dense_state, expert_state; /* holds: only where sp_plan_reads_tensors              */
 } sp_stage_params;
 
 /* Seconds of one micro-batch, exposed communication included, and what comes once. */
@@ -240,7 +272,7 @@ double sp_stage_layers_of(const sp_inputs *in, const sp_stage_class *stage, uint
 sp_stage_params sp_stage_params_of(const sp_inputs *in, const sp_stage_class *stage);
 /* Parameters whose optimizer one rank holds: a shard from ZeRO-1 on. */
 typedef struct sp_owned {
-    double model, adapters;
+    double dense, expert, adapters;
 } sp_owned;
 sp_owned sp_stage_owned(const sp_inputs *in, const sp_stage_params *params);
 void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_cost *cost);
@@ -271,9 +303,49 @@ typedef struct sp_stage_costs {
 void sp_stages_price(const sp_inputs *in, sp_stage_costs *stages);
 /* Seconds and bytes of the activations of one micro-batch between two stages; pp > 1. */
 double sp_message_s(const sp_inputs *in, double *bytes);
+/* ---- training_state.c: what numbers are held in ---------------------------------------------- */
+/* Fills optimizer-dependent members of a problem: recipes and copies of weights. */
+void sp_recipes_derive(sp_problem *problem);
+/* Weights of matrices in layers are held in the format of their products alone. */
+bool sp_plan_narrow_weights(const sp_problem *problem, const sp_plan *plan);
+/* The kinds of tensors of a layer matter to this plan. */
+bool sp_plan_reads_tensors(const sp_problem *problem, const sp_plan *plan);
+/* Of one stage: bytes per parameter are means over its tensors. */
+typedef struct sp_stage_recipes {
+    sp_recipe dense, expert, adapter;
+} sp_stage_recipes;
+sp_stage_recipes sp_stage_recipes_of(const sp_inputs *in, const sp_stage_params *params);
+/* Adds the embedding, the head and what lies between layers to the tensors of a stage. */
+void sp_stage_add_ends(const sp_inputs *in, const sp_stage_class *stage, sp_stage_params *params);
+/* Live while a rank updates `updated` parameters; and what counts at all times, since no hole of
+ * activations takes it. */
+double sp_update_bytes(const sp_inputs *in, const sp_stage_params *params, double updated);
+double sp_flat_update_bytes(const sp_inputs *in, const sp_recipe *recipe, double updated);
 
 /* ---- train.c, memory.c: the parts of an estimate --------------------------------------------- */
 void sp_memory_price(const sp_inputs *in, sp_memory *memory);
+/* memory_state.c. What the stages of a plan have in common. */
+typedef struct sp_rank {
+    const sp_schedule_kind *schedule;
+    double heads;               /* micro-batches whose passes through the head wait              */
+    sp_pipeline_shape pipeline;
+    double pipeline_unit_bytes; /* of a parameter that stays whole between micro-batches         */
+    double buffer_bytes;        /* of communicators in use, and the gradient bucket              */
+    bool offloads;              /* optimizer or weights                                          */
+} sp_rank;
+sp_rank sp_rank_of(const sp_inputs *in);
+/* Weights, gradients and optimizer of a stage; what the host holds of them besides. */
+typedef struct sp_stage_state {
+    sp_state_bytes device;
+    double update_bytes; /* live while the device updates its share */
+    double away_bytes;
+} sp_stage_state;
+sp_stage_state sp_stage_state_of(const sp_inputs *in, const sp_rank *rank,
+                                 const sp_stage_class *stage);
+/* memory_least.c: no plan with these gpus, tp, cp, pp, ep, etp, micro_batch and accumulation needs
+ * less, whatever it computes again, however it deals layers, with zero up to this stage; of
+ * schedules 1f1b counts what it holds, others one micro-batch. Nothing leaves the GPU. */
+double sp_memory_floor_bytes(const sp_problem *problem, const sp_plan *plan, uint32_t zero);
 /* *whole_flops (may be NULL) receives the FLOPs of a step, recomputation included, over all GPUs.
  */
 void sp_train_price(const sp_inputs *in, sp_time *time, sp_network *network, double *whole_flops);

@@ -139,6 +139,7 @@ static void every_other_field_has_an_effect_or_a_reason(void **state)
         const char *engine, *option;
     } fields[] = {
         {"vllm",      "enable_streaming=true"        },
+        {"vllm",      "cpu_offload_gb=4"             },
         {"vllm",      "enable_prefix_caching=true"   },
         {"vllm",      "max_num_batched_tokens=4096"  },
         {"vllm",      "max_num_seqs=64"              },
@@ -174,6 +175,7 @@ static void options_change_the_bytes_they_are_about(void **state)
         sp_memory_part part;
     } changes[] = {
         {"vllm",   "enforce_eager=true",             SP_PART_OF_graphs         },
+        {"vllm",   "cpu_offload_gb=4",               SP_PART_OF_ffn_weights    },
         {"vllm",   "max_num_seqs=16",                SP_PART_OF_graphs         },
         {"vllm",   "gpu_memory_utilization=0.8",     SP_PART_OF_kv_spare       },
         {"vllm",   "block_size=64",                  SP_PART_OF_kv_cache       },

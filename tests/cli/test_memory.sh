@@ -63,6 +63,27 @@ says out 'largest model: '
 expect_code 0 memory llama-3.1-70b --hardware h100-sxm --find min-gpus
 says out 'fewest GPUs: 2, tp 2 and pp 1'
 
+# ---- training turned round ----
+train='--hardware h100-sxm --task train'
+expect_code 0 memory llama-3.1-8b $train --tp 8 --find max-batch
+says out 'largest micro-batch: '
+expect_code 0 memory llama-3.1-8b $train --tp 8 --global-batch 12 --find max-batch
+says out 'largest micro-batch: 12 (global batch 12)'
+expect_code 0 memory llama-3.1-8b $train --tp 8 --find max-global-batch
+says out 'largest global batch: any'
+expect_code 0 memory llama-3.1-8b $train --tp 8 --find max-sequence
+says out 'longest sequence: '
+expect_code 0 memory llama-3.1-8b --hardware h100-sxm --task lora --gpus 8 --find max-lora-rank
+says out 'largest adapter rank: '
+expect_code 0 memory $train --tp 8 --find max-model
+says out 'largest model: '
+# 8e9 parameters of 18 bytes need more than one GPU; two are enough with full recomputation.
+expect_code 0 memory llama-3.1-8b $train --find min-gpus
+says out 'fewest GPUs: 2;'
+expect_code 0 memory llama-3.1-8b $train --set recompute=none --set zero=0 --pp 1 --find min-gpus
+says out 'tp='
+says out 'P(out of memory) '
+
 # ---- training is the estimate's ----
 expect_code 0 memory quick 7B --hardware a100-sxm-80g --gpus 8 --engine deepspeed --set zero=3 --json
 cp "$work/out" "$work/memory.json"

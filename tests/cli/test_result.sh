@@ -67,16 +67,19 @@ says err 'have changed'
 expect_code 0 params gpt2 --json -o "$work/params.json"
 expect_code 0 validate training tests/fidelity/runs.csv --json --points -o "$work/score.json"
 expect_code 0 validate params tests/fidelity/counts --json --points -o "$work/counts.json"
+expect_code 0 validate memory configs/validation/serving-memory.json --json --points \
+    -o "$work/logs.json"
 follows result.json "$work/result.json"
 follows estimate.json "$work/one.json" "$work/many.json"
 follows params.json "$work/params.json"
-follows score.json "$work/score.json" "$work/counts.json"
+follows score.json "$work/score.json" "$work/counts.json" "$work/logs.json"
 # shellcheck disable=SC2046
 follows model.json $(ls configs/models/*.json | grep -v -e -formulas.json)
 follows formula-model.json configs/models/*-formulas.json
 follows modules.json configs/modules/*.json
 follows model-type.json configs/model_types/[a-z]*.json
 follows model-types-common.json configs/model_types/_common.json
+follows serving-logs.json configs/validation/serving-memory.json
 follows training-points.json configs/validation/training-points.json
 follows job.json jobs/*.json
 follows recipe.json configs/recipes/*.json

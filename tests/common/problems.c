@@ -78,6 +78,9 @@ static const sp_engine_profile machine_profile = {.flash_attention = true,
                                                   .workspace_bytes = 0.25e9,
                                                   .bucket_bytes = 0.4e9,
                                                   .quantised_weight_bytes = 0.516,
+                                                  .quantised_rest_bytes = 2,
+                                                  .master_bytes = 4,
+                                                  .narrow_master_bytes = 4,
                                                   .grad_bytes = 4,
                                                   .unit_grad_bytes = 4,
                                                   .logit_bytes = 8,
@@ -85,6 +88,13 @@ static const sp_engine_profile machine_profile = {.flash_attention = true,
                                                   .step_error_ratio = 0.15,
                                                   .rank_error_ratio = 0.05,
                                                   .memory_error_ratio = 0.1};
+
+static const sp_optimizer adamw = {.name = "adamw",
+                                   .matrix_bytes = 8,
+                                   .embedding_bytes = 8,
+                                   .head_bytes = 8,
+                                   .vector_bytes = 8,
+                                   .engine_temporaries = true};
 
 void make_machine(made_problem *made)
 {
@@ -113,6 +123,7 @@ void make_machine(made_problem *made)
     q->seq_len = 2048;
     q->global_batch = 512;
     q->tokens = 1e12;
+    made->problem.optimizer = &adamw;
 }
 
 void make_calculator(made_problem *made)
@@ -136,6 +147,9 @@ void make_calculator(made_problem *made)
                                         .low_precision_ratio = 1,
                                         .host_update_ratio = 1,
                                         .quantised_weight_bytes = 0.5,
+                                        .quantised_rest_bytes = 2,
+                                        .master_bytes = 4,
+                                        .narrow_master_bytes = 4,
                                         .grad_bytes = 4,
                                         .unit_grad_bytes = 4,
                                         .logit_bytes = 8,
@@ -163,6 +177,30 @@ static void draw_question(draw *d, sp_question *q)
     if (draw_coin(d)) q->moe_imbalance_ratio = draw_scale(d, 1.0, 3.0);
 }
 
+/* State of any optimizer, real or not, and what engines differ in without breaking the law that
+ * more sharding never holds more. */
+static void draw_state(made_problem *made, draw *d)
+{
+    sp_optimizer *o = &made->optimizer;
+    *o = adamw;
+    if (draw_coin(d)) {
+        o->embedding_bytes = draw_between(d, 0, 8);
+        o->vector_bytes = draw_between(d, 0, 8);
+        o->row_bytes = draw_between(d, 0, 4);
+        o->column_bytes = draw_between(d, 0, 4);
+        o->small_elements = draw_between(d, 0, 4096);
+        o->small_bytes = 8;
+        o->largest_bytes = draw_between(d, 0, 12);
+        o->newton_schulz_steps = draw_coin(d) ? 5 : 0;
+    }
+    made->problem.optimizer = o;
+    made->profile.fp32_shards = draw_between(d, 0, 3) == 0;
+    made->profile.root_unit = draw_coin(d);
+    made->profile.twin_grad_bytes = draw_coin(d) ? 2 : 0;
+    made->profile.cast_grad_bytes = draw_coin(d) ? 4 : 0;
+    made->profile.fp8_copy_bytes = draw_coin(d) ? 1 : 0;
+}
+
 void make_random_problem(made_problem *made, draw *d)
 {
     make_machine(made);
@@ -182,21 +220,11 @@ void make_random_problem(made_problem *made, draw *d)
     scale(d, &made->profile.step_s, 10);
     made->profile.flash_attention = draw_coin(d);
     made->profile.grad_bytes = draw_coin(d) ? 2 : 4;
+    draw_state(made, d);
     scale(d, &made->cluster.host_link_bytes_per_s, 10);
     scale(d, &made->cluster.host_memory_bytes_per_s, 10);
     scale(d, &made->cluster.nvme_bytes_per_s, 10);
     draw_question(d, &made->problem.question);
-}
-
-static void derive_recipes(made_problem *made)
-{
-    sp_problem *p = &made->problem;
-    const sp_task task = p->question.task;
-    const sp_recipe adamw = sp_recipe_adamw(made->profile.grad_bytes);
-    p->has_adapters = task == SP_TASK_LORA || task == SP_TASK_QLORA;
-    p->adapter_recipe = p->recipe = adamw;
-    if (task == SP_TASK_LORA) p->recipe = sp_recipe_frozen(2.0);
-    if (task == SP_TASK_QLORA) p->recipe = sp_recipe_frozen(made->profile.quantised_weight_bytes);
 }
 
 /* An eighth of the node each. */
@@ -236,7 +264,8 @@ void derive_problem(made_problem *made)
         p->has_tied_layers |= p->model->kinds[k].tied > 0;
         p->has_latent_attention |= p->model->kinds[k].attention.kv_lora > 0;
     }
-    derive_recipes(made);
+    p->has_adapters = p->question.task == SP_TASK_LORA || p->question.task == SP_TASK_QLORA;
+    sp_recipes_derive(p);
     derive_host(made);
     p->forward_flops = sp_graph_forward_flops(p->model, sp_problem_attended(p),
                                               length * (double)p->question.global_batch);

@@ -12,6 +12,7 @@ typedef struct made_problem {
     sp_gpu gpu;
     sp_cluster cluster;
     sp_engine_profile profile;
+    sp_optimizer optimizer; /* where make_random_problem draws one */
     uint32_t gpus;
     sp_problem problem;
 } made_problem;

@@ -197,11 +197,30 @@ static void every_second_product_is_computed_again(void **state)
     assert_close(b.kept + b.working, sp_mem_layer(&work, &none).kept + work.working_bytes, EXACT);
 }
 
+/* Rank 8 beside four products (qkv, o, gate and up, down): 2 bytes of 8 columns for each of 64
+ * tokens; the widest matrix, gate and up of 512 x 2048, is written out in 2 bytes. */
+static void adapters_keep_what_lies_between_their_matrices(void **state)
+{
+    (void)state;
+    const sp_layer_work work = llama_example();
+    const sp_keeping none = {.product_bytes = 2.0};
+    const sp_keeping own = {.product_bytes = 2.0, .adapter_columns = 8.0, .unpacks = true};
+    const sp_keeping again = {.product_bytes = 2.0, .adapter_columns = 8.0, .full = true};
+    const sp_layer_bytes plain = sp_mem_layer(&work, &none), b = sp_mem_layer(&work, &own);
+    const double between = 4 * 2.0 * 8 * 64;
+    assert_close(b.kept, plain.kept + between, EXACT);
+    assert_close(b.working, plain.working + 2.0 * 512 * 2048, EXACT);
+    assert_true(sp_mem_layer(&work, &again).kept == work.input_bytes);
+    assert_close(sp_mem_layer(&work, &again).working, plain.working + plain.kept + between, EXACT);
+}
+
 /* 1000 tokens, 32000 columns, h = 512: logits and hidden gradient of 2 bytes, 8 bytes a weight. */
 static void a_loss_in_chunks_knows_no_whole_logits(void **state)
 {
     (void)state;
-    assert_true(sp_mem_chunked_loss(1000, 32000, 512) == 4.0 * 1000 * 512 + 8.0 * 32000 * 512);
+    assert_true(sp_mem_chunked_loss(1000, 32000, 512, false) ==
+                4.0 * 1000 * 512 + 8.0 * 32000 * 512);
+    assert_true(sp_mem_chunked_loss(1000, 32000, 512, true) == 4.0 * 1000 * 512);
 }
 
 int main(void)
@@ -217,6 +236,7 @@ int main(void)
         cmocka_unit_test(eager_kernels_keep_more),
         cmocka_unit_test(gradients_over_the_inputs_of_a_gate_save_their_room),
         cmocka_unit_test(every_second_product_is_computed_again),
+        cmocka_unit_test(adapters_keep_what_lies_between_their_matrices),
         cmocka_unit_test(a_loss_in_chunks_knows_no_whole_logits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

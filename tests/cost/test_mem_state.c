@@ -20,7 +20,9 @@ static double held(const sp_state_bytes *s)
 static sp_state_bytes example(uint32_t zero, double grad_bytes)
 {
     const sp_recipe recipe = sp_recipe_adamw(grad_bytes);
-    return sp_mem_state(&recipe, 1e9, &(sp_units){1e7, 1e7, 4.0, 0.0}, zero, 8);
+    return sp_mem_state(
+        &recipe, 1e9,
+        &(sp_units){.layer_params = 1e7, .largest_params = 1e7, .gradient_bytes = 4.0}, zero, 8);
 }
 
 static void without_zero_a_parameter_takes_18_bytes(void **state)
@@ -64,8 +66,10 @@ static void on_one_rank_all_stages_hold_the_same(void **state)
     (void)state;
     const sp_recipe recipe = sp_recipe_adamw(4);
     for (uint32_t zero = 0; zero <= 3; zero++) {
-        const sp_state_bytes s =
-            sp_mem_state(&recipe, 1e9, &(sp_units){1e7, 1e7, 4.0, 0.0}, zero, 1);
+        const sp_state_bytes s = sp_mem_state(
+            &recipe, 1e9,
+            &(sp_units){.layer_params = 1e7, .largest_params = 1e7, .gradient_bytes = 4.0}, zero,
+            1);
         assert_true(held(&s) == 18e9);
     }
 }
@@ -107,7 +111,7 @@ static void the_largest_unit_is_whole_while_it_is_worked_on(void **state)
 {
     (void)state;
     const sp_recipe recipe = sp_recipe_adamw(2.0);
-    const sp_units units = {1e7, 5e7, 6.0, 0.0};
+    const sp_units units = {.layer_params = 1e7, .largest_params = 5e7, .gradient_bytes = 6.0};
     const sp_state_bytes s = sp_mem_state(&recipe, 1e9, &units, 3, 8);
     assert_true(s.gathered == 2 * (5e7 + 1e7) + 6 * 5e7);
     assert_true(s.gathered_layer == 2 * (1e7 + 1e7) + 6 * 1e7);
@@ -118,10 +122,53 @@ static void live_parameters_stay_gathered(void **state)
 {
     (void)state;
     const sp_recipe recipe = sp_recipe_adamw(2.0);
-    const sp_units units = {1e7, 5e7, 0.0, 4e8};
+    const sp_units units = {.layer_params = 1e7, .largest_params = 5e7, .live_params = 4e8};
     assert_true(sp_mem_state(&recipe, 1e9, &units, 3, 8).gathered_layer == 2 * 4e8);
     assert_true(sp_mem_state(&recipe, 3e8, &units, 3, 8).gathered_layer == 2 * 3e8);
     assert_true(sp_mem_state(&recipe, 1e9, &units, 2, 8).gathered_layer == 0.0);
+}
+
+/* FSDP2: fp32 shards of weights, gradients and two moments are 16 bytes a parameter; under ZeRO-2
+ * the 2-byte weights are whole beside them. */
+static void shards_that_are_updated_replace_the_master_copy(void **state)
+{
+    (void)state;
+    sp_recipe recipe = sp_recipe_adamw(4.0);
+    recipe.shard_bytes = 4.0;
+    recipe.master_bytes = 0.0;
+    const sp_state_bytes full = sp_mem_state(&recipe, 1e9, &(sp_units){0}, 3, 8);
+    assert_true(full.weights + full.gradients + full.optimizer == 16e9 / 8);
+    const sp_state_bytes some = sp_mem_state(&recipe, 1e9, &(sp_units){0}, 2, 8);
+    assert_true(some.weights == 2e9 + 4e9 / 8);
+    assert_true(sp_recipe_step_bytes(&recipe, 0.0) == 2 * (4 + 4 + 8) + 2);
+}
+
+/* DeepSpeed's BF16_Optimizer: 2 + 4 + 2 bytes whole, 12 cut; from ZeRO-2 on there is no twin. */
+static void a_twin_of_2_bytes_waits_beside_wider_gradients(void **state)
+{
+    (void)state;
+    sp_recipe recipe = sp_recipe_adamw(4.0);
+    recipe.twin_bytes = 2.0;
+    const sp_state_bytes one = sp_mem_state(&recipe, 1e9, &(sp_units){0}, 1, 4);
+    assert_true(one.weights + one.gradients == 8e9);
+    assert_true(one.optimizer == 3e9);
+    assert_true(sp_mem_state(&recipe, 1e9, &(sp_units){0}, 2, 4).gradients == 1e9);
+}
+
+/* Embedding and head of 5e7 parameters stay gathered, the head's gradient of 2e7 waits with them.
+ */
+static void a_root_unit_is_whole_from_the_first_pass_to_the_last(void **state)
+{
+    (void)state;
+    const sp_recipe recipe = sp_recipe_adamw(2.0);
+    const sp_units units = {.layer_params = 1e7,
+                            .largest_params = 1e7,
+                            .gradient_bytes = 2.0,
+                            .root_params = 5e7,
+                            .root_gradients = 2e7};
+    const sp_state_bytes s = sp_mem_state(&recipe, 1e9, &units, 3, 8);
+    assert_true(s.gathered_layer == 2 * (1e7 + 1e7 + 5e7) + 2 * (1e7 + 2e7));
+    assert_true(sp_mem_state(&recipe, 1e9, &units, 2, 8).gathered_layer == 2 * (1e7 + 2e7));
 }
 
 int main(void)
@@ -136,6 +183,9 @@ int main(void)
         cmocka_unit_test(an_update_moves_34_bytes_a_parameter),
         cmocka_unit_test(the_largest_unit_is_whole_while_it_is_worked_on),
         cmocka_unit_test(live_parameters_stay_gathered),
+        cmocka_unit_test(shards_that_are_updated_replace_the_master_copy),
+        cmocka_unit_test(a_twin_of_2_bytes_waits_beside_wider_gradients),
+        cmocka_unit_test(a_root_unit_is_whole_from_the_first_pass_to_the_last),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

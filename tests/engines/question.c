@@ -28,10 +28,19 @@ static sp_task task_named(const char *name)
     return SP_N_TASKS;
 }
 
+static sp_gradients gradients_named(const char *name)
+{
+    for (sp_gradients g = 0; g < SP_N_GRADIENTS; g++) {
+        if (strcmp(sp_gradients_name(g), name) == 0) return g;
+    }
+    fail_msg("gradients have no format %s", name);
+    return SP_N_GRADIENTS;
+}
+
 asked ask(const sp_json *question, const char *engine)
 {
     char model_path[512];
-    const char *model = NULL, *task = NULL, *set = NULL;
+    const char *model = NULL, *task = NULL, *set = NULL, *gradients = NULL;
     uint64_t gpus = 0;
     char gpus_text[24];
     sp_error err = {0};
@@ -40,6 +49,8 @@ asked ask(const sp_json *question, const char *engine)
     must(sp_json_string(question, "cluster", &q.cluster, &err), &err);
     must(sp_json_string_or(question, "task", "pretrain", &task, &err), &err);
     must(sp_json_string_or(question, "set", "", &set, &err), &err);
+    must(sp_json_string_or(question, "optimizer", "adamw", &q.optimizer, &err), &err);
+    must(sp_json_string_or(question, "gradients", "auto", &gradients, &err), &err);
     must(sp_json_u64(question, "gpus", 1, 1u << 20, &gpus, &err), &err);
     must(sp_json_u64(question, "seq_len", 1, 1u << 30, &q.seq_len, &err), &err);
     must(sp_json_u64(question, "global_batch", 1, 1u << 30, &q.global_batch, &err), &err);
@@ -51,6 +62,7 @@ asked ask(const sp_json *question, const char *engine)
     q.gpus = gpus_text;
     q.engine = engine;
     q.task = task_named(task);
+    q.gradients = gradients_named(gradients);
     q.lora_rank = 16;
     q.n_sets = set[0] != '\0';
     q.sets[0] = set;

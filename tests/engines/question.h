@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Questions that the files of this folder write down: model (of models/ here), cluster, gpus,
- * seq_len, global_batch, and where they differ from the default task and one --set. */
+ * seq_len, global_batch, and where they differ from the default task, optimizer, gradients and one
+ * --set. */
 #include "base/base.h"
 #include "common/asked.h"
 

@@ -83,7 +83,8 @@ static void cells_become_axes_and_later_rules_win(void **state)
              "\"zero=0\", \"link\": \"ib-hdr\", \"source\": \"\"},"
              "{\"unless\": {\"fw\": \"old\"}, \"model\": {\"bias\": true, \"sinks\": true}, "
              "\"source\": \"\"}, {\"when\": {\"fw\": \"\"}, \"model\": {\"sinks\": false}, "
-             "\"memory\": \"allocated\", \"source\": \"\"}"),
+             "\"memory\": \"allocated\", \"optimizer\": \"adamw8bit\", \"gradients\": \"fp32\", "
+             "\"source\": \"\"}"),
         SP_OK);
     const sp_setup old = apply(f, 0), new = apply(f, 1), blank = apply(f, 2);
     assert_string_equal(old.engine, "megatron-lm");
@@ -99,6 +100,10 @@ static void cells_become_axes_and_later_rules_win(void **state)
     assert_int_equal(blank.plan.tp, 1);
     assert_int_equal(blank.traits, 1u << SP_TRAIT_BIAS);
     assert_int_equal(blank.memory, SP_MEMORY_ALLOCATED);
+    assert_string_equal(blank.optimizer, "adamw8bit");
+    assert_int_equal(blank.gradients, SP_GRADIENTS_FP32);
+    assert_null(old.optimizer);
+    assert_int_equal(old.gradients, SP_GRADIENTS_AUTO);
 }
 
 static void what_is_not_there_is_a_reason_unless_the_cell_is_neutral(void **state)

@@ -62,7 +62,8 @@ static sp_status load_text(const tree *made, const char *text, sp_arena *arena,
 {
     static const sp_model model = {
         .n_layers = 4, .n_kinds = 1, .kinds = {{.attention = {.heads = 8, .kv_heads = 8}}}};
-    const sp_engine_facts facts = {.model = &model, .seq_len = 2048, .global_batch = 64};
+    const sp_engine_facts facts = {
+        .model = &model, .seq_len = 2048, .global_batch = 64, .optimizer = "adamw"};
     const sp_engine_profile *profile = NULL;
     uint32_t n_engines = 0;
     SP_TRY(sp_file_write(made->own, text, strlen(text), err));

@@ -246,6 +246,28 @@ static void weights_stay_gathered_over_a_pipeline(void **state)
     free_problem(&made);
 }
 
+/* At the loss 2 bytes of head and layer are whole and 4 of the head's gradient; with a root unit 2
+ * of embedding, head and two layers, and 4 of the gradients of head and layer. */
+static void a_root_unit_stays_gathered_through_both_passes(void **state)
+{
+    (void)state;
+    made_problem made;
+    make_machine(&made);
+    make_llama(&made.model, 1024, 8, 8, 2816, 8);
+    derive_problem(&made);
+    sp_plan plan = make_plan(&made, 1, 1, 8, 2);
+    plan.zero = 3;
+    const sp_memory apart = memory_of(&made, &plan);
+    made.profile.root_unit = true;
+    const sp_memory root = memory_of(&made, &plan);
+    const double table = 64000 * 1024.0, layer = 1024.0 * (4 * 1024 + 3 * 2816 + 2);
+    assert_int_equal(apart.peak_phase, SP_AT_LOSS);
+    assert_int_equal(root.peak_phase, SP_AT_LOSS);
+    assert_close(root.communication_bytes - apart.communication_bytes,
+                 2 * (table + layer) + 4 * layer, 1e-12);
+    free_problem(&made);
+}
+
 /* ---- laws
  * ------------------------------------------------------------------------------------------------
  */
@@ -336,7 +358,8 @@ static void stages_passed_over_are_never_the_fullest(void **state)
 }
 
 /* More sharding never holds more of the state (of one stage: of several another may become the
- * fullest); larger micro-batches never keep less. */
+ * fullest); larger micro-batches never keep less, unless all of them wait at the head and the first
+ * one leaves it before a layer unpacks its weights, whose room is the same for all. */
 static void monotone(made_problem *made, const sp_plan *plan, draw *d)
 {
     (void)d;
@@ -349,7 +372,9 @@ static void monotone(made_problem *made, const sp_plan *plan, draw *d)
                        state_bytes(&m), 1e-14);
         other = *plan;
     }
-    if (plan->accumulation % 2 == 0 && plan->accumulation / 2 >= plan->pp) {
+    const bool waits =
+        plan->schedule == SP_SCHEDULE_GPIPE && made->problem.question.task == SP_TASK_QLORA;
+    if (!waits && plan->accumulation % 2 == 0 && plan->accumulation / 2 >= plan->pp) {
         other.micro_batch = 2 * plan->micro_batch;
         other.accumulation = plan->accumulation / 2;
         assert_at_most(m.peak_bytes, memory_of(made, &other).peak_bytes, 1e-14);
@@ -371,6 +396,25 @@ static void a_plan_fits_up_to_the_allowed_bytes(void **state)
     assert_false(sp_memory_fits(&problem, &over));
 }
 
+/* 1 in 10 published peaks lies above low .. high, half of them above the estimate. */
+static void one_in_ten_runs_needs_more_than_the_high_end(void **state)
+{
+    (void)state;
+    sp_engine_profile profile = {.memory_error_ratio = 0.25};
+    const sp_problem problem = {.profile = &profile};
+    const sp_memory high = {.peak_bytes = 80.0, .usable_bytes = 100.0};
+    const sp_memory full = {.peak_bytes = 100.0, .usable_bytes = 100.0};
+    const sp_memory over = {.peak_bytes = 100.0, .usable_bytes = 75.0};
+    assert_true(sp_memory_range_of(&problem, &high).high_bytes == 100.0);
+    assert_true(sp_memory_range_of(&problem, &high).low_bytes == 60.0);
+    assert_close(sp_memory_range_of(&problem, &high).p_oom, 0.1, 1e-9);
+    assert_close(sp_memory_range_of(&problem, &full).p_oom, 0.5, 1e-12);
+    assert_close(sp_memory_range_of(&problem, &over).p_oom, 0.9, 1e-9);
+    profile.memory_error_ratio = 0.0;
+    assert_true(sp_memory_range_of(&problem, &high).p_oom == 0.0);
+    assert_true(sp_memory_range_of(&problem, &over).p_oom == 1.0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,11 +429,13 @@ int main(void)
         cmocka_unit_test(the_fullest_phase_has_a_name),
         cmocka_unit_test(fused_kernels_have_no_whole_logits),
         cmocka_unit_test(weights_stay_gathered_over_a_pipeline),
+        cmocka_unit_test(a_root_unit_stays_gathered_through_both_passes),
         cmocka_unit_test(the_parts_are_not_negative_and_sum_to_the_peak),
         cmocka_unit_test(memory_alone_is_that_of_the_whole_estimate),
         cmocka_unit_test(stages_passed_over_are_never_the_fullest),
         cmocka_unit_test(sharding_saves_and_larger_micro_batches_cost),
         cmocka_unit_test(a_plan_fits_up_to_the_allowed_bytes),
+        cmocka_unit_test(one_in_ten_runs_needs_more_than_the_high_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

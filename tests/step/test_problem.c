@@ -226,14 +226,14 @@ static void money_needs_a_price_and_a_length(void **state)
     sp_problem_free(problem);
 }
 
-static void an_optimizer_that_is_not_built_says_so(void **state)
+static void an_optimizer_that_is_not_there_is_refused_with_the_nearest(void **state)
 {
     (void)state;
     sp_question q = example();
-    q.optimizer = "muon";
-    const sp_error err = refusal(&q, SP_E_NOT_YET);
+    q.optimizer = "moun";
+    const sp_error err = refusal(&q, SP_E_UNKNOWN_NAME);
     assert_string_equal(err.file, "--optimizer");
-    assert_string_equal(err.range, "adamw");
+    assert_string_equal(err.nearest, "muon");
 }
 
 /* ---- the name of a question ---- */
@@ -390,7 +390,7 @@ int main(void)
         cmocka_unit_test(a_sequence_beyond_learned_positions_is_refused),
         cmocka_unit_test(an_axis_is_set_once),
         cmocka_unit_test(money_needs_a_price_and_a_length),
-        cmocka_unit_test(an_optimizer_that_is_not_built_says_so),
+        cmocka_unit_test(an_optimizer_that_is_not_there_is_refused_with_the_nearest),
         cmocka_unit_test(the_same_question_has_the_same_name),
         cmocka_unit_test(every_part_of_a_question_changes_its_name),
         cmocka_unit_test(any_allocation_may_fail),
