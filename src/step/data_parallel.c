@@ -116,7 +116,7 @@ sp_owned sp_stage_owned(const sp_inputs *in, const sp_stage_params *params)
 static double mirror_s(const sp_inputs *in, const sp_stage_params *params,
                        const sp_stage_recipes *recipes)
 {
-    if (!sp_plan_is_mirrored(in->plan)) {
+    if (in->schedule->layout != SP_LAYOUT_MIRROR) {
         return 0.0;
     }
     const sp_recipe *dense = &recipes->dense, *expert = &recipes->expert, *own = &recipes->adapter;
@@ -157,8 +157,7 @@ static double newton_s(const sp_inputs *in, const sp_stage_params *params)
 {
     const sp_optimizer *o = in->problem->optimizer;
     if (o->newton_schulz_steps <= 0.0 || in->problem->has_adapters) return 0.0;
-    const sp_shards all = sp_plan_shards(in->problem, in->plan);
-    const sp_shards shards = in->plan->zero >= 1 ? all : (sp_shards){1, 1};
+    const sp_shards shards = in->plan->zero >= 1 ? in->shards : (sp_shards){1, 1};
     const double tp = in->plan->tp, etp = in->groups.etp.n;
     const double dense_bytes = o->matrix_bytes * params->dense_matrix / shards.dense * tp;
     const double expert_bytes = o->matrix_bytes * params->expert_matrix / shards.expert * etp;
@@ -188,10 +187,10 @@ void sp_data_parallel_price(const sp_inputs *in, const sp_stage_class *class,
                             const sp_stage_params *params, sp_stage_cost *cost)
 {
     const uint32_t zero = in->plan->zero;
-    const double m = sp_plan_pipeline(in->plan).m;
+    const double m = in->pipeline.m;
     const sp_stage_recipes recipes = sp_stage_recipes_of(in, params);
     const sp_sync sync = sync_stage(in, params, &recipes);
-    const double back = sp_stage_back_share(in, class);
+    const double back = cost->back_share;
     /* Once a step means beside the first or the last pass, which have no pair. */
     const double busy_s = cost->gpu_s + cost->host_s + (zero < 2 ? cost->alone_s : 0.0);
     const double room_s = busy_s - cost->sum.ep_traffic_s;

@@ -126,7 +126,7 @@ static void read_layers(const sp_problem *problem, const sp_plan *plan, bool tim
 {
     const sp_model *model = problem->model;
     const sp_redo kept = {0};
-    const bool late = sp_schedule_describe((sp_schedule)plan->schedule)->holds_late;
+    const bool late = in->schedule->holds_late;
     const bool some = plan->recompute_layers > 0, tensors = sp_plan_reads_tensors(problem, plan);
     const bool whole = some || (late && plan->recompute != SP_RECOMPUTE_NONE);
     const sp_keeping all = keeping_of(problem, plan);
@@ -173,6 +173,8 @@ void sp_inputs_build(const sp_problem *problem, const sp_plan *plan, bool time, 
     sp_tp_traffic traffic = {0};
     in->problem = problem;
     in->plan = plan;
+    in->schedule = sp_schedule_describe((sp_schedule)plan->schedule);
+    in->pipeline = sp_plan_pipeline(plan);
     in->redo = sp_plan_redo(plan);
     in->shape = sp_plan_shape(problem, plan);
     in->shards = sp_plan_shards(problem, plan);

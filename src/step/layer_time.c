@@ -152,8 +152,7 @@ static void price_ep(const sp_problem *problem, const sp_plan *plan, const sp_gr
             ? sp_coll_dispatch_s(&groups->ep, ep_bytes, comm->ep_copies, comm->ep_reach)
             : sp_coll_alltoall_s(&groups->ep, ep_bytes);
     const double way_s = exchange_s + sp_coll_allgather_s(&groups->etp, etp_bytes);
-    const bool beside = sp_plan_pipeline(plan).pairs;
-    const double share = beside ? problem->profile->ep_overlap_ratio : 0.0;
+    const double share = sp_plan_pairs(plan) ? problem->profile->ep_overlap_ratio : 0.0;
     const double work_s = cost->forward_s + cost->tp_forward_s + cost->cp_forward_s +
                           cost->backward_s + cost->tp_backward_s + cost->cp_backward_s;
     const double exposed_s = sp_overlap_exposed_s(work_s, share, 4.0 * way_s);

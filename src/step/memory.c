@@ -78,9 +78,15 @@ static sp_stage_activations held_batches(const sp_rank *rank, const sp_stage_cla
                                          const sp_batch_bytes *batch)
 {
     const sp_schedule_kind *kind = rank->schedule;
-    const uint32_t last = kind->holds_late ? stage->last_stage : stage->first_stage;
     sp_stage_activations most = {0};
-    for (uint32_t i = stage->first_stage; i <= last; i++) {
+    if (!kind->holds_late) {
+        sp_held first[SP_MAX_HELD];
+        (void)kind->held(&rank->pipeline, stage->first_stage, first);
+        most.device_bytes = first[0].whole * batch->device;
+        most.away_bytes = first[0].whole * batch->away;
+        return most;
+    }
+    for (uint32_t i = stage->first_stage; i <= stage->last_stage; i++) {
         hold(&rank->pipeline, kind, i, batch, &most);
     }
     return most;

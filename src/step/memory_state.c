@@ -22,10 +22,9 @@ static double buffer_bytes(const sp_inputs *in)
 sp_rank sp_rank_of(const sp_inputs *in)
 {
     const sp_plan *plan = in->plan;
-    const sp_schedule_kind *schedule = sp_schedule_describe((sp_schedule)plan->schedule);
-    return (sp_rank){.schedule = schedule,
-                     .heads = schedule->forward_first ? plan->accumulation : 1.0,
-                     .pipeline = sp_plan_pipeline(plan),
+    return (sp_rank){.schedule = in->schedule,
+                     .heads = in->schedule->forward_first ? plan->accumulation : 1.0,
+                     .pipeline = in->pipeline,
                      .pipeline_unit_bytes = pipeline_unit_bytes(in),
                      .buffer_bytes = buffer_bytes(in),
                      .offloads = (plan->offload_optimizer | plan->offload_params) != 0};

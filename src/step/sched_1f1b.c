@@ -37,8 +37,8 @@ static uint32_t held(const sp_pipeline_shape *shape, uint32_t stage, sp_held mom
 static double left_out_s(const sp_chain *chain, double forward_s, double backward_s, double pair_s)
 {
     const double alone_s = forward_s + backward_s, hops = chain->n_after;
-    const double passes = chain->shape.pairs ? 2.0 : 1.0;
-    if (chain->shape.m <= passes * hops) return chain->after_s;
+    const double passes = chain->shape->pairs ? 2.0 : 1.0;
+    if (chain->shape->m <= passes * hops) return chain->after_s;
     const double shorter_s = pair_s - (forward_s > backward_s ? forward_s : backward_s);
     const double once_s = passes * hops * shorter_s;
     const double never_s = chain->after_s - passes * hops * (alone_s - pair_s);
@@ -50,12 +50,15 @@ static double left_out_s(const sp_chain *chain, double forward_s, double backwar
 
 static double chain_s(const sp_chain *chain)
 {
-    const sp_pass_times *t = &chain->pivot, *o = &chain->others;
+    const sp_pass_times *t = chain->pivot, *sum = chain->sum;
     const double forward_s = t->forward_s, backward_s = t->input_grad_s + t->weight_grad_s;
     const double pair_s = forward_s + backward_s - t->hidden_s;
-    const double others_s = o->forward_s + o->input_grad_s + o->weight_grad_s;
-    return forward_s + backward_s + (chain->shape.p - 1.0) * others_s +
-           (chain->shape.m - 1.0) * pair_s - left_out_s(chain, forward_s, backward_s, pair_s);
+    const double all_s =
+        sum->forward_s + sum->input_grad_s + sum->weight_grad_s + (chain->shape->m - 1.0) * pair_s;
+    if (chain->n_after == 0) {
+        return all_s;
+    }
+    return all_s - left_out_s(chain, forward_s, backward_s, pair_s);
 }
 
 static void list(const sp_pipeline_shape *shape, uint32_t stage, sp_pass_list *out)

@@ -17,7 +17,7 @@ static uint32_t held(const sp_pipeline_shape *shape, uint32_t stage, sp_held mom
 
 static double chain_s(const sp_chain *chain)
 {
-    return sp_dual_chain_s(chain, chain->shape.p);
+    return sp_dual_chain_s(chain, chain->shape->p);
 }
 
 static void list(const sp_pipeline_shape *shape, uint32_t stage, sp_pass_list *out)

@@ -19,9 +19,9 @@ static uint32_t held(const sp_pipeline_shape *shape, uint32_t stage, sp_held mom
 
 static double chain_s(const sp_chain *chain)
 {
-    const sp_pass_times *t = &chain->pivot, *o = &chain->others;
-    return chain->shape.m * (t->forward_s + t->input_grad_s + t->weight_grad_s) +
-           (chain->shape.p - 1.0) * (o->forward_s + o->input_grad_s + o->weight_grad_s);
+    const sp_pass_times *t = chain->pivot, *sum = chain->sum;
+    return sum->forward_s + sum->input_grad_s + sum->weight_grad_s +
+           (chain->shape->m - 1.0) * (t->forward_s + t->input_grad_s + t->weight_grad_s);
 }
 
 static void list(const sp_pipeline_shape *shape, uint32_t stage, sp_pass_list *out)

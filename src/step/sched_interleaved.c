@@ -26,12 +26,13 @@ static uint32_t held(const sp_pipeline_shape *shape, uint32_t stage, sp_held mom
 
 static double chain_s(const sp_chain *chain)
 {
-    const sp_pipeline_shape *shape = &chain->shape;
-    const sp_pass_times *t = &chain->pivot, *o = &chain->others;
+    const sp_pipeline_shape *shape = chain->shape;
+    const sp_pass_times *t = chain->pivot, *sum = chain->sum;
     const double v = shape->v, alone = ((v - 1.0) * shape->p + 1.0) / v;
     const double beside = shape->m > alone ? shape->m - alone : 0.0;
-    return shape->m * (t->forward_s + t->input_grad_s + t->weight_grad_s) - beside * t->hidden_s +
-           (shape->p - 1.0) / v * (o->forward_s + o->input_grad_s + o->weight_grad_s);
+    const double stage_s = t->forward_s + t->input_grad_s + t->weight_grad_s;
+    const double all_s = sum->forward_s + sum->input_grad_s + sum->weight_grad_s;
+    return shape->m * stage_s - beside * t->hidden_s + (all_s - stage_s) / v;
 }
 
 static void list(const sp_pipeline_shape *shape, uint32_t stage, sp_pass_list *out)

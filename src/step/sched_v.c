@@ -47,8 +47,8 @@ void sp_v_block_list(const sp_pipeline_shape *shape, const sp_v_block *block, sp
 
 double sp_v_steady_s(const sp_chain *chain, double forward, double input_grad, double weight_grad)
 {
-    const sp_pass_times *t = &chain->pivot, *o = &chain->others;
-    const double p = chain->shape.p, m = 2.0 * chain->shape.m;
+    const sp_pass_times *t = chain->pivot, others = sp_chain_others(chain), *o = &others;
+    const double p = chain->shape->p, m = 2.0 * chain->shape->m;
     const double sum_s = (m + forward) * (t->forward_s + (p - 1.0) * o->forward_s) +
                          (m + input_grad) * (t->input_grad_s + (p - 1.0) * o->input_grad_s) +
                          (m + weight_grad) * (t->weight_grad_s + (p - 1.0) * o->weight_grad_s);
@@ -57,8 +57,8 @@ double sp_v_steady_s(const sp_chain *chain, double forward, double input_grad, d
 
 double sp_v_ends_s(const sp_chain *chain, double forward, double input_grad, double weight_grad)
 {
-    const sp_pass_times *t = &chain->pivot, *o = &chain->others;
-    return chain->shape.m * (t->forward_s + t->input_grad_s + t->weight_grad_s) +
+    const sp_pass_times *t = chain->pivot, others = sp_chain_others(chain), *o = &others;
+    return chain->shape->m * (t->forward_s + t->input_grad_s + t->weight_grad_s) +
            0.5 * (forward * o->forward_s + input_grad * o->input_grad_s +
                   weight_grad * t->weight_grad_s);
 }

@@ -27,8 +27,8 @@ static double larger(double a, double b)
 /* Exact for equal stages with F and W <= B. */
 static double chain_s(const sp_chain *chain)
 {
-    const double p = chain->shape.p, m = chain->shape.m;
-    if (chain->shape.p % 2 == 1) {
+    const double p = chain->shape->p, m = chain->shape->m;
+    if (chain->shape->p % 2 == 1) {
         const double ends_s = sp_v_ends_s(chain, p - 1.0, 3.0 * p - 3.0, (1.0 - p) / 2.0);
         return larger(ends_s, sp_v_steady_s(chain, 2.0 * (p - m), 2.0 * (m + p) - 4.0, 1.0 - m));
     }

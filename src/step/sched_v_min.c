@@ -32,8 +32,8 @@ static double larger(double a, double b)
 /* Exact for equal stages with F and W <= B. */
 static double chain_s(const sp_chain *chain)
 {
-    const double p = chain->shape.p, m = chain->shape.m;
-    switch (chain->shape.p % 3) {
+    const double p = chain->shape->p, m = chain->shape->m;
+    switch (chain->shape->p % 3) {
     case 0: {
         const double ends_s =
             sp_v_ends_s(chain, 5.0 * p / 3.0 + 2.0, 8.0 * p / 3.0 - 4.0, -p / 3.0 - 1.0);

@@ -31,14 +31,14 @@ static double larger(double a, double b)
  * and those behind it, which the chain visits once, a pass that the pivot runs meanwhile. */
 static double chain_s(const sp_chain *chain)
 {
-    const sp_pass_times *t = &chain->pivot, *o = &chain->others;
-    const double v = chain->shape.v, behind = chain->n_after / v;
-    const double ahead = (chain->shape.p - 1.0) / v - behind;
+    const sp_pass_times *t = chain->pivot, others = sp_chain_others(chain), *o = &others;
+    const double v = chain->shape->v, behind = chain->n_after / v;
+    const double ahead = (chain->shape->p - 1.0) / v - behind;
     const double down_s = ahead * o->forward_s, up_s = ahead * o->input_grad_s;
     const double both_s = down_s + up_s - ahead * t->weight_grad_s;
     const double meanwhile_s = t->forward_s < t->input_grad_s ? t->forward_s : t->input_grad_s;
     const double through_s = both_s + behind * (o->forward_s + o->input_grad_s - meanwhile_s);
-    return chain->shape.m * (t->forward_s + t->input_grad_s + t->weight_grad_s) +
+    return chain->shape->m * (t->forward_s + t->input_grad_s + t->weight_grad_s) +
            larger(larger(down_s, up_s), larger(both_s, through_s));
 }
 

@@ -28,14 +28,14 @@ static double larger(double a, double b)
 /* As those of H1, with twice the passes left out. */
 static double chain_s(const sp_chain *chain)
 {
-    const sp_pass_times *t = &chain->pivot, *o = &chain->others;
-    const double behind = chain->n_after, ahead = chain->shape.p - 1.0 - behind;
+    const sp_pass_times *t = chain->pivot, others = sp_chain_others(chain), *o = &others;
+    const double behind = chain->n_after, ahead = chain->shape->p - 1.0 - behind;
     const double down_s = ahead * o->forward_s;
     const double up_s = ahead * (o->input_grad_s - t->forward_s);
     const double both_s = ahead * (o->forward_s + o->input_grad_s - 2.0 * t->weight_grad_s);
     const double through_s =
         both_s + behind * (o->forward_s + o->input_grad_s - 2.0 * t->forward_s);
-    return chain->shape.m * (t->forward_s + t->input_grad_s + t->weight_grad_s) +
+    return chain->shape->m * (t->forward_s + t->input_grad_s + t->weight_grad_s) +
            larger(larger(down_s, up_s), larger(both_s, through_s));
 }
 

@@ -22,11 +22,11 @@ static uint32_t held(const sp_pipeline_shape *shape, uint32_t stage, sp_held mom
 
 static double chain_s(const sp_chain *chain)
 {
-    const sp_pass_times *t = &chain->pivot, *o = &chain->others;
-    const double hops = chain->shape.p - 1.0;
+    const sp_pass_times *t = chain->pivot, others = sp_chain_others(chain), *o = &others;
+    const double hops = chain->shape->p - 1.0;
     const double ends_s = 0.5 * hops * o->input_grad_s;
     const double late_s = hops * (o->input_grad_s - t->weight_grad_s);
-    return chain->shape.m * (t->forward_s + t->input_grad_s + t->weight_grad_s) +
+    return chain->shape->m * (t->forward_s + t->input_grad_s + t->weight_grad_s) +
            (late_s > ends_s ? late_s : ends_s);
 }
 

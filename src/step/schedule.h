@@ -56,9 +56,9 @@ typedef struct sp_pass_list {
 /* A chain of passes, none of which can start before the one ahead of it is done: most of them on
  * the pivot. Its length is a lower bound of the step; the longest one is the step. */
 typedef struct sp_chain {
-    sp_pipeline_shape shape;
-    sp_pass_times pivot, others; /* others: mean of the other stages */
-    uint32_t n_after;            /* stages behind the pivot, and their passes together */
+    const sp_pipeline_shape *shape;
+    const sp_pass_times *pivot, *sum; /* sum: of all stages, n of them */
+    uint32_t n, n_after;              /* n_after: behind the pivot; after_s: their passes */
     double after_s;
 } sp_chain;
 
@@ -92,6 +92,8 @@ typedef struct sp_schedule_kind {
 const sp_schedule_kind *sp_schedule_describe(sp_schedule schedule);
 /* Directions in which micro-batches cross the pipeline: 2 under MIRROR. */
 uint32_t sp_schedule_directions(const sp_schedule_kind *kind);
+/* ep_overlap, and a schedule that has pairs of passes. */
+bool sp_plan_pairs(const sp_plan *plan);
 /* The pipeline of a plan: its micro-batches are dealt to the directions. */
 sp_pipeline_shape sp_plan_pipeline(const sp_plan *plan);
 /* Most micro-batches, in units of the stage, that a stage holds with either. */
@@ -99,6 +101,8 @@ double sp_schedule_in_flight(const sp_schedule_kind *kind, const sp_pipeline_sha
                              uint32_t stage);
 
 /* For the files of schedules. */
+/* The mean of the stages other than the pivot; the pivot where there are none. */
+sp_pass_times sp_chain_others(const sp_chain *chain);
 void sp_pass_add(sp_pass_list *list, sp_pass_kind kind, uint32_t chunk, uint32_t micro_batch);
 /* `warm` forward passes, then forward and backward ones in turn, chunk by chunk in rounds of p
  * micro-batches; weight gradients, where they are passes of their own, follow `lag` later. */

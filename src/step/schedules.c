@@ -35,13 +35,18 @@ uint32_t sp_schedule_directions(const sp_schedule_kind *kind)
     return kind->layout == SP_LAYOUT_MIRROR ? 2 : 1;
 }
 
+bool sp_plan_pairs(const sp_plan *plan)
+{
+    return plan->ep_overlap == SP_ON && schedules[plan->schedule]->pairs;
+}
+
 sp_pipeline_shape sp_plan_pipeline(const sp_plan *plan)
 {
     const sp_schedule_kind *kind = sp_schedule_describe((sp_schedule)plan->schedule);
     return (sp_pipeline_shape){.p = plan->pp,
                                .v = plan->vpp,
                                .m = plan->accumulation / sp_schedule_directions(kind),
-                               .pairs = kind->pairs && plan->ep_overlap == SP_ON};
+                               .pairs = sp_plan_pairs(plan)};
 }
 
 double sp_schedule_in_flight(const sp_schedule_kind *kind, const sp_pipeline_shape *shape,
@@ -54,6 +59,18 @@ double sp_schedule_in_flight(const sp_schedule_kind *kind, const sp_pipeline_sha
         most = all > most ? all : most;
     }
     return most;
+}
+
+sp_pass_times sp_chain_others(const sp_chain *chain)
+{
+    const sp_pass_times *t = chain->pivot, *sum = chain->sum;
+    if (chain->n == 1) {
+        return *t;
+    }
+    const double share = 1.0 / (chain->n - 1.0);
+    return (sp_pass_times){.forward_s = share * (sum->forward_s - t->forward_s),
+                           .input_grad_s = share * (sum->input_grad_s - t->input_grad_s),
+                           .weight_grad_s = share * (sum->weight_grad_s - t->weight_grad_s)};
 }
 
 void sp_pass_add(sp_pass_list *list, sp_pass_kind kind, uint32_t chunk, uint32_t micro_batch)

@@ -164,7 +164,7 @@ static void add_mtp(const sp_inputs *in, double share, sp_stage_cost *out)
  * host may be the slower still. */
 static double alone_s(const sp_inputs *in, const sp_stage_cost *cost, double launch_s)
 {
-    if (!sp_plan_pipeline(in->plan).pairs) {
+    if (!in->pipeline.pairs) {
         return 0.0;
     }
     const sp_layer_cost *c = &cost->sum;
@@ -172,26 +172,22 @@ static double alone_s(const sp_inputs *in, const sp_stage_cost *cost, double lau
     return sp_roof_either_s(cost->gpu_s + shown_s, launch_s) - cost->gpu_s - cost->host_s;
 }
 
-/* The micro-batch by passes; what it waits beside its kernels in the usual proportion of passes. A
- * pass alone has half of the expert traffic that a pair hides. Where weight gradients are no passes
- * of their own, that proportion will do for all, so that a step never gets shorter when a part gets
- * longer. */
-static sp_pass_times passes_of(const sp_inputs *in, const sp_stage_class *stage,
-                               const sp_stage_cost *cost)
+sp_pass_times sp_stage_passes(const sp_inputs *in, const sp_stage_cost *cost)
 {
     const sp_layer_cost *c = &cost->sum;
-    const sp_schedule_kind *kind = sp_schedule_describe((sp_schedule)in->plan->schedule);
-    double forward_s = (1.0 - sp_stage_back_share(in, stage)) * cost->total_s;
-    double weight_grad_s = 0.0;
-    if (kind->holds_late) {
-        const double back = sp_stage_back_share(in, stage), wait_s = cost->total_s - cost->gpu_s;
-        forward_s = c->forward_s + c->tp_forward_s + c->cp_forward_s + c->ep_forward_s +
-                    (1.0 - back) * wait_s;
-        weight_grad_s = c->weight_grad_s + 0.5 * back * wait_s;
+    const double back = cost->back_share, alone = 0.5 * cost->alone_s;
+    if (!in->schedule->holds_late) {
+        const double backward_s = back * cost->total_s;
+        return (sp_pass_times){.forward_s = cost->total_s - backward_s + alone,
+                               .input_grad_s = backward_s + alone,
+                               .hidden_s = cost->alone_s};
     }
-    return (sp_pass_times){.forward_s = forward_s + 0.5 * cost->alone_s,
-                           .input_grad_s =
-                               cost->total_s - forward_s - weight_grad_s + 0.5 * cost->alone_s,
+    const double wait_s = cost->total_s - cost->gpu_s;
+    const double forward_s =
+        c->forward_s + c->tp_forward_s + c->cp_forward_s + c->ep_forward_s + (1.0 - back) * wait_s;
+    const double weight_grad_s = c->weight_grad_s + 0.5 * back * wait_s;
+    return (sp_pass_times){.forward_s = forward_s + alone,
+                           .input_grad_s = cost->total_s - forward_s - weight_grad_s + alone,
                            .weight_grad_s = weight_grad_s,
                            .hidden_s = cost->alone_s};
 }
@@ -218,11 +214,11 @@ void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_c
         params.n_layers * layer_kernels(in, stage) * problem->profile->kernel_host_s;
     out->gpu_s = all_s(&out->sum);
     out->host_s = sp_roof_either_s(out->gpu_s, launch_s) - out->gpu_s;
+    out->back_share = sp_stage_back_share(in, stage);
     out->alone_s = alone_s(in, out, launch_s);
     sp_data_parallel_price(in, stage, &params, out);
     if (sp_plan_offloads(in->plan)) {
         sp_offload_price(in, stage, &params, out);
     }
     out->total_s = out->gpu_s + out->host_s + out->dp_each_s + out->offload_each_s;
-    out->passes = passes_of(in, stage, out);
 }

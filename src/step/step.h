@@ -83,6 +83,7 @@ struct sp_problem {
                                            of their products                                     */
     sp_host host;
     bool has_adapters;
+    bool uniform_state; /* the optimizer holds the same of every tensor */
     bool has_experts;
     bool has_latent_attention;
     bool has_tied_layers;
@@ -213,6 +214,8 @@ void sp_head_price(const sp_problem *problem, const sp_plan *plan, const sp_tp_t
 typedef struct sp_inputs {
     const sp_problem *problem;
     const sp_plan *plan;
+    const sp_schedule_kind *schedule;
+    sp_pipeline_shape pipeline;
     sp_redo redo;
     sp_shape shape;
     sp_shards shards;
@@ -255,11 +258,11 @@ typedef struct sp_stage_cost {
     sp_layer_cost sum;     /* its layers and ends                                               */
     double gpu_s;          /* of a micro-batch on the GPU                                       */
     double host_s;         /* by which launching alone lengthens that, softly                   */
+    double back_share;     /* of a micro-batch: its backward passes                              */
     double alone_s;        /* by which one without a pair beside it is longer (ep_overlap)      */
     double dp_each_s;      /* data-parallel traffic exposed with every micro-batch: ZeRO 2 and 3 */
     double offload_each_s; /* transfers to and from the host exposed with every micro-batch     */
     double total_s;        /* of a micro-batch: the sum of the four                             */
-    sp_pass_times passes;  /* the same by passes, each alone                                    */
     double dp_once_s;      /* exposed once a step                                               */
     double optimizer_s;
     double offload_once_s; /* by which the processors' update is longer than that               */
@@ -276,6 +279,11 @@ typedef struct sp_owned {
 } sp_owned;
 sp_owned sp_stage_owned(const sp_inputs *in, const sp_stage_params *params);
 void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_cost *cost);
+/* The micro-batch by passes; what it waits beside its kernels in the usual proportion of passes. A
+ * pass alone has half of the expert traffic that a pair hides. Where weight gradients are no passes
+ * of their own, that proportion will do for all, so that a step never gets shorter when a part gets
+ * longer. */
+sp_pass_times sp_stage_passes(const sp_inputs *in, const sp_stage_cost *cost);
 /* Backward passes as a share of a micro-batch's time: two thirds, three quarters where the forward
  * pass of all layers is computed again. */
 double sp_stage_back_share(const sp_inputs *in, const sp_stage_class *stage);

@@ -51,10 +51,10 @@ static void read_times(plot *p)
 {
     const uint32_t chunks = sp_pipeline_chunks(p->kind, &p->shape);
     for (uint32_t i = 0; i < p->shape.p * chunks; i++) {
-        const sp_pass_times *t = &p->stages.class[class_of(p, i / chunks)].passes;
+        const sp_pass_times t = sp_stage_passes(&p->in, &p->stages.class[class_of(p, i / chunks)]);
         const double share = 1.0 / chunks;
-        p->times[i] = (sp_pass_times){share * t->forward_s, share * t->input_grad_s,
-                                      share * t->weight_grad_s, share * t->hidden_s};
+        p->times[i] = (sp_pass_times){share * t.forward_s, share * t.input_grad_s,
+                                      share * t.weight_grad_s, share * t.hidden_s};
     }
 }
 

@@ -33,13 +33,13 @@ static double p2p_s(const sp_inputs *in, const sp_stage_cost *slowest, double *s
     }
     double bytes = 0.0;
     const double message_s = sp_message_s(in, &bytes);
-    const sp_schedule_kind *schedule = sp_schedule_describe((sp_schedule)plan->schedule);
-    const sp_pipeline_shape shape = sp_plan_pipeline(plan);
+    const sp_schedule_kind *schedule = in->schedule;
+    const sp_pipeline_shape *shape = &in->pipeline;
     const double share = schedule->overlaps_p2p ? in->problem->profile->dp_overlap_ratio : 0.0;
-    const double round_s = 2.0 * sp_pipeline_chunks(schedule, &shape) * message_s;
+    const double round_s = 2.0 * sp_pipeline_chunks(schedule, shape) * message_s;
     const double each_s = sp_overlap_exposed_s(slowest->total_s, share, round_s);
     *sent_bytes = 2.0 * bytes * plan->accumulation * plan->vpp;
-    return (shape.m - 1.0) * each_s + round_s + 2.0 * (plan->pp - 1.0) * message_s;
+    return (shape->m - 1.0) * each_s + round_s + 2.0 * (plan->pp - 1.0) * message_s;
 }
 
 static void add_passes(sp_pass_times *sum, const sp_pass_times *t, double n)
@@ -49,38 +49,36 @@ static void add_passes(sp_pass_times *sum, const sp_pass_times *t, double n)
     sum->weight_grad_s += n * t->weight_grad_s;
 }
 
-/* Mean of the stages other than one of class `own`. */
-static sp_pass_times mean_of_others(const sp_pass_times *sum, const sp_pass_times *own, uint32_t n)
+/* The passes of the stages behind the last one of a class. */
+static double after_s(const sp_stage_costs *stages, const sp_stage_class *class)
 {
-    const double share = 1.0 / (n - 1.0);
-    return (sp_pass_times){.forward_s = share * (sum->forward_s - own->forward_s),
-                           .input_grad_s = share * (sum->input_grad_s - own->input_grad_s),
-                           .weight_grad_s = share * (sum->weight_grad_s - own->weight_grad_s)};
+    double sum_s = 0.0;
+    for (uint32_t k = 0; k < stages->split->n_classes; k++) {
+        const sp_stage_cost *behind = &stages->class[k];
+        sum_s += class->after[k] * (behind->total_s + behind->alone_s);
+    }
+    return sum_s;
 }
 
 /* From the first pass to the last one, all messages being free: the longest chain of passes, each
  * class of stages by its last one, behind which the fewest stages lie. */
 static double passes_s(const sp_inputs *in, const sp_stage_costs *stages)
 {
-    const sp_schedule_kind *schedule = sp_schedule_describe((sp_schedule)in->plan->schedule);
     const sp_stage_split *split = stages->split;
-    sp_pass_times sum = {0};
-    uint32_t n = 0;
+    sp_pass_times passes[SP_MAX_STAGE_CLASSES], sum = {0};
+    sp_chain chain = {.shape = &in->pipeline, .sum = &sum};
     for (uint32_t i = 0; i < split->n_classes; i++) {
-        add_passes(&sum, &stages->class[i].passes, split->classes[i].n_stages);
-        n += split->classes[i].n_stages;
+        passes[i] = sp_stage_passes(in, &stages->class[i]);
+        add_passes(&sum, &passes[i], split->classes[i].n_stages);
+        chain.n += split->classes[i].n_stages;
     }
     double longest_s = 0.0;
     for (uint32_t i = 0; i < split->n_classes; i++) {
         const sp_stage_class *class = &split->classes[i];
-        sp_chain chain = {.shape = sp_plan_pipeline(in->plan), .pivot = stages->class[i].passes};
-        if (n > 1) chain.others = mean_of_others(&sum, &chain.pivot, n);
-        for (uint32_t k = 0; k < split->n_classes; k++) {
-            chain.n_after += class->after[k];
-            chain.after_s +=
-                class->after[k] * (stages->class[k].total_s + stages->class[k].passes.hidden_s);
-        }
-        longest_s = sp_larger(longest_s, schedule->chain_s(&chain));
+        chain.pivot = &passes[i];
+        chain.n_after = chain.n - 1 - class->last_stage;
+        chain.after_s = chain.n_after > 0 ? after_s(stages, class) : 0.0;
+        longest_s = sp_larger(longest_s, in->schedule->chain_s(&chain));
     }
     return longest_s;
 }
@@ -96,12 +94,12 @@ static void fill_time(const sp_inputs *in, const sp_stage_costs *stages, sp_time
     const sp_stage_cost *slowest = &stages->class[stages->slowest];
     const sp_stage_cost *last = &stages->class[stages->last];
     const sp_layer_cost *c = &slowest->sum;
-    const sp_schedule_kind *schedule = sp_schedule_describe((sp_schedule)plan->schedule);
-    const sp_pipeline_shape shape = sp_plan_pipeline(plan);
-    const double m = shape.m, chunks = sp_pipeline_chunks(schedule, &shape);
+    const sp_schedule_kind *schedule = in->schedule;
+    const sp_pipeline_shape *shape = &in->pipeline;
+    const double m = shape->m, chunks = sp_pipeline_chunks(schedule, shape);
     const bool alone = plan->pp == 1; /* there, only the first and the last pass have no pair */
-    const double rest_s = alone ? slowest->passes.hidden_s
-                                : sp_larger(passes_s(in, stages) - m * slowest->total_s, 0.0);
+    const double rest_s =
+        alone ? slowest->alone_s : sp_larger(passes_s(in, stages) - m * slowest->total_s, 0.0);
     const double lead_s = slowest->total_s - last->total_s;
     const double update_s = last->optimizer_s + last->offload_once_s;
     const double tail_s = last->dp_once_s + update_s - lead_s;
@@ -125,7 +123,7 @@ static void fill_time(const sp_inputs *in, const sp_stage_costs *stages, sp_time
 static void fill_network(const sp_inputs *in, const sp_stage_cost *slowest, sp_time *time,
                          sp_network *network)
 {
-    const double m = sp_plan_pipeline(in->plan).m;
+    const double m = in->pipeline.m;
     *network = (sp_network){.tp_bytes = m * slowest->sum.tp_sent_bytes,
                             .cp_bytes = m * slowest->sum.cp_sent_bytes,
                             .ep_bytes = m * slowest->sum.ep_sent_bytes,
@@ -136,7 +134,7 @@ static void fill_network(const sp_inputs *in, const sp_stage_cost *slowest, sp_t
                    time->cp_comm_s + time->ep_comm_s + time->pp_comm_s + time->bubble_s +
                    time->dp_comm_s + time->optimizer_s + time->offload_s + time->other_s;
     const double inner_s = time->tp_comm_s + time->cp_comm_s + time->ep_comm_s;
-    const double alone_s = in->plan->pp == 1 ? slowest->passes.hidden_s : 0.0;
+    const double alone_s = in->plan->pp == 1 ? slowest->alone_s : 0.0;
     network->exposed_ratio = inner_s / (m * slowest->gpu_s + alone_s);
     network->step_ratio = (inner_s + time->pp_comm_s + time->dp_comm_s) / time->step_s;
 }

@@ -104,31 +104,36 @@ static uint32_t n_distinct(const sp_schedule_kind *kind, const pipeline *pipe)
     return kind->layout == SP_LAYOUT_MIRROR ? pipe->p / 2 : pipe->p;
 }
 
-static sp_chain chain_of(const sp_schedule_kind *kind, const pipeline *pipe, uint32_t pivot)
+static void add_passes(sp_pass_times *sum, const sp_pass_times *t)
 {
-    const sp_pipeline_shape shape = shape_of(pipe);
-    const uint32_t chunks = sp_pipeline_chunks(kind, &shape), n = n_distinct(kind, pipe);
-    sp_chain chain = {.shape = shape, .pivot = stage_times(pipe, chunks, pivot)};
-    for (uint32_t i = 0; i < n; i++) {
-        const sp_pass_times t = stage_times(pipe, chunks, i);
-        if (i > pivot) {
-            chain.n_after++;
-            chain.after_s += t.forward_s + t.input_grad_s + t.weight_grad_s;
-        }
-        if (i == pivot) continue;
-        chain.others.forward_s += t.forward_s / (n - 1);
-        chain.others.input_grad_s += t.input_grad_s / (n - 1);
-        chain.others.weight_grad_s += t.weight_grad_s / (n - 1);
-    }
-    return chain;
+    sum->forward_s += t->forward_s;
+    sum->input_grad_s += t->input_grad_s;
+    sum->weight_grad_s += t->weight_grad_s;
 }
 
 double closed_form_s(sp_schedule schedule, const pipeline *pipe)
 {
     const sp_schedule_kind *kind = sp_schedule_describe(schedule);
+    const sp_pipeline_shape shape = shape_of(pipe);
+    const uint32_t chunks = sp_pipeline_chunks(kind, &shape), n = n_distinct(kind, pipe);
+    sp_pass_times stages[PIPELINE_MAX_STAGES], sum = {0};
+    for (uint32_t i = 0; i < n; i++) {
+        stages[i] = stage_times(pipe, chunks, i);
+        add_passes(&sum, &stages[i]);
+    }
     double longest = 0.0;
-    for (uint32_t i = 0; i < n_distinct(kind, pipe); i++) {
-        const sp_chain chain = chain_of(kind, pipe, i);
+    for (uint32_t i = 0; i < n; i++) {
+        sp_pass_times after = {0};
+        for (uint32_t k = i + 1; k < n; k++) {
+            add_passes(&after, &stages[k]);
+        }
+        const sp_chain chain = {.shape = &shape,
+                                .pivot = &stages[i],
+                                .sum = &sum,
+                                .n = n,
+                                .n_after = n - 1 - i,
+                                .after_s =
+                                    after.forward_s + after.input_grad_s + after.weight_grad_s};
         longest = fmax(longest, kind->chain_s(&chain));
     }
     return longest;
