@@ -319,6 +319,25 @@ static void messages_take_their_time(void **state)
     assert_true(run_1f1b(&pipe).step_s == 2 + 1 + 2 + 3 + 1 + 3);
 }
 
+/* Without overlap an estimate adds two messages for every micro-batch and two for every stage on
+ * the way (train.c); the run, whose stages wait for their neighbours alone, takes no longer, and no
+ * less than half of it. */
+static void messages_of_1f1b_cost_what_is_priced(void **state)
+{
+    (void)state;
+    draw d = draw_begin("messages_of_1f1b_cost_what_is_priced");
+    for (int trial = 0; trial < 300; trial++) {
+        const uint32_t p = draw_between(&d, 2, 16), m = draw_between(&d, p, 64);
+        pipeline pipe = even(SP_SCHEDULE_1F1B, p, m, draw_scale(&d, 0.1, 10), 1, 1);
+        const double free_s = run_1f1b(&pipe).step_s;
+        pipe.message_s = draw_scale(&d, 0.001, 0.1);
+        const double more_s = run_1f1b(&pipe).step_s - free_s;
+        const double priced_s = 2 * pipe.message_s * (m + p - 1);
+        assert_at_most(more_s, priced_s, ROUNDING);
+        assert_at_most(0.4 * priced_s, more_s, ROUNDING);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +352,7 @@ int main(void)
         cmocka_unit_test(the_fullest_stage_holds_what_is_published),
         cmocka_unit_test(every_pass_runs_once),
         cmocka_unit_test(messages_take_their_time),
+        cmocka_unit_test(messages_of_1f1b_cost_what_is_priced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
