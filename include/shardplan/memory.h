@@ -160,8 +160,11 @@ sp_status sp_footprint_search(struct sp_arena *arena, const char *home, sp_footp
                               sp_error *err);
 
 /* ---- models by size ---- */
-/* "7B", "7000M", "7e9": parameters. */
+/* "7B", "7b", "7000M", "7e9": parameters. */
 sp_status sp_size_parse(const char *text, double *parameters, sp_error *err);
+/* The accelerator of a question that names none, of HOME/configs/shapes.json. */
+sp_status sp_quick_hardware(struct sp_arena *arena, const char *home, const char **name,
+                            sp_error *err);
 /* A dense model of about so many parameters, with the proportions of the families in
  * HOME/configs/shapes.json; its assumptions say so. */
 sp_status sp_model_guess(struct sp_arena *arena, const char *home, double parameters,

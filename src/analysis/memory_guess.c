@@ -16,9 +16,22 @@ typedef struct shape {
     uint32_t layers, hidden, heads, kv_heads, ffn, vocab;
 } shape;
 
+/* Models write 7b for 7B. */
+static void raise_unit(const char *text, char out[32])
+{
+    static const char small[] = "bmt", large[] = "BMT";
+    const size_t n = strlen(text);
+    const char *unit = n > 0 ? strchr(small, text[n - 1]) : NULL;
+    memcpy(out, text, n + 1);
+    if (n > 0 && unit != NULL) out[n - 1] = large[unit - small];
+}
+
 sp_status sp_size_parse(const char *text, double *parameters, sp_error *err)
 {
-    SP_TRY(sp_parse_amount(text, parameters, err));
+    char raised[32];
+    const bool fits = strlen(text) < sizeof raised;
+    if (fits) raise_unit(text, raised);
+    SP_TRY(sp_parse_amount(fits ? raised : text, parameters, err));
     if (*parameters >= 1e8 && *parameters <= 1e13) return SP_OK;
     sp_fail(err, SP_E_RANGE, "no size of a model; write 7B, 7000M or 7e9");
     sp_fail_value(err, "%s", text);
@@ -77,6 +90,21 @@ static sp_status read_shapes(const sp_json *root, sp_shapes *shapes, struct sp_a
         if (s->name == NULL) return sp_fail(err, SP_E_MEMORY, "the shapes need more");
     }
     return SP_OK;
+}
+
+sp_status sp_quick_hardware(struct sp_arena *arena, const char *home, const char **name,
+                            sp_error *err)
+{
+    const char *file = sp_arena_printf(arena, "%s/configs/shapes.json", home), *value = NULL;
+    sp_json_doc *doc = NULL;
+    if (file == NULL) return sp_fail(err, SP_E_MEMORY, "the shapes need more");
+    SP_TRY(sp_json_load_file(file, &doc, err));
+    const sp_json root = sp_json_root(doc), hardware = sp_json_get(&root, "hardware");
+    sp_status status = sp_json_string(&hardware, "value", &value, err);
+    if (status == SP_OK) *name = sp_arena_strdup(arena, value);
+    if (status == SP_OK && *name == NULL) status = sp_fail(err, SP_E_MEMORY, "out of memory");
+    sp_json_free(doc);
+    return status;
 }
 
 sp_status sp_shapes_load(struct sp_arena *arena, const char *home, const sp_shapes **shapes,

@@ -3,6 +3,7 @@
 #include "cli/memory.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* What --find came to, in words. */
 static const char *words_of(sp_arena *arena, const sp_memory_asked *asked)
@@ -66,11 +67,33 @@ static sp_status answer(const sp_context *context, sp_arena *arena, sp_memory_as
     return find(context, arena, asked, err);
 }
 
+/* `quick` without an accelerator takes a usual one, and says so. */
+static sp_status name_hardware(const sp_context *context, sp_arena *arena, sp_error *err)
+{
+    sp_settings *s = context->settings;
+    const bool quick = s->n_words > 0 && strcmp(s->words[0], "quick") == 0;
+    const char *name = NULL;
+    if (!quick || sp_settings_text(s, SP_FLAG_hardware) != NULL ||
+        sp_settings_text(s, SP_FLAG_cluster) != NULL) {
+        return SP_OK;
+    }
+    SP_TRY(sp_quick_hardware(arena, context->home, &name, err));
+    SP_TRY(sp_settings_put(s, SP_FLAG_hardware, SP_FROM_DEFAULT, name, err));
+    const char *words =
+        sp_arena_printf(arena, "no --hardware is named: the answer is for %s", name);
+    if (words != NULL) sp_cli_warn(context, words);
+    return SP_OK;
+}
+
 static sp_exit run(const sp_context *context)
 {
     sp_error err = {0};
     sp_arena arena = {0};
     sp_memory_asked asked;
+    if (name_hardware(context, &arena, &err) != SP_OK) {
+        sp_arena_fini(&arena);
+        return sp_cli_fail(context, &err);
+    }
     if (sp_memory_is_training(context->settings, &arena, context->home)) {
         const sp_exit trained = sp_memory_train(context, &arena);
         sp_arena_fini(&arena);
@@ -85,7 +108,7 @@ static sp_exit run(const sp_context *context)
 
 const sp_command sp_command_memory = {
     .name = "memory",
-    .usage = "memory MODEL | quick SIZE --hardware NAME [FLAG..]",
+    .usage = "memory MODEL --hardware NAME | quick SIZE [FLAG..]",
     .summary = "what one GPU holds while an engine serves a model; what fits",
     .about = "Every byte of one GPU while an engine serves a model, phase by phase; its cache in "
              "the engine's own\n"
@@ -97,7 +120,10 @@ const sp_command sp_command_memory = {
              "that trains, the\n"
              "memory is that of a training plan as shardplan estimate has it; --batch is then the "
              "micro-batch, and\n"
-             "--find min-gpus fixes what is named and leaves everything else of the plan free.\n",
+             "--find min-gpus fixes what is named and leaves everything else of the plan free. A "
+             "plan over\n"
+             "several nodes is shown with its collectives, what they suggest, and the fastest plan "
+             "of a search.\n",
     .examples =
         "  shardplan memory llama-3.1-70b --hardware h100-sxm --tp 4 --batch 32 --isl 4k --osl 1k\n"
         "  shardplan memory deepseek-v3 --hardware h200-sxm --engine sglang --tp 8 --bits "
@@ -105,8 +131,9 @@ const sp_command sp_command_memory = {
         "  shardplan memory quick 7B --hardware rtx4090 --bits w4a16 --find max-context\n"
         "  shardplan memory llama-3.1-405b --hardware h100-sxm --kv fp8 --find min-gpus\n"
         "  shardplan memory llama-3.1-8b --hardware h100-sxm --option gpu_memory_utilization=0.8\n"
-        "  shardplan memory quick 7B --hardware a100-sxm-80g --gpus 8 --engine deepspeed --set "
-        "zero=3\n"
+        "  shardplan memory quick 7B --gpus 8 --engine deepspeed --set zero=3\n"
+        "  shardplan memory llama-2-7b --hardware h100-sxm --gpus 16 --nodes 2 --interconnect 400 "
+        "--task lora\n"
         "  shardplan memory llama-3.1-8b --hardware h100-sxm --gpus 8 --tp 8 --task train --find "
         "max-context\n"
         "  shardplan memory deepseek-v3 --cluster dgx-h100 --task train --seq-len 4k --find "

@@ -21,6 +21,7 @@ typedef struct sp_training {
     sp_question question;
     char gpus_text[24];
     uint32_t gpus, tp, pp, ep, batch; /* batch: the micro-batch */
+    uint32_t dp;                      /* that --dp asks for; 0 = what the others leave */
     bool batch_follows;               /* the global batch: gpus x batch */
     sp_plan plan;
     sp_problem *problem;
@@ -51,6 +52,40 @@ sp_status sp_training_search(const sp_context *context, sp_arena *arena, sp_trai
 bool sp_memory_is_training(const sp_settings *settings, sp_arena *arena, const char *home);
 sp_exit sp_memory_train(const sp_context *context, sp_arena *arena);
 
+/* memory_nodes.c */
+/* GPUs of --hardware on --nodes as a topology. */
+sp_status sp_memory_nodes(const sp_settings *settings, sp_arena *arena, const char *home,
+                          uint32_t gpus, const char **cluster, sp_error *err);
+/* Refuses --nodes and --interconnect beside a --cluster. */
+sp_status sp_memory_no_nodes(const sp_settings *settings, sp_error *err);
+/* What the plan sends; the fastest plan of its question, all settings free that the question leaves
+ * so. */
+sp_status sp_memory_advise(const sp_question *question, const sp_problem *problem,
+                           const sp_plan *plan, sp_advice *advice, sp_error *err);
+
+/* memory_words.c */
+/* Each --option becomes the flag that says the same. */
+sp_status sp_memory_translate(sp_settings *settings, sp_error *err);
+
+/* memory_batch.c */
+/* --global-batch, or --accumulation micro-batches on each of the gpus / (ranks cp) replicas; without
+ * either one sequence times the micro-batch for each GPU, so that every stage has enough to be full.
+ */
+sp_status sp_memory_read_batch(const sp_settings *settings, uint32_t gpus, uint32_t ranks,
+                               uint32_t micro_batch, sp_question *question, sp_error *err);
+
+/* memory_levels.c */
+/* --checkpointing becomes a setting of recompute. */
+sp_status sp_memory_read_level(const sp_settings *settings, sp_arena *arena, sp_question *question,
+                               sp_error *err);
+
+/* memory_settle.c */
+/* Changes a setting, within its axis, where the engine refuses the plan as it is; refuses a plan
+ * that nothing helps. */
+sp_status sp_memory_settle(const sp_space *space, uint64_t global_batch, sp_plan *plan,
+                           sp_error *err);
+
 /* memory_question.c: the question of the flags; what it points to lies in the arena. */
+sp_status sp_memory_refuse_serving(const sp_settings *settings, sp_error *err);
 sp_status sp_memory_read(const sp_settings *settings, sp_arena *arena, const char *home,
                          sp_memory_asked *asked, sp_error *err);

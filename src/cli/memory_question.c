@@ -163,21 +163,39 @@ sp_status sp_memory_read_find(const sp_settings *s, sp_footprint_find *find, sp_
     return SP_OK;
 }
 
-/* What only training has a use for. */
-static sp_status refuse_training_flags(const sp_settings *s, sp_error *err)
+/* Flags that the other half of the command has a use for. */
+static sp_status refuse_flags(const sp_settings *s, const sp_flag_id *flags, size_t n,
+                              const char *why, sp_error *err)
 {
-    static const sp_flag_id flags[] = {
-        SP_FLAG_cluster,   SP_FLAG_gpus,         SP_FLAG_seq_len,
-        SP_FLAG_lora_rank, SP_FLAG_optimizer,    SP_FLAG_gradients,
-        SP_FLAG_set,       SP_FLAG_global_batch, SP_FLAG_interconnect};
-    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (s->of[flags[i]].origin == SP_FROM_DEFAULT) continue;
-        sp_fail(err, SP_E_INCONSISTENT,
-                "this is about training: give --task train, or leave it out; serving takes "
-                "--hardware, --tp, --pp, --dp, --isl and --osl");
+        sp_fail(err, SP_E_INCONSISTENT, "%s", why);
         return sp_flag_blame(err->status, flags[i], err);
     }
     return SP_OK;
+}
+
+static sp_status refuse_training_flags(const sp_settings *s, sp_error *err)
+{
+    static const sp_flag_id flags[] = {
+        SP_FLAG_cluster,      SP_FLAG_gpus,          SP_FLAG_seq_len,      SP_FLAG_lora_rank,
+        SP_FLAG_optimizer,    SP_FLAG_gradients,     SP_FLAG_set,          SP_FLAG_interconnect,
+        SP_FLAG_global_batch, SP_FLAG_checkpointing, SP_FLAG_accumulation, SP_FLAG_kernels,
+        SP_FLAG_zeropp,       SP_FLAG_moe_imbalance};
+    return refuse_flags(s, flags, sizeof flags / sizeof flags[0],
+                        "this is about training: give --task train, or leave it out; serving takes "
+                        "--hardware, --tp, --pp, --dp, --isl and --osl",
+                        err);
+}
+
+sp_status sp_memory_refuse_serving(const sp_settings *s, sp_error *err)
+{
+    static const sp_flag_id flags[] = {SP_FLAG_isl, SP_FLAG_osl, SP_FLAG_bits, SP_FLAG_max_context,
+                                       SP_FLAG_kv};
+    return refuse_flags(s, flags, sizeof flags / sizeof flags[0],
+                        "this is about serving, and the question about training: leave it out; "
+                        "training takes --seq-len, --batch and --set, such as precision=fp8",
+                        err);
 }
 
 sp_status sp_memory_read(const sp_settings *s, sp_arena *arena, const char *home,

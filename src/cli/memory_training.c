@@ -8,10 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char NUMBERED_LINK[] = "ib-ndr";
-
-#define MOST_IN_NODE 8u
-#define MOST_BATCH   65536u
+#define MOST_BATCH 65536u
 
 /* ---- what is asked ---- */
 
@@ -27,49 +24,19 @@ bool sp_memory_is_training(const sp_settings *s, sp_arena *arena, const char *ho
     return file != NULL && sp_file_exists(file);
 }
 
-/* The link between nodes in the words of a topology string; a number is Gb/s of InfiniBand. */
-static const char *link_between(sp_arena *arena, const char *text)
-{
-    const bool number = text[strspn(text, "0123456789.")] == '\0';
-    return number ? sp_arena_printf(arena, "%s:%sGb", NUMBERED_LINK, text)
-                  : sp_arena_strdup(arena, text);
-}
-
-static sp_status check_nodes(const char *between, uint32_t gpus, uint32_t nodes, sp_error *err)
-{
-    if (gpus % nodes != 0 || gpus / nodes > MOST_IN_NODE) {
-        sp_fail(err, SP_E_INCONSISTENT,
-                "nodes are equally large and have at most %u GPUs; name other ones with --cluster",
-                MOST_IN_NODE);
-        return sp_fail_value(err, "%u GPUs on --nodes %u", gpus, nodes);
-    }
-    if (nodes == 1 || between != NULL) return SP_OK;
-    return sp_fail(
-        err, SP_E_USAGE,
-        "name what lies between the nodes with --interconnect, for example ib-ndr or 400");
-}
-
 /* Nodes as large as the plan, unless a cluster is named. */
 static sp_status read_cluster(const sp_settings *s, sp_arena *arena, uint32_t gpus, sp_question *q,
                               sp_error *err)
 {
     const char *hardware = sp_settings_text(s, SP_FLAG_hardware);
-    const char *between = sp_settings_text(s, SP_FLAG_interconnect);
-    uint32_t nodes = 1;
     q->cluster = sp_settings_text(s, SP_FLAG_cluster);
-    if (q->cluster != NULL) return SP_OK;
+    if (q->cluster != NULL) return sp_memory_no_nodes(s, err);
     if (hardware == NULL) {
         return sp_fail(err, SP_E_USAGE,
                        "name the accelerator with --hardware, for example h100-sxm, or a "
                        "--cluster, for example dgx-h100");
     }
-    SP_TRY(sp_flag_count(s, SP_FLAG_nodes, 1, 65536, &nodes, err));
-    SP_TRY(check_nodes(between, gpus, nodes, err));
-    const char *link = nodes > 1 ? link_between(arena, between) : "";
-    q->cluster = nodes > 1 && link != NULL
-                     ? sp_arena_printf(arena, "%ux%s,%ux%s", gpus / nodes, hardware, nodes, link)
-                     : sp_arena_printf(arena, "%ux%s", gpus, hardware);
-    return q->cluster != NULL ? SP_OK : sp_fail(err, SP_E_MEMORY, "the question needs more");
+    return sp_memory_nodes(s, arena, q->home, gpus, &q->cluster, err);
 }
 
 static sp_status read_task(const sp_settings *s, sp_question *q, sp_error *err)
@@ -108,6 +75,7 @@ static sp_status read_shares(const sp_settings *s, sp_training_find find, sp_tra
     SP_TRY(sp_flag_count(s, SP_FLAG_gpus, 1, 1u << 20, &t->gpus, err));
     if (find == SP_FIND_GPUS) return SP_OK;
     if (t->gpus == 0) t->gpus = t->tp * t->pp * dp;
+    if (s->of[SP_FLAG_dp].origin != SP_FROM_DEFAULT) t->dp = dp;
     (void)snprintf(t->gpus_text, sizeof t->gpus_text, "%u", t->gpus);
     t->question.gpus = t->gpus_text;
     if (t->gpus % (t->tp * t->pp) == 0) return SP_OK;
@@ -127,24 +95,18 @@ static sp_status read_limits(const sp_settings *s, sp_question *q, sp_error *err
     return sp_flag_blame(sp_parse_bytes(reserve, &q->reserve_bytes, err), SP_FLAG_reserve, err);
 }
 
-/* Without --global-batch every stage has micro-batches enough to be full. */
 static sp_status read_batch(const sp_settings *s, sp_training *t, sp_error *err)
 {
-    const char *text = sp_settings_text(s, SP_FLAG_global_batch);
-    sp_batch batch = {.sequences = (uint64_t)t->gpus * t->batch};
-    t->batch_follows = text == NULL;
-    if (text != NULL) {
-        const sp_status status = sp_batch_parse(text, t->question.seq_len, &batch, err);
-        SP_TRY(sp_flag_blame(status, SP_FLAG_global_batch, err));
-    }
-    t->question.global_batch = batch.sequences;
-    return SP_OK;
+    t->batch_follows = sp_settings_text(s, SP_FLAG_global_batch) == NULL &&
+                       sp_settings_text(s, SP_FLAG_accumulation) == NULL;
+    return sp_memory_read_batch(s, t->gpus, t->tp * t->pp, t->batch, &t->question, err);
 }
 
 static sp_status read_question(const sp_context *context, sp_arena *arena, sp_training_find find,
                                sp_training *t, sp_error *err)
 {
     const sp_settings *s = context->settings;
+    SP_TRY(sp_memory_refuse_serving(s, err));
     t->question = sp_question_default();
     t->question.home = context->home;
     if (find == SP_FIND_MODEL && s->n_words == 0) {
@@ -156,8 +118,11 @@ static sp_status read_question(const sp_context *context, sp_arena *arena, sp_tr
     SP_TRY(read_shares(s, find, t, err));
     if (find != SP_FIND_GPUS) SP_TRY(read_cluster(s, arena, t->gpus, &t->question, err));
     SP_TRY(read_task(s, &t->question, err));
+    SP_TRY(sp_question_read_kernels(s, &t->question, err));
     SP_TRY(read_sets(s, &t->question, err));
+    SP_TRY(sp_memory_read_level(s, arena, &t->question, err));
     SP_TRY(read_limits(s, &t->question, err));
+    SP_TRY(sp_uneven_read(s, &t->question, err));
     return read_batch(s, t, err);
 }
 
@@ -170,13 +135,27 @@ static sp_status take_plan(sp_training *t, sp_error *err)
     SP_TRY(sp_training_build(t, err));
     (void)snprintf(text, sizeof text, "gpus=%u,tp=%u,pp=%u,ep=%u,micro_batch=%u", t->gpus, t->tp,
                    t->pp, t->ep, t->batch);
-    return sp_plan_read(text, t->space, &t->plan, err);
+    SP_TRY(sp_plan_read(text, t->space, &t->plan, err));
+    SP_TRY(sp_memory_settle(t->space, t->question.global_batch, &t->plan, err));
+    sp_plan derived = t->plan;
+    sp_plan_derive(&derived, t->question.global_batch);
+    if (t->dp == 0 || t->dp == derived.dp) return SP_OK;
+    sp_fail(err, SP_E_INCONSISTENT, "tp, cp, pp and the GPUs leave another number than --dp");
+    return sp_fail_value(err, "%u, not %u", derived.dp, t->dp);
+}
+
+/* Plans of several nodes get advice. */
+static bool spans_nodes(const sp_training *t)
+{
+    return t->plan.gpus > sp_problem_cluster(t->problem)->node_gpus;
 }
 
 static sp_exit show(const sp_context *context, const sp_training *t, const char *found)
 {
     const sp_report_options options = sp_cli_options(context);
     sp_priced priced;
+    sp_advice advice;
+    sp_error trouble = {0};
     sp_text text = {0};
     sp_price_plan(t->space, &t->plan, &priced);
     if (!priced.priced) {
@@ -186,12 +165,18 @@ static sp_exit show(const sp_context *context, const sp_training *t, const char 
                 sp_space_rule(t->space, priced.rule)->meaning);
         return sp_cli_fail(context, &err);
     }
+    const bool advised = spans_nodes(t);
+    if (advised &&
+        sp_memory_advise(&t->question, t->problem, &priced.plan, &advice, &trouble) != SP_OK) {
+        return sp_cli_fail(context, &trouble);
+    }
     if (context->run.format == SP_FORMAT_JSON) {
-        sp_report_training_memory_json(t->space, &priced, found, &text);
+        sp_report_training_memory_json(t->space, &priced, found, advised ? &advice : NULL, &text);
     } else if (context->run.format == SP_FORMAT_CSV) {
         sp_report_training_memory_csv(&priced, &text);
     } else {
-        sp_report_training_memory_page(t->space, &priced, found, &options, &text);
+        sp_report_training_memory_page(t->space, &priced, found, advised ? &advice : NULL, &options,
+                                       &text);
     }
     const bool works = sp_memory_fits(t->problem, &priced.estimate.memory);
     return sp_cli_write(context, &text, works ? SP_EXIT_FOUND : SP_EXIT_NOTHING);
@@ -204,6 +189,7 @@ static sp_status answer(const sp_context *context, sp_arena *arena, sp_training 
     const unsigned all = SP_FORM_TABLE | SP_FORM_JSON | SP_FORM_CSV;
     sp_training_find find = SP_FIND_NO_SIZE;
     SP_TRY(sp_run_check_format(&context->run, all, err));
+    SP_TRY(sp_memory_translate(context->settings, err));
     SP_TRY(sp_training_read_find(context->settings, &find, err));
     SP_TRY(read_question(context, arena, find, t, err));
     if (find != SP_FIND_GPUS) SP_TRY(take_plan(t, err));

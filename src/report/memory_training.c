@@ -79,7 +79,8 @@ static void add_verdict(const sp_problem *problem, const sp_priced *p,
 }
 
 void sp_report_training_memory_page(const sp_space *space, const sp_priced *p, const char *found,
-                                    const sp_report_options *options, struct sp_text *out)
+                                    const sp_advice *advice, const sp_report_options *options,
+                                    struct sp_text *out)
 {
     const sp_problem *problem = sp_space_problem(space);
     const sp_memory *m = &p->estimate.memory;
@@ -99,12 +100,16 @@ void sp_report_training_memory_page(const sp_space *space, const sp_priced *p, c
     add_part(m, "fragmentation", m->reserved_peak_bytes - m->allocated_peak_bytes,
              "held by the allocator", out);
     add_verdict(problem, p, options, out);
-    if (p->plan.gpus > 1) add_network(&p->estimate.network, out);
+    if (advice != NULL) {
+        sp_page_put_traffic(advice, p, options, out);
+    } else if (p->plan.gpus > 1) {
+        add_network(&p->estimate.network, out);
+    }
     sp_page_put_assumptions(problem->model, out);
 }
 
 void sp_report_training_memory_json(const sp_space *space, const sp_priced *p, const char *found,
-                                    struct sp_text *out)
+                                    const sp_advice *advice, struct sp_text *out)
 {
     const sp_problem *problem = sp_space_problem(space);
     const sp_memory_range range = sp_memory_range_of(problem, &p->estimate.memory);
@@ -139,6 +144,7 @@ void sp_report_training_memory_json(const sp_space *space, const sp_priced *p, c
     sp_jw_string(&w, "peak_phase", sp_memory_phase_name(p->estimate.memory.peak_phase));
     sp_jw_double(&w, "out_of_memory_probability", range.p_oom);
     put_network(&w, &p->estimate.network);
+    if (advice != NULL) sp_json_put_traffic(&w, advice, p);
     sp_jw_u64(&w, "worst_stage", p->estimate.memory.worst_stage);
     sp_jw_string(&w, "verdict", sp_verdict_name(p->estimate.verdict));
     sp_json_put_assumptions(&w, problem->model);

@@ -83,11 +83,11 @@ static double arrival_s(const run *r, uint32_t stage, place from, const double *
     return done_s[index_of(r, from, micro_batch)] + message_s;
 }
 
-static double ready_s(const run *r, uint32_t stage, const sp_pass *pass)
+static double ready_s(const run *r, uint32_t stage, const sp_stage_pass *pass)
 {
     const place at = place_of(r, stage, pass->chunk);
     const place before = {at.direction, at.block - 1}, behind = {at.direction, at.block + 1};
-    switch ((sp_pass_kind)pass->kind) {
+    switch ((sp_stage_pass_kind)pass->kind) {
     case SP_PASS_FORWARD:
         if (at.block == 0) return 0.0;
         return arrival_s(r, stage, before, r->forward_s, pass->micro_batch);
@@ -102,10 +102,10 @@ static double ready_s(const run *r, uint32_t stage, const sp_pass *pass)
     return 0.0;
 }
 
-static double length_s(const run *r, uint32_t stage, const sp_pass *pass)
+static double length_s(const run *r, uint32_t stage, const sp_stage_pass *pass)
 {
     const sp_pass_times *t = &r->pipe->times[(size_t)stage * r->n_chunks + pass->chunk];
-    switch ((sp_pass_kind)pass->kind) {
+    switch ((sp_stage_pass_kind)pass->kind) {
     case SP_PASS_FORWARD:
         return t->forward_s;
     case SP_PASS_BACKWARD:
@@ -121,7 +121,7 @@ static double length_s(const run *r, uint32_t stage, const sp_pass *pass)
 }
 
 /* By which two passes beside each other are shorter: the mean of what either chunk's would be. */
-static double hidden_s(const run *r, uint32_t stage, const sp_pass pair[2])
+static double hidden_s(const run *r, uint32_t stage, const sp_stage_pass pair[2])
 {
     const sp_pass_times *t = &r->pipe->times[(size_t)stage * r->n_chunks];
     return 0.5 * (t[pair[0].chunk].hidden_s + t[pair[1].chunk].hidden_s);
@@ -154,7 +154,7 @@ static void advance(run *r, uint32_t stage, work *w)
         const bool pair = at->pass.with_next;
         double ready = ready_s(r, stage, &at->pass), length = length_s(r, stage, &at->pass);
         if (pair) {
-            const sp_pass both[2] = {at->pass, at[1].pass};
+            const sp_stage_pass both[2] = {at->pass, at[1].pass};
             ready = fmax(ready, ready_s(r, stage, &both[1]));
             length += length_s(r, stage, &both[1]) - hidden_s(r, stage, both);
         }
@@ -168,7 +168,7 @@ static void advance(run *r, uint32_t stage, work *w)
 }
 
 /* Lays the lists of all stages one behind the other; returns how many passes there are. */
-static size_t lay_out(const run *r, sp_pass *scratch, work *stages)
+static size_t lay_out(const run *r, sp_stage_pass *scratch, work *stages)
 {
     const sp_pipeline *pipe = r->pipe;
     size_t n = 0;
@@ -220,7 +220,7 @@ sp_status sp_pipeline_play(const sp_pipeline *pipeline, sp_played_pass *played, 
         .pipe = pipeline, .n_chunks = sp_pipeline_chunks(pipeline->kind, shape), .played = played};
     r.n_blocks = sp_pipeline_blocks(pipeline->kind, shape);
     const size_t n_done = (size_t)shape->p * r.n_chunks * shape->m;
-    sp_pass *scratch = alloc_many((size_t)3 * r.n_chunks * shape->m, sizeof *scratch);
+    sp_stage_pass *scratch = alloc_many((size_t)3 * r.n_chunks * shape->m, sizeof *scratch);
     work *stages = alloc_many(shape->p, sizeof *stages);
     r.forward_s = alloc_many(2 * n_done, sizeof *r.forward_s);
     const bool ready = scratch != NULL && stages != NULL && r.forward_s != NULL;

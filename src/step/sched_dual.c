@@ -35,7 +35,7 @@ static void weight(progress *n)
         n->late++;
         assert(n->late < n->list->n);
     }
-    const sp_pass first = n->list->passes[n->late++];
+    const sp_stage_pass first = n->list->passes[n->late++];
     sp_pass_add(n->list, SP_PASS_WEIGHT_GRAD, first.chunk, first.micro_batch);
 }
 

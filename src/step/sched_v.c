@@ -22,7 +22,7 @@ static uint32_t free_slot(const uint32_t *taken, uint32_t n_taken, uint32_t afte
 
 void sp_v_block_list(const sp_pipeline_shape *shape, const sp_v_block *block, sp_pass_list *list)
 {
-    static const sp_pass pass[SLOTS] = {
+    static const sp_stage_pass pass[SLOTS] = {
         {.kind = SP_PASS_FORWARD,     .chunk = 0},
         {.kind = SP_PASS_FORWARD,     .chunk = 1},
         {.kind = SP_PASS_INPUT_GRAD,  .chunk = 1},
@@ -38,7 +38,7 @@ void sp_v_block_list(const sp_pipeline_shape *shape, const sp_v_block *block, sp
         for (uint32_t i = 0; i < SLOTS; i++) {
             const bool its = now >= slot[i] && (now - slot[i]) % SLOTS == 0;
             if (its && (now - slot[i]) / SLOTS < shape->m) {
-                sp_pass_add(list, (sp_pass_kind)pass[i].kind, pass[i].chunk,
+                sp_pass_add(list, (sp_stage_pass_kind)pass[i].kind, pass[i].chunk,
                             (now - slot[i]) / SLOTS);
             }
         }

@@ -7,22 +7,22 @@
 #include "shardplan/plan.h"
 
 /* ---- the passes of a stage ------------------------------------------------------------------- */
-typedef enum sp_pass_kind {
+typedef enum sp_stage_pass_kind {
     SP_PASS_FORWARD,
     SP_PASS_BACKWARD,    /* gradients of inputs and of weights */
     SP_PASS_INPUT_GRAD,  /* the first of its two halves, on which the stage before waits */
     SP_PASS_WEIGHT_GRAD, /* the second, on which nothing waits */
     SP_N_PASS_KINDS
-} sp_pass_kind;
-const char *sp_pass_kind_name(sp_pass_kind kind);
+} sp_stage_pass_kind;
+const char *sp_stage_pass_kind_name(sp_stage_pass_kind kind);
 
 /* One micro-batch through one chunk of a stage. Micro-batches are counted in each direction. */
-typedef struct sp_pass {
-    uint8_t kind;   /* sp_pass_kind */
+typedef struct sp_stage_pass {
+    uint8_t kind;   /* sp_stage_pass_kind */
     bool with_next; /* runs beside the next pass of the list */
     uint16_t chunk;
     uint32_t micro_batch;
-} sp_pass;
+} sp_stage_pass;
 
 /* Seconds of one micro-batch on a stage, or on one chunk of it. hidden_s: by which a forward pass
  * and a backward pass beside each other are shorter than one after the other. */
@@ -49,7 +49,7 @@ typedef struct sp_pipeline_shape {
 
 /* A list that grows to 3 m v passes at most. */
 typedef struct sp_pass_list {
-    sp_pass *passes;
+    sp_stage_pass *passes;
     uint32_t n;
 } sp_pass_list;
 
@@ -103,7 +103,7 @@ double sp_schedule_in_flight(const sp_schedule_kind *kind, const sp_pipeline_sha
 /* For the files of schedules. */
 /* The mean of the stages other than the pivot; the pivot where there are none. */
 sp_pass_times sp_chain_others(const sp_chain *chain);
-void sp_pass_add(sp_pass_list *list, sp_pass_kind kind, uint32_t chunk, uint32_t micro_batch);
+void sp_pass_add(sp_pass_list *list, sp_stage_pass_kind kind, uint32_t chunk, uint32_t micro_batch);
 /* `warm` forward passes, then forward and backward ones in turn, chunk by chunk in rounds of p
  * micro-batches; weight gradients, where they are passes of their own, follow `lag` later. */
 void sp_pass_list_in_turn(const sp_pipeline_shape *shape, uint32_t warm, bool splits, uint32_t lag,
@@ -112,7 +112,7 @@ void sp_pass_list_in_turn(const sp_pipeline_shape *shape, uint32_t warm, bool sp
 /* ---- pipeline.c: a pipeline run pass by pass ------------------------------------------------- */
 /* A pass and when it ran. */
 typedef struct sp_played_pass {
-    sp_pass pass;
+    sp_stage_pass pass;
     uint32_t stage, direction, block; /* block: of the model, counted in the direction */
     double start_s, end_s;
 } sp_played_pass;

@@ -22,7 +22,7 @@ const sp_schedule_kind *sp_schedule_describe(sp_schedule schedule)
     return schedules[schedule];
 }
 
-const char *sp_pass_kind_name(sp_pass_kind kind)
+const char *sp_stage_pass_kind_name(sp_stage_pass_kind kind)
 {
     static const char *const names[SP_N_PASS_KINDS] = {"forward", "backward", "input_grad",
                                                        "weight_grad"};
@@ -73,15 +73,15 @@ sp_pass_times sp_chain_others(const sp_chain *chain)
                            .weight_grad_s = share * (sum->weight_grad_s - t->weight_grad_s)};
 }
 
-void sp_pass_add(sp_pass_list *list, sp_pass_kind kind, uint32_t chunk, uint32_t micro_batch)
+void sp_pass_add(sp_pass_list *list, sp_stage_pass_kind kind, uint32_t chunk, uint32_t micro_batch)
 {
-    list->passes[list->n++] =
-        (sp_pass){.kind = (uint8_t)kind, .chunk = (uint16_t)chunk, .micro_batch = micro_batch};
+    list->passes[list->n++] = (sp_stage_pass){
+        .kind = (uint8_t)kind, .chunk = (uint16_t)chunk, .micro_batch = micro_batch};
 }
 
 /* The k-th pass of a direction: p micro-batches through one chunk, the same through the next, ...;
  * backward passes take the chunks in reverse. */
-static void add_nth(const sp_pipeline_shape *shape, sp_pass_kind kind, uint32_t k,
+static void add_nth(const sp_pipeline_shape *shape, sp_stage_pass_kind kind, uint32_t k,
                     sp_pass_list *list)
 {
     if (shape->v == 1) {
@@ -98,7 +98,7 @@ void sp_pass_list_in_turn(const sp_pipeline_shape *shape, uint32_t warm, bool sp
                           sp_pass_list *list)
 {
     const uint32_t all = shape->m * shape->v;
-    const sp_pass_kind back = splits ? SP_PASS_INPUT_GRAD : SP_PASS_BACKWARD;
+    const sp_stage_pass_kind back = splits ? SP_PASS_INPUT_GRAD : SP_PASS_BACKWARD;
     uint32_t forward = 0, weights = 0;
     for (; forward < all && forward < warm; forward++) {
         add_nth(shape, SP_PASS_FORWARD, forward, list);

@@ -8,6 +8,7 @@ static void add_scaled(sp_layer_cost *sum, const sp_layer_cost *c, double n)
     sum->forward_s += n * c->forward_s;
     sum->backward_s += n * c->backward_s;
     sum->recompute_s += n * c->recompute_s;
+    sum->ep_alone_s += n * c->ep_alone_s;
     sum->weight_grad_s += n * c->weight_grad_s;
     sum->tp_forward_s += n * c->tp_forward_s;
     sum->tp_backward_s += n * c->tp_backward_s;
@@ -19,7 +20,6 @@ static void add_scaled(sp_layer_cost *sum, const sp_layer_cost *c, double n)
     sum->tp_sent_bytes += n * c->tp_sent_bytes;
     sum->cp_sent_bytes += n * c->cp_sent_bytes;
     sum->ep_sent_bytes += n * c->ep_sent_bytes;
-    sum->flops += n * c->flops;
     sum->recompute_flops += n * c->recompute_flops;
 }
 
@@ -53,20 +53,34 @@ double sp_stage_back_share(const sp_inputs *in, const sp_stage_class *stage)
     return (2.0 + again) / (3.0 + again);
 }
 
-/* Kernels of one layer, forward and backward. Forward work done again launches its kernels again: a
- * third of a forward and backward pass. */
-static double layer_kernels(const sp_inputs *in, const sp_stage_class *stage)
+/* Kernels of one layer, forward and backward; routing and every expert of the rank launch theirs.
+ */
+static double layer_kernels(const sp_inputs *in, uint32_t kind)
 {
     const sp_engine_profile *profile = in->problem->profile;
-    const double kernels =
-        profile->layer_kernels + (in->plan->tp > 1 ? profile->layer_kernels_tp : 0.0);
-    return kernels * (3.0 + passes_again(in, stage)) / 3.0;
+    const double n_experts = in->problem->model->kinds[kind].ffn.n_experts;
+    const double held = n_experts / in->plan->ep;
+    const double routed =
+        profile->expert_layer_kernels + profile->expert_kernels * (held < 1.0 ? 1.0 : held);
+    return profile->layer_kernels + (in->plan->tp > 1 ? profile->layer_kernels_tp : 0.0) +
+           (n_experts > 0.0 ? routed : 0.0);
 }
 
 double sp_stage_layers_of(const sp_inputs *in, const sp_stage_class *stage, uint32_t kind)
 {
     const bool predicts = stage->head && kind == in->last_kind;
     return stage->layers[kind] + (predicts ? in->mtp_layers : 0.0);
+}
+
+/* Kernels of all layers of a stage. Forward work done again launches its kernels again: a third of
+ * a forward and backward pass. */
+static double stage_kernels(const sp_inputs *in, const sp_stage_class *stage)
+{
+    double kernels = 0.0;
+    for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
+        kernels += sp_stage_layers_of(in, stage, k) * layer_kernels(in, k);
+    }
+    return kernels * (3.0 + passes_again(in, stage)) / 3.0;
 }
 
 /* Takes `spared` parameters off, with their share of what goes by parameter. */
@@ -167,8 +181,7 @@ static double alone_s(const sp_inputs *in, const sp_stage_cost *cost, double lau
     if (!in->pipeline.pairs) {
         return 0.0;
     }
-    const sp_layer_cost *c = &cost->sum;
-    const double shown_s = c->ep_traffic_s - c->ep_forward_s - c->ep_backward_s;
+    const double shown_s = cost->sum.ep_alone_s;
     return sp_roof_either_s(cost->gpu_s + shown_s, launch_s) - cost->gpu_s - cost->host_s;
 }
 
@@ -210,8 +223,7 @@ void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_c
         add_scaled(&out->sum, &in->head, 1.0);
         add_mtp(in, share, out);
     }
-    const double launch_s =
-        params.n_layers * layer_kernels(in, stage) * problem->profile->kernel_host_s;
+    const double launch_s = stage_kernels(in, stage) * problem->profile->kernel_host_s;
     out->gpu_s = all_s(&out->sum);
     out->host_s = sp_roof_either_s(out->gpu_s, launch_s) - out->gpu_s;
     out->back_share = sp_stage_back_share(in, stage);

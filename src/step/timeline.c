@@ -77,7 +77,7 @@ static void add(sp_timeline *timeline, const sp_event *event)
     if (event->end_s > event->start_s) timeline->events[timeline->n_events++] = *event;
 }
 
-static sp_event_kind event_of(sp_pass_kind kind)
+static sp_event_kind event_of(sp_stage_pass_kind kind)
 {
     switch (kind) {
     case SP_PASS_FORWARD:
@@ -110,7 +110,7 @@ static bool is_sent(const plot *p, const sp_played_pass *x)
 static void add_pass(const plot *p, const sp_played_pass *x, bool paired, sp_timeline *timeline)
 {
     const double stretch = timeline->stretch_ratio;
-    sp_event event = {.kind = event_of((sp_pass_kind)x->pass.kind),
+    sp_event event = {.kind = event_of((sp_stage_pass_kind)x->pass.kind),
                       .stage = x->stage,
                       .chunk = x->pass.chunk,
                       .micro_batch = x->pass.micro_batch + x->direction * p->shape.m,

@@ -101,7 +101,7 @@ for part, value in estimate["memory_bytes"].items():
     assert memory["memory_bytes"][part] == value, part
 PY
 expect_code 0 memory llama-3.1-8b --hardware h100-sxm --gpus 16 --nodes 2 --interconnect 400 --task lora
-says out 'Sent by one GPU in a step: '
+says out 'Sent by one GPU of the slowest stage in a step'
 expect_code 0 memory llama-3.1-8b --hardware h100-sxm --gpus 8 --tp 2 --task train --find max-batch
 says out 'largest micro-batch: '
 expect_code 0 memory llama-3.1-8b --hardware h100-sxm --gpus 8 --tp 2 --task lora --find max-context

@@ -59,12 +59,13 @@ double list_peak(sp_schedule schedule, const pipeline *pipe, uint32_t stage, dou
 {
     const sp_schedule_kind *kind = sp_schedule_describe(schedule);
     const sp_pipeline_shape shape = shape_of(pipe);
-    sp_pass_list list = {.passes = calloc(sp_pipeline_max_passes(kind, &shape), sizeof(sp_pass))};
+    sp_pass_list list = {.passes =
+                             calloc(sp_pipeline_max_passes(kind, &shape), sizeof(sp_stage_pass))};
     assert_non_null(list.passes);
     kind->list(&shape, stage, &list);
     double peak = 0.0, before = 0.0, after = 0.0;
     for (uint32_t n = 0; n < list.n; n++) {
-        const sp_pass_kind pass = (sp_pass_kind)list.passes[n].kind;
+        const sp_stage_pass_kind pass = (sp_stage_pass_kind)list.passes[n].kind;
         before += pass == SP_PASS_FORWARD ? 1.0 : 0.0;
         peak = fmax(peak, before * whole + after * weight_grad);
         before -= pass == SP_PASS_BACKWARD || pass == SP_PASS_INPUT_GRAD ? 1.0 : 0.0;

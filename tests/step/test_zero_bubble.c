@@ -289,7 +289,7 @@ static void every_pass_runs_once(void **state)
         for (int trial = 0; trial < 50; trial++) {
             const pipeline pipe = draw_even(all[k], &d);
             const sp_pipeline_shape shape = shape_of(&pipe);
-            static sp_pass passes[6 * 64 * 4];
+            static sp_stage_pass passes[6 * 64 * 4];
             for (uint32_t i = 0; i < pipe.p; i++) {
                 sp_pass_list list = {.passes = passes};
                 unsigned char seen[4][64][SP_N_PASS_KINDS] = {0};
