@@ -23,7 +23,7 @@ typedef struct fewest {
     sp_problem problem;
     uint64_t *pruned;
     uint32_t zero;   /* the furthest stage of the space */
-    bool has_floors; /* nothing leaves the GPU */
+    bool has_floors; /* nothing leaves the GPU, and stages hold runs of layers */
 } fewest;
 
 static uint32_t last_value(const sp_space *space, sp_axis_id axis)
@@ -36,6 +36,12 @@ static bool leaves_gpu(const sp_space *space)
     return last_value(space, SP_AXIS_offload_optimizer) > 0 ||
            last_value(space, SP_AXIS_offload_params) > 0 ||
            last_value(space, SP_AXIS_offload_activations) > 0;
+}
+
+/* Some schedules of the space deal layers otherwise than in a row. */
+static bool folds(const sp_space *space)
+{
+    return last_value(space, SP_AXIS_schedule) > SP_SCHEDULE_INTERLEAVED;
 }
 
 /* Some plan of the geometry may fit. */
@@ -104,7 +110,7 @@ sp_status sp_inverse_fewest_gpus(const sp_space *space, bool batch_follows, sp_i
                 .problem = *space->problem,
                 .pruned = sp_alloc(space->n_rules * sizeof *f.pruned),
                 .zero = last_value(space, SP_AXIS_zero),
-                .has_floors = !leaves_gpu(space)};
+                .has_floors = !leaves_gpu(space) && !folds(space)};
     if (f.pruned == NULL) return sp_fail(err, SP_E_MEMORY, "the question needs more");
     f.space.problem = &f.problem;
     try_each(&f, batch_follows, answer);

@@ -71,6 +71,9 @@ static void read_ends(const sp_problem *problem, const sp_plan *plan, sp_inputs 
                  head = problem->has_adapters ? 0.0 : 2.0;
     in->head_kept = (1.0 + model->mtp_layers) * (norm + head) * model->hidden * whole;
     in->logits = (1.0 + model->mtp_layers) * loss_bytes(problem, sharding.tp, tokens);
+    /* The input of the head and the 2-byte gradient of its logits. */
+    in->head_late = (1.0 + model->mtp_layers) * 2.0 *
+                    (model->hidden * whole + (double)model->vocab / sharding.tp * tokens);
     /* The gradient of the head's input, and under sequence parallelism that input gathered. */
     in->head_working = (sharding.sp ? 4.0 : 2.0) * model->hidden * tokens;
     in->mtp_params = (sp_layer_params){0};
@@ -123,7 +126,9 @@ static void read_layers(const sp_problem *problem, const sp_plan *plan, bool tim
 {
     const sp_model *model = problem->model;
     const sp_redo kept = {0};
+    const bool late = in->schedule->holds_late;
     const bool some = plan->recompute_layers > 0, tensors = sp_plan_reads_tensors(problem, plan);
+    const bool whole = some || (late && plan->recompute != SP_RECOMPUTE_NONE);
     const sp_keeping all = keeping_of(problem, plan);
     sp_keeping redone = all;
     redone.modules = in->redo.modules;
@@ -148,7 +153,7 @@ static void read_layers(const sp_problem *problem, const sp_plan *plan, bool tim
         if (plan->cp > 1) {
             in->bytes[k].working += sp_context_bytes(plan, &work.attention);
         }
-        if (some) {
+        if (whole) {
             in->bytes_kept[k] = sp_mem_layer(&work, &all);
         }
         if (time) {
@@ -170,6 +175,8 @@ void sp_inputs_build(const sp_problem *problem, const sp_plan *plan, bool time, 
     sp_tp_traffic traffic = {0};
     in->problem = problem;
     in->plan = plan;
+    in->schedule = sp_schedule_describe((sp_schedule)plan->schedule);
+    in->pipeline = sp_plan_pipeline(plan);
     in->redo = sp_plan_redo(plan);
     in->shape = sp_plan_shape(problem, plan);
     in->shards = sp_plan_shards(problem, plan);

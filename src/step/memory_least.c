@@ -38,7 +38,8 @@ static least read_least(const sp_inputs *in, const sp_stage_class *stage)
 
 static double fullest_stage(const sp_inputs *in, sp_stage_layers policy)
 {
-    const sp_stage_split *split = sp_problem_split(in->problem, in->plan->pp, policy);
+    const sp_stage_split *split =
+        sp_problem_split(in->problem, in->plan->pp, policy, SP_LAYOUT_ROW);
     const sp_rank rank = sp_rank_of(in);
     double most = 0.0;
     for (uint32_t i = 0; i < split->n_classes; i++) {

@@ -55,7 +55,7 @@ typedef struct trial {
     const sp_problem *problem;
     const sp_shapes *shapes;
     sp_plan plan;
-    sp_stage_split room[16];
+    sp_stage_split room[8 * SP_N_STAGE_LAYERS * SP_N_LAYOUTS];
 } trial;
 
 static bool fits(trial *t, const sp_sizes *sizes, sp_plan plan)

@@ -112,7 +112,7 @@ static void layers_are_checkpointed_one_by_one(void **state)
         sp_plan_derive(&plan, 8);
         sp_inputs_build(problem, &plan, false, &in);
         const double bytes = sp_stage_kept_bytes(
-            &in, &sp_problem_split(problem, 1, SP_STAGE_LAYERS_EVEN)->classes[0]);
+            &in, &sp_problem_split(problem, 1, SP_STAGE_LAYERS_EVEN, SP_LAYOUT_ROW)->classes[0]);
         const double whole = 34.0 * SBH + 4.0 * 96 * 2048;
         const double right = layers * 2.0 * SBH + (96.0 - layers) * whole;
         assert_true(fabs(bytes - right) < 1e-9 * right);

@@ -62,7 +62,7 @@ static void it_is_the_problem_that_would_have_been_built(void **state)
         sp_problem *whole = built(&here), *wanted = built(&there), at;
         const sp_sizes sizes = sp_problem_sizes(wanted);
         for (int i = 0; i < 40; i++) {
-            sp_stage_split room[16];
+            sp_stage_split room[8 * SP_N_STAGE_LAYERS * SP_N_LAYOUTS];
             sp_plan plan = draw_plan(&d);
             sp_memory a = {0}, b = {0};
             sp_problem_at(whole, &sizes, plan.pp, room, &at);
