@@ -115,6 +115,7 @@ static void add_engines(sp_text *t, const sp_problem *problem)
                              f->layer_kernels_tp,
                              f->expert_layer_kernels,
                              f->expert_kernels,
+                             f->scaled_expert_kernels,
                              f->micro_batch_s,
                              f->step_s,
                              (double)f->gathers_each_batch,

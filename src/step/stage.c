@@ -53,17 +53,24 @@ double sp_stage_back_share(const sp_inputs *in, const sp_stage_class *stage)
     return (2.0 + again) / (3.0 + again);
 }
 
-/* Kernels of one layer, forward and backward; routing and every expert of the rank launch theirs.
- */
+/* Those of routing, and of every expert that the rank holds: products and casts. */
+static double expert_kernels(const sp_inputs *in, double n_experts)
+{
+    const sp_engine_profile *profile = in->problem->profile;
+    const uint32_t precision = in->plan->precision;
+    const bool scaled = precision == SP_PRECISION_MXFP8 || precision == SP_PRECISION_NVFP4;
+    const double each = profile->expert_kernels + (scaled ? profile->scaled_expert_kernels : 0.0);
+    const double held = n_experts / in->plan->ep;
+    return profile->expert_layer_kernels + each * (held < 1.0 ? 1.0 : held);
+}
+
+/* Kernels of one layer, forward and backward. */
 static double layer_kernels(const sp_inputs *in, uint32_t kind)
 {
     const sp_engine_profile *profile = in->problem->profile;
     const double n_experts = in->problem->model->kinds[kind].ffn.n_experts;
-    const double held = n_experts / in->plan->ep;
-    const double routed =
-        profile->expert_layer_kernels + profile->expert_kernels * (held < 1.0 ? 1.0 : held);
     return profile->layer_kernels + (in->plan->tp > 1 ? profile->layer_kernels_tp : 0.0) +
-           (n_experts > 0.0 ? routed : 0.0);
+           (n_experts > 0.0 ? expert_kernels(in, n_experts) : 0.0);
 }
 
 double sp_stage_layers_of(const sp_inputs *in, const sp_stage_class *stage, uint32_t kind)

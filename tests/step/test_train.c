@@ -260,6 +260,11 @@ static void every_expert_of_a_rank_launches_its_kernels(void **state)
     assert_close(estimate(&made, &plan).time.other_s, micro_batches * 4 * (100 + 20 + 80), 1e-3);
     plan.ep = 2;
     assert_close(estimate(&made, &plan).time.other_s, micro_batches * 4 * (100 + 20 + 40), 1e-3);
+    made.profile.scaled_expert_kernels = 5; /* more for each where scales go by block */
+    derive_problem(&made);
+    assert_close(estimate(&made, &plan).time.other_s, micro_batches * 4 * (100 + 20 + 40), 1e-3);
+    plan.precision = SP_PRECISION_MXFP8;
+    assert_close(estimate(&made, &plan).time.other_s, micro_batches * 4 * (100 + 20 + 60), 1e-3);
     free_problem(&made);
 }
 
