@@ -100,11 +100,16 @@ sp_status sp_memory_read_level(const sp_settings *settings, sp_arena *arena, sp_
                                sp_error *err);
 
 /* memory_settle.c */
-sp_status sp_memory_refuse_plan(const sp_rule_info *rule, sp_error *err);
+sp_status sp_memory_refuse_plan(const sp_rule_info *rule, const sp_plan *plan,
+                                uint64_t global_batch, sp_error *err);
 /* Changes a setting, within its axis, where the engine refuses the plan as it is; refuses a plan
  * that nothing helps. */
 sp_status sp_memory_settle(const sp_space *space, uint64_t global_batch, sp_plan *plan,
                            sp_error *err);
+
+/* memory_engine.c */
+sp_status sp_memory_read_engine(const sp_settings *settings, sp_arena *arena, const char *home,
+                                sp_footprint_question *question, sp_error *err);
 
 /* memory_question.c: the question of the flags; what it points to lies in the arena. */
 sp_status sp_memory_refuse_serving(const sp_settings *settings, sp_error *err);

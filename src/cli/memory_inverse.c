@@ -64,7 +64,7 @@ static sp_status fail_nothing(const sp_training *t, sp_error *err)
     sp_plan plan = t->plan;
     sp_plan_derive(&plan, t->question.global_batch);
     const sp_rule_info *rule = sp_plan_unbuildable(t->problem, &plan);
-    if (rule != NULL) return sp_memory_refuse_plan(rule, err);
+    if (rule != NULL) return sp_memory_refuse_plan(rule, &plan, t->question.global_batch, err);
     return sp_fail(err, SP_E_INFEASIBLE,
                    "not even the smallest fits; without --find the parts of the memory are shown");
 }

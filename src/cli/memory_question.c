@@ -7,8 +7,6 @@
 #define MOST_TOKENS 0x40000000u /* 2^30 */
 #define MOST_RANKS  65536u
 
-static const char DEFAULT_ENGINE[] = "vllm";
-
 bool sp_memory_is_quick(const sp_settings *s)
 {
     return s->n_words > 0 && strcmp(s->words[0], "quick") == 0;
@@ -90,33 +88,7 @@ static sp_status read_limits(const sp_settings *s, sp_footprint_question *q, sp_
     return sp_flag_reserve(s, &q->reserve_bytes, err);
 }
 
-/* ---- the engine ---- */
-
-static sp_status read_options(const sp_settings *s, sp_arena *arena, const char *home,
-                              sp_server *server, sp_error *err)
-{
-    const sp_setting *options = &s->of[SP_FLAG_option];
-    const char *kv = sp_settings_text(s, SP_FLAG_kv);
-    for (uint32_t i = 0; i < options->n_values; i++) {
-        const sp_status status = sp_server_set(arena, home, options->values[i], server, err);
-        SP_TRY(sp_flag_blame(status, SP_FLAG_option, err));
-    }
-    if (s->of[SP_FLAG_kv].origin == SP_FROM_DEFAULT) return SP_OK;
-    return sp_flag_blame(sp_server_set_kv(kv, server, err), SP_FLAG_kv, err);
-}
-
-static sp_status read_engine(const sp_settings *s, sp_arena *arena, const char *home,
-                             sp_footprint_question *q, sp_error *err)
-{
-    const bool given = s->of[SP_FLAG_engine].origin != SP_FROM_DEFAULT;
-    const char *name = given ? sp_settings_text(s, SP_FLAG_engine) : DEFAULT_ENGINE;
-    uint64_t longest = 0;
-    SP_TRY(sp_flag_blame(sp_server_load(arena, home, name, &q->server, err), SP_FLAG_engine, err));
-    SP_TRY(read_options(s, arena, home, &q->server, err));
-    SP_TRY(sp_flag_length(s, SP_FLAG_max_context, &longest, err));
-    if (longest > 0) q->server.max_context = (double)longest;
-    return SP_OK;
-}
+/* ---- number formats ---- */
 
 /* The cache is as wide as --bits says, in the first such format of the engine. */
 static sp_status take_cache_bits(sp_footprint_question *q, sp_error *err)
@@ -223,7 +195,7 @@ sp_status sp_memory_read(const sp_settings *s, sp_arena *arena, const char *home
     SP_TRY(sp_memory_model(s, arena, home, asked->find == SP_FIND_MAX_MODEL, &q->model, err));
     SP_TRY(find_hardware(s, arena, home, &q->gpu, err));
     sp_footprint_defaults(q);
-    SP_TRY(read_engine(s, arena, home, q, err));
+    SP_TRY(sp_memory_read_engine(s, arena, home, q, err));
     SP_TRY(read_sizes(s, q, err));
     SP_TRY(read_limits(s, q, err));
     SP_TRY(read_formats(s, arena, home, q, err));

@@ -151,7 +151,8 @@ static sp_exit show(const sp_context *context, const sp_training *t, const char 
     sp_text text = {0};
     sp_price_plan(t->space, &t->plan, &priced);
     if (!priced.priced) {
-        (void)sp_memory_refuse_plan(sp_space_rule(t->space, priced.rule), &trouble);
+        (void)sp_memory_refuse_plan(sp_space_rule(t->space, priced.rule), &t->plan,
+                                    t->question.global_batch, &trouble);
         return sp_cli_fail(context, &trouble);
     }
     const bool advised = spans_nodes(t);
