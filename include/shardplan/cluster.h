@@ -88,6 +88,7 @@ typedef struct sp_grouped_surface {
 
 typedef struct sp_gpu {
     const char *name;            /* as in hardware/gpus/, such as "h100-sxm"                      */
+    const char *file;            /* that it was read from                                         */
     const char *calibrated_from; /* name of the GPU whose measurements were used; own name = own  */
     double memory_bytes;         /* usable, as the driver reports it, not the marketing figure    */
     double memory_bytes_per_s;
@@ -101,6 +102,10 @@ typedef struct sp_gpu {
     double stream_launch_s;   /* floor of one element-wise kernel                              */
     double context_bytes;     /* taken by the driver and runtime on every GPU                  */
     double tdp_watts;         /* 0 = not known, of parts that are not measured                 */
+    double calibrated_watts;  /* power limit of the like part whose kernels were taken over; 0: they
+                                 were measured at tdp_watts, or cannot be compared                */
+    double portable_attention_ratio; /* time of a fused core written for any part since Ampere over
+                                        that of the measured ones; 0 = the same                   */
     double usd_per_hour;      /* on demand, one GPU with its share of the node; 0 = no price   */
     const char *price_source; /* "" when there is no price                                     */
     const char *price_date;

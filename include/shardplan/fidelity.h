@@ -9,7 +9,7 @@
  * predicted all the same.
  *
  *     sp_score *score;
- *     if (sp_score_training(home, "runs.csv", &score, &err) == SP_OK) {
+ *     if (sp_score_training(home, "runs.csv", NULL, &score, &err) == SP_OK) {
  *         sp_score_page(score, &(sp_report_options){0}, &text);
  *         sp_score_free(score);
  *     }
@@ -26,13 +26,36 @@ struct sp_text;
 typedef struct sp_score sp_score;
 
 /* Bad tables are refused with file, line, column and what would have been right; rows that this
- * version cannot express are counted under the reason. */
-sp_status sp_score_training(const char *home, const char *file, sp_score **score, sp_error *err);
+ * version cannot express are counted under the reason.
+ *
+ * cross NULL: predictions are those of the engine files as they stand. Otherwise a way to deal rows
+ * into groups of HOME/configs/validation/fit-training.json ("source", "gpu", "model"): the
+ * constants listed there are fitted without each group in turn, intervals included, and score that
+ * group. */
+sp_status sp_score_training(const char *home, const char *file, const char *cross, sp_score **score,
+                            sp_error *err);
 void sp_score_free(sp_score *score); /* NULL is fine */
 
 /* "shardplan/score/1"; with_points adds every predicted row. */
 void sp_score_json(const sp_score *score, bool with_points, struct sp_text *out);
 void sp_score_page(const sp_score *score, const sp_report_options *options, struct sp_text *out);
+
+/* Of a score across sources: the fitted constants as figures that engine files take
+ * ("shardplan/steps/1"), dated `date`. */
+void sp_steps_json(const sp_score *score, const char *date, struct sp_text *out);
+
+/* The site factor: measured over predicted steps of one cluster, as a few whole steps of it tell. */
+typedef struct sp_site {
+    uint32_t n;                /* runs                                                           */
+    double factor, low, high;  /* of estimated steps, and its 80 % interval                      */
+    double step_error_ratio;   /* 8 of 10 further runs lie within +- this of the corrected step  */
+    double raw_median_ape;     /* of the estimates as they are                                   */
+    double left_out_median_ape; /* of each run corrected by the others alone                     */
+} sp_site;
+/* Rows with a step count, of any quality. */
+sp_status sp_site_measure(const char *home, const char *file, sp_site *site, sp_error *err);
+void sp_site_json(const sp_site *site, struct sp_text *out);
+void sp_site_page(const sp_site *site, struct sp_text *out);
 
 /* Parameter counts, which must be equal: `folder` holds configs/NAME.json and expected.json with
  * {"models": {NAME: {"total", "embedding", "active"}}}. Models that cannot be read are counted. */

@@ -59,7 +59,8 @@ enum {
     SP_TAKES_TABLE = 128,   /* validate                      */
     SP_TAKES_ANALYSIS = 256, /* analyze                      */
     SP_TAKES_FORMULAS = 512, /* formula                       */
-    SP_TAKES_MEMORY = 1024  /* memory                        */
+    SP_TAKES_MEMORY = 1024, /* memory                        */
+    SP_TAKES_CALIBRATE = 2048 /* calibrate                   */
 };
 
 typedef struct sp_flag {
@@ -139,6 +140,8 @@ sp_status sp_flag_reserve(const sp_settings *s, double *bytes, sp_error *err);
 sp_status sp_flag_gradients(const sp_settings *s, sp_gradients *out, sp_error *err);
 sp_status sp_flag_choice(const sp_settings *s, sp_flag_id flag, const char *const *names,
                          size_t n_names, uint32_t *choice, sp_error *err);
+/* site_factor.c: "1.07", "1.07:9%", or a file of `calibrate steps --site` */
+sp_status sp_site_factor_read(const char *text, sp_question *q, sp_error *err);
 sp_status sp_flag_count(const sp_settings *s, sp_flag_id flag, uint64_t lo, uint64_t hi,
                         uint32_t *out, sp_error *err);
 
@@ -177,6 +180,8 @@ enum {
 };
 /* Refuses a form that this answer does not have. */
 sp_status sp_run_check_format(const sp_run *run, unsigned forms, sp_error *err);
+/* Flags that also change the memory of a step: load of the busiest experts, parts of ZeRO++. */
+sp_status sp_uneven_read(const sp_settings *s, sp_question *q, sp_error *err);
 /* Builds the problem and its space; a batch such as 4Mtok or 1000:5% is resolved, and *note says to
  * what (NULL when nothing changed). Free both whatever comes back. */
 sp_status sp_question_build(sp_settings *settings, const char *home, sp_problem **problem,

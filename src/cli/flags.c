@@ -18,6 +18,7 @@
 #define L SP_TAKES_ANALYSIS
 #define F SP_TAKES_FORMULAS
 #define K SP_TAKES_MEMORY
+#define C SP_TAKES_CALIBRATE
 
 /* clang-format off */
 static const sp_flag flags[SP_N_FLAGS] = {

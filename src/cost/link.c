@@ -37,6 +37,9 @@ sp_fabric sp_fabric_fit(const sp_fabric *fabric, uint32_t gpus)
     sp_fabric fit = *fabric;
     for (uint32_t i = 0; i + 1 < fit.n_levels; i++) {
         const uint32_t domain = fit.level[i].n_gpus;
+        if (gpus < domain) {
+            fit.level[i].n_gpus = gpus; /* nothing straddles a border that lies beyond all ranks */
+        }
         if (domain <= fit.node_gpus || gpus <= domain || gpus % domain == 0) {
             continue;
         }

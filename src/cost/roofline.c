@@ -57,10 +57,25 @@ bool sp_rates_has(const sp_gpu *gpu, sp_precision precision)
     return gpu->peak_flops_per_s[dtype] > 0.0 && gpu->gemm[dtype].efficiency_ratio > 0.0;
 }
 
+/* A tighter power limit holds a like chip at a lower clock. */
+static double power_ratio(const sp_gpu *gpu, const sp_engine_profile *profile)
+{
+    if (gpu->calibrated_watts <= 0.0) return 1.0;
+    return pow(gpu->calibrated_watts / gpu->tdp_watts, profile->power_exponent);
+}
+
+static double attention_ratio(const sp_gpu *gpu, const sp_engine_profile *profile)
+{
+    const bool portable = !profile->native_attention && gpu->portable_attention_ratio > 0.0;
+    return profile->attention_ratio * (portable ? gpu->portable_attention_ratio : 1.0);
+}
+
 void sp_rates_build(const sp_gpu *gpu, const sp_engine_profile *profile, sp_rates *rates)
 {
+    const double power = power_ratio(gpu, profile);
     *rates = (sp_rates){.flash = profile->flash_attention,
                         .score_bytes_ratio = profile->score_bytes_ratio,
+                        .misaligned_ratio = profile->misaligned_ratio,
                         .grad_bytes = profile->grad_bytes};
     for (int p = 0; p < SP_N_PRECISIONS; p++) {
         const sp_dtype d = dtype_of[p];
@@ -70,12 +85,13 @@ void sp_rates_build(const sp_gpu *gpu, const sp_engine_profile *profile, sp_rate
                                          g->m_half,           g->n_half,       g->k_half};
         const double ratio =
             profile->gemm_ratio * (is_low((sp_precision)p) ? profile->low_precision_ratio : 1.0);
-        rates->gemm[p] = rate_of(gpu, &gpu->gemm[d], peak, ratio);
-        rates->grouped[p] = rate_of(gpu, &grouped, peak, ratio);
+        rates->gemm[p] = rate_of(gpu, &gpu->gemm[d], peak / power, ratio);
+        rates->grouped[p] = rate_of(gpu, &grouped, peak / power, ratio);
     }
     const sp_attention_surface *a = &gpu->attention;
     const double peak = sp_gpu_peak_flops_per_s(gpu);
-    rates->attention_s_per_flop = profile->attention_ratio / (peak * a->efficiency_ratio);
+    rates->attention_s_per_flop =
+        attention_ratio(gpu, profile) * power / (peak * a->efficiency_ratio);
     rates->attention_sequence_half = a->sequence_half;
     rates->attention_head_dim_64_ratio = a->head_dim_64_ratio;
     rates->attention_backward_ratio = a->backward_flops_ratio;
@@ -100,7 +116,7 @@ double sp_roof_gemm_s(const sp_gemm_rate *rate, double m, double n, double k, do
 
 /* Forward [m,k][k,n]; input gradient [m,n][n,k]; weight gradient [k,m][m,n], which reads and writes
  * the accumulated gradient. */
-static sp_op_time gemm_time(const sp_gemm_rate *rate, const sp_op *op, double grad_bytes)
+static sp_op_time product_time(const sp_gemm_rate *rate, const sp_op *op, double grad_bytes)
 {
     const double in = 2.0 * op->m * op->k, out = 2.0 * op->m * op->n, weights = op->k * op->n;
     const double c = op->count;
@@ -110,6 +126,22 @@ static sp_op_time gemm_time(const sp_gemm_rate *rate, const sp_op *op, double gr
                         .input_grad_s = sp_roof_gemm_s(rate, op->m, op->k, op->n, c, bytes),
                         .weight_grad_s =
                             sp_roof_gemm_s(rate, op->k, op->n, op->m, c, weight_bytes)};
+}
+
+/* Rows of whole cache lines of 128 bytes, in both matrices of weights and activations. Source:
+ * NVIDIA, Matrix Multiplication Background User's Guide, section 4.1. */
+static bool is_aligned(const sp_op *op, double bytes)
+{
+    return fmod(op->k * bytes, 128.0) == 0.0 && fmod(op->n * bytes, 128.0) == 0.0;
+}
+
+static sp_op_time gemm_time(const sp_rates *rates, const sp_gemm_rate *rate, const sp_op *op,
+                            sp_precision precision)
+{
+    const sp_op_time t = product_time(rate, op, rates->grad_bytes);
+    if (is_aligned(op, is_low(precision) ? 1.0 : 2.0)) return t;
+    const double ratio = rates->misaligned_ratio;
+    return (sp_op_time){t.forward_s * ratio, t.input_grad_s * ratio, t.weight_grad_s * ratio};
 }
 
 /* Efficiency falls linearly from head_dim 128 to its measured value at 64; wider heads as 128. */
@@ -162,9 +194,9 @@ sp_op_time sp_roof_op(const sp_rates *rates, const sp_op *op, sp_precision preci
 {
     switch (op->class) {
     case SP_OP_GEMM:
-        return gemm_time(&rates->gemm[precision], op, rates->grad_bytes);
+        return gemm_time(rates, &rates->gemm[precision], op, precision);
     case SP_OP_GROUPED:
-        return gemm_time(&rates->grouped[precision], op, rates->grad_bytes);
+        return gemm_time(rates, &rates->grouped[precision], op, precision);
     case SP_OP_ATTENTION:
         return rates->flash
                    ? flash_time(rates, op)

@@ -61,6 +61,7 @@ typedef struct sp_map_rule {
     uint32_t n_settings;
     sp_map_setting *settings; /* of axes */
     uint32_t lora_rank;       /* 0 = says nothing */
+    double moe_imbalance_ratio; /* likewise */
     bool names_memory;
     sp_memory_kind memory;
     bool names_kernels;
@@ -96,6 +97,7 @@ typedef struct sp_setup {
     sp_kernels kernels;
     sp_gradients gradients;
     uint32_t traits, lora_rank;
+    double moe_imbalance_ratio; /* 0 = natural routing */
     sp_plan plan;
     sp_error refusal; /* status SP_OK, or the axis or value that is not there */
 } sp_setup;
@@ -204,35 +206,52 @@ typedef struct sp_machine {
 sp_status sp_machine_find(sp_arena *arena, const char *home, sp_machine **machines,
                           const sp_machine_ask *ask, const sp_machine **found, sp_error *err);
 
+/* What a row asks. */
+typedef struct sp_asked {
+    const sp_problem *problem; /* the predictor's; NULL: the reason stands instead */
+    sp_reason reason;
+    sp_plan plan;
+    sp_memory_kind kind; /* of the measured peak */
+} sp_asked;
+
 typedef struct sp_prediction {
     bool made;
-    sp_reason reason; /* why not */
     bool fits;
     double step_s, step_low_s, step_high_s;
     double memory_bytes, memory_low_bytes, memory_high_bytes;
 } sp_prediction;
 
-/* Predicts rows of one table; keeps the problems that rows share. */
+typedef enum sp_metric_id { SP_METRIC_STEP, SP_METRIC_MEMORY, SP_N_METRICS } sp_metric_id;
+const char *sp_metric_name(sp_metric_id metric); /* "step_time" */
+
+/* Turns rows of one table into questions; keeps the problems that rows share. */
 typedef struct sp_predictor sp_predictor;
 sp_status sp_predictor_make(const char *home, const sp_table *table, const sp_map *map,
                             sp_predictor **predictor, sp_error *err);
 void sp_predictor_free(sp_predictor *predictor);
-sp_status sp_predict_row(sp_predictor *predictor, uint32_t row, sp_memory_kind *kind,
-                         sp_prediction *out, sp_error *err);
+sp_status sp_ask_row(sp_predictor *predictor, uint32_t row, sp_asked *asked, sp_error *err);
+/* problem: that of the row, or a variant of it. */
+void sp_predict(const sp_problem *problem, const sp_asked *asked, sp_prediction *out);
+/* One figure of that alone, in s or bytes. */
+double sp_predict_metric(const sp_problem *problem, const sp_asked *asked, sp_metric_id metric);
 
-/* ---- score_training.c ------------------------------------------------------------------------ */
+/* ---- score_rows.c, score_training.c
+ * ------------------------------------------------------------------------ */
 typedef struct sp_scored_row {
     const char *id, *source, *rank_set;
     bool for_step, for_memory; /* eligible */
     bool core;                 /* scope core, quality A or B */
     bool oom;
     double step_s, memory_bytes; /* measured, 0 = not */
-    sp_memory_kind memory_kind;
+    sp_asked asked;
     sp_prediction predicted;
 } sp_scored_row;
 
-typedef enum sp_metric_id { SP_METRIC_STEP, SP_METRIC_MEMORY, SP_N_METRICS } sp_metric_id;
-const char *sp_metric_name(sp_metric_id metric); /* "step_time" */
+/* Sources with fewer rows are pooled. */
+#define SP_MIN_SOURCE_ROWS 5u
+
+/* The pair of a row, when it counts for the metric. */
+bool sp_pair_of(const sp_scored_row *row, sp_metric_id metric, sp_pair *pair);
 
 typedef struct sp_rank_score {
     uint32_t n;
@@ -270,4 +289,11 @@ struct sp_score {
     sp_metric overall[SP_N_METRICS];
     sp_rank_score ranks;
     uint32_t n_oom, n_oom_called, n_ran, n_ran_called;
+    struct sp_cross *cross; /* fit.h; NULL: under the constants of the engine files */
 };
+
+/* Reads the rows of a table and predicts them. */
+sp_status sp_score_read(sp_score *score, const sp_table *table, sp_predictor *predictor,
+                        sp_error *err);
+/* Lets go of the predictor's problems. */
+void sp_score_forget(sp_score *score);

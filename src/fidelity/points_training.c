@@ -66,10 +66,10 @@ static const char *make_key(sp_predictor *p, uint32_t row, const sp_setup *setup
         sp_text_add(&text, sp_table_text(p->table, row, columns[i]));
         sp_text_add(&text, "\n");
     }
-    sp_text_printf(&text, "%s\n%s\n%s\n%u %u %u %u", setup->engine,
-                   setup->link != NULL ? setup->link : "",
-                   setup->optimizer != NULL ? setup->optimizer : "", setup->traits,
-                   setup->lora_rank, (unsigned)setup->kernels, (unsigned)setup->gradients);
+    sp_text_printf(
+        &text, "%s\n%s\n%s\n%u %u %u %u %g", setup->engine, setup->link != NULL ? setup->link : "",
+        setup->optimizer != NULL ? setup->optimizer : "", setup->traits, setup->lora_rank,
+        (unsigned)setup->kernels, (unsigned)setup->gradients, setup->moe_imbalance_ratio);
     const char *key = text.failed ? NULL : sp_arena_strdup(&p->arena, text.data);
     sp_text_fini(&text);
     return key;
@@ -117,6 +117,7 @@ static sp_status ask(const sp_predictor *p, const numbers *n, const sp_cluster *
     q.task = n->task;
     q.lora_rank = setup->lora_rank;
     q.kernels = setup->kernels;
+    q.moe_imbalance_ratio = setup->moe_imbalance_ratio;
     q.gradients = setup->gradients;
     if (setup->optimizer != NULL) q.optimizer = setup->optimizer;
     q.seq_len = n->seq;
@@ -200,44 +201,65 @@ static double memory_of(const sp_memory *memory, sp_memory_kind kind)
     return bytes[kind];
 }
 
-static void predict(const sp_problem *problem, const sp_setup *setup, sp_prediction *out)
+static void tell(sp_reason *reason, const char *text)
 {
-    sp_plan plan = setup->plan;
-    sp_estimate estimate;
-    sp_plan_derive(&plan, problem->question.global_batch);
-    const sp_rule_info *rule = sp_plan_unbuildable(problem, &plan);
-    if (rule != NULL) {
-        (void)snprintf(out->reason.text, sizeof out->reason.text, "refused by rule %s: %s",
-                       rule->name, rule->meaning);
-        return;
-    }
-    sp_estimate_plan(problem, &plan, &estimate);
-    const double spread = problem->profile->memory_error_ratio;
-    out->made = true;
-    out->fits = estimate.verdict != SP_OVER_MEMORY;
-    out->step_s = estimate.time.step_s;
-    out->step_low_s = estimate.step_low_s;
-    out->step_high_s = estimate.step_high_s;
-    out->memory_bytes = memory_of(&estimate.memory, setup->memory);
-    out->memory_low_bytes = out->memory_bytes * (1.0 - spread);
-    out->memory_high_bytes = out->memory_bytes * (1.0 + spread);
+    (void)snprintf(reason->text, sizeof reason->text, "%s", text);
 }
 
-sp_status sp_predict_row(sp_predictor *predictor, uint32_t row, sp_memory_kind *kind,
-                         sp_prediction *out, sp_error *err)
+sp_status sp_ask_row(sp_predictor *predictor, uint32_t row, sp_asked *asked, sp_error *err)
 {
     sp_setup setup;
-    const question *asked = NULL;
-    *out = (sp_prediction){0};
+    const question *found = NULL;
+    *asked = (sp_asked){0};
     sp_map_apply(predictor->map, &predictor->table->csv, row, &setup);
-    *kind = setup.memory;
+    asked->kind = setup.memory;
+    asked->plan = setup.plan;
     if (setup.skip != NULL) {
-        (void)snprintf(out->reason.text, sizeof out->reason.text, "%s", setup.skip);
+        tell(&asked->reason, setup.skip);
         return SP_OK;
     }
-    if (setup.refusal.status != SP_OK) return sp_excuse(&setup.refusal, &out->reason, err);
-    SP_TRY(find_question(predictor, row, &setup, &asked, err));
-    out->reason = asked->reason;
-    if (asked->problem != NULL) predict(asked->problem, &setup, out);
+    if (setup.refusal.status != SP_OK) return sp_excuse(&setup.refusal, &asked->reason, err);
+    SP_TRY(find_question(predictor, row, &setup, &found, err));
+    asked->reason = found->reason;
+    if (found->problem == NULL) return SP_OK;
+    sp_plan_derive(&asked->plan, found->problem->question.global_batch);
+    const sp_rule_info *rule = sp_plan_unbuildable(found->problem, &asked->plan);
+    if (rule == NULL) {
+        asked->problem = found->problem;
+    } else {
+        (void)snprintf(asked->reason.text, sizeof asked->reason.text, "refused by rule %s: %s",
+                       rule->name, rule->meaning);
+    }
     return SP_OK;
+}
+
+void sp_predict(const sp_problem *problem, const sp_asked *asked, sp_prediction *out)
+{
+    sp_estimate estimate;
+    sp_estimate_plan(problem, &asked->plan, &estimate);
+    const double spread = problem->profile->memory_error_ratio;
+    const double bytes = memory_of(&estimate.memory, asked->kind);
+    *out = (sp_prediction){.made = true,
+                           .fits = estimate.verdict != SP_OVER_MEMORY,
+                           .step_s = estimate.time.step_s,
+                           .step_low_s = estimate.step_low_s,
+                           .step_high_s = estimate.step_high_s,
+                           .memory_bytes = bytes,
+                           .memory_low_bytes = bytes * (1.0 - spread),
+                           .memory_high_bytes = bytes * (1.0 + spread)};
+}
+
+double sp_predict_metric(const sp_problem *problem, const sp_asked *asked, sp_metric_id metric)
+{
+    sp_inputs in;
+    sp_time time;
+    sp_network network;
+    sp_memory memory;
+    sp_inputs_build(problem, &asked->plan, metric == SP_METRIC_STEP, &in);
+    if (metric == SP_METRIC_STEP) {
+        sp_train_price(&in, &time, &network, NULL);
+        return time.step_s;
+    }
+    sp_memory_price(&in, &memory);
+    return memory_of(&memory, asked->kind);
 }

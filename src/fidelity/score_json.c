@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A score as "shardplan/score/1". Figures that are not defined are null. */
-#include "fidelity/fidelity_priv.h"
+#include "fidelity/fit.h"
 #include "fidelity/params.h"
 
 void sp_put_metric(sp_json_writer *w, const char *key, const sp_metric *m)
@@ -94,7 +94,7 @@ static void put_point(sp_json_writer *w, const sp_scored_row *row)
     if (row->memory_bytes > 0.0) sp_jw_double(w, "memory_peak", row->memory_bytes);
     if (row->oom) sp_jw_bool(w, "oom", true);
     sp_jw_close_object(w);
-    sp_jw_string(w, "memory_kind", sp_memory_kind_name(row->memory_kind));
+    sp_jw_string(w, "memory_kind", sp_memory_kind_name(row->asked.kind));
     sp_jw_close_object(w);
 }
 
@@ -130,6 +130,57 @@ static void put_counts(sp_json_writer *w, const sp_score *score)
     sp_jw_close_object(w);
 }
 
+static void put_figure(sp_json_writer *w, const char *name, const char *const *engines,
+                       uint32_t n_engines, const sp_fit_figure *figure)
+{
+    sp_jw_open_object_compact(w, NULL);
+    sp_jw_string(w, "constant", name);
+    sp_jw_open_array(w, "engines");
+    for (uint32_t i = 0; i < n_engines; i++) {
+        sp_jw_string(w, NULL, engines[i]);
+    }
+    sp_jw_close_array(w);
+    sp_jw_double(w, "median", figure->median);
+    sp_jw_double(w, "least", figure->least);
+    sp_jw_double(w, "most", figure->most);
+    sp_jw_close_object(w);
+}
+
+static void put_figures(sp_json_writer *w, const sp_cross *cross)
+{
+    const sp_fit_list *list = &cross->list;
+    sp_jw_open_array(w, "constants");
+    for (uint32_t t = 0; t < list->n_terms; t++) {
+        const sp_fit_term *term = &list->terms[t];
+        for (uint32_t c = 0; c < term->n_constants; c++) {
+            put_figure(w, sp_engine_constant_describe(term->constants[c]).name, term->engines,
+                       term->n_engines, &cross->figures[t]);
+        }
+    }
+    for (uint32_t i = 0; i < list->n_intervals; i++) {
+        const sp_fit_interval *interval = &list->intervals[i];
+        put_figure(w, sp_engine_constant_describe(interval->constant).name, interval->engines,
+                   interval->n_engines, &cross->figures[list->n_terms + i]);
+    }
+    sp_jw_close_array(w);
+}
+
+/* What the constants behind the predictions were fitted on. */
+static void put_fit(sp_json_writer *w, const sp_score *score)
+{
+    const sp_cross *cross = score->cross;
+    sp_jw_open_array(w, "fitted_on");
+    for (uint32_t i = 0; i < score->map.n_fitted_on && cross == NULL; i++) {
+        sp_jw_string(w, NULL, score->map.fitted_on[i]);
+    }
+    if (cross != NULL) sp_jw_string(w, NULL, "this table without the group that is predicted");
+    sp_jw_close_array(w);
+    sp_jw_string(w, "fold", cross != NULL ? cross->fold : "none");
+    if (cross == NULL) return;
+    sp_jw_u64(w, "folds", cross->n_folds);
+    put_figures(w, cross);
+}
+
 void sp_score_json(const sp_score *score, bool with_points, struct sp_text *out)
 {
     sp_json_writer w;
@@ -139,12 +190,7 @@ void sp_score_json(const sp_score *score, bool with_points, struct sp_text *out)
     sp_jw_string(&w, "kind", "training");
     sp_jw_string(&w, "file", score->file);
     put_counts(&w, score);
-    sp_jw_open_array(&w, "fitted_on");
-    for (uint32_t i = 0; i < score->map.n_fitted_on; i++) {
-        sp_jw_string(&w, NULL, score->map.fitted_on[i]);
-    }
-    sp_jw_close_array(&w);
-    sp_jw_string(&w, "fold", "none");
+    put_fit(&w, score);
     put_metrics(&w, "overall", score->overall);
     put_by_source(&w, score);
     put_ranks(&w, score);

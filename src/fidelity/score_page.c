@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A score on a page of text: coverage, what was left out and why, a table by source for steps and
  * one for memory, rankings and out-of-memory calls. */
-#include "fidelity/fidelity_priv.h"
+#include "fidelity/fit.h"
 #include "report/report_priv.h"
 
 #include <math.h>
@@ -121,6 +121,73 @@ static void add_oom(const sp_score *score, struct sp_text *out)
                    score->n_oom_called, score->n_oom, score->n_ran_called, score->n_ran);
 }
 
+static void add_figure(sp_grid *grid, const char *name, const char *const *engines,
+                       uint32_t n_engines, const sp_fit_figure *figure)
+{
+    const double numbers[] = {figure->median, figure->least, figure->most};
+    sp_text list = {0};
+    for (uint32_t i = 0; i < n_engines; i++) {
+        sp_text_printf(&list, "%s%s", i > 0 ? ", " : "", engines[i]);
+    }
+    sp_grid_row_add(grid, SP_TONE_PLAIN);
+    sp_grid_set(grid, 0, name);
+    for (uint32_t i = 0; i < 3; i++) {
+        sp_word word;
+        (void)snprintf(word.text, sizeof word.text, "%.3g", numbers[i]);
+        sp_grid_set(grid, i + 1, word.text);
+    }
+    sp_grid_set(grid, 4, list.length > 0 ? list.data : "");
+    sp_text_fini(&list);
+}
+
+/* The fitted numbers over the fits. */
+static void add_figures(const sp_cross *cross, const sp_report_options *options,
+                        struct sp_text *out)
+{
+    const sp_fit_list *list = &cross->list;
+    sp_grid grid;
+    sp_grid_init(&grid, 5, list->n_terms * SP_FIT_MAX_TIED + list->n_intervals);
+    sp_grid_column_add(&grid, "constant", SP_LEFT, 0);
+    sp_grid_column_add(&grid, "median", SP_RIGHT, 0);
+    sp_grid_column_add(&grid, "least", SP_RIGHT, 0);
+    sp_grid_column_add(&grid, "most", SP_RIGHT, 0);
+    sp_grid_column_add(&grid, "engines", SP_LEFT, 0);
+    for (uint32_t t = 0; t < list->n_terms; t++) {
+        const sp_fit_term *term = &list->terms[t];
+        for (uint32_t c = 0; c < term->n_constants; c++) {
+            add_figure(&grid, sp_engine_constant_describe(term->constants[c]).name, term->engines,
+                       term->n_engines, &cross->figures[t]);
+        }
+    }
+    for (uint32_t i = 0; i < list->n_intervals; i++) {
+        const sp_fit_interval *interval = &list->intervals[i];
+        add_figure(&grid, sp_engine_constant_describe(interval->constant).name, interval->engines,
+                   interval->n_engines, &cross->figures[list->n_terms + i]);
+    }
+    sp_text_add(out, "\nFitted constants, over the fits, in seconds and bytes where they have a "
+                     "unit\n");
+    sp_grid_write(&grid, 2, options->width > 0 ? options->width : 100, options->color, out);
+    sp_grid_fini(&grid);
+}
+
+static void add_fit(const sp_score *score, const sp_report_options *options, struct sp_text *out)
+{
+    const sp_cross *cross = score->cross;
+    if (cross != NULL) add_figures(cross, options, out);
+    sp_text_add(out, "\nSources of fewer than 5 rows are pooled in the mean. ");
+    if (cross != NULL) {
+        sp_text_printf(out,
+                       "Each of %u groups by %s was predicted with constants and\n"
+                       "intervals fitted to the rows of all others.\n",
+                       cross->n_folds, cross->fold);
+        return;
+    }
+    sp_text_add(out, "Constants were fitted on:\n");
+    for (uint32_t i = 0; i < score->map.n_fitted_on; i++) {
+        sp_text_printf(out, "  %s\n", score->map.fitted_on[i]);
+    }
+}
+
 void sp_score_page(const sp_score *score, const sp_report_options *options, struct sp_text *out)
 {
     add_coverage(score, out);
@@ -132,9 +199,5 @@ void sp_score_page(const sp_score *score, const sp_report_options *options, stru
     add_table(score, SP_METRIC_MEMORY, "Memory peak, in the kind that each row names", options,
               out);
     add_oom(score, out);
-    sp_text_add(out, "\nSources of fewer than 5 rows are pooled in the mean. Constants were fitted "
-                     "on:\n");
-    for (uint32_t i = 0; i < score->map.n_fitted_on; i++) {
-        sp_text_printf(out, "  %s\n", score->map.fitted_on[i]);
-    }
+    add_fit(score, options, out);
 }

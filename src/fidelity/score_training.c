@@ -1,83 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The score of a table of training runs: which rows count, what was predicted for them, and figures
  * of merit by source, over sources, and of rankings and out-of-memory calls. */
-#include "fidelity/fidelity_priv.h"
+#include "fidelity/fit.h"
 
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Sources with fewer rows are pooled. */
-#define MIN_SOURCE_ROWS 5u
-
-static const double GIB = 1073741824.0;
-
 const char *sp_metric_name(sp_metric_id metric)
 {
     static const char *const names[SP_N_METRICS] = {"step_time", "memory_peak"};
     assert(metric < SP_N_METRICS);
     return names[metric];
-}
-
-/* ---- rows ---- */
-
-static sp_status keep_text(sp_score *score, const char *text, const char **kept, sp_error *err)
-{
-    *kept = sp_arena_strdup(&score->arena, text);
-    return *kept != NULL ? SP_OK : sp_fail(err, SP_E_MEMORY, "no memory for the score");
-}
-
-/* Older releases of a source that measures one plan again and again show its drift, not our error.
- */
-static bool is_latest(const sp_map *map, const sp_table *table, uint32_t row)
-{
-    const char *source = sp_table_text(table, row, SP_COLUMN_SOURCE);
-    for (uint32_t i = 0; i < map->n_latest_only; i++) {
-        if (strcmp(map->latest_only[i], source) != 0) continue;
-        return strcmp(sp_table_text(table, row, SP_COLUMN_LATEST), "1") == 0;
-    }
-    return true;
-}
-
-static sp_status read_row(sp_score *score, const sp_table *table, uint32_t row, sp_scored_row *out,
-                          sp_error *err)
-{
-    bool step = false, memory = false;
-    double gib = 0.0;
-    const char *quality = sp_table_text(table, row, SP_COLUMN_QUALITY);
-    const bool good = strcmp(quality, "A") == 0 || strcmp(quality, "B") == 0;
-    const bool counts = good && is_latest(&score->map, table, row);
-    SP_TRY(keep_text(score, sp_table_text(table, row, SP_COLUMN_ID), &out->id, err));
-    SP_TRY(keep_text(score, sp_table_text(table, row, SP_COLUMN_SOURCE), &out->source, err));
-    SP_TRY(keep_text(score, sp_table_text(table, row, SP_COLUMN_RANK_SET), &out->rank_set, err));
-    SP_TRY(sp_table_switch(table, row, SP_COLUMN_SCORE_STEP, &step, err));
-    SP_TRY(sp_table_switch(table, row, SP_COLUMN_SCORE_MEM, &memory, err));
-    SP_TRY(sp_table_switch(table, row, SP_COLUMN_OOM, &out->oom, err));
-    SP_TRY(sp_table_double(table, row, SP_COLUMN_STEP_S, 1e9, &out->step_s, err));
-    SP_TRY(sp_table_double(table, row, SP_COLUMN_PEAK_MEM_GIB, 1e6, &gib, err));
-    out->for_step = step && counts;
-    out->for_memory = memory && counts;
-    out->core = good && strcmp(sp_table_text(table, row, SP_COLUMN_SCOPE), "core") == 0;
-    out->memory_bytes = gib * GIB;
-    return SP_OK;
-}
-
-static sp_status predict_rows(sp_score *score, const char *home, const sp_table *table,
-                              sp_error *err)
-{
-    sp_predictor *predictor = NULL;
-    SP_TRY(sp_predictor_make(home, table, &score->map, &predictor, err));
-    sp_status status = SP_OK;
-    for (uint32_t i = 0; i < score->n_rows && status == SP_OK; i++) {
-        sp_scored_row *row = &score->rows[i];
-        status = read_row(score, table, i, row, err);
-        if (status == SP_OK) {
-            status = sp_predict_row(predictor, i, &row->memory_kind, &row->predicted, err);
-        }
-    }
-    sp_predictor_free(predictor);
-    return status;
 }
 
 /* ---- coverage ---- */
@@ -119,24 +54,13 @@ static sp_status count_coverage(sp_score *score, bool (*chosen)(const sp_scored_
         if (!chosen(row)) continue;
         out->n_rows++;
         out->n_predicted += row->predicted.made;
-        if (!row->predicted.made) count_reason(out, row->predicted.reason.text);
+        if (!row->predicted.made) count_reason(out, row->asked.reason.text);
     }
     qsort(out->skipped, out->n_reasons, sizeof *out->skipped, by_frequency);
     return SP_OK;
 }
 
 /* ---- metrics ---- */
-
-/* The pair of a row, when it counts for the metric. */
-static bool pair_of(const sp_scored_row *row, sp_metric_id metric, sp_pair *pair)
-{
-    const sp_prediction *p = &row->predicted;
-    const bool step = metric == SP_METRIC_STEP;
-    *pair = step ? (sp_pair){p->step_s, p->step_low_s, p->step_high_s, row->step_s}
-                 : (sp_pair){p->memory_bytes, p->memory_low_bytes, p->memory_high_bytes,
-                             row->memory_bytes};
-    return p->made && !row->oom && pair->measured > 0.0 && (step ? row->for_step : row->for_memory);
-}
 
 /* Room for what is worked out from the rows; freed at the end. */
 typedef struct workspace {
@@ -152,7 +76,7 @@ static uint32_t collect(const sp_score *score, const char *source, sp_metric_id 
     uint32_t n = 0;
     for (uint32_t i = 0; i < score->n_rows; i++) {
         if (strcmp(score->rows[i].source, source) != 0) continue;
-        n += pair_of(&score->rows[i], metric, &pairs[n]);
+        n += sp_pair_of(&score->rows[i], metric, &pairs[n]);
     }
     return n;
 }
@@ -166,7 +90,7 @@ static void score_metric(sp_score *score, sp_metric_id metric, workspace *w)
         sp_pair *pairs = w->pairs + n_pooled;
         const uint32_t n = collect(score, source->name, metric, pairs);
         source->metric[metric] = sp_metric_of(pairs, n, &w->failed);
-        if (n >= MIN_SOURCE_ROWS) {
+        if (n >= SP_MIN_SOURCE_ROWS) {
             w->metrics[n_metrics++] = source->metric[metric];
         } else {
             n_pooled += n;
@@ -200,7 +124,7 @@ static bool score_set(const sp_score *score, uint32_t first, workspace *w, sp_ch
     const sp_scored_row *row = &score->rows[first];
     for (uint32_t i = first; i < score->n_rows; i++) {
         if (!in_set(&score->rows[i], row->source, row->rank_set)) continue;
-        n += pair_of(&score->rows[i], SP_METRIC_STEP, &w->pairs[n]);
+        n += sp_pair_of(&score->rows[i], SP_METRIC_STEP, &w->pairs[n]);
     }
     if (n >= 2) *choice = sp_choice_of(w->pairs, n, &w->failed);
     return n >= 2;
@@ -258,7 +182,7 @@ static void count_rows(sp_score *score)
         const bool called = row->predicted.made && !row->predicted.fits;
         sp_pair pair;
         score->n_scored +=
-            pair_of(row, SP_METRIC_STEP, &pair) || pair_of(row, SP_METRIC_MEMORY, &pair);
+            sp_pair_of(row, SP_METRIC_STEP, &pair) || sp_pair_of(row, SP_METRIC_MEMORY, &pair);
         if (!is_eligible(row)) continue;
         *(row->oom ? &score->n_oom : &score->n_ran) += 1;
         *(row->oom ? &score->n_oom_called : &score->n_ran_called) += called;
@@ -311,24 +235,30 @@ static sp_status score_rows(sp_score *score, sp_error *err)
 }
 
 static sp_status score_table(sp_score *score, const char *home, const sp_table *table,
-                             sp_error *err)
+                             const char *fold, sp_error *err)
 {
-    SP_TRY(keep_text(score, table->csv.file, &score->file, err));
+    sp_predictor *predictor = NULL;
     SP_TRY(sp_map_load(&score->arena, home, &table->csv, &score->map, err));
-    score->n_rows = table->csv.n_rows;
-    score->rows = sp_arena_alloc(&score->arena, score->n_rows * sizeof *score->rows);
-    if (score->rows == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the score");
-    SP_TRY(predict_rows(score, home, table, err));
-    return score_rows(score, err);
+    SP_TRY(sp_predictor_make(home, table, &score->map, &predictor, err));
+    sp_status status = sp_score_read(score, table, predictor, err);
+    if (status == SP_OK && fold != NULL) status = sp_cross_run(score, home, &table->csv, fold, err);
+    if (status == SP_OK) status = score_rows(score, err);
+    if (status == SP_OK && fold != NULL) {
+        status = sp_site_spread(score, &score->cross->spread, err);
+    }
+    sp_score_forget(score);
+    sp_predictor_free(predictor);
+    return status;
 }
 
-sp_status sp_score_training(const char *home, const char *file, sp_score **score, sp_error *err)
+sp_status sp_score_training(const char *home, const char *file, const char *fold, sp_score **score,
+                            sp_error *err)
 {
     sp_table table = {0};
     *score = sp_alloc(sizeof **score);
     if (*score == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the score");
     sp_status status = sp_table_load(file, &table, err);
-    if (status == SP_OK) status = score_table(*score, home, &table, err);
+    if (status == SP_OK) status = score_table(*score, home, &table, fold, err);
     sp_table_fini(&table);
     if (status == SP_OK) return SP_OK;
     sp_score_free(*score);

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <stddef.h>
+#include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -19,17 +20,26 @@
 static const sp_figure_field constants[] = {
     CONSTANT(gemm_ratio, SP_Q_RATIO, 1.0, 100.0),
     CONSTANT(attention_ratio, SP_Q_RATIO, 1.0, 100.0),
+    CONSTANT(power_exponent, SP_Q_RATIO, 0.0, 3.0),
+    CONSTANT(misaligned_ratio, SP_Q_RATIO, 1.0, 10.0),
     CONSTANT(element_bytes_ratio, SP_Q_RATIO, 1.0, 100.0),
     CONSTANT(score_bytes_ratio, SP_Q_RATIO, 0.0, 100.0),
     CONSTANT(kernel_host_s, SP_Q_TIME, 0.0, 1.0),
     CONSTANT(layer_kernels, SP_Q_COUNT, 0.0, 1e6),
     CONSTANT(layer_kernels_tp, SP_Q_COUNT, 0.0, 1e6),
+    CONSTANT(expert_layer_kernels, SP_Q_COUNT, 0.0, 1e6),
+    CONSTANT(expert_kernels, SP_Q_COUNT, 0.0, 1e6),
     CONSTANT(micro_batch_s, SP_Q_TIME, 0.0, 60.0),
     CONSTANT(step_s, SP_Q_TIME, 0.0, 3600.0),
-    CONSTANT(tp_overlap_ratio, SP_Q_RATIO, 0.0, 1.0),
-    CONSTANT(tp_async_ratio, SP_Q_RATIO, 0.0, 1.0),
+    CONSTANT(tp_pieces, SP_Q_COUNT, 1.0, 1024.0),
+    CONSTANT(tp_interference_ratio, SP_Q_RATIO, 0.0, 1.0),
     CONSTANT(cp_overlap_ratio, SP_Q_RATIO, 0.0, 1.0),
     CONSTANT(ep_overlap_ratio, SP_Q_RATIO, 0.0, 1.0),
+    CONSTANT(shared_overlap_ratio, SP_Q_RATIO, 0.0, 1.0),
+    CONSTANT(expert_excess_ratio, SP_Q_RATIO, 0.0, 1000.0),
+    CONSTANT(fp8_dispatch_bytes, SP_Q_MEMORY, 1.0, 2.0),
+    CONSTANT(qwz_bytes, SP_Q_MEMORY, 0.1, 2.0),
+    CONSTANT(qgz_bytes, SP_Q_MEMORY, 0.1, 2.0),
     CONSTANT(low_precision_ratio, SP_Q_RATIO, 0.1, 10.0),
     CONSTANT(offload_overlap_ratio, SP_Q_RATIO, 0.0, 1.0),
     CONSTANT(host_update_ratio, SP_Q_RATIO, 0.01, 1.0),
@@ -62,9 +72,56 @@ static const sp_figure_field constants[] = {
     CONSTANT(gate_extra_bytes, SP_Q_MEMORY, 0.0, 64.0),
     CONSTANT(ops_dropped_ratio, SP_Q_RATIO, 0.0, 1.0),
     CONSTANT(step_error_ratio, SP_Q_RATIO, 0.0, 10.0),
+    CONSTANT(expert_error_ratio, SP_Q_RATIO, 0.0, 10.0),
+    CONSTANT(borrowed_error_ratio, SP_Q_RATIO, 0.0, 10.0),
     CONSTANT(rank_error_ratio, SP_Q_RATIO, 0.0, 10.0),
     CONSTANT(memory_error_ratio, SP_Q_RATIO, 0.0, 10.0),
 };
+
+static_assert(COUNT(constants) <= 64, "sp_engine_profile.own has a bit for each");
+
+uint32_t sp_engine_constant_count(void)
+{
+    return COUNT(constants);
+}
+
+static const char *base_unit(sp_quantity quantity)
+{
+    if (quantity == SP_Q_TIME) return "s";
+    if (quantity == SP_Q_MEMORY) return "B";
+    return quantity == SP_Q_COUNT ? "count" : "ratio";
+}
+
+sp_engine_constant sp_engine_constant_describe(uint32_t idx)
+{
+    assert(idx < COUNT(constants));
+    const sp_figure_field *c = &constants[idx];
+    return (sp_engine_constant){c->key, base_unit(c->quantity), c->lo, c->hi};
+}
+
+uint32_t sp_engine_constant_find(const char *name)
+{
+    for (uint32_t i = 0; i < COUNT(constants); i++) {
+        if (strcmp(constants[i].key, name) == 0) return i;
+    }
+    return UINT32_MAX;
+}
+
+double sp_engine_constant_get(const sp_engine_profile *profile, uint32_t idx)
+{
+    assert(idx < COUNT(constants));
+    double value = 0.0;
+    memcpy(&value, (const char *)profile + constants[idx].offset, sizeof value);
+    return value;
+}
+
+void sp_engine_constant_set(sp_engine_profile *profile, uint32_t idx, double value)
+{
+    assert(idx < COUNT(constants));
+    const sp_figure_field *c = &constants[idx];
+    const double kept = value < c->lo ? c->lo : value > c->hi ? c->hi : value;
+    memcpy((char *)profile + c->offset, &kept, sizeof kept);
+}
 
 typedef struct switch_field {
     const char *key;
@@ -73,7 +130,9 @@ typedef struct switch_field {
 
 static const switch_field switches[] = {
     {"flash_attention",      offsetof(sp_engine_profile, flash_attention)     },
+    {"native_attention",     offsetof(sp_engine_profile, native_attention)    },
     {"merges_expert_copies", offsetof(sp_engine_profile, merges_expert_copies)},
+    {"gathers_each_batch",   offsetof(sp_engine_profile, gathers_each_batch)  },
     {"fp32_shards",          offsetof(sp_engine_profile, fp32_shards)         },
     {"flat_state",           offsetof(sp_engine_profile, flat_state)          },
     {"fp8_params",           offsetof(sp_engine_profile, fp8_params)          },
@@ -110,6 +169,7 @@ static sp_status read_constants(const sp_json *value, bool complete, sp_engine_p
     for (size_t i = 0; i < COUNT(constants); i++) {
         if (!complete && !sp_json_has(value, constants[i].key)) continue;
         SP_TRY(sp_figures_read(value, &constants[i], 1, profile, err));
+        profile->own |= UINT64_C(1) << i;
     }
     return SP_OK;
 }
@@ -146,6 +206,7 @@ static sp_status read_profile(const sp_json *value, const sp_engine_profile *bas
                               sp_engine_profile *profile, sp_error *err)
 {
     *profile = base != NULL ? *base : (sp_engine_profile){0};
+    profile->own = 0;
     SP_TRY(sp_json_string(value, "versions", &profile->versions, err));
     SP_TRY(sp_engine_check_selector(value, profile->versions, err));
     return read_constants(value, base == NULL, profile, err);

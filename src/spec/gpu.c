@@ -33,6 +33,12 @@ static const sp_figure_field running[] = {
     {"power",   SP_Q_POWER,  offsetof(sp_gpu, tdp_watts),     0.1, 1e5 },
 };
 
+/* What tells a part from the one whose kernels it took over, and its kernels from others. */
+static const sp_figure_field apart[] = {
+    {"calibrated_power",   SP_Q_POWER, offsetof(sp_gpu, calibrated_watts),         0.1, 1e5 },
+    {"portable_attention", SP_Q_RATIO, offsetof(sp_gpu, portable_attention_ratio), 1.0, 10.0},
+};
+
 static const sp_figure_field price = {"price", SP_Q_PRICE, offsetof(sp_gpu, usd_per_hour), 0.0,
                                       1e4};
 
@@ -233,11 +239,26 @@ static sp_status read_names(sp_arena *arena, const sp_json *root, sp_gpu *gpu, s
 
 static sp_status read_gpu(sp_arena *arena, const sp_json *root, sp_gpu *gpu, sp_error *err)
 {
-    static const char *const keys[] = {
-        "schema",          "name",          "aliases",          "links",   "typical_node",
-        "calibrated_from", "memory",        "memory_bandwidth", "context", "power",
-        "price",           "peak",          "stream",           "gemm",    "grouped",
-        "attention",       SP_GPU_FACT_KEYS};
+    static const char *const keys[] = {"schema",
+                                       "name",
+                                       "aliases",
+                                       "links",
+                                       "typical_node",
+                                       "calibrated_from",
+                                       "memory",
+                                       "memory_bandwidth",
+                                       "context",
+                                       "power",
+                                       "price",
+                                       "peak",
+                                       "stream",
+                                       "gemm",
+                                       "grouped",
+                                       "attention",
+                                       "surfaces",
+                                       "calibrated_power",
+                                       "portable_attention",
+                                       SP_GPU_FACT_KEYS};
     SP_TRY(sp_json_only(root, keys, COUNT(keys), err));
     SP_TRY(read_names(arena, root, gpu, err));
     SP_TRY(read_links(arena, root, gpu, err));
@@ -245,6 +266,11 @@ static sp_status read_gpu(sp_arena *arena, const sp_json *root, sp_gpu *gpu, sp_
     for (size_t i = 0; i < COUNT(running); i++) {
         if (has_kernels(root) || sp_json_has(root, running[i].key)) {
             SP_TRY(sp_figures_read(root, &running[i], 1, gpu, err));
+        }
+    }
+    for (size_t i = 0; i < COUNT(apart); i++) {
+        if (sp_json_has(root, apart[i].key)) {
+            SP_TRY(sp_figures_read(root, &apart[i], 1, gpu, err));
         }
     }
     if (sp_json_has(root, price.key)) {
@@ -256,7 +282,7 @@ static sp_status read_gpu(sp_arena *arena, const sp_json *root, sp_gpu *gpu, sp_
 }
 
 /* By name from the catalogue, or a file of one's own. */
-static sp_status load(const char *home, const char *name, sp_json_doc **doc, sp_error *err)
+sp_status sp_gpu_document(const char *home, const char *name, sp_json_doc **doc, sp_error *err)
 {
     if (!sp_names_file(name)) {
         return sp_catalogue_load(home, &gpus, name, doc, err);
@@ -278,9 +304,12 @@ sp_status sp_gpu_find(struct sp_arena *arena, const char *home, const char *name
         return sp_fail(err, SP_E_MEMORY, "out of memory");
     }
     sp_json_doc *doc = NULL;
-    SP_TRY(load(home, name, &doc, err));
+    SP_TRY(sp_gpu_document(home, name, &doc, err));
     const sp_json root = sp_json_root(doc);
-    const sp_status status = read_gpu(arena, &root, read, err);
+    sp_status status = sp_text_keep(arena, sp_json_file(&root), &read->file, err);
+    if (status == SP_OK) {
+        status = read_gpu(arena, &root, read, err);
+    }
     sp_json_free(doc);
     *gpu = read;
     return status;

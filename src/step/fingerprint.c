@@ -45,6 +45,7 @@ static void add_machine(sp_text *t, const sp_problem *problem)
                              r->state_s_per_byte,
                              r->vector_s_per_flop,
                              r->score_bytes_ratio,
+                             r->misaligned_ratio,
                              r->grad_bytes,
                              (double)r->flash,
                              gpu->memory_bytes,
@@ -99,8 +100,9 @@ static void add_optimizer(sp_text *t, const sp_problem *problem)
     }
 }
 
-static void add_profile(sp_text *t, const sp_engine_profile *f)
+static void add_profile(sp_text *t, const sp_problem *problem)
 {
+    const sp_engine_profile *f = problem->profile;
     const double values[] = {(double)f->merges_expert_copies,
                              (double)f->flat_state,
                              (double)f->fp8_params,
@@ -111,12 +113,20 @@ static void add_profile(sp_text *t, const sp_engine_profile *f)
                              f->kernel_host_s,
                              f->layer_kernels,
                              f->layer_kernels_tp,
+                             f->expert_layer_kernels,
+                             f->expert_kernels,
                              f->micro_batch_s,
                              f->step_s,
-                             f->tp_overlap_ratio,
-                             f->tp_async_ratio,
+                             (double)f->gathers_each_batch,
+                             f->tp_pieces,
+                             f->tp_interference_ratio,
                              f->cp_overlap_ratio,
                              f->ep_overlap_ratio,
+                             f->shared_overlap_ratio,
+                             f->expert_excess_ratio,
+                             f->fp8_dispatch_bytes,
+                             f->qwz_bytes,
+                             f->qgz_bytes,
                              f->offload_overlap_ratio,
                              f->host_update_ratio,
                              f->dp_overlap_ratio,
@@ -135,7 +145,7 @@ static void add_profile(sp_text *t, const sp_engine_profile *f)
                              f->norm_extra_bytes,
                              f->gate_extra_bytes,
                              f->ops_dropped_ratio,
-                             f->step_error_ratio,
+                             sp_problem_step_error(problem),
                              f->rank_error_ratio,
                              f->memory_error_ratio};
     sp_text_add(t, "\nprofile ");
@@ -165,6 +175,9 @@ static void add_question(sp_text *t, const sp_problem *problem)
     sp_text_printf(t, "%llu %s %u %s ", (unsigned long long)q->doc_len, sp_task_name(q->task),
                    q->lora_rank, sp_kernels_name(q->kernels));
     add_number(t, q->moe_imbalance_ratio);
+    sp_text_printf(t, "%s %u ", sp_dispatch_name(q->dispatch), q->zeropp);
+    add_number(t, q->straggler_ratio);
+    add_number(t, q->site_factor);
     add_number(t, q->tokens);
     add_number(t, q->max_network_ratio);
     add_number(t, q->headroom_ratio);
@@ -194,7 +207,7 @@ sp_status sp_problem_fingerprint_build(sp_problem *problem, sp_error *err)
     sp_text_add(&text, "shardplan " MODEL_VERSION "\n");
     sp_model_write_numbers(problem->model, &text);
     add_machine(&text, problem);
-    add_profile(&text, problem->profile);
+    add_profile(&text, problem);
     add_engines(&text, problem);
     add_optimizer(&text, problem);
     add_question(&text, problem);

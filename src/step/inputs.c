@@ -124,9 +124,10 @@ static void price_layer(const sp_problem *problem, const sp_plan *plan,
                         sp_inputs *in)
 {
     const sp_redo kept = {0};
-    sp_layer_price(problem, plan, &in->redo, &in->groups, traffic, work, &in->layer[kind]);
+    const double excess = in->shape.expert_excess;
+    sp_layer_price(problem, plan, &in->redo, &in->groups, traffic, work, excess, &in->layer[kind]);
     if (plan->recompute_layers == 0) return;
-    sp_layer_price(problem, plan, &kept, &in->groups, traffic, work, &in->layer_kept[kind]);
+    sp_layer_price(problem, plan, &kept, &in->groups, traffic, work, excess, &in->layer_kept[kind]);
 }
 
 static void read_layers(const sp_problem *problem, const sp_plan *plan, bool time,
@@ -143,6 +144,7 @@ static void read_layers(const sp_problem *problem, const sp_plan *plan, bool tim
     for (uint32_t k = 0; k < model->n_kinds; k++) {
         const sp_layer_kind *kind = &model->kinds[k];
         const sp_sharding sharding = sp_plan_sharding(plan, kind->ffn.n_experts > 0);
+        in->shape.expert_excess = sp_plan_expert_excess(problem, plan, &kind->ffn);
         (with_ops ? sp_graph_layer : sp_graph_kept)(model, kind, &in->shape, &sharding,
                                                     problem->rates.flash, &work);
         in->params[k] = work.params;
@@ -176,7 +178,8 @@ void sp_inputs_build(const sp_problem *problem, const sp_plan *plan, bool time, 
     in->last_kind = sp_model_last_kind(problem->model);
     in->mtp_layers = problem->model->mtp_layers;
     if (time) {
-        sp_groups_build(&problem->fabric, plan, problem->has_experts, &in->groups);
+        const bool hpz = (problem->question.zeropp & SP_ZEROPP_HPZ) != 0;
+        sp_groups_build(&problem->fabric, plan, problem->has_experts, hpz, &in->groups);
         traffic = sp_tp_traffic_build(problem, plan, &in->groups.tp);
         sp_embedding_price(problem, plan, &traffic, &in->embedding);
         sp_head_price(problem, plan, &traffic, &in->head);

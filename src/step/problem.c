@@ -3,6 +3,7 @@
 #include "step/step.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 sp_question sp_question_default(void)
@@ -11,7 +12,7 @@ sp_question sp_question_default(void)
                          .space = "default",
                          .optimizer = "adamw",
                          .task = SP_TASK_PRETRAIN,
-                         .moe_imbalance_ratio = 1.0,
+                         .straggler_ratio = 1.0,
                          .max_network_ratio = 1.0,
                          .headroom_ratio = 0.06};
 }
@@ -19,6 +20,17 @@ sp_question sp_question_default(void)
 double sp_problem_passes(const sp_problem *problem)
 {
     return problem->has_adapters ? 2.0 : 3.0;
+}
+
+double sp_problem_step_error(const sp_problem *problem)
+{
+    const sp_engine_profile *f = problem->profile;
+    const sp_gpu *gpu = problem->cluster->gpu;
+    if (problem->question.site_error_ratio > 0.0) return problem->question.site_error_ratio;
+    const double own = problem->has_experts ? f->expert_error_ratio : f->step_error_ratio;
+    const bool borrows = strcmp(gpu->name, gpu->calibrated_from) != 0;
+    const double borrowed = borrows ? f->borrowed_error_ratio : 0.0;
+    return sqrt(own * own + borrowed * borrowed);
 }
 
 double sp_problem_attended(const sp_problem *problem)
@@ -90,13 +102,39 @@ static sp_status check_adapters(const sp_question *q, sp_error *err)
         sp_fail_range(err, "1 .. 65536");
         return sp_fail_file(err, "--lora-rank");
     }
-    if (q->moe_imbalance_ratio >= 1.0 && q->moe_imbalance_ratio <= 1000.0) {
+    return SP_OK;
+}
+
+static sp_status check_at_least_one(double ratio, const char *flag, const char *message,
+                                    sp_error *err)
+{
+    if (ratio >= 1.0 && ratio <= 1000.0) {
         return SP_OK;
     }
-    sp_fail(err, SP_E_RANGE, "the busiest rank has at least the mean load");
-    sp_fail_value(err, "%g", q->moe_imbalance_ratio);
+    sp_fail(err, SP_E_RANGE, "%s", message);
+    sp_fail_value(err, "%g", ratio);
     sp_fail_range(err, "1 .. 1000");
-    return sp_fail_file(err, "--moe-imbalance");
+    return sp_fail_file(err, flag);
+}
+
+static sp_status check_uneven(const sp_question *q, sp_error *err)
+{
+    if (q->moe_imbalance_ratio != 0.0) {
+        SP_TRY(check_at_least_one(q->moe_imbalance_ratio, "--moe-imbalance",
+                                  "the busiest rank has at least the mean load", err));
+    }
+    return check_at_least_one(q->straggler_ratio, "--straggler",
+                              "the slowest rank takes at least the usual time", err);
+}
+
+static sp_status check_site(const sp_question *q, sp_error *err)
+{
+    const bool factor = q->site_factor == 0.0 || (q->site_factor >= 0.1 && q->site_factor <= 10.0);
+    if (factor && q->site_error_ratio >= 0.0 && q->site_error_ratio < 1.0) return SP_OK;
+    sp_fail(err, SP_E_RANGE, "steps of a site are some per cent longer or shorter");
+    sp_fail_value(err, "%g:%g", q->site_factor, q->site_error_ratio);
+    sp_fail_range(err, "a factor of 0.1 .. 10, an error below 1");
+    return sp_fail_file(err, "--site-factor");
 }
 
 static sp_status check_question(const sp_question *q, sp_error *err)
@@ -124,6 +162,8 @@ static sp_status check_question(const sp_question *q, sp_error *err)
         return sp_fail_file(err, "--doc-len");
     }
     SP_TRY(check_adapters(q, err));
+    SP_TRY(check_uneven(q, err));
+    SP_TRY(check_site(q, err));
     SP_TRY(check_ratio(q->max_network_ratio, "--max-network-ratio", 1.0, err));
     SP_TRY(check_ratio(q->headroom_ratio, "--headroom", 0.9, err));
     return SP_OK;
@@ -291,6 +331,8 @@ static sp_status load(sp_problem *problem, sp_error *err)
                                    .seq_len = q->seq_len,
                                    .global_batch = q->global_batch,
                                    .trains_all = trains_all(q),
+                                   .dispatch = q->dispatch,
+                                   .zeropp = q->zeropp,
                                    .optimizer = q->optimizer,
                                    .gradients = q->gradients};
     SP_TRY(sp_engines_load(arena, q->home, q->engine, &facts, &problem->engines,
@@ -317,6 +359,22 @@ static void derive_host(sp_problem *problem)
     };
 }
 
+/* All that the constants of the software decide. */
+static void derive_from_profile(sp_problem *problem)
+{
+    sp_rates_build(problem->cluster->gpu, problem->profile, &problem->rates);
+    sp_recipes_derive(problem);
+    derive_host(problem);
+}
+
+void sp_problem_with_profile(const sp_problem *base, const sp_engine_profile *profile,
+                             sp_problem *out)
+{
+    *out = *base;
+    out->profile = profile;
+    derive_from_profile(out);
+}
+
 void sp_problem_read_model(sp_problem *problem)
 {
     const sp_question *q = &problem->question;
@@ -340,12 +398,10 @@ static sp_status derive(sp_problem *problem, sp_error *err)
                        "%s computes neither in bf16 nor in fp16: its file states no peak for them",
                        gpu->name);
     }
-    sp_rates_build(gpu, problem->profile, &problem->rates);
-    sp_fabric_build(problem->cluster, &problem->fabric);
     sp_problem_read_model(problem);
     problem->has_adapters = !trains_all(q);
-    sp_recipes_derive(problem);
-    derive_host(problem);
+    derive_from_profile(problem);
+    sp_fabric_build(problem->cluster, &problem->fabric);
     problem->usd_per_gpu_hour = q->usd_per_gpu_hour > 0.0 ? q->usd_per_gpu_hour : gpu->usd_per_hour;
     problem->allowed_bytes = gpu->memory_bytes * (1.0 - q->headroom_ratio);
     SP_TRY(check_objectives(problem, err));

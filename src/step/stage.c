@@ -18,7 +18,6 @@ static void add_scaled(sp_layer_cost *sum, const sp_layer_cost *c, double n)
     sum->tp_sent_bytes += n * c->tp_sent_bytes;
     sum->cp_sent_bytes += n * c->cp_sent_bytes;
     sum->ep_sent_bytes += n * c->ep_sent_bytes;
-    sum->flops += n * c->flops;
     sum->recompute_flops += n * c->recompute_flops;
 }
 
@@ -52,20 +51,34 @@ double sp_stage_back_share(const sp_inputs *in, const sp_stage_class *stage)
     return (2.0 + again) / (3.0 + again);
 }
 
-/* Kernels of one layer, forward and backward. Forward work done again launches its kernels again: a
- * third of a forward and backward pass. */
-static double layer_kernels(const sp_inputs *in, const sp_stage_class *stage)
+/* Kernels of one layer, forward and backward; routing and every expert of the rank launch theirs.
+ */
+static double layer_kernels(const sp_inputs *in, uint32_t kind)
 {
     const sp_engine_profile *profile = in->problem->profile;
-    const double kernels =
-        profile->layer_kernels + (in->plan->tp > 1 ? profile->layer_kernels_tp : 0.0);
-    return kernels * (3.0 + passes_again(in, stage)) / 3.0;
+    const double n_experts = in->problem->model->kinds[kind].ffn.n_experts;
+    const double held = n_experts / in->plan->ep;
+    const double routed =
+        profile->expert_layer_kernels + profile->expert_kernels * (held < 1.0 ? 1.0 : held);
+    return profile->layer_kernels + (in->plan->tp > 1 ? profile->layer_kernels_tp : 0.0) +
+           (n_experts > 0.0 ? routed : 0.0);
 }
 
 double sp_stage_layers_of(const sp_inputs *in, const sp_stage_class *stage, uint32_t kind)
 {
     const bool predicts = stage->head && kind == in->last_kind;
     return stage->layers[kind] + (predicts ? in->mtp_layers : 0.0);
+}
+
+/* Kernels of all layers of a stage. Forward work done again launches its kernels again: a third of
+ * a forward and backward pass. */
+static double stage_kernels(const sp_inputs *in, const sp_stage_class *stage)
+{
+    double kernels = 0.0;
+    for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
+        kernels += sp_stage_layers_of(in, stage, k) * layer_kernels(in, k);
+    }
+    return kernels * (3.0 + passes_again(in, stage)) / 3.0;
 }
 
 /* Takes `spared` parameters off, with their share of what goes by parameter. */
@@ -177,8 +190,7 @@ void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_c
         add_scaled(&out->sum, &in->head, 1.0);
         add_mtp(in, share, out);
     }
-    const double launch_s =
-        params.n_layers * layer_kernels(in, stage) * problem->profile->kernel_host_s;
+    const double launch_s = stage_kernels(in, stage) * problem->profile->kernel_host_s;
     out->gpu_s = all_s(&out->sum);
     out->host_s = sp_roof_either_s(out->gpu_s, launch_s) - out->gpu_s;
     sp_data_parallel_price(in, stage, &params, out);

@@ -356,6 +356,20 @@ static void a_message_of_half_bytes_reaches_half_of_the_bandwidth(void **state)
     assert_true(sp_link_transfer_s(&level, 0.0) == 0.0);
 }
 
+/* 64 GPUs of a domain of 72 are all in it, and so are any groups of them. */
+static void a_plan_smaller_than_a_domain_never_leaves_it(void **state)
+{
+    (void)state;
+    sp_fabric fabric = round_fabric();
+    fabric.level[0].n_gpus = 72;
+    const sp_fabric fit = sp_fabric_fit(&fabric, 64);
+    const sp_group all = sp_group_build(&fit, 64, 1), half = sp_group_build(&fit, 32, 2);
+    assert_int_equal(all.n_levels, 1);
+    assert_int_equal(all.inside[0], 64);
+    assert_int_equal(half.n_levels, 1);
+    assert_int_equal(half.inside[0], 32);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,6 +388,7 @@ int main(void)
         cmocka_unit_test(levels_that_differ_in_any_figure_stay_apart),
         cmocka_unit_test(a_level_gives_its_efficient_share),
         cmocka_unit_test(a_message_of_half_bytes_reaches_half_of_the_bandwidth),
+        cmocka_unit_test(a_plan_smaller_than_a_domain_never_leaves_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,6 +46,7 @@ static sp_engine_profile plain_profile(bool flash)
                                .attention_ratio = 1.0,
                                .element_bytes_ratio = 1.0,
                                .score_bytes_ratio = 1.0,
+                               .misaligned_ratio = 1.0,
                                .grad_bytes = 4.0};
 }
 
@@ -319,6 +320,61 @@ static void a_precision_without_peak_or_surface_is_missing(void **state)
     assert_true(sp_rates_has(&gpu, SP_PRECISION_FP16));
 }
 
+/* 1,800 elements of 2 bytes are 28.1 cache lines, 1,792 are 28. */
+static void rows_that_fill_no_whole_cache_lines_take_longer(void **state)
+{
+    (void)state;
+    sp_rates rates = round_rates(true);
+    const sp_op even = gemm(4096, 1792, 1792), odd = gemm(4096, 1792, 1800);
+    const sp_op_time plain = price(&rates, &odd, false);
+    rates.misaligned_ratio = 1.25;
+    const sp_op_time slow = price(&rates, &odd, false);
+    assert_close(slow.forward_s, 1.25 * plain.forward_s, 1e-12);
+    assert_close(slow.input_grad_s, 1.25 * plain.input_grad_s, 1e-12);
+    assert_close(slow.weight_grad_s, 1.25 * plain.weight_grad_s, 1e-12);
+    const sp_op_time aligned = price(&rates, &even, false);
+    rates.misaligned_ratio = 1.0;
+    assert_close(aligned.forward_s, price(&rates, &even, false).forward_s, 1e-12);
+}
+
+/* 700 W where kernels were measured, 350 W here: twice to the power of 0.5. Memory keeps its pace.
+ */
+static void a_tighter_power_limit_slows_arithmetic_alone(void **state)
+{
+    (void)state;
+    sp_gpu gpu = round_gpu();
+    sp_engine_profile profile = plain_profile(true);
+    sp_rates full, held;
+    profile.power_exponent = 0.5;
+    gpu.tdp_watts = 350;
+    sp_rates_build(&gpu, &profile, &full);
+    gpu.calibrated_watts = 700;
+    sp_rates_build(&gpu, &profile, &held);
+    const double slower = sqrt(2.0);
+    assert_close(held.gemm[SP_PRECISION_BF16].s_per_flop,
+                 slower * full.gemm[SP_PRECISION_BF16].s_per_flop, 1e-12);
+    assert_close(held.attention_s_per_flop, slower * full.attention_s_per_flop, 1e-12);
+    assert_true(held.gemm[SP_PRECISION_BF16].s_per_byte == full.gemm[SP_PRECISION_BF16].s_per_byte);
+    assert_true(held.stream_s_per_byte == full.stream_s_per_byte);
+}
+
+static void a_core_written_for_any_part_is_slower_where_there_is_a_native_one(void **state)
+{
+    (void)state;
+    sp_gpu gpu = round_gpu();
+    sp_engine_profile profile = plain_profile(true);
+    sp_rates native, portable;
+    profile.native_attention = true;
+    gpu.portable_attention_ratio = 1.7;
+    sp_rates_build(&gpu, &profile, &native);
+    profile.native_attention = false;
+    sp_rates_build(&gpu, &profile, &portable);
+    assert_close(portable.attention_s_per_flop, 1.7 * native.attention_s_per_flop, 1e-12);
+    gpu.portable_attention_ratio = 0.0; /* one kernel for all */
+    sp_rates_build(&gpu, &profile, &portable);
+    assert_true(portable.attention_s_per_flop == native.attention_s_per_flop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,6 +392,9 @@ int main(void)
         cmocka_unit_test(a_scan_takes_its_bytes_or_its_flops),
         cmocka_unit_test(the_profile_slows_what_it_names),
         cmocka_unit_test(a_precision_without_peak_or_surface_is_missing),
+        cmocka_unit_test(rows_that_fill_no_whole_cache_lines_take_longer),
+        cmocka_unit_test(a_tighter_power_limit_slows_arithmetic_alone),
+        cmocka_unit_test(a_core_written_for_any_part_is_slower_where_there_is_a_native_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

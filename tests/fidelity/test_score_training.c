@@ -23,7 +23,7 @@ static const char *home(void)
 static sp_score *score_file(const char *file)
 {
     sp_score *score = NULL;
-    if (sp_score_training(home(), file, &score, &err) != SP_OK) {
+    if (sp_score_training(home(), file, NULL, &score, &err) != SP_OK) {
         fail_msg("%s:%d: %s %s", err.file, err.line, err.message, err.value);
     }
     return score;
@@ -70,10 +70,10 @@ static void rows_that_cannot_be_expressed_say_why(void **state)
     char path[4096];
     runs_file(path);
     sp_score *score = score_file(path);
-    assert_non_null(strstr(row_of(score, "T8")->predicted.reason.text, "Abacus-1"));
-    assert_non_null(strstr(row_of(score, "T9")->predicted.reason.text, "attention"));
-    assert_non_null(strstr(row_of(score, "T11")->predicted.reason.text, "architecture"));
-    assert_non_null(strstr(row_of(score, "T12")->predicted.reason.text, "tp divides"));
+    assert_non_null(strstr(row_of(score, "T8")->asked.reason.text, "Abacus-1"));
+    assert_non_null(strstr(row_of(score, "T9")->asked.reason.text, "attention"));
+    assert_non_null(strstr(row_of(score, "T11")->asked.reason.text, "architecture"));
+    assert_non_null(strstr(row_of(score, "T12")->asked.reason.text, "tp divides"));
     sp_score_free(score);
 }
 

@@ -229,6 +229,61 @@ static void verdicts_have_names(void **state)
     assert_string_equal(sp_verdict_name(SP_OVER_NETWORK), "over_network");
 }
 
+static double spread_of(const made_problem *made)
+{
+    sp_estimate e;
+    const sp_plan plan = make_plan(made, 1, 1, made->gpus, 1);
+    sp_estimate_plan(&made->problem, &plan, &e);
+    assert_close(e.step_high_s - e.time.step_s, e.time.step_s - e.step_low_s, 1e-9);
+    return e.step_high_s / e.time.step_s - 1.0;
+}
+
+/* 0.3 and 0.4 at right angles are 0.5. */
+static void experts_and_borrowed_kernels_widen_the_interval(void **state)
+{
+    (void)state;
+    made_problem dense, experts;
+    make_machine(&dense);
+    make_llama(&dense.model, 1024, 8, 8, 4096, 4);
+    make_machine(&experts);
+    make_moe(&experts.model, 1024, 8, 1024, 8, 2, 0, 4);
+    made_problem *both[] = {&dense, &experts};
+    for (int i = 0; i < 2; i++) {
+        both[i]->profile.step_error_ratio = 0.2;
+        both[i]->profile.expert_error_ratio = 0.3;
+        both[i]->profile.borrowed_error_ratio = 0.4;
+        derive_problem(both[i]);
+    }
+    assert_close(spread_of(&dense), 0.2, 1e-9);
+    assert_close(spread_of(&experts), 0.3, 1e-9);
+    experts.gpu.calibrated_from = "another";
+    assert_close(spread_of(&experts), 0.5, 1e-9);
+    free_problem(&dense);
+    free_problem(&experts);
+}
+
+static void a_site_factor_lengthens_all_times_alike(void **state)
+{
+    (void)state;
+    made_problem made;
+    sp_estimate plain, site;
+    make_machine(&made);
+    make_llama(&made.model, 1024, 8, 8, 4096, 4);
+    derive_problem(&made);
+    const sp_plan plan = make_plan(&made, 2, 2, 2, 1);
+    sp_estimate_plan(&made.problem, &plan, &plain);
+    made.problem.question.site_factor = 1.25;
+    made.problem.question.site_error_ratio = 0.05;
+    sp_estimate_plan(&made.problem, &plan, &site);
+    assert_close(site.time.step_s, 1.25 * plain.time.step_s, 1e-12);
+    assert_close(site.time.backward_s, 1.25 * plain.time.backward_s, 1e-12);
+    assert_close(site.time.bubble_s, 1.25 * plain.time.bubble_s, 1e-12);
+    assert_close(site.tokens_per_s, plain.tokens_per_s / 1.25, 1e-12);
+    assert_close(site.step_high_s, 1.05 * site.time.step_s, 1e-12);
+    assert_true(site.memory.peak_bytes == plain.memory.peak_bytes);
+    free_problem(&made);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +296,8 @@ int main(void)
         cmocka_unit_test(too_much_exposed_traffic_is_a_verdict),
         cmocka_unit_test(idle_gpus_are_counted_where_fewer_may_be_used),
         cmocka_unit_test(verdicts_have_names),
+        cmocka_unit_test(a_site_factor_lengthens_all_times_alike),
+        cmocka_unit_test(experts_and_borrowed_kernels_widen_the_interval),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
