@@ -121,14 +121,25 @@ static void read_newton(const sp_problem *problem, const sp_plan *plan, const sp
     sp_optimizer_newton(problem->optimizer, &problem->rates.gemm[SP_PRECISION_BF16], work, tensors);
 }
 
+/* Layers computed again, and under recompute_layers those that are not. */
+static void price_layer(const sp_problem *problem, const sp_plan *plan,
+                        const sp_tp_traffic *traffic, const sp_layer_work *work, uint32_t kind,
+                        sp_inputs *in)
+{
+    const sp_redo kept = {0};
+    const double excess = in->shape.expert_excess;
+    sp_layer_price(problem, plan, &in->redo, &in->groups, traffic, work, excess, &in->layer[kind]);
+    if (plan->recompute_layers == 0) return;
+    sp_layer_price(problem, plan, &kept, &in->groups, traffic, work, excess, &in->layer_kept[kind]);
+}
+
 static void read_layers(const sp_problem *problem, const sp_plan *plan, bool time,
                         const sp_tp_traffic *traffic, sp_inputs *in)
 {
     const sp_model *model = problem->model;
-    const sp_redo kept = {0};
     const bool late = in->schedule->holds_late;
-    const bool some = plan->recompute_layers > 0, tensors = sp_plan_reads_tensors(problem, plan);
-    const bool whole = some || (late && plan->recompute != SP_RECOMPUTE_NONE);
+    const bool tensors = sp_plan_reads_tensors(problem, plan);
+    const bool whole = plan->recompute_layers > 0 || (late && plan->recompute != SP_RECOMPUTE_NONE);
     const sp_keeping all = keeping_of(problem, plan);
     sp_keeping redone = all;
     redone.modules = in->redo.modules;
@@ -153,17 +164,8 @@ static void read_layers(const sp_problem *problem, const sp_plan *plan, bool tim
         if (plan->cp > 1) {
             in->bytes[k].working += sp_context_bytes(plan, &work.attention);
         }
-        if (whole) {
-            in->bytes_kept[k] = sp_mem_layer(&work, &all);
-        }
-        if (time) {
-            sp_layer_price(problem, plan, &in->redo, &in->groups, traffic, &work,
-                           in->shape.expert_excess, &in->layer[k]);
-            if (some) {
-                sp_layer_price(problem, plan, &kept, &in->groups, traffic, &work,
-                               in->shape.expert_excess, &in->layer_kept[k]);
-            }
-        }
+        if (whole) in->bytes_kept[k] = sp_mem_layer(&work, &all);
+        if (time) price_layer(problem, plan, traffic, &work, k, in);
         if (tensors && problem->optimizer->newton_schulz_steps > 0.0) {
             read_newton(problem, plan, kind, &work, in, &in->tensors[k]);
         }

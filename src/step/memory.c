@@ -194,17 +194,17 @@ static void price_stage(const sp_inputs *in, const sp_rank *rank, const sp_stage
                               m->activations_bytes + m->logits_bytes + passing + m->workspace_bytes;
     m->reserved_peak_bytes = m->allocated_peak_bytes * (1.0 + profile->fragmentation_ratio);
     m->peak_bytes = m->reserved_peak_bytes + rank->outside_bytes + m->reserve_bytes;
-    m->host_bytes = activations.away_bytes;
-    m->nvme_bytes = state.away_bytes;
+    const bool nvme = in->plan->offload_target == SP_OFFLOAD_NVME;
+    m->host_bytes = activations.away_bytes + (nvme ? 0.0 : state.away_bytes);
+    m->nvme_bytes = nvme ? state.away_bytes : 0.0;
     m->worst_stage = stage->first_stage;
 }
 
 /* The stage that fills the host need not be the one that fills the device. */
-static void add_stage(const sp_memory *stage, bool nvme, sp_memory *most)
+static void add_stage(const sp_memory *stage, sp_memory *most)
 {
-    const double moved = nvme ? 0.0 : stage->nvme_bytes;
-    const double host = sp_larger(most->host_bytes, stage->host_bytes + moved);
-    const double storage = sp_larger(most->nvme_bytes, nvme ? stage->nvme_bytes : 0.0);
+    const double host = sp_larger(most->host_bytes, stage->host_bytes);
+    const double storage = sp_larger(most->nvme_bytes, stage->nvme_bytes);
     if (stage->peak_bytes > most->peak_bytes) *most = *stage;
     most->host_bytes = host;
     most->nvme_bytes = storage;
@@ -215,7 +215,6 @@ void sp_memory_price(const sp_inputs *in, sp_memory *memory)
     const sp_problem *problem = in->problem;
     const sp_stage_split *split = sp_plan_split(problem, in->plan);
     const sp_rank rank = sp_rank_of(in);
-    const bool nvme = in->plan->offload_target == SP_OFFLOAD_NVME;
     sp_memory stage = {.reserve_bytes =
                            problem->cluster->gpu->context_bytes + problem->question.reserve_bytes,
                        .usable_bytes = problem->cluster->gpu->memory_bytes};
@@ -223,7 +222,7 @@ void sp_memory_price(const sp_inputs *in, sp_memory *memory)
     for (uint32_t i = 0; i < split->n_classes; i++) {
         if (split->classes[i].never_fullest && !rank.schedule->holds_late) continue;
         price_stage(in, &rank, &split->classes[i], &stage);
-        add_stage(&stage, nvme, memory);
+        add_stage(&stage, memory);
     }
 }
 

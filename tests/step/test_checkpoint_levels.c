@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The levels of activation checkpointing, in bytes of one layer of GPT-3 175B worked out by hand
  * from Korthikanti et al., arXiv:2205.05198, section 4.1, table 2. */
+#include "common/shipped.h"
 #include "cost/cost.h"
 #include "shardplan/problem.h"
 #include "step/step.h"
@@ -24,10 +25,8 @@ static void kept(const char *text, bool flash, double right)
     sp_plan plan = sp_plan_default();
     sp_layer_work work;
     const sp_shape shape = {.sequences = 1, .tokens = 2048, .length = 2048, .context = 1024};
-    if (sp_model_find(&arena, getenv("SHARDPLAN_HOME"), "gpt3-175b", &model, &err) != SP_OK ||
-        sp_plan_parse(text, &plan, &err) != SP_OK) {
-        fail_msg("%s (%s)", err.message, err.value);
-    }
+    must(sp_model_find(&arena, source_home(), "gpt3-175b", &model, &err), &err);
+    must(sp_plan_parse(text, &plan, &err), &err);
     const sp_sharding sharding = {
         .tp = plan.tp, .cp = 1, .ep = 1, .etp = 1, .sp = plan.sp == SP_ON};
     sp_graph_layer(model, &model->kinds[0], &shape, &sharding, flash, &work);
