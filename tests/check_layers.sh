@@ -28,12 +28,13 @@ check_includes() {
             function owner(header) {
                 if (header == "status.h") return "base"
                 if (header == "formula.h") return "formula"
-                if (header ~ /^(model|cluster|discover|plan|engine|optimizer|recipe|checkpoint)\.h$|^(axes|model_fields)\.def$/) return "spec"
+                if (header ~ /^(model|cluster|surface|discover|plan|engine|optimizer|recipe|checkpoint)\.h$|^(axes|model_fields)\.def$/) return "spec"
                 if (header ~ /^(analysis|sweep|memory)\.h$|^memory_(knobs|parts)\.def$/) return "analysis"
                 if (header ~ /^(problem|estimate|traffic)\.h$/) return "step"
                 if (header ~ /^(space|front|search|report|fidelity)\.h$/) return substr(header, 1, length(header) - 2)
                 if (header == "inverse.h") return "search"
                 if (header ~ /^(evidence|roofline)\.h$/) return "report"
+                if (header == "calibrate.h") return "fidelity"
                 return "none"
             }
             BEGIN {
@@ -105,6 +106,7 @@ complaints=$(
     check_alone 'hwloc\.h'
     check_alone 'cairo\.h'
     check_alone 'omp\.h'
+    check_alone 'zlib\.h'
     check_jansson
     check_licence
     check_length

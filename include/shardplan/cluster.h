@@ -88,6 +88,7 @@ typedef struct sp_grouped_surface {
 
 typedef struct sp_gpu {
     const char *name;            /* as in hardware/gpus/, such as "h100-sxm"                      */
+    const char *file;            /* that it was read from                                         */
     const char *calibrated_from; /* name of the GPU whose measurements were used; own name = own  */
     double memory_bytes;         /* usable, as the driver reports it, not the marketing figure    */
     double memory_bytes_per_s;

@@ -36,6 +36,7 @@ typedef struct sp_time {
     double dp_comm_s;   /* gradients and sharded weights                                          */
     double optimizer_s;
     double offload_s;
+    double straggler_s; /* waiting for a rank that is slower than the others (--straggler)         */
     double other_s;     /* host overheads                                                         */
 } sp_time;
 

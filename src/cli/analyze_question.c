@@ -2,6 +2,7 @@
 /* The flags of `shardplan analyze` become the question of an analysis. */
 #include "cli/analyze.h"
 #include "shardplan/checkpoint.h"
+#include "shardplan/surface.h"
 
 #include <string.h>
 
@@ -183,6 +184,7 @@ static sp_status read_question(const sp_settings *s, sp_arena *arena, const char
     SP_TRY(read_phases(s, &q->phases, err));
     SP_TRY(read_sizes(s, q, err));
     SP_TRY(read_switches(s, q, err));
+    SP_TRY(sp_surfaces_load(arena, home, q->gpu, &q->surfaces, err));
     return read_formats(s, arena, home, q, err);
 }
 

@@ -178,6 +178,8 @@ enum {
 };
 /* Refuses a form that this answer does not have. */
 sp_status sp_run_check_format(const sp_run *run, unsigned forms, sp_error *err);
+/* Flags that also change the memory of a step: load of the busiest experts, parts of ZeRO++. */
+sp_status sp_uneven_read(const sp_settings *s, sp_question *q, sp_error *err);
 /* Builds the problem and its space; a batch such as 4Mtok or 1000:5% is resolved, and *note says to
  * what (NULL when nothing changed). Free both whatever comes back. */
 sp_status sp_question_build(sp_settings *settings, const char *home, sp_problem **problem,

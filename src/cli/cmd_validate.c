@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `shardplan validate KIND FILE`: the models against measurements. */
 #include "cli/cli.h"
+#include "cli/ops.h"
 #include "shardplan/fidelity.h"
 
 #include <string.h>
 
 static sp_status check_kind(const char *word, sp_error *err)
 {
-    static const char *const names[] = {"training", "params", "memory"};
-    static const char *const later[] = {"serving", "ops"};
+    static const char *const names[] = {"training", "params", "memory", "ops"};
+    static const char *const later[] = {"serving"};
     for (size_t i = 0; word != NULL && i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(word, names[i]) == 0) return SP_OK;
     }
@@ -22,7 +23,7 @@ static sp_status check_kind(const char *word, sp_error *err)
                 ? "there is no such kind of measurements"
                 : "say what was measured, for example shardplan validate training runs.csv");
     sp_fail_value(err, "%s", word != NULL ? word : "");
-    return word != NULL ? sp_fail_names(err, word, names, 3) : err->status;
+    return word != NULL ? sp_fail_names(err, word, names, 4) : err->status;
 }
 
 static sp_status check_words(const sp_settings *settings, sp_error *err)
@@ -111,24 +112,34 @@ static sp_exit score_memory(const sp_context *context, bool points)
     return sp_cli_write(context, &text, SP_EXIT_FOUND);
 }
 
+/* Only tables of kernels may be several. */
+static sp_status check_count(const sp_settings *settings, sp_error *err)
+{
+    if (settings->n_words <= 2 || strcmp(settings->words[0], "ops") == 0) return SP_OK;
+    (void)sp_fail(err, SP_E_USAGE, "one word too many: name one table or folder");
+    return sp_fail_value(err, "%s", settings->words[2]);
+}
+
 static sp_exit run(const sp_context *context)
 {
     sp_error err = {0};
     bool points = false;
     const sp_settings *settings = context->settings;
     sp_status status = check_words(settings, &err);
+    if (status == SP_OK) status = check_count(settings, &err);
     if (status == SP_OK) status = check_format(context->run.format, &err);
     if (status == SP_OK) status = sp_settings_switch(settings, SP_FLAG_points, &points, &err);
     if (status != SP_OK) return sp_cli_fail(context, &err);
     if (!context->speaks) return SP_EXIT_FOUND;
     if (strcmp(settings->words[0], "params") == 0) return score_params(context, points);
     if (strcmp(settings->words[0], "memory") == 0) return score_memory(context, points);
+    if (strcmp(settings->words[0], "ops") == 0) return sp_cli_score_ops(context, points);
     return score_training(context, points);
 }
 
 const sp_command sp_command_validate = {
     .name = "validate",
-    .usage = "validate training|params|memory FILE [FLAG..]",
+    .usage = "validate training|params|memory|ops FILE.. [FLAG..]",
     .summary = "scores the models against measurements",
     .about = "training: FILE is a CSV table of measured training runs, one run or out-of-memory "
              "event a row.\n"
@@ -144,13 +155,18 @@ const sp_command sp_command_validate = {
              "the counts that another client makes of them; ours must be equal.\n"
              "memory: FILE is a JSON list of what serving engines printed when they started: "
              "weights, peak,\n"
-             "cache. configs/validation/serving-memory.json is one.\n",
+             "cache. configs/validation/serving-memory.json is one.\n"
+             "ops: FILEs are CSV tables of measured kernel calls, as `calibrate ops` takes them; the "
+             "surfaces\n"
+             "of the accelerator (--gpu, else the folder of the table) are compared with every "
+             "call.\n",
     .examples = "  shardplan validate training runs.csv\n"
                 "  shardplan validate training runs.csv --json --points -o score.json\n"
                 "  shardplan validate training runs.csv --cross source\n"
                 "  shardplan validate params ./counts\n"
-                "  shardplan validate memory configs/validation/serving-memory.json\n",
+                "  shardplan validate memory configs/validation/serving-memory.json\n"
+                "  shardplan validate ops h100_sxm/gemm.csv.gz\n",
     .takes = SP_TAKES_OUTPUT | SP_TAKES_TABLE,
-    .max_words = 2,
+    .max_words = SP_OPS_MAX_WORDS,
     .run = run,
 };

@@ -180,7 +180,8 @@ static sp_status refuse_training_flags(const sp_settings *s, sp_error *err)
     static const sp_flag_id flags[] = {
         SP_FLAG_cluster,      SP_FLAG_gpus,          SP_FLAG_seq_len,      SP_FLAG_lora_rank,
         SP_FLAG_optimizer,    SP_FLAG_gradients,     SP_FLAG_set,          SP_FLAG_interconnect,
-        SP_FLAG_global_batch, SP_FLAG_checkpointing, SP_FLAG_accumulation, SP_FLAG_kernels};
+        SP_FLAG_global_batch, SP_FLAG_checkpointing, SP_FLAG_accumulation, SP_FLAG_kernels,
+        SP_FLAG_zeropp,       SP_FLAG_moe_imbalance};
     return refuse_flags(s, flags, sizeof flags / sizeof flags[0],
                         "this is about training: give --task train, or leave it out; serving takes "
                         "--hardware, --tp, --pp, --dp, --isl and --osl",

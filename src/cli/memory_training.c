@@ -122,6 +122,7 @@ static sp_status read_question(const sp_context *context, sp_arena *arena, sp_tr
     SP_TRY(read_sets(s, &t->question, err));
     SP_TRY(sp_memory_read_level(s, arena, &t->question, err));
     SP_TRY(read_limits(s, &t->question, err));
+    SP_TRY(sp_uneven_read(s, &t->question, err));
     return read_batch(s, t, err);
 }
 

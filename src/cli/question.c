@@ -105,8 +105,34 @@ static sp_status read_task(const sp_settings *s, sp_question *q, sp_error *err)
     SP_TRY(sp_flag_choice(s, SP_FLAG_task, names, SP_N_TASKS, &task, err));
     q->task = (sp_task)task;
     SP_TRY(sp_flag_count(s, SP_FLAG_lora_rank, 1, 65536, &q->lora_rank, err));
-    SP_TRY(sp_flag_length(s, SP_FLAG_doc_len, &q->doc_len, err));
-    return sp_flag_amount(s, SP_FLAG_moe_imbalance, &q->moe_imbalance_ratio, err);
+    return sp_flag_length(s, SP_FLAG_doc_len, &q->doc_len, err);
+}
+
+sp_status sp_uneven_read(const sp_settings *s, sp_question *q, sp_error *err)
+{
+    const char *parts = sp_settings_text(s, SP_FLAG_zeropp);
+    const char *load = sp_settings_text(s, SP_FLAG_moe_imbalance);
+    SP_TRY(sp_flag_blame(sp_zeropp_parse(parts, &q->zeropp, err), SP_FLAG_zeropp, err));
+    if (strcmp(load, "natural") == 0) return SP_OK;
+    SP_TRY(sp_flag_amount(s, SP_FLAG_moe_imbalance, &q->moe_imbalance_ratio, err));
+    if (q->moe_imbalance_ratio != 0.0) return SP_OK;
+    sp_fail(err, SP_E_RANGE, "the busiest rank has at least the mean load");
+    sp_fail_value(err, "%s", load);
+    return sp_flag_blame(sp_fail_range(err, "natural, or 1 .. 1000"), SP_FLAG_moe_imbalance, err);
+}
+
+/* How tokens reach their experts, and what is uneven between ranks. */
+static sp_status read_ranks(const sp_settings *s, sp_question *q, sp_error *err)
+{
+    const char *names[SP_N_DISPATCHES];
+    uint32_t dispatch = SP_DISPATCH_BF16;
+    for (uint32_t i = 0; i < SP_N_DISPATCHES; i++) {
+        names[i] = sp_dispatch_name((sp_dispatch)i);
+    }
+    SP_TRY(sp_uneven_read(s, q, err));
+    SP_TRY(sp_flag_choice(s, SP_FLAG_dispatch_dtype, names, SP_N_DISPATCHES, &dispatch, err));
+    q->dispatch = (sp_dispatch)dispatch;
+    return sp_flag_amount(s, SP_FLAG_straggler, &q->straggler_ratio, err);
 }
 
 static sp_status read_site_factor(const sp_settings *s, sp_question *q, sp_error *err)
@@ -194,6 +220,7 @@ static sp_status read_question(sp_settings *s, const char *home, sp_question *q,
     SP_TRY(sp_question_read_kernels(s, q, err));
     SP_TRY(read_site_factor(s, q, err));
     SP_TRY(sp_flag_gradients(s, &q->gradients, err));
+    SP_TRY(read_ranks(s, q, err));
     SP_TRY(sp_flag_length(s, SP_FLAG_seq_len, &q->seq_len, err));
     if (q->seq_len == 0 && sp_settings_text(s, SP_FLAG_seq_len) != NULL) {
         sp_fail(err, SP_E_RANGE, "a sequence has a token or more");

@@ -119,6 +119,16 @@ const sp_coll_algorithm *sp_coll_algorithm_describe(uint32_t idx);
 /* Exposed seconds of communication that may hide under share `ratio` of a computation:
  * max(c, (1 - ratio) c + comm) - c. */
 double sp_overlap_exposed_s(double compute_s, double ratio, double comm_s);
+/* What hides in so many seconds still slows the work there by this share of itself, since copies
+ * take multiprocessors and memory traffic: comm - (1 - interference) min(comm, room). */
+double sp_overlap_slowed_s(double room_s, double interference, double comm_s);
+/* A computation and its communication in n equal pieces, each sent when it is computed: the last has
+ * nothing left to hide under (or the first, where pieces are received before they are computed).
+ *   t = c / n + (n - 1) / n slowed(compute, c) */
+double sp_overlap_pieces_s(double compute_s, double n, double interference, double comm_s);
+/* A ring that passes n pieces on by copy engines, its own piece being there from the start: n - 1
+ * transfers beside n - 1 of n equal products. */
+double sp_overlap_ring_s(double compute_s, double n, double comm_s);
 
 /* ---- mem_state.c: weights, gradients, optimizer ---------------------------------------------- */
 typedef struct sp_state_bytes {

@@ -10,7 +10,7 @@
 
 #define SP_CSV_MAX_BYTES   ((size_t)64 << 20)
 #define SP_CSV_MAX_COLUMNS 1024u
-#define SP_CSV_MAX_ROWS    20000u
+#define SP_CSV_MAX_ROWS    1000000u
 #define SP_CSV_NO_COLUMN   UINT32_MAX
 
 typedef struct sp_csv {

@@ -20,6 +20,7 @@ typedef struct sp_shape {
     double context;   /* tokens that one token attends to, mean: length / 2 under a causal mask,
                        * and `past` before them                                                   */
     double past;      /* tokens of each sequence before the new ones, 0 in training               */
+    double expert_excess; /* of the busiest rank's experts over the mean load, 0 = balanced         */
     bool absorbed; /* latent attention works on the latent vectors themselves, as decoding does */
 } sp_shape;
 
@@ -105,7 +106,8 @@ typedef struct sp_block_comm {
     double kv_bytes;  /* keys and values of the rank's tokens, 2-byte: what cp moves          */
     double q_bytes;   /* queries of the rank's tokens                                         */
     double o_bytes;   /* output of the core for them                                          */
-    double ep_bytes;  /* sent by one rank to its expert group, each way: a copy a choice      */
+    double ep_bytes;  /* sent by the busiest rank to its expert group, each way, in 16 bits: a copy
+                         a choice                                                             */
     double ep_copies; /* choices of a token: so many copies are sent where none are merged    */
     double ep_reach;  /* largest share of the experts' ranks that a token can reach           */
     double etp_bytes; /* gathered over the expert-tensor group after dispatch                 */

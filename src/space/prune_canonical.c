@@ -42,8 +42,8 @@ bool sp_prune_placement_without_effect(const sp_problem *problem, const sp_plan 
     own.shard_group = first.shard_group = 0; /* further in, and part of the same ranks */
     first.placement = (uint8_t)sp_axis_first_value(problem, SP_AXIS_placement);
     sp_groups a = {0}, b = {0};
-    sp_groups_build(&problem->fabric, &own, problem->has_experts, &a);
-    sp_groups_build(&problem->fabric, &first, problem->has_experts, &b);
+    sp_groups_build(&problem->fabric, &own, problem->has_experts, false, &a);
+    sp_groups_build(&problem->fabric, &first, problem->has_experts, false, &b);
     return !(same_group(&a.dense.shard, &b.dense.shard) && same_slowest(&a.pp, &b.pp) &&
              same_group(&a.ep, &b.ep) && same_group(&a.expert.shard, &b.expert.shard));
 }

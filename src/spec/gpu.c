@@ -255,6 +255,7 @@ static sp_status read_gpu(sp_arena *arena, const sp_json *root, sp_gpu *gpu, sp_
                                        "gemm",
                                        "grouped",
                                        "attention",
+                                       "surfaces",
                                        "calibrated_power",
                                        "portable_attention",
                                        SP_GPU_FACT_KEYS};
@@ -281,7 +282,7 @@ static sp_status read_gpu(sp_arena *arena, const sp_json *root, sp_gpu *gpu, sp_
 }
 
 /* By name from the catalogue, or a file of one's own. */
-static sp_status load(const char *home, const char *name, sp_json_doc **doc, sp_error *err)
+sp_status sp_gpu_document(const char *home, const char *name, sp_json_doc **doc, sp_error *err)
 {
     if (!sp_names_file(name)) {
         return sp_catalogue_load(home, &gpus, name, doc, err);
@@ -303,9 +304,12 @@ sp_status sp_gpu_find(struct sp_arena *arena, const char *home, const char *name
         return sp_fail(err, SP_E_MEMORY, "out of memory");
     }
     sp_json_doc *doc = NULL;
-    SP_TRY(load(home, name, &doc, err));
+    SP_TRY(sp_gpu_document(home, name, &doc, err));
     const sp_json root = sp_json_root(doc);
-    const sp_status status = read_gpu(arena, &root, read, err);
+    sp_status status = sp_text_keep(arena, sp_json_file(&root), &read->file, err);
+    if (status == SP_OK) {
+        status = read_gpu(arena, &root, read, err);
+    }
     sp_json_free(doc);
     *gpu = read;
     return status;

@@ -60,6 +60,11 @@ sp_status sp_gpu_price_read(struct sp_arena *arena, const sp_json *object, sp_gp
     "kind", "purchase", "process", "manufacturing", "compute_power_ratio", "memory_tiers"
 sp_status sp_gpu_facts_read(struct sp_arena *arena, const sp_json *root, sp_gpu *gpu,
                             sp_error *err);
+/* The file of a GPU, by name or path; the caller frees *doc. */
+sp_status sp_gpu_document(const char *home, const char *name, sp_json_doc **doc, sp_error *err);
+/* Of the fastest link that the part itself has, one direction; 0 when it has none. */
+sp_status sp_gpu_link_rate(struct sp_arena *arena, const char *home, const sp_gpu *gpu,
+                           double *bytes_per_s, sp_error *err);
 /* Adds the file of `value` to an error that names none; returns its status. */
 sp_status sp_fail_in(sp_error *err, const sp_json *value);
 /* Copies a text into the arena. */

@@ -1,95 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Gradients, sharded weights and the update of one stage: what ZeRO 0 to 3 send, how much of it
- * hides beside the passes, and how long the optimizer takes. Within a shard group gradients are
- * scattered and weights gathered; groups add up their shards of gradients (HSDP). */
+/* Gradients, sharded weights and the update of one stage: how often ZeRO 0 to 3 send them (what
+ * they send is sync.c's), how much of it hides beside the passes, and how long the optimizer takes.
+ */
 #include "step/step.h"
-
-/* Gradients reduced and weights gathered over the copies, in seconds and bytes. */
-typedef struct sp_sync {
-    double reduce_s, gather_s; /* reduce-scatter (all-reduce at ZeRO-0), all-gather of weights */
-    double reduce_bytes, gather_bytes;
-} sp_sync;
-
-static double share_sent(const sp_group *group)
-{
-    return (group->n - 1.0) / group->n;
-}
-
-/* Bytes of gradients and weights that go in n messages of equal size, each with its own latency. */
-static void add_sync(uint32_t zero, const sp_copies *copies, double grads, double weights, double n,
-                     sp_sync *sum)
-{
-    const sp_group *shard = &copies->shard, *replica = &copies->replica;
-    const double shards = shard->n;
-    if (zero == 0) {
-        sum->reduce_s += n * sp_coll_allreduce_s(shard, grads / n);
-        sum->reduce_bytes += 2.0 * share_sent(shard) * grads;
-        return;
-    }
-    if (grads > 0.0) {
-        sum->reduce_s += n * (sp_coll_allgather_s(shard, grads / n) +
-                              sp_coll_allreduce_s(replica, grads / shards / n));
-        sum->reduce_bytes += share_sent(shard) * grads + 2.0 * share_sent(replica) * grads / shards;
-    }
-    if (weights > 0.0) {
-        sum->gather_s += n * sp_coll_allgather_s(shard, weights / n);
-        sum->gather_bytes += share_sent(shard) * weights;
-    }
-}
-
-/* Messages of a reduction: units under ZeRO-3, else gradient buckets. */
-static double n_messages(const sp_inputs *in, double grads, double n_units)
-{
-    if (in->plan->zero >= 3) {
-        return n_units;
-    }
-    const double bucket_bytes = in->problem->profile->bucket_bytes;
-    return grads > bucket_bytes && bucket_bytes > 0.0 ? grads / bucket_bytes : 1.0;
-}
-
-/* What is trained sends its gradients and gathers what was updated; frozen weights are gathered
- * only where ZeRO-3 shards them. */
-static sp_synced synced_params(const sp_inputs *in, const sp_recipe *recipe,
-                               const sp_copies *copies, double params, double n_units)
-{
-    const double grads = recipe->sent_bytes * params;
-    const bool gathers = grads > 0.0 || in->plan->zero >= 3;
-    return (sp_synced){.copies = copies,
-                       .grad_bytes = grads,
-                       .weight_bytes = gathers ? recipe->weight_bytes * params : 0.0,
-                       .n_messages = n_messages(in, grads, n_units)};
-}
-
-uint32_t sp_stage_synced(const sp_inputs *in, const sp_stage_params *params,
-                         const sp_stage_recipes *recipes, sp_synced *synced)
-{
-    const sp_recipe *own = &recipes->adapter;
-    const sp_copies *dense = &in->groups.dense, *expert = &in->groups.expert;
-    synced[0] = synced_params(in, &recipes->dense, dense, params->dense, params->n_units);
-    synced[1] = synced_params(in, own, dense, params->adapter.dense, params->n_units);
-    if (!in->problem->has_experts) {
-        return 2;
-    }
-    synced[2] = synced_params(in, &recipes->expert, expert, params->expert, params->n_layers);
-    synced[3] = synced_params(in, own, expert, params->adapter.expert, params->n_layers);
-    return 4;
-}
-
-static sp_sync sync_stage(const sp_inputs *in, const sp_stage_params *params,
-                          const sp_stage_recipes *recipes)
-{
-    sp_synced synced[SP_MAX_SYNCED];
-    const uint32_t n = sp_stage_synced(in, params, recipes, synced);
-    sp_sync sum = {0};
-    for (uint32_t i = 0; i < n; i++) {
-        const sp_synced *s = &synced[i];
-        if (s->grad_bytes > 0.0 || s->weight_bytes > 0.0) {
-            add_sync(in->plan->zero, s->copies, s->grad_bytes, s->weight_bytes, s->n_messages,
-                     &sum);
-        }
-    }
-    return sum;
-}
 
 /* Copies of a tied table at both ends of the pipeline add up their gradients. */
 static double tied_table_s(const sp_inputs *in, const sp_stage_class *stage)
@@ -110,18 +23,20 @@ static double tied_table_s(const sp_inputs *in, const sp_stage_class *stage)
     return sp_coll_allreduce_s(&ends, grads);
 }
 
-/* Exposed seconds of data-parallel traffic beside work of work_s. What hides still slows the
- * kernels it hides under, since both use the memory and the multiprocessors. work_s plus this never
- * falls when either grows. */
-static double beside_s(const sp_inputs *in, double work_s, double comm_s)
+/* Exposed seconds of data-parallel traffic beside work of work_s. A message of alone_s has nothing
+ * to hide under: gradients of the last unit wait for the end of the work, weights of the first one
+ * come before it; each following one is fetched ahead beside the unit before. What hides still
+ * slows the kernels it hides under, since both use the memory and the multiprocessors. work_s plus
+ * this never falls when either grows. */
+static double beside_s(const sp_inputs *in, double work_s, double comm_s, double alone_s)
 {
-    if (in->plan->dp_overlap == SP_OFF) {
+    if (in->plan->dp_overlap == SP_OFF || comm_s <= alone_s) {
         return comm_s;
     }
     const sp_engine_profile *profile = in->problem->profile;
-    const double room_s = profile->dp_overlap_ratio * work_s;
-    const double hidden_s = comm_s < room_s ? comm_s : room_s;
-    return comm_s - (1.0 - profile->dp_interference_ratio) * hidden_s;
+    const double rest = (comm_s - alone_s) / comm_s;
+    return alone_s + rest * sp_overlap_slowed_s(profile->dp_overlap_ratio * work_s,
+                                                profile->dp_interference_ratio, comm_s);
 }
 
 sp_owned sp_stage_owned(const sp_inputs *in, const sp_stage_params *params)
@@ -161,29 +76,27 @@ static double update_s(const sp_inputs *in, const sp_stage_params *params,
            newton_s(in, params);
 }
 
-/* ZeRO 0 and 1 reduce once a step, and 1 and 2 gather weights once; 2 reduces with every
- * micro-batch; 3 does that and gathers weights for every forward and backward pass. Reductions hide
- * beside the backward pass, two thirds of a micro-batch (three quarters when it computes the
- * forward pass again), gathering for the forward pass beside that; neither beside expert traffic,
- * hidden or not, which holds the same ports. Completes *cost, of which sum, gpu_s and host_s are
- * known. */
+/* Reductions hide beside the backward pass, two thirds of a micro-batch (three quarters when it
+ * computes the forward pass again), gathering for the forward pass beside that; neither beside
+ * expert traffic, hidden or not, which holds the same ports. Completes *cost, of which sum, gpu_s
+ * and host_s are known. */
 void sp_data_parallel_price(const sp_inputs *in, const sp_stage_class *class,
                             const sp_stage_params *params, sp_stage_cost *cost)
 {
-    const uint32_t zero = in->plan->zero;
-    const double m = in->plan->accumulation;
     const sp_stage_recipes recipes = sp_stage_recipes_of(in, params);
-    const sp_sync sync = sync_stage(in, params, &recipes);
+    const sp_rounds rounds = sp_plan_rounds(in->problem, in->plan);
+    const sp_sync sync = sp_sync_stage(in, params, &recipes);
     const double back = sp_stage_back_share(in, class);
-    const double busy_s = cost->gpu_s + cost->host_s;
-    const double room_s = busy_s - cost->sum.ep_traffic_s;
-    const double back_s =
-        beside_s(in, back * room_s, sync.reduce_s + (zero >= 3 ? sync.gather_s : 0.0));
-    const double front_s = beside_s(in, (1.0 - back) * room_s, sync.gather_s);
-    cost->dp_each_s = (zero >= 2 ? back_s : 0.0) + (zero >= 3 ? front_s : 0.0);
-    cost->dp_once_s =
-        (zero < 2 ? back_s : 0.0) + (zero < 3 ? front_s : 0.0) + tied_table_s(in, class);
+    const double room_s = cost->gpu_s + cost->host_s - cost->sum.ep_traffic_s;
+    const double again_s = rounds.gathers_again ? sync.again_s : 0.0;
+    const double back_s = beside_s(in, back * room_s, sync.reduce_s + again_s, sync.reduce_one_s);
+    const double front_s = beside_s(in, (1.0 - back) * room_s, sync.gather_s, sync.gather_one_s);
+    cost->dp_each_s = (rounds.reduces_each ? back_s : 0.0) + (rounds.gathers_each ? front_s : 0.0);
+    cost->dp_once_s = (rounds.reduces_each ? 0.0 : back_s) + (rounds.gathers_each ? 0.0 : front_s) +
+                      tied_table_s(in, class);
     cost->optimizer_s = update_s(in, params, &recipes);
-    cost->dp_sent_bytes =
-        (zero >= 2 ? m : 1.0) * sync.reduce_bytes + (zero >= 3 ? 2.0 * m : 1.0) * sync.gather_bytes;
+    const double m = in->plan->accumulation;
+    cost->dp_sent_bytes = (rounds.reduces_each ? m : 1.0) * sync.reduce_bytes +
+                          (rounds.gathers_each ? m : 1.0) * sync.gather_bytes +
+                          (rounds.gathers_again ? m : 0.0) * sync.again_bytes;
 }

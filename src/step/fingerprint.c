@@ -118,10 +118,16 @@ static void add_engines(sp_text *t, const sp_problem *problem)
                              f->scaled_expert_kernels,
                              f->micro_batch_s,
                              f->step_s,
-                             f->tp_overlap_ratio,
-                             f->tp_async_ratio,
+                             (double)f->gathers_each_batch,
+                             f->tp_pieces,
+                             f->tp_interference_ratio,
                              f->cp_overlap_ratio,
                              f->ep_overlap_ratio,
+                             f->shared_overlap_ratio,
+                             f->expert_excess_ratio,
+                             f->fp8_dispatch_bytes,
+                             f->qwz_bytes,
+                             f->qgz_bytes,
                              f->offload_overlap_ratio,
                              f->host_update_ratio,
                              f->dp_overlap_ratio,
@@ -166,6 +172,8 @@ static void add_question(sp_text *t, const sp_problem *problem)
     sp_text_printf(t, "%llu %s %u %s ", (unsigned long long)q->doc_len, sp_task_name(q->task),
                    q->lora_rank, sp_kernels_name(q->kernels));
     add_number(t, q->moe_imbalance_ratio);
+    sp_text_printf(t, "%s %u ", sp_dispatch_name(q->dispatch), q->zeropp);
+    add_number(t, q->straggler_ratio);
     add_number(t, q->site_factor);
     add_number(t, q->tokens);
     add_number(t, q->max_network_ratio);

@@ -133,6 +133,7 @@ static void read_layers(const sp_problem *problem, const sp_plan *plan, bool tim
     for (uint32_t k = 0; k < model->n_kinds; k++) {
         const sp_layer_kind *kind = &model->kinds[k];
         const sp_sharding sharding = sp_plan_sharding(plan, kind->ffn.n_experts > 0);
+        in->shape.expert_excess = sp_plan_expert_excess(problem, plan, &kind->ffn);
         (with_ops ? sp_graph_layer : sp_graph_kept)(model, kind, &in->shape, &sharding,
                                                     problem->rates.flash, &work);
         in->params[k] = work.params;
@@ -151,10 +152,11 @@ static void read_layers(const sp_problem *problem, const sp_plan *plan, bool tim
             in->bytes_kept[k] = sp_mem_layer(&work, &all);
         }
         if (time) {
-            sp_layer_price(problem, plan, &in->redo, &in->groups, traffic, &work, &in->layer[k]);
+            sp_layer_price(problem, plan, &in->redo, &in->groups, traffic, &work,
+                           in->shape.expert_excess, &in->layer[k]);
             if (some) {
                 sp_layer_price(problem, plan, &kept, &in->groups, traffic, &work,
-                               &in->layer_kept[k]);
+                               in->shape.expert_excess, &in->layer_kept[k]);
             }
         }
         if (tensors && problem->optimizer->newton_schulz_steps > 0.0) {
@@ -174,7 +176,8 @@ void sp_inputs_build(const sp_problem *problem, const sp_plan *plan, bool time, 
     in->last_kind = sp_model_last_kind(problem->model);
     in->mtp_layers = problem->model->mtp_layers;
     if (time) {
-        sp_groups_build(&problem->fabric, plan, problem->has_experts, &in->groups);
+        const bool hpz = (problem->question.zeropp & SP_ZEROPP_HPZ) != 0;
+        sp_groups_build(&problem->fabric, plan, problem->has_experts, hpz, &in->groups);
         traffic = sp_tp_traffic_build(problem, plan, &in->groups.tp);
         sp_embedding_price(problem, plan, &traffic, &in->embedding);
         sp_head_price(problem, plan, &traffic, &in->head);

@@ -149,13 +149,13 @@ static void price_stage(const sp_inputs *in, const sp_rank *rank, const sp_stage
     m->optimizer_bytes = state.device.optimizer;
     m->activations_bytes = most.activations;
     m->logits_bytes = most.logits;
-    m->communication_bytes = rank->buffer_bytes + most.communication;
+    const double passing = rank->bucket_bytes + most.communication;
+    m->communication_bytes = rank->outside_bytes + passing;
     m->workspace_bytes = profile->workspace_bytes;
     m->allocated_peak_bytes = m->weights_bytes + m->gradients_bytes + m->optimizer_bytes +
-                              m->activations_bytes + m->logits_bytes + m->communication_bytes +
-                              m->workspace_bytes;
+                              m->activations_bytes + m->logits_bytes + passing + m->workspace_bytes;
     m->reserved_peak_bytes = m->allocated_peak_bytes * (1.0 + profile->fragmentation_ratio);
-    m->peak_bytes = m->reserved_peak_bytes + m->reserve_bytes;
+    m->peak_bytes = m->reserved_peak_bytes + rank->outside_bytes + m->reserve_bytes;
     m->host_bytes = activations.away_bytes;
     m->nvme_bytes = state.away_bytes;
     m->worst_stage = stage->first_stage;

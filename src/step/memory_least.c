@@ -51,7 +51,9 @@ static double fullest_stage(const sp_inputs *in, sp_stage_layers policy)
             sp_larger(l.working + d->gathered_layer, stage->head ? l.loss + d->gathered : 0.0);
         most = sp_larger(most, d->weights + d->gradients + d->optimizer + l.waiting + phase);
     }
-    return most + rank.buffer_bytes;
+    /* Communicators lie outside what fragments. */
+    const double loss = 1.0 + in->problem->profile->fragmentation_ratio;
+    return most + rank.bucket_bytes + rank.outside_bytes / loss;
 }
 
 /* Over ZeRO stages and ways to deal the layers. */

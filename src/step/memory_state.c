@@ -10,24 +10,32 @@ static double pipeline_unit_bytes(const sp_inputs *in)
     return whole ? in->problem->profile->pipeline_unit_bytes : 0.0;
 }
 
-static double buffer_bytes(const sp_inputs *in)
+/* Communicators that a rank takes part in. Copies that shard and copies of those have one each, of
+ * the dense weights and of the experts. */
+static int n_communicators(const sp_inputs *in)
 {
     const sp_plan *plan = in->plan;
-    const sp_engine_profile *profile = in->problem->profile;
-    const bool copies = sp_plan_has_copies(in->problem, plan);
-    const int n = (plan->tp > 1) + (plan->cp > 1) + (plan->pp > 1) + (plan->ep > 1) + copies;
-    return n * profile->communication_bytes + (copies ? profile->bucket_bytes : 0.0);
+    const uint32_t replicas = sp_plan_replicas(plan);
+    const int moe = in->problem->has_experts;
+    const int hybrid = plan->cp > 1 && plan->cp_kind == SP_CP_HYBRID;
+    const int dense =
+        (plan->tp > 1) + (plan->cp > 1) + hybrid + (plan->pp > 1) + (in->shards.dense > 1);
+    const int experts = (plan->ep > 1) + (plan->etp > 1) + (in->shards.expert > 1);
+    return dense + experts + (replicas > 1 ? 1 + moe : 0);
 }
 
 sp_rank sp_rank_of(const sp_inputs *in)
 {
     const sp_plan *plan = in->plan;
     const sp_schedule_kind *schedule = sp_schedule_describe((sp_schedule)plan->schedule);
+    const sp_engine_profile *profile = in->problem->profile;
+    const bool copies = sp_plan_has_copies(in->problem, plan);
     return (sp_rank){.schedule = schedule,
                      .heads = schedule->forward_first ? plan->accumulation : 1.0,
                      .overlapped = plan->ep_overlap == SP_ON ? 1.0 : 0.0,
                      .pipeline_unit_bytes = pipeline_unit_bytes(in),
-                     .buffer_bytes = buffer_bytes(in),
+                     .bucket_bytes = copies ? profile->bucket_bytes : 0.0,
+                     .outside_bytes = n_communicators(in) * profile->communication_bytes,
                      .offloads = (plan->offload_optimizer | plan->offload_params) != 0};
 }
 
@@ -113,6 +121,26 @@ static double copies_bytes(const sp_inputs *in, const sp_stage_params *params)
                                : (problem->copy_bytes[in->plan->precision] - replaced) * matrices;
 }
 
+/* ZeRO++ keeps a second shard within the fastest domain, in 16 bits, and packs the unit at work. */
+static void add_zeropp(const sp_inputs *in, const sp_stage_params *params, const sp_units *units,
+                       sp_state_bytes *state)
+{
+    const uint32_t parts = in->problem->question.zeropp;
+    if ((parts & SP_ZEROPP_HPZ) != 0) {
+        const double bytes = in->problem->recipe.weight_bytes;
+        const bool moe = in->problem->has_experts;
+        sp_groups groups;
+        sp_groups_build(&in->problem->fabric, in->plan, moe, true, &groups);
+        state->weights += bytes * params->dense / groups.dense.near.n;
+        state->weights += moe ? bytes * params->expert / groups.expert.near.n : 0.0;
+    }
+    if ((parts & SP_ZEROPP_QWZ) != 0) {
+        const double packed = in->problem->profile->qwz_bytes;
+        state->gathered += packed * units->largest_params;
+        state->gathered_layer += packed * units->layer_params;
+    }
+}
+
 sp_stage_state sp_stage_state_of(const sp_inputs *in, const sp_rank *rank,
                                  const sp_stage_class *stage)
 {
@@ -128,6 +156,9 @@ sp_stage_state sp_stage_state_of(const sp_inputs *in, const sp_rank *rank,
     if (rank->pipeline_unit_bytes > 0.0) add_pipelined(in, rank, &params, &state);
     if (rank->offloads) move_away(in->problem, in->plan, &state);
     state.device.weights += copies_bytes(in, &params);
+    if (zero >= 3 && in->problem->question.zeropp != 0) {
+        add_zeropp(in, &params, &units, &state.device);
+    }
     state.update_bytes = sp_update_bytes(in, &params, state.device.updated);
     state.device.optimizer += sp_flat_update_bytes(in, &recipes.adapter, state.device.updated);
     return state;

@@ -12,7 +12,7 @@ sp_question sp_question_default(void)
                          .space = "default",
                          .optimizer = "adamw",
                          .task = SP_TASK_PRETRAIN,
-                         .moe_imbalance_ratio = 1.0,
+                         .straggler_ratio = 1.0,
                          .max_network_ratio = 1.0,
                          .headroom_ratio = 0.06};
 }
@@ -102,13 +102,29 @@ static sp_status check_adapters(const sp_question *q, sp_error *err)
         sp_fail_range(err, "1 .. 65536");
         return sp_fail_file(err, "--lora-rank");
     }
-    if (q->moe_imbalance_ratio >= 1.0 && q->moe_imbalance_ratio <= 1000.0) {
+    return SP_OK;
+}
+
+static sp_status check_at_least_one(double ratio, const char *flag, const char *message,
+                                    sp_error *err)
+{
+    if (ratio >= 1.0 && ratio <= 1000.0) {
         return SP_OK;
     }
-    sp_fail(err, SP_E_RANGE, "the busiest rank has at least the mean load");
-    sp_fail_value(err, "%g", q->moe_imbalance_ratio);
+    sp_fail(err, SP_E_RANGE, "%s", message);
+    sp_fail_value(err, "%g", ratio);
     sp_fail_range(err, "1 .. 1000");
-    return sp_fail_file(err, "--moe-imbalance");
+    return sp_fail_file(err, flag);
+}
+
+static sp_status check_uneven(const sp_question *q, sp_error *err)
+{
+    if (q->moe_imbalance_ratio != 0.0) {
+        SP_TRY(check_at_least_one(q->moe_imbalance_ratio, "--moe-imbalance",
+                                  "the busiest rank has at least the mean load", err));
+    }
+    return check_at_least_one(q->straggler_ratio, "--straggler",
+                              "the slowest rank takes at least the usual time", err);
 }
 
 static sp_status check_site(const sp_question *q, sp_error *err)
@@ -146,6 +162,7 @@ static sp_status check_question(const sp_question *q, sp_error *err)
         return sp_fail_file(err, "--doc-len");
     }
     SP_TRY(check_adapters(q, err));
+    SP_TRY(check_uneven(q, err));
     SP_TRY(check_site(q, err));
     SP_TRY(check_ratio(q->max_network_ratio, "--max-network-ratio", 1.0, err));
     SP_TRY(check_ratio(q->headroom_ratio, "--headroom", 0.9, err));
@@ -314,6 +331,8 @@ static sp_status load(sp_problem *problem, sp_error *err)
                                    .seq_len = q->seq_len,
                                    .global_batch = q->global_batch,
                                    .trains_all = trains_all(q),
+                                   .dispatch = q->dispatch,
+                                   .zeropp = q->zeropp,
                                    .optimizer = q->optimizer,
                                    .gradients = q->gradients};
     SP_TRY(sp_engines_load(arena, q->home, q->engine, &facts, &problem->engines,

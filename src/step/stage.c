@@ -18,7 +18,6 @@ static void add_scaled(sp_layer_cost *sum, const sp_layer_cost *c, double n)
     sum->tp_sent_bytes += n * c->tp_sent_bytes;
     sum->cp_sent_bytes += n * c->cp_sent_bytes;
     sum->ep_sent_bytes += n * c->ep_sent_bytes;
-    sum->flops += n * c->flops;
     sum->recompute_flops += n * c->recompute_flops;
 }
 

@@ -140,6 +140,7 @@ const sp_schedule_kind *sp_schedule_describe(sp_schedule schedule);
 /* Ranks with the same weights: those that shard them, and copies of such groups (shard_group). */
 typedef struct sp_copies {
     sp_group shard, replica;
+    sp_group near; /* under hpz, gathers weights again: the part of shard in the fastest domain */
 } sp_copies;
 
 /* The groups of ranks of a plan. */
@@ -173,9 +174,13 @@ bool sp_plan_tp_in_domain(const sp_problem *problem, const sp_plan *plan);
 double sp_problem_passes(const sp_problem *problem);
 /* Tokens of a sequence, or of the documents packed into it. */
 double sp_problem_attended(const sp_problem *problem);
+/* By how much the busiest rank's experts have more tokens than the mean, as a share of it. */
+double sp_plan_expert_excess(const sp_problem *problem, const sp_plan *plan, const sp_ffn *ffn);
+/* hpz: weights are gathered again within the fastest domain (ZeRO++). */
 /* Works out what follows from the model and the sizes of the question alone. */
 void sp_problem_read_model(sp_problem *problem);
-void sp_groups_build(const sp_fabric *whole, const sp_plan *plan, bool moe, sp_groups *groups);
+void sp_groups_build(const sp_fabric *whole, const sp_plan *plan, bool moe, bool hpz,
+                     sp_groups *groups);
 sp_sharding sp_plan_sharding(const sp_plan *plan, bool moe);
 sp_shape sp_plan_shape(const sp_problem *problem, const sp_plan *plan);
 
@@ -190,7 +195,7 @@ typedef struct sp_layer_cost {
     double ep_forward_s, ep_backward_s;
     double ep_traffic_s; /* forward and backward, hidden or not             */
     double tp_sent_bytes, cp_sent_bytes, ep_sent_bytes; /* by one GPU, forward and backward */
-    double flops, recompute_flops; /* forward, of this rank                           */
+    double recompute_flops; /* of the mean rank                                */
 } sp_layer_cost;
 
 /* What tp ranks exchange around a block: a tensor of the hidden activations of all tokens. */
@@ -209,7 +214,9 @@ sp_redo sp_plan_redo(const sp_plan *plan);
 
 void sp_layer_price(const sp_problem *problem, const sp_plan *plan, const sp_redo *redo,
                     const sp_groups *groups, const sp_tp_traffic *traffic,
-                    const sp_layer_work *work, sp_layer_cost *cost);
+                    const sp_layer_work *work, double expert_excess, sp_layer_cost *cost);
+/* Of an element of a token on its way to its experts. */
+double sp_dispatch_bytes(const sp_problem *problem);
 /* The part of one multi-token prediction module beside its layer and the head. */
 void sp_mtp_price(const sp_problem *problem, const sp_plan *plan, sp_layer_cost *cost);
 /* Adds what context parallelism exchanges around the attention core of one layer; returns the bytes
@@ -301,15 +308,38 @@ void sp_data_parallel_price(const sp_inputs *in, const sp_stage_class *stage,
 typedef struct sp_stage_recipes {
     sp_recipe dense, expert, adapter;
 } sp_stage_recipes;
+
+/* ---- sync.c: gradients and weights between copies -------------------------------------------- */
 /* Gradients and weights of a stage that one set of ranks holds alike: bytes of one reduction and of
- * one gathering, each in so many messages. Returns how many there are. */
+ * one gathering, each in so many messages. */
 typedef struct sp_synced {
     const sp_copies *copies;
+    const sp_group *again; /* gathers weights for the backward pass */
     double grad_bytes, weight_bytes, n_messages;
+    double pack_gradients_s, pack_weights_s; /* ZeRO++: packing and unpacking them */
 } sp_synced;
 #define SP_MAX_SYNCED 4
+/* Returns how many there are. */
 uint32_t sp_stage_synced(const sp_inputs *in, const sp_stage_params *params,
                          const sp_stage_recipes *recipes, sp_synced *synced);
+/* Seconds and bytes of all messages of a stage, once each; of each kind one message alone. */
+typedef struct sp_sync {
+    double reduce_s, gather_s; /* reduce-scatter (ZeRO-0: all-reduce), all-gather                 */
+    double again_s;            /* all-gather for the backward pass                                */
+    double reduce_one_s, gather_one_s;
+    double reduce_bytes, gather_bytes, again_bytes; /* sent by one GPU */
+} sp_sync;
+sp_sync sp_sync_stage(const sp_inputs *in, const sp_stage_params *params,
+                      const sp_stage_recipes *recipes);
+/* What happens with every micro-batch, and not once a step. ZeRO 0 and 1 reduce once, and 1 and 2
+ * gather once; 2 reduces with every micro-batch, and gathers so where engines give weights back; 3
+ * does both and gathers again for the backward pass, unless weights stay whole over a pipeline. */
+typedef struct sp_rounds {
+    bool reduces_each, gathers_each, gathers_again;
+} sp_rounds;
+sp_rounds sp_plan_rounds(const sp_problem *problem, const sp_plan *plan);
+
+/* ---- offload.c ------------------------------------------------------------------------------- */
 bool sp_plan_offloads(const sp_plan *plan);
 /* Adds what the host makes wait; the rest of *cost but for total_s is known. */
 void sp_offload_price(const sp_inputs *in, const sp_stage_class *stage,
@@ -343,7 +373,8 @@ typedef struct sp_rank {
     double heads;               /* micro-batches whose passes through the head wait              */
     double overlapped;          /* micro-batches held for ep_overlap                             */
     double pipeline_unit_bytes; /* of a parameter that stays whole between micro-batches         */
-    double buffer_bytes;        /* of communicators in use, and the gradient bucket              */
+    double bucket_bytes;        /* of gradients in flight                                        */
+    double outside_bytes;       /* of communicators, from the driver past the allocator          */
     bool offloads;              /* optimizer or weights                                          */
 } sp_rank;
 sp_rank sp_rank_of(const sp_inputs *in);

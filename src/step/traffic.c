@@ -164,22 +164,28 @@ static void add_layer_cp(const sp_layer_calls *calls, sp_traffic *out)
         2.0 * kv);
 }
 
+/* One way of tokens between ranks, `times` times. */
+static void add_way(const sp_inputs *in, const sp_block_comm *comm, sp_collective pieces,
+                    double element_bytes, double times, sp_traffic *out)
+{
+    const sp_group *ep = &in->groups.ep, *etp = &in->groups.etp;
+    const double scale = element_bytes / 2.0, bytes = scale * comm->ep_bytes;
+    const double way_s = in->problem->profile->merges_expert_copies
+                             ? sp_coll_dispatch_s(ep, bytes, comm->ep_copies, comm->ep_reach)
+                             : sp_coll_alltoall_s(ep, bytes);
+    add_timed(out, &(sp_row_kind){SP_BY_EP, SP_ALL_TO_ALL, "tokens", ep}, times, bytes, way_s);
+    add(out, &(sp_row_kind){SP_BY_EP, pieces, "tokens", etp}, times, scale * comm->etp_bytes);
+}
+
 /* Dispatch and combine, forward and backward. */
 static void add_layer_ep(const sp_layer_calls *calls, sp_traffic *out)
 {
-    const sp_problem *problem = calls->in->problem;
-    const sp_group *ep = &calls->in->groups.ep, *etp = &calls->in->groups.etp;
+    const sp_inputs *in = calls->in;
     const sp_block_comm *comm = &calls->work->ffn;
-    const double load = problem->question.moe_imbalance_ratio;
-    const double ways = calls->times * (4.0 + (calls->in->redo.full ? 2.0 * calls->again : 0.0));
-    const double bytes = load * comm->ep_bytes, pieces = load * comm->etp_bytes;
-    if (bytes <= 0.0) return;
-    const double way_s = problem->profile->merges_expert_copies
-                             ? sp_coll_dispatch_s(ep, bytes, comm->ep_copies, comm->ep_reach)
-                             : sp_coll_alltoall_s(ep, bytes);
-    add_timed(out, &(sp_row_kind){SP_BY_EP, SP_ALL_TO_ALL, "tokens", ep}, ways, bytes, way_s);
-    add(out, &(sp_row_kind){SP_BY_EP, SP_ALL_GATHER, "tokens", etp}, ways / 2.0, pieces);
-    add(out, &(sp_row_kind){SP_BY_EP, SP_REDUCE_SCATTER, "tokens", etp}, ways / 2.0, pieces);
+    const double passes = calls->times * (2.0 + (in->redo.full ? calls->again : 0.0));
+    if (comm->ep_bytes <= 0.0) return;
+    add_way(in, comm, SP_ALL_GATHER, sp_dispatch_bytes(in->problem), passes, out);
+    add_way(in, comm, SP_REDUCE_SCATTER, 2.0, passes, out);
 }
 
 static void add_layers(const sp_inputs *in, const sp_stage_class *stage, sp_traffic *out)
@@ -191,7 +197,9 @@ static void add_layers(const sp_inputs *in, const sp_stage_class *stage, sp_traf
         const sp_sharding sharding = sp_plan_sharding(in->plan, kind->ffn.n_experts > 0);
         const double n = sp_stage_layers_of(in, stage, k);
         if (n <= 0.0) continue;
-        sp_graph_layer(problem->model, kind, &in->shape, &sharding, problem->rates.flash, &work);
+        sp_shape shape = in->shape;
+        shape.expert_excess = sp_plan_expert_excess(problem, in->plan, &kind->ffn);
+        sp_graph_layer(problem->model, kind, &shape, &sharding, problem->rates.flash, &work);
         const sp_layer_calls calls = {in, n * in->plan->accumulation,
                                       sp_stage_redo_share(in->plan, stage), &work};
         add_layer_tp(&calls, out);
@@ -219,14 +227,16 @@ static void add_pipeline(const sp_inputs *in, sp_traffic *out)
 
 /* ---- gradients and sharded weights ---- */
 
-static void add_synced(const sp_plan *plan, const sp_synced *synced, sp_traffic *out)
+static void add_synced(const sp_inputs *in, const sp_synced *synced, sp_traffic *out)
 {
     static const char gradients[] = "gradients", weights[] = "weights";
-    const double m = plan->accumulation, n = synced->n_messages;
-    const double reductions = n * (plan->zero >= 2 ? m : 1.0), grads = synced->grad_bytes / n;
-    const double gatherings = n * (plan->zero >= 3 ? 2.0 * m : 1.0);
+    const sp_rounds rounds = sp_plan_rounds(in->problem, in->plan);
+    const double m = in->plan->accumulation, n = synced->n_messages;
+    const double reductions = n * (rounds.reduces_each ? m : 1.0), grads = synced->grad_bytes / n;
+    const double gatherings = n * (rounds.gathers_each ? m : 1.0);
+    const double again = rounds.gathers_again ? n * m : 0.0;
     const sp_group *shard = &synced->copies->shard, *replica = &synced->copies->replica;
-    if (plan->zero == 0) {
+    if (in->plan->zero == 0) {
         add(out, &(sp_row_kind){SP_BY_DP, SP_ALL_REDUCE, gradients, shard}, reductions, grads);
         return;
     }
@@ -234,6 +244,8 @@ static void add_synced(const sp_plan *plan, const sp_synced *synced, sp_traffic 
     add(out, &(sp_row_kind){SP_BY_DP, SP_ALL_REDUCE, "their shards", replica}, reductions,
         grads / shard->n);
     add(out, &(sp_row_kind){SP_BY_DP, SP_ALL_GATHER, weights, shard}, gatherings,
+        synced->weight_bytes / n);
+    add(out, &(sp_row_kind){SP_BY_DP, SP_ALL_GATHER, weights, synced->again}, again,
         synced->weight_bytes / n);
 }
 
@@ -244,7 +256,7 @@ static void add_state(const sp_inputs *in, const sp_stage_class *stage, sp_traff
     sp_synced synced[SP_MAX_SYNCED];
     const uint32_t n = sp_stage_synced(in, &params, &recipes, synced);
     for (uint32_t i = 0; i < n; i++) {
-        add_synced(in->plan, &synced[i], out);
+        add_synced(in, &synced[i], out);
     }
 }
 

@@ -7,7 +7,7 @@
  * m micro-batches, t_max the slowest stage's time for one of them, t_sum all stages', fill by
  * schedule (Narayanan et al., SC 2021), end the longest that any stage takes for its last
  * micro-batch, its data-parallel traffic and its update. The step never gets shorter when one of
- * its terms gets longer. Leaves out: stragglers and failures. */
+ * its terms gets longer. Leaves out: failures. */
 #include "step/step.h"
 
 #include <stddef.h>
@@ -64,6 +64,21 @@ static void fill_time(const sp_inputs *in, const sp_stage_cost *slowest, const s
                                  profile->step_s};
 }
 
+/* Ranks of a step wait for each other: what the slowest one takes longer for its work, wherever in
+ * the pipeline it stands. What links carry takes no longer. */
+static double straggler_s(const sp_inputs *in, const sp_stage_split *split,
+                          const sp_stage_cost *stages)
+{
+    const double more = in->plan->gpus > 1 ? in->problem->question.straggler_ratio - 1.0 : 0.0;
+    double most_s = 0.0;
+    for (uint32_t i = 0; more > 0.0 && i < split->n_classes; i++) {
+        const sp_layer_cost *c = &stages[i].sum;
+        const double each_s = c->forward_s + c->backward_s + c->recompute_s;
+        most_s = sp_larger(most_s, in->plan->accumulation * each_s + stages[i].optimizer_s);
+    }
+    return more * most_s;
+}
+
 static void fill_network(const sp_inputs *in, const sp_stage_cost *slowest, sp_time *time,
                          sp_network *network)
 {
@@ -76,7 +91,8 @@ static void fill_network(const sp_inputs *in, const sp_stage_cost *slowest, sp_t
     time->pp_comm_s = p2p_s(in, slowest, &network->pp_bytes);
     time->step_s = time->forward_s + time->backward_s + time->recompute_s + time->tp_comm_s +
                    time->cp_comm_s + time->ep_comm_s + time->pp_comm_s + time->bubble_s +
-                   time->dp_comm_s + time->optimizer_s + time->offload_s + time->other_s;
+                   time->dp_comm_s + time->optimizer_s + time->offload_s + time->straggler_s +
+                   time->other_s;
     const double inner_s = time->tp_comm_s + time->cp_comm_s + time->ep_comm_s;
     network->exposed_ratio = inner_s / (m * slowest->gpu_s);
     network->step_ratio = (inner_s + time->pp_comm_s + time->dp_comm_s) / time->step_s;
@@ -114,6 +130,7 @@ void sp_train_price(const sp_inputs *in, sp_time *time, sp_network *network, dou
         end_s = stage_end_s > end_s ? stage_end_s : end_s;
     }
     fill_time(in, &stages[slowest], &stages[last], sum_s, time);
+    time->straggler_s = straggler_s(in, split, stages);
     fill_network(in, &stages[slowest], time, network);
     if (whole_flops != NULL) {
         *whole_flops = step_flops(in, split, stages);

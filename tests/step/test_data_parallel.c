@@ -147,6 +147,7 @@ static void gradients_find_no_room_beside_expert_traffic(void **state)
     set_links(&made);
     made.cluster.levels[0].bytes_per_s = 7 / 8.0 * 2 * 1024 * tokens * 2 / way_s;
     made.profile.ep_overlap_ratio = made.profile.dp_overlap_ratio = 1;
+    made.profile.bucket_bytes = 1; /* so that the last message is nothing */
     derive_problem(&made);
     sp_plan plan = make_plan(&made, 1, 1, 16, 4);
     plan.zero = 0;
@@ -163,12 +164,13 @@ static void gradients_find_no_room_beside_expert_traffic(void **state)
 
 /* ---- messages ---- */
 /* Collectives cost 1 ms each and bytes nothing; 16 micro-batches, buckets of a quarter of the
- * gradients. ZeRO 0 reduces 4 buckets a step, 1 gathers as many; 2 reduces 4 with every
- * micro-batch; 3 reduces and gathers 10 units (8 layers and the ends) and gathers them again. */
+ * gradients and one that is filled in part. ZeRO 0 reduces 5 buckets a step, 1 gathers as many; 2
+ * reduces 5 with every micro-batch; 3 reduces and gathers 10 units (8 layers and the ends) and
+ * gathers them again. */
 static void zero_sends_buckets_or_units(void **state)
 {
     (void)state;
-    static const double messages[] = {4, 4 + 4, 16 * 4 + 4, 16 * 3 * 10};
+    static const double messages[] = {5, 5 + 5, 16 * 5 + 5, 16 * 3 * 10};
     made_problem made;
     make_calculator(&made);
     make_llama(&made.model, 1024, 8, 8, 2816, 8);
@@ -192,7 +194,7 @@ static void small_gradients_are_one_message(void **state)
     make_calculator(&made);
     make_llama(&made.model, 1024, 8, 8, 2816, 8);
     made.cluster.levels[0].base_s = 1e-3;
-    made.profile.bucket_bytes = 1e12;
+    made.profile.bucket_bytes = 1e18;
     derive_problem(&made);
     sp_plan plan = make_plan(&made, 1, 1, 8, 1);
     assert_close(estimate(&made, &plan).time.dp_comm_s, 2e-3, EXACT);

@@ -34,6 +34,7 @@ static sp_question question_of(const char *model, const char *engine)
     q.engine = engine;
     q.seq_len = 2048;
     q.global_batch = 64;
+    q.moe_imbalance_ratio = 1.0; /* all ranks send alike */
     return q;
 }
 

@@ -85,6 +85,35 @@ static void a_pipeline_waits_for_the_other_stages_once(void **state)
     free_problem(&made);
 }
 
+/* The last of 4 stages has the most work; a rank there that takes a tenth longer holds up all of
+ * it.
+ */
+static void a_straggler_holds_up_the_longest_work(void **state)
+{
+    (void)state;
+    made_problem made;
+    make_example(&made);
+    const sp_plan plan = make_plan(&made, 1, 4, 2, 4);
+    const sp_time even = estimate(&made, &plan).time;
+    made.problem.question.straggler_ratio = 1.1;
+    const sp_time t = estimate(&made, &plan).time;
+    assert_true(even.straggler_s == 0.0);
+    assert_close(t.straggler_s, 0.1 * (t.forward_s + t.backward_s + t.optimizer_s), 1e-9);
+    assert_close(t.step_s, even.step_s + t.straggler_s, 1e-12);
+    free_problem(&made);
+}
+
+static void one_gpu_waits_for_no_other(void **state)
+{
+    (void)state;
+    made_problem made;
+    make_example(&made);
+    const sp_plan plan = make_plan(&made, 1, 1, 1, 4);
+    made.problem.question.straggler_ratio = 1.5;
+    assert_true(estimate(&made, &plan).time.straggler_s == 0.0);
+    free_problem(&made);
+}
+
 /* Two chunks a stage: half of the bubble. */
 static void interleaving_halves_the_bubble(void **state)
 {
@@ -272,9 +301,9 @@ static void sums(const made_problem *made, const sp_plan *plan, draw *d)
 {
     (void)d;
     const sp_time t = estimate(made, plan).time;
-    const double parts[] = {t.forward_s, t.backward_s,  t.recompute_s, t.tp_comm_s,
-                            t.cp_comm_s, t.ep_comm_s,   t.pp_comm_s,   t.bubble_s,
-                            t.dp_comm_s, t.optimizer_s, t.offload_s,   t.other_s};
+    const double parts[] = {t.forward_s, t.backward_s,  t.recompute_s, t.tp_comm_s, t.cp_comm_s,
+                            t.ep_comm_s, t.pp_comm_s,   t.bubble_s,    t.dp_comm_s, t.optimizer_s,
+                            t.offload_s, t.straggler_s, t.other_s};
     double sum = 0.0;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (!(parts[i] >= 0.0) || isinf(parts[i])) say_plan(made, plan);
@@ -540,6 +569,8 @@ int main(void)
         cmocka_unit_test(one_gpu_that_only_calculates_takes_its_flops),
         cmocka_unit_test(ranks_that_only_calculate_share_the_work),
         cmocka_unit_test(a_pipeline_waits_for_the_other_stages_once),
+        cmocka_unit_test(a_straggler_holds_up_the_longest_work),
+        cmocka_unit_test(one_gpu_waits_for_no_other),
         cmocka_unit_test(interleaving_halves_the_bubble),
         cmocka_unit_test(a_step_takes_what_the_pipeline_takes_pass_by_pass),
         cmocka_unit_test(gradients_cross_the_network_once_a_step),
