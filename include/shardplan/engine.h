@@ -34,6 +34,7 @@ typedef struct sp_engine_profile {
     double layer_kernels_tp;     /* further ones with tp > 1                                      */
     double expert_layer_kernels; /* further ones of a layer with experts                          */
     double expert_kernels;       /* further ones for each expert that a rank holds                */
+    double scaled_expert_kernels; /* ... and further ones of these in formats with scales by block */
     double micro_batch_s;        /* host time of one micro-batch in one model chunk               */
     double step_s;               /* host time of one step                                         */
     double tp_pieces;            /* in which a product is cut that is reduced while it runs       */

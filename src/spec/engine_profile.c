@@ -29,6 +29,7 @@ static const sp_figure_field constants[] = {
     CONSTANT(layer_kernels_tp, SP_Q_COUNT, 0.0, 1e6),
     CONSTANT(expert_layer_kernels, SP_Q_COUNT, 0.0, 1e6),
     CONSTANT(expert_kernels, SP_Q_COUNT, 0.0, 1e6),
+    CONSTANT(scaled_expert_kernels, SP_Q_COUNT, 0.0, 1e6),
     CONSTANT(micro_batch_s, SP_Q_TIME, 0.0, 60.0),
     CONSTANT(step_s, SP_Q_TIME, 0.0, 3600.0),
     CONSTANT(tp_pieces, SP_Q_COUNT, 1.0, 1024.0),

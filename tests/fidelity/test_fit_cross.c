@@ -152,6 +152,29 @@ static void an_unknown_grouping_is_refused_with_those_that_there_are(void **stat
     assert_string_equal(err.nearest, "source");
 }
 
+/* Every allocation of the first hundreds, then ever fewer of them. */
+static void memory_may_run_out_anywhere(void **state)
+{
+    (void)state;
+    char path[4096];
+    runs_file(path);
+    uint32_t n_failed = 0;
+    for (uint64_t n = 1; n < 1u << 20; n += 1 + n / 64) {
+        sp_score *score = NULL;
+        sp_alloc_fail_at(n);
+        const sp_status status = sp_score_training(home(), path, "source", &score, &err);
+        sp_alloc_fail_at(0);
+        if (status == SP_OK) {
+            sp_score_free(score);
+            break;
+        }
+        assert_int_equal(status, SP_E_MEMORY);
+        assert_null(score);
+        n_failed++;
+    }
+    assert_true(n_failed > 100);
+}
+
 /* ---- what ships ---- */
 
 /* Its texts stay in the arena. */
@@ -228,6 +251,7 @@ int main(void)
         cmocka_unit_test(a_table_without_measurements_is_predicted_by_what_was_believed),
         cmocka_unit_test(rows_are_dealt_by_what_their_cells_match),
         cmocka_unit_test(an_unknown_grouping_is_refused_with_those_that_there_are),
+        cmocka_unit_test(memory_may_run_out_anywhere),
         cmocka_unit_test(the_constants_that_ship_are_those_of_the_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
