@@ -24,7 +24,10 @@
     X(SP_RECOMPUTE_OPS, "ops") X(SP_RECOMPUTE_FULL, "full")
 #define SP_ENUM_SCHEDULE(X)                                                                        \
     X(SP_SCHEDULE_1F1B, "1f1b") X(SP_SCHEDULE_GPIPE, "gpipe")                                      \
-    X(SP_SCHEDULE_INTERLEAVED, "interleaved")
+    X(SP_SCHEDULE_INTERLEAVED, "interleaved") X(SP_SCHEDULE_ZB_H1, "zb_h1")                        \
+    X(SP_SCHEDULE_ZB_H2, "zb_h2") X(SP_SCHEDULE_ZB_V, "zb_v") X(SP_SCHEDULE_V_HALF, "v_half")      \
+    X(SP_SCHEDULE_V_MIN, "v_min") X(SP_SCHEDULE_DUALPIPE, "dualpipe")                              \
+    X(SP_SCHEDULE_DUALPIPE_V, "dualpipe_v")
 #define SP_ENUM_STAGE_LAYERS(X)                                                                    \
     X(SP_STAGE_LAYERS_EVEN, "even") X(SP_STAGE_LAYERS_WEIGHTED, "weighted")
 #define SP_ENUM_PRECISION(X)                                                                       \

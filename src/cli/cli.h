@@ -135,6 +135,8 @@ sp_status sp_flag_blame(sp_status status, sp_flag_id flag, sp_error *err);
 sp_status sp_flag_length(const sp_settings *s, sp_flag_id flag, uint64_t *out, sp_error *err);
 sp_status sp_flag_amount(const sp_settings *s, sp_flag_id flag, double *out, sp_error *err);
 sp_status sp_flag_ratio(const sp_settings *s, sp_flag_id flag, double *out, sp_error *err);
+/* --reserve */
+sp_status sp_flag_reserve(const sp_settings *s, double *bytes, sp_error *err);
 sp_status sp_flag_gradients(const sp_settings *s, sp_gradients *out, sp_error *err);
 sp_status sp_flag_choice(const sp_settings *s, sp_flag_id flag, const char *const *names,
                          size_t n_names, uint32_t *choice, sp_error *err);

@@ -2,9 +2,6 @@
 /* `shardplan memory MODEL`: what one GPU holds while an engine serves the model, and what fits. */
 #include "cli/memory.h"
 
-#include <stdio.h>
-#include <string.h>
-
 /* What --find came to, in words. */
 static const char *words_of(sp_arena *arena, const sp_memory_asked *asked)
 {
@@ -37,6 +34,7 @@ static sp_exit show(const sp_context *context, sp_arena *arena, const sp_memory_
     if (context->run.format == SP_FORMAT_JSON) {
         sp_report_footprint_json(q, &footprint, found, &text);
     } else if (context->run.format == SP_FORMAT_CSV) {
+        if (found != NULL) sp_cli_warn(context, found);
         sp_report_footprint_csv(&footprint, &text);
     } else {
         sp_report_footprint_page(q, &footprint, found, &options, &text);
@@ -71,9 +69,8 @@ static sp_status answer(const sp_context *context, sp_arena *arena, sp_memory_as
 static sp_status name_hardware(const sp_context *context, sp_arena *arena, sp_error *err)
 {
     sp_settings *s = context->settings;
-    const bool quick = s->n_words > 0 && strcmp(s->words[0], "quick") == 0;
     const char *name = NULL;
-    if (!quick || sp_settings_text(s, SP_FLAG_hardware) != NULL ||
+    if (!sp_memory_is_quick(s) || sp_settings_text(s, SP_FLAG_hardware) != NULL ||
         sp_settings_text(s, SP_FLAG_cluster) != NULL) {
         return SP_OK;
     }

@@ -3,18 +3,14 @@
 #include "cli/memory.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define MOST_MICRO_BATCHES 65536u
 
 /* Of --set cp=N; other sizes of a replica have flags of their own. */
 static uint64_t context_ranks(const sp_question *question)
 {
-    uint64_t cp = 1;
-    for (uint32_t i = 0; i < question->n_sets; i++) {
-        if (strncmp(question->sets[i], "cp=", 3) == 0)
-            cp = strtoull(question->sets[i] + 3, NULL, 10);
-    }
+    const char *text = sp_memory_set_of(question, "cp");
+    const uint64_t cp = text != NULL ? strtoull(text, NULL, 10) : 1;
     return cp > 0 ? cp : 1;
 }
 

@@ -64,10 +64,7 @@ static sp_status fail_nothing(const sp_training *t, sp_error *err)
     sp_plan plan = t->plan;
     sp_plan_derive(&plan, t->question.global_batch);
     const sp_rule_info *rule = sp_plan_unbuildable(t->problem, &plan);
-    if (rule != NULL) {
-        return sp_fail(err, SP_E_INFEASIBLE, "the plan is refused by rule %s: %s", rule->name,
-                       rule->meaning);
-    }
+    if (rule != NULL) return sp_memory_refuse_plan(rule, &plan, t->question.global_batch, err);
     return sp_fail(err, SP_E_INFEASIBLE,
                    "not even the smallest fits; without --find the parts of the memory are shown");
 }
@@ -143,16 +140,18 @@ static sp_status largest(sp_arena *arena, sp_inverse_goal goal, sp_training *t, 
 
 /* ---- the fewest GPUs ---- */
 
+/* What the user sets stays. */
 static sp_status add_set(sp_arena *arena, const char *axis, const char *value, sp_question *q,
                          sp_error *err)
 {
-    const size_t length = strlen(axis);
-    for (uint32_t i = 0; i < q->n_sets; i++) {
-        if (strncmp(q->sets[i], axis, length) == 0 && q->sets[i][length] == '=') return SP_OK;
-    }
-    if (q->n_sets == SP_MAX_SETS) return sp_fail(err, SP_E_RANGE, "too many values of --set");
-    q->sets[q->n_sets] = sp_arena_printf(arena, "%s=%s", axis, value);
-    return q->sets[q->n_sets++] != NULL ? SP_OK : sp_fail(err, SP_E_MEMORY, "no memory for it");
+    if (sp_memory_set_of(q, axis) != NULL) return SP_OK;
+    return sp_memory_add_set(arena, axis, value, q, err);
+}
+
+static sp_status read_domain(const sp_settings *s, uint32_t *domain, sp_error *err)
+{
+    *domain = 8;
+    return sp_flag_count(s, SP_FLAG_domain, 1, 1024, domain, err);
 }
 
 static sp_status name_shares(const sp_settings *s, sp_arena *arena, sp_training *t, sp_error *err)
@@ -172,9 +171,9 @@ static sp_status name_shares(const sp_settings *s, sp_arena *arena, sp_training 
 /* Other values of these need no less memory, and tp stays in the domain. */
 static sp_status spare_search(const sp_settings *s, sp_arena *arena, sp_training *t, sp_error *err)
 {
-    uint32_t domain = 8;
+    uint32_t domain = 0;
     sp_question *q = &t->question;
-    SP_TRY(sp_flag_count(s, SP_FLAG_domain, 1, 1024, &domain, err));
+    SP_TRY(read_domain(s, &domain, err));
     SP_TRY(add_set(arena, "schedule", "1f1b", q, err));
     SP_TRY(add_set(arena, "ep_overlap", "off", q, err));
     SP_TRY(add_set(arena, "placement", "tp_dp_pp", q, err));
@@ -186,16 +185,12 @@ static sp_status spare_search(const sp_settings *s, sp_arena *arena, sp_training
 /* Nodes of --domain GPUs, unless a cluster is named. */
 static sp_status name_cluster(const sp_settings *s, sp_arena *arena, sp_training *t, sp_error *err)
 {
-    const char *hardware = sp_settings_text(s, SP_FLAG_hardware);
-    uint32_t domain = 8;
+    const char *hardware = NULL;
+    uint32_t domain = 0;
     t->question.cluster = sp_settings_text(s, SP_FLAG_cluster);
     if (t->question.cluster != NULL) return SP_OK;
-    if (hardware == NULL) {
-        return sp_fail(err, SP_E_USAGE,
-                       "name the accelerator with --hardware, for example h100-sxm, or a "
-                       "--cluster, for example dgx-h100");
-    }
-    SP_TRY(sp_flag_count(s, SP_FLAG_domain, 1, 1024, &domain, err));
+    SP_TRY(sp_memory_name_hardware(s, &hardware, err));
+    SP_TRY(read_domain(s, &domain, err));
     t->question.cluster =
         sp_arena_printf(arena, "%ux%s,%ux%s", domain, hardware, MOST_GPUS / domain, LINK_BETWEEN);
     return t->question.cluster != NULL ? SP_OK : sp_fail(err, SP_E_MEMORY, "no memory for it");
@@ -204,14 +199,11 @@ static sp_status name_cluster(const sp_settings *s, sp_arena *arena, sp_training
 static sp_status check_free(const sp_settings *s, sp_error *err)
 {
     static const sp_flag_id flags[] = {SP_FLAG_dp, SP_FLAG_nodes, SP_FLAG_interconnect};
-    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
-        if (s->of[flags[i]].origin == SP_FROM_DEFAULT) continue;
-        sp_fail(err, SP_E_INCONSISTENT,
-                "the number of GPUs is what is asked: leave this out; --domain says how many a "
-                "node has, --gpus how many there may be");
-        return sp_flag_blame(err->status, flags[i], err);
-    }
-    return SP_OK;
+    return sp_memory_refuse_flags(
+        s, flags, sizeof flags / sizeof flags[0],
+        "the number of GPUs is what is asked: leave this out; --domain says how many a node has, "
+        "--gpus how many there may be",
+        err);
 }
 
 static void set_gpus(sp_training *t, const char *prefix, uint64_t gpus)

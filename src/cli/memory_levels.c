@@ -3,8 +3,6 @@
  * They are values of the axis recompute, which has more. */
 #include "cli/memory.h"
 
-#include <string.h>
-
 #define N_LEVELS 5
 
 /* selective drops what the attention core leaves, layernorm the outputs of norms, then go those of
@@ -20,20 +18,12 @@ static const struct level {
     {"full",      "full"                 },
 };
 
-static bool sets_recompute(const sp_question *q)
-{
-    for (uint32_t i = 0; i < q->n_sets; i++) {
-        if (strncmp(q->sets[i], "recompute=", strlen("recompute=")) == 0) return true;
-    }
-    return false;
-}
-
-static sp_status parse_level(const sp_settings *s, const char *text, uint32_t *level, sp_error *err)
+static sp_status parse_level(const sp_settings *s, uint32_t *level, sp_error *err)
 {
     const char *names[N_LEVELS];
-    if (strlen(text) == 1 && *text >= '0' && *text < '0' + N_LEVELS) {
-        *level = (uint32_t)(*text - '0');
-        return SP_OK;
+    const char *text = sp_settings_text(s, SP_FLAG_checkpointing);
+    if (*text >= '0' && *text <= '9') {
+        return sp_flag_count(s, SP_FLAG_checkpointing, 0, N_LEVELS - 1, level, err);
     }
     for (uint32_t i = 0; i < N_LEVELS; i++) {
         names[i] = levels[i].name;
@@ -43,15 +33,12 @@ static sp_status parse_level(const sp_settings *s, const char *text, uint32_t *l
 
 sp_status sp_memory_read_level(const sp_settings *s, sp_arena *arena, sp_question *q, sp_error *err)
 {
-    const char *text = sp_settings_text(s, SP_FLAG_checkpointing);
     uint32_t level = 0;
-    if (text == NULL) return SP_OK;
-    SP_TRY(parse_level(s, text, &level, err));
-    if (sets_recompute(q) || q->n_sets == SP_MAX_SETS) {
+    if (sp_settings_text(s, SP_FLAG_checkpointing) == NULL) return SP_OK;
+    SP_TRY(parse_level(s, &level, err));
+    if (sp_memory_set_of(q, "recompute") != NULL) {
         sp_fail(err, SP_E_INCONSISTENT, "--set recompute says the same: leave one out");
         return sp_flag_blame(err->status, SP_FLAG_checkpointing, err);
     }
-    q->sets[q->n_sets] = sp_arena_printf(arena, "recompute=%s", levels[level].values);
-    return q->sets[q->n_sets++] != NULL ? SP_OK
-                                        : sp_fail(err, SP_E_MEMORY, "the question needs more");
+    return sp_memory_add_set(arena, "recompute", levels[level].values, q, err);
 }

@@ -53,13 +53,26 @@ static sp_status link_between(sp_arena *arena, const char *home, const char *har
     if (name == NULL) return sp_fail(err, SP_E_MEMORY, "the question needs more");
     if (rate) return rate_between(arena, name, link, err);
     SP_TRY(sp_gpu_find(arena, home, hardware, &gpu, err));
-    SP_TRY(sp_link_find(arena, home, gpu, name, &found, err));
     *link = text;
-    return SP_OK;
+    if (sp_link_find(arena, home, gpu, name, &found, err) == SP_OK || digits == 0) {
+        return err->status;
+    }
+    *err = (sp_error){0};
+    sp_fail(err, SP_E_SYNTAX,
+            "a rate is that of one GPU in Gb/s, bits and not bytes; write 400 or 400Gb/s");
+    return sp_fail_value(err, "%s", text);
 }
 
 static sp_status check_nodes(const char *between, uint32_t gpus, uint32_t nodes, sp_error *err)
 {
+    if (nodes == 1 && gpus > MOST_IN_NODE) {
+        sp_fail(err, SP_E_USAGE,
+                "a node has at most %u GPUs: say how many there are with --nodes, and what lies "
+                "between them with --interconnect, for example ib-ndr or 400 (Gb/s); or name a "
+                "--cluster",
+                MOST_IN_NODE);
+        return sp_fail_value(err, "%u GPUs", gpus);
+    }
     if (gpus % nodes != 0 || gpus / nodes > MOST_IN_NODE) {
         sp_fail(err, SP_E_INCONSISTENT,
                 "nodes are equally large and have at most %u GPUs; name other ones with --cluster",
@@ -67,9 +80,9 @@ static sp_status check_nodes(const char *between, uint32_t gpus, uint32_t nodes,
         return sp_fail_value(err, "%u GPUs on --nodes %u", gpus, nodes);
     }
     if (nodes > 1 && between == NULL) {
-        return sp_fail(
-            err, SP_E_USAGE,
-            "name what lies between the nodes with --interconnect, for example ib-ndr or 400");
+        return sp_fail(err, SP_E_USAGE,
+                       "name what lies between the nodes with --interconnect, for example ib-ndr "
+                       "or 400 (Gb/s)");
     }
     if (nodes == 1 && between != NULL) {
         return sp_fail(err, SP_E_INCONSISTENT,
@@ -81,13 +94,9 @@ static sp_status check_nodes(const char *between, uint32_t gpus, uint32_t nodes,
 sp_status sp_memory_no_nodes(const sp_settings *s, sp_error *err)
 {
     static const sp_flag_id flags[] = {SP_FLAG_nodes, SP_FLAG_interconnect};
-    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
-        if (s->of[flags[i]].origin == SP_FROM_DEFAULT) continue;
-        sp_fail(err, SP_E_INCONSISTENT,
-                "a --cluster has its own nodes and network; name the GPU with --hardware instead");
-        return sp_flag_blame(err->status, flags[i], err);
-    }
-    return SP_OK;
+    return sp_memory_refuse_flags(
+        s, flags, sizeof flags / sizeof flags[0],
+        "a --cluster has its own nodes and network; name the GPU with --hardware instead", err);
 }
 
 sp_status sp_memory_nodes(const sp_settings *s, sp_arena *arena, const char *home, uint32_t gpus,

@@ -77,6 +77,18 @@ static bool change_two(const sp_space *space, uint64_t global_batch, sp_plan *pl
     return false;
 }
 
+sp_status sp_memory_refuse_plan(const sp_rule_info *rule, const sp_plan *plan,
+                                uint64_t global_batch, sp_error *err)
+{
+    char text[SP_PLAN_TEXT_BYTES];
+    sp_plan derived = *plan;
+    sp_plan_derive(&derived, global_batch);
+    (void)sp_plan_format(plan, text, sizeof text);
+    sp_fail(err, SP_E_INFEASIBLE, "the plan is refused by rule %s: %s", rule->name, rule->meaning);
+    return sp_fail_value(err, "%s with dp=%u and a global batch of %llu", text,
+                         (unsigned)derived.dp, (unsigned long long)global_batch);
+}
+
 sp_status sp_memory_settle(const sp_space *space, uint64_t global_batch, sp_plan *plan,
                            sp_error *err)
 {
@@ -87,6 +99,5 @@ sp_status sp_memory_settle(const sp_space *space, uint64_t global_batch, sp_plan
         if (!is_geometry(axis) && change_axis(space, axis, global_batch, plan)) return SP_OK;
     }
     if (change_two(space, global_batch, plan)) return SP_OK;
-    return sp_fail(err, SP_E_INFEASIBLE, "the plan is refused by rule %s: %s",
-                   sp_space_rule(space, rule)->name, sp_space_rule(space, rule)->meaning);
+    return sp_memory_refuse_plan(sp_space_rule(space, rule), plan, global_batch, err);
 }

@@ -24,42 +24,38 @@ bool sp_memory_is_training(const sp_settings *s, sp_arena *arena, const char *ho
     return file != NULL && sp_file_exists(file);
 }
 
+sp_status sp_memory_name_hardware(const sp_settings *s, const char **name, sp_error *err)
+{
+    *name = sp_settings_text(s, SP_FLAG_hardware);
+    if (*name != NULL) return SP_OK;
+    return sp_fail(err, SP_E_USAGE,
+                   "name the accelerator with --hardware, for example h100-sxm, or a --cluster, "
+                   "for example dgx-h100");
+}
+
 /* Nodes as large as the plan, unless a cluster is named. */
 static sp_status read_cluster(const sp_settings *s, sp_arena *arena, uint32_t gpus, sp_question *q,
                               sp_error *err)
 {
-    const char *hardware = sp_settings_text(s, SP_FLAG_hardware);
+    const char *hardware = NULL;
     q->cluster = sp_settings_text(s, SP_FLAG_cluster);
     if (q->cluster != NULL) return sp_memory_no_nodes(s, err);
-    if (hardware == NULL) {
-        return sp_fail(err, SP_E_USAGE,
-                       "name the accelerator with --hardware, for example h100-sxm, or a "
-                       "--cluster, for example dgx-h100");
-    }
+    SP_TRY(sp_memory_name_hardware(s, &hardware, err));
     return sp_memory_nodes(s, arena, q->home, gpus, &q->cluster, err);
 }
 
 static sp_status read_task(const sp_settings *s, sp_question *q, sp_error *err)
 {
-    const char *names[SP_N_TASKS + 1];
+    const char *names[SP_N_TASKS + 2];
     uint32_t task = SP_TASK_PRETRAIN;
     for (uint32_t i = 0; i < SP_N_TASKS; i++) {
         names[i] = sp_task_name((sp_task)i);
     }
     names[SP_N_TASKS] = "train";
-    SP_TRY(sp_flag_choice(s, SP_FLAG_task, names, SP_N_TASKS + 1, &task, err));
-    q->task = task == SP_N_TASKS ? SP_TASK_PRETRAIN : (sp_task)task;
+    names[SP_N_TASKS + 1] = "inference"; /* not here, and yet a name that may be meant */
+    SP_TRY(sp_flag_choice(s, SP_FLAG_task, names, SP_N_TASKS + 2, &task, err));
+    q->task = task >= SP_N_TASKS ? SP_TASK_PRETRAIN : (sp_task)task;
     return sp_flag_count(s, SP_FLAG_lora_rank, 1, 65536, &q->lora_rank, err);
-}
-
-static sp_status read_sets(const sp_settings *s, sp_question *q, sp_error *err)
-{
-    const sp_setting *sets = &s->of[SP_FLAG_set];
-    if (sets->n_values > SP_MAX_SETS) return sp_fail(err, SP_E_RANGE, "too many values of --set");
-    for (uint32_t i = 0; i < sets->n_values; i++) {
-        q->sets[q->n_sets++] = sets->values[i];
-    }
-    return SP_OK;
 }
 
 static sp_status read_shares(const sp_settings *s, sp_training_find find, sp_training *t,
@@ -80,19 +76,18 @@ static sp_status read_shares(const sp_settings *s, sp_training_find find, sp_tra
     t->question.gpus = t->gpus_text;
     if (t->gpus % (t->tp * t->pp) == 0) return SP_OK;
     sp_fail(err, SP_E_INCONSISTENT, "--tp times --pp does not divide the GPUs");
-    return sp_fail_value(err, "%u", t->gpus);
+    return sp_fail_value(err, "%u GPUs, --tp %u and --pp %u", t->gpus, t->tp, t->pp);
 }
 
 static sp_status read_limits(const sp_settings *s, sp_question *q, sp_error *err)
 {
-    const char *reserve = sp_settings_text(s, SP_FLAG_reserve);
     q->optimizer = sp_settings_text(s, SP_FLAG_optimizer);
     SP_TRY(sp_flag_gradients(s, &q->gradients, err));
     q->engine = sp_settings_text(s, SP_FLAG_engine);
     q->seq_len = 2048;
     SP_TRY(sp_flag_length(s, SP_FLAG_seq_len, &q->seq_len, err));
     SP_TRY(sp_flag_ratio(s, SP_FLAG_headroom, &q->headroom_ratio, err));
-    return sp_flag_blame(sp_parse_bytes(reserve, &q->reserve_bytes, err), SP_FLAG_reserve, err);
+    return sp_flag_reserve(s, &q->reserve_bytes, err);
 }
 
 static sp_status read_batch(const sp_settings *s, sp_training *t, sp_error *err)
@@ -105,21 +100,19 @@ static sp_status read_batch(const sp_settings *s, sp_training *t, sp_error *err)
 static sp_status read_question(const sp_context *context, sp_arena *arena, sp_training_find find,
                                sp_training *t, sp_error *err)
 {
-    const sp_settings *s = context->settings;
+    sp_settings *s = context->settings;
     SP_TRY(sp_memory_refuse_serving(s, err));
     t->question = sp_question_default();
     t->question.home = context->home;
-    if (find == SP_FIND_MODEL && s->n_words == 0) {
-        SP_TRY(sp_model_guess(arena, context->home, 1e9, &t->question.loaded_model, err));
-    } else {
-        SP_TRY(sp_memory_model(s, arena, context->home, &t->question.loaded_model, err));
-    }
+    SP_TRY(sp_memory_model(s, arena, context->home, find == SP_FIND_MODEL,
+                           &t->question.loaded_model, err));
     t->question.model = t->question.loaded_model->name;
+    SP_TRY(sp_memory_read_sets(s, &t->question, err));
+    if (find != SP_FIND_GPUS) SP_TRY(sp_memory_sets_to_flags(s, &t->question, err));
     SP_TRY(read_shares(s, find, t, err));
     if (find != SP_FIND_GPUS) SP_TRY(read_cluster(s, arena, t->gpus, &t->question, err));
     SP_TRY(read_task(s, &t->question, err));
     SP_TRY(sp_question_read_kernels(s, &t->question, err));
-    SP_TRY(read_sets(s, &t->question, err));
     SP_TRY(sp_memory_read_level(s, arena, &t->question, err));
     SP_TRY(read_limits(s, &t->question, err));
     SP_TRY(sp_uneven_read(s, &t->question, err));
@@ -159,11 +152,9 @@ static sp_exit show(const sp_context *context, const sp_training *t, const char 
     sp_text text = {0};
     sp_price_plan(t->space, &t->plan, &priced);
     if (!priced.priced) {
-        sp_error err = {0};
-        sp_fail(&err, SP_E_INFEASIBLE, "the plan is refused by rule %s: %s",
-                sp_space_rule(t->space, priced.rule)->name,
-                sp_space_rule(t->space, priced.rule)->meaning);
-        return sp_cli_fail(context, &err);
+        (void)sp_memory_refuse_plan(sp_space_rule(t->space, priced.rule), &t->plan,
+                                    t->question.global_batch, &trouble);
+        return sp_cli_fail(context, &trouble);
     }
     const bool advised = spans_nodes(t);
     if (advised &&
@@ -173,6 +164,7 @@ static sp_exit show(const sp_context *context, const sp_training *t, const char 
     if (context->run.format == SP_FORMAT_JSON) {
         sp_report_training_memory_json(t->space, &priced, found, advised ? &advice : NULL, &text);
     } else if (context->run.format == SP_FORMAT_CSV) {
+        if (found != NULL) sp_cli_warn(context, found);
         sp_report_training_memory_csv(&priced, &text);
     } else {
         sp_report_training_memory_page(t->space, &priced, found, advised ? &advice : NULL, &options,

@@ -191,9 +191,7 @@ static sp_status read_limits(sp_settings *s, sp_question *q, sp_error *err)
     uint32_t use = 0;
     SP_TRY(sp_flag_ratio(s, SP_FLAG_max_network_ratio, &q->max_network_ratio, err));
     SP_TRY(sp_flag_ratio(s, SP_FLAG_headroom, &q->headroom_ratio, err));
-    SP_TRY(
-        sp_flag_blame(sp_parse_bytes(sp_settings_text(s, SP_FLAG_reserve), &q->reserve_bytes, err),
-                      SP_FLAG_reserve, err));
+    SP_TRY(sp_flag_reserve(s, &q->reserve_bytes, err));
     SP_TRY(sp_flag_choice(s, SP_FLAG_use, uses, 2, &use, err));
     q->use_upto = use == 1;
     SP_TRY(take_list(s, SP_FLAG_set, q->sets, SP_MAX_SETS, &q->n_sets, err));

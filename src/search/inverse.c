@@ -35,6 +35,15 @@ static uint64_t least_common(uint64_t a, uint64_t b)
     return b == 0 ? a : a / sp_gcd_u64(a, b) * b;
 }
 
+/* Micro-batches of a pipeline come in multiples of these. */
+static uint64_t rounds_of(const sp_plan *plan)
+{
+    if (sp_plan_is_mirrored(plan)) return 2;
+    const bool chunks = plan->schedule == SP_SCHEDULE_INTERLEAVED ||
+                        (plan->schedule == SP_SCHEDULE_ZB_H1 && plan->vpp > 1);
+    return chunks ? plan->pp : 1;
+}
+
 static uint64_t unit_of(const sp_inverse_question *q)
 {
     const sp_plan *plan = &q->plan;
@@ -42,8 +51,7 @@ static uint64_t unit_of(const sp_inverse_question *q)
     case SP_LARGEST_SEQUENCE:
         return least_common(2u * (uint64_t)plan->tp * plan->cp, q->problem->question.doc_len);
     case SP_LARGEST_GLOBAL_BATCH:
-        return (uint64_t)plan->dp * plan->micro_batch *
-               (plan->schedule == SP_SCHEDULE_INTERLEAVED ? plan->pp : 1);
+        return (uint64_t)plan->dp * plan->micro_batch * rounds_of(plan);
     case SP_LARGEST_MICRO_BATCH:
     case SP_LARGEST_LORA_RANK:
     case SP_LARGEST_MODEL:
@@ -109,7 +117,8 @@ static bool is_hopeless(const finder *f)
     const sp_units none = {0};
     if (plan->offload_optimizer > 0 || plan->offload_params > 0) return false;
     const double params = (double)sp_model_parameters(f->sizes.model).total;
-    const sp_state_bytes s = sp_mem_state(&p->recipe, params / ((double)plan->tp * plan->pp), &none,
+    const sp_recipe recipe = sp_least_recipe(p);
+    const sp_state_bytes s = sp_mem_state(&recipe, params / ((double)plan->tp * plan->pp), &none,
                                           plan->zero, sp_plan_shards(p, plan).dense);
     return s.weights + s.gradients + s.optimizer > p->allowed_bytes;
 }
@@ -138,11 +147,14 @@ static bool fits(void *user, uint64_t value)
 
 static uint64_t layers_of_last(const finder *f)
 {
-    const sp_stage_split *split =
-        sp_problem_split(&f->at, f->plan.pp, (sp_stage_layers)f->plan.stage_layers);
+    const sp_stage_split *split = sp_plan_split(&f->at, &f->plan);
+    const sp_stage_class *with_head = &split->classes[0]; /* of a folded pipeline, else the last */
+    for (uint32_t i = 0; i < split->n_classes; i++) {
+        if (split->classes[i].head) with_head = &split->classes[i];
+    }
     uint64_t layers = 0;
     for (uint32_t k = 0; k < SP_MODEL_MAX_KINDS; k++) {
-        layers += split->classes[split->n_classes - 1].layers[k];
+        layers += with_head->layers[k];
     }
     return layers;
 }
@@ -215,7 +227,7 @@ static uint64_t largest_divisor(finder *f)
 static sp_status begin(finder *f, sp_error *err)
 {
     const sp_problem *problem = f->question->problem;
-    const size_t n = (size_t)f->question->plan.pp * SP_N_STAGE_LAYERS;
+    const size_t n = (size_t)f->question->plan.pp * SP_N_STAGE_LAYERS * SP_N_LAYOUTS;
     f->plan = f->question->plan;
     f->sizes = sp_problem_sizes(problem);
     sp_plan_derive(&f->plan, f->sizes.global_batch);

@@ -11,8 +11,9 @@
 static double least_gpus(const sp_problem *problem)
 {
     const sp_units none = {0};
+    const sp_recipe recipe = sp_least_recipe(problem);
     const sp_state_bytes state =
-        sp_mem_state(&problem->recipe, (double)problem->parameters.total, &none, 3, 1);
+        sp_mem_state(&recipe, (double)problem->parameters.total, &none, 3, 1);
     return ceil((state.weights + state.gradients + state.optimizer) / problem->allowed_bytes);
 }
 
@@ -22,7 +23,7 @@ typedef struct fewest {
     sp_problem problem;
     uint64_t *pruned;
     uint32_t zero;   /* the furthest stage of the space */
-    bool has_floors; /* nothing leaves the GPU */
+    bool has_floors; /* nothing leaves the GPU, and stages hold runs of layers */
 } fewest;
 
 static uint32_t last_value(const sp_space *space, sp_axis_id axis)
@@ -37,6 +38,12 @@ static bool leaves_gpu(const sp_space *space)
            last_value(space, SP_AXIS_offload_activations) > 0;
 }
 
+/* Some schedules of the space deal layers otherwise than in a row. */
+static bool folds(const sp_space *space)
+{
+    return last_value(space, SP_AXIS_schedule) > SP_SCHEDULE_INTERLEAVED;
+}
+
 /* Some plan of the geometry may fit. */
 static bool may_fit(const fewest *f, const sp_plan *geometry)
 {
@@ -46,7 +53,13 @@ static bool may_fit(const fewest *f, const sp_plan *geometry)
     sp_plan_set(&plan, SP_AXIS_schedule, last_value(&f->space, SP_AXIS_schedule));
     sp_plan_derive(&plan, f->problem.question.global_batch);
     if (plan.accumulation == 0) return false;
-    return sp_memory_floor_bytes(&f->problem, &plan, f->zero) <= f->problem.allowed_bytes;
+    const sp_axis *precisions = &f->space.axes[SP_AXIS_precision];
+    for (uint32_t i = 0; i < precisions->n_values; i++) {
+        sp_plan_set(&plan, SP_AXIS_precision, precisions->values[i]);
+        const double bytes = sp_memory_floor_bytes(&f->problem, &plan, f->zero);
+        if (bytes <= f->problem.allowed_bytes) return true;
+    }
+    return false;
 }
 
 /* The first plan of a geometry that no rule refuses. */
@@ -97,7 +110,7 @@ sp_status sp_inverse_fewest_gpus(const sp_space *space, bool batch_follows, sp_i
                 .problem = *space->problem,
                 .pruned = sp_alloc(space->n_rules * sizeof *f.pruned),
                 .zero = last_value(space, SP_AXIS_zero),
-                .has_floors = !leaves_gpu(space)};
+                .has_floors = !leaves_gpu(space) && !folds(space)};
     if (f.pruned == NULL) return sp_fail(err, SP_E_MEMORY, "the question needs more");
     f.space.problem = &f.problem;
     try_each(&f, batch_follows, answer);

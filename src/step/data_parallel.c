@@ -4,23 +4,66 @@
  */
 #include "step/step.h"
 
+/* Two stages far from each other. */
+static sp_group two_ends(const sp_inputs *in)
+{
+    sp_group ends = in->groups.pp;
+    ends.n = 2;
+    for (uint32_t i = 0; i < ends.n_levels; i++) {
+        ends.inside[i] = i + 1 == ends.n_levels ? 2 : 1;
+    }
+    return ends;
+}
+
 /* Copies of a tied table at both ends of the pipeline add up their gradients. */
 static double tied_table_s(const sp_inputs *in, const sp_stage_class *stage)
 {
     if (!in->problem->model->tied_embeddings || in->plan->pp == 1 ||
-        !(stage->embedding || stage->head)) {
+        stage->embedding == stage->head) {
         return 0.0;
     }
     const double grads = in->problem->recipe.sent_bytes * in->head_params;
     if (grads <= 0.0) {
         return 0.0;
     }
-    sp_group ends = in->groups.pp;
-    ends.n = 2;
-    for (uint32_t i = 0; i < ends.n_levels; i++) {
-        ends.inside[i] = i + 1 == ends.n_levels ? 2 : 1;
-    }
+    const sp_group ends = two_ends(in);
     return sp_coll_allreduce_s(&ends, grads);
+}
+
+sp_owned sp_stage_owned(const sp_inputs *in, const sp_stage_params *params)
+{
+    const bool sharded = in->plan->zero >= 1;
+    const sp_shards shards = sharded ? in->shards : (sp_shards){1, 1};
+    return (sp_owned){.dense = params->dense / shards.dense,
+                      .expert = params->expert / shards.expert,
+                      .adapters = params->adapter.dense / shards.dense +
+                                  params->adapter.expert / shards.expert};
+}
+
+/* Mirrored stages add up what each has reduced over its own copies, and share the update: their
+ * messages follow the others and wait for the last pass. */
+static double mirror_s(const sp_inputs *in, const sp_stage_params *params,
+                       const sp_stage_recipes *recipes)
+{
+    if (in->schedule->layout != SP_LAYOUT_MIRROR) {
+        return 0.0;
+    }
+    const sp_recipe *dense = &recipes->dense, *expert = &recipes->expert, *own = &recipes->adapter;
+    const sp_owned owned = sp_stage_owned(in, params);
+    const sp_group pair = two_ends(in);
+    const double twice = in->plan->zero > 0 ? 2.0 : 1.0; /* owned by both together */
+    const double grads =
+        twice * (dense->sent_bytes * owned.dense + expert->sent_bytes * owned.expert +
+                 own->sent_bytes * owned.adapters);
+    if (in->plan->zero == 0) {
+        return sp_coll_allreduce_s(&pair, grads);
+    }
+    const double trained = dense->sent_bytes > 0.0 ? 1.0 : 0.0;
+    const double weights =
+        twice *
+        (trained * (dense->weight_bytes * owned.dense + expert->weight_bytes * owned.expert) +
+         own->weight_bytes * owned.adapters);
+    return sp_coll_allgather_s(&pair, grads) + sp_coll_allgather_s(&pair, weights);
 }
 
 /* Exposed seconds of data-parallel traffic beside work of work_s. A message of alone_s has nothing
@@ -39,24 +82,13 @@ static double beside_s(const sp_inputs *in, double work_s, double comm_s, double
                                                 profile->dp_interference_ratio, comm_s);
 }
 
-sp_owned sp_stage_owned(const sp_inputs *in, const sp_stage_params *params)
-{
-    const bool sharded = in->plan->zero >= 1;
-    const sp_shards shards = sharded ? in->shards : (sp_shards){1, 1};
-    return (sp_owned){.dense = params->dense / shards.dense,
-                      .expert = params->expert / shards.expert,
-                      .adapters = params->adapter.dense / shards.dense +
-                                  params->adapter.expert / shards.expert};
-}
-
 /* Each matrix is made orthogonal on one of the ranks that share it out, of momentum gathered over
  * those that cut it. */
 static double newton_s(const sp_inputs *in, const sp_stage_params *params)
 {
     const sp_optimizer *o = in->problem->optimizer;
     if (o->newton_schulz_steps <= 0.0 || in->problem->has_adapters) return 0.0;
-    const sp_shards all = sp_plan_shards(in->problem, in->plan);
-    const sp_shards shards = in->plan->zero >= 1 ? all : (sp_shards){1, 1};
+    const sp_shards shards = in->plan->zero >= 1 ? in->shards : (sp_shards){1, 1};
     const double tp = in->plan->tp, etp = in->groups.etp.n;
     const double dense_bytes = o->matrix_bytes * params->dense_matrix / shards.dense * tp;
     const double expert_bytes = o->matrix_bytes * params->expert_matrix / shards.expert * etp;
@@ -86,16 +118,20 @@ void sp_data_parallel_price(const sp_inputs *in, const sp_stage_class *class,
     const sp_stage_recipes recipes = sp_stage_recipes_of(in, params);
     const sp_rounds rounds = sp_plan_rounds(in->problem, in->plan);
     const sp_sync sync = sp_sync_stage(in, params, &recipes);
-    const double back = sp_stage_back_share(in, class);
-    const double room_s = cost->gpu_s + cost->host_s - cost->sum.ep_traffic_s;
+    const double back = cost->back_share;
+    /* Once a step means beside the first or the last pass, which have no pair. */
+    const double busy_s = cost->gpu_s + cost->host_s, room_s = busy_s - cost->sum.ep_traffic_s;
+    const double back_room_s = back * (room_s + (rounds.reduces_each ? 0.0 : cost->alone_s));
+    const double front_room_s =
+        (1.0 - back) * (room_s + (rounds.gathers_each ? 0.0 : cost->alone_s));
     const double again_s = rounds.gathers_again ? sync.again_s : 0.0;
-    const double back_s = beside_s(in, back * room_s, sync.reduce_s + again_s, sync.reduce_one_s);
-    const double front_s = beside_s(in, (1.0 - back) * room_s, sync.gather_s, sync.gather_one_s);
+    const double back_s = beside_s(in, back_room_s, sync.reduce_s + again_s, sync.reduce_one_s);
+    const double front_s = beside_s(in, front_room_s, sync.gather_s, sync.gather_one_s);
     cost->dp_each_s = (rounds.reduces_each ? back_s : 0.0) + (rounds.gathers_each ? front_s : 0.0);
     cost->dp_once_s = (rounds.reduces_each ? 0.0 : back_s) + (rounds.gathers_each ? 0.0 : front_s) +
-                      tied_table_s(in, class);
+                      tied_table_s(in, class) + mirror_s(in, params, &recipes);
     cost->optimizer_s = update_s(in, params, &recipes);
-    const double m = in->plan->accumulation;
+    const double m = in->pipeline.m;
     cost->dp_sent_bytes = (rounds.reduces_each ? m : 1.0) * sync.reduce_bytes +
                           (rounds.gathers_each ? m : 1.0) * sync.gather_bytes +
                           (rounds.gathers_again ? m : 0.0) * sync.again_bytes;

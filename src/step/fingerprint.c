@@ -100,7 +100,7 @@ static void add_optimizer(sp_text *t, const sp_problem *problem)
     }
 }
 
-static void add_engines(sp_text *t, const sp_problem *problem)
+static void add_profile(sp_text *t, const sp_problem *problem)
 {
     const sp_engine_profile *f = problem->profile;
     const double values[] = {(double)f->merges_expert_copies,
@@ -153,6 +153,10 @@ static void add_engines(sp_text *t, const sp_problem *problem)
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         add_number(t, values[i]);
     }
+}
+
+static void add_engines(sp_text *t, const sp_problem *problem)
+{
     for (uint32_t e = 0; e < problem->n_engines; e++) {
         const sp_engine *engine = &problem->engines[e];
         sp_text_printf(t, "\nengine %s %s", engine->name, engine->versions);
@@ -204,6 +208,7 @@ sp_status sp_problem_fingerprint_build(sp_problem *problem, sp_error *err)
     sp_text_add(&text, "shardplan " MODEL_VERSION "\n");
     sp_model_write_numbers(problem->model, &text);
     add_machine(&text, problem);
+    add_profile(&text, problem);
     add_engines(&text, problem);
     add_optimizer(&text, problem);
     add_question(&text, problem);

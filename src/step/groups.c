@@ -35,6 +35,11 @@ bool sp_plan_tp_in_domain(const sp_problem *problem, const sp_plan *plan)
     return sp_group_build(&fit, plan->tp, 1).inside[0] == plan->tp;
 }
 
+bool sp_plan_is_mirrored(const sp_plan *plan)
+{
+    return sp_schedule_describe((sp_schedule)plan->schedule)->layout == SP_LAYOUT_MIRROR;
+}
+
 uint32_t sp_plan_replicas(const sp_plan *plan)
 {
     return plan->shard_group > 0 ? sp_plan_copies(plan) / plan->shard_group : 1;
@@ -45,11 +50,14 @@ bool sp_plan_has_copies(const sp_problem *problem, const sp_plan *plan)
     return sp_plan_copies(plan) > 1 || (problem->has_experts && sp_plan_expert_copies(plan) > 1);
 }
 
+/* A mirrored pipeline has every copy twice. */
 sp_shards sp_plan_shards(const sp_problem *problem, const sp_plan *plan)
 {
     const uint32_t replicas = sp_plan_replicas(plan);
-    return (sp_shards){.dense = sp_plan_copies(plan) / replicas,
-                       .expert = problem->has_experts ? sp_plan_expert_copies(plan) / replicas : 1};
+    const uint32_t twice = sp_plan_is_mirrored(plan) ? 2 : 1;
+    return (sp_shards){
+        .dense = twice * (sp_plan_copies(plan) / replicas),
+        .expert = problem->has_experts ? twice * (sp_plan_expert_copies(plan) / replicas) : 1};
 }
 
 sp_sharding sp_plan_sharding(const sp_plan *plan, bool moe)

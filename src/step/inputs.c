@@ -71,6 +71,9 @@ static void read_ends(const sp_problem *problem, const sp_plan *plan, sp_inputs 
                  head = problem->has_adapters ? 0.0 : 2.0;
     in->head_kept = (1.0 + model->mtp_layers) * (norm + head) * model->hidden * whole;
     in->logits = (1.0 + model->mtp_layers) * loss_bytes(problem, sharding.tp, tokens);
+    /* The input of the head and the 2-byte gradient of its logits. */
+    in->head_late = (1.0 + model->mtp_layers) * 2.0 *
+                    (model->hidden * whole + (double)model->vocab / sharding.tp * tokens);
     /* The gradient of the head's input, and under sequence parallelism that input gathered. */
     in->head_working = (sharding.sp ? 4.0 : 2.0) * model->hidden * tokens;
     in->mtp_params = (sp_layer_params){0};
@@ -118,12 +121,25 @@ static void read_newton(const sp_problem *problem, const sp_plan *plan, const sp
     sp_optimizer_newton(problem->optimizer, &problem->rates.gemm[SP_PRECISION_BF16], work, tensors);
 }
 
+/* Layers computed again, and under recompute_layers those that are not. */
+static void price_layer(const sp_problem *problem, const sp_plan *plan,
+                        const sp_tp_traffic *traffic, const sp_layer_work *work, uint32_t kind,
+                        sp_inputs *in)
+{
+    const sp_redo kept = {0};
+    const double excess = in->shape.expert_excess;
+    sp_layer_price(problem, plan, &in->redo, &in->groups, traffic, work, excess, &in->layer[kind]);
+    if (plan->recompute_layers == 0) return;
+    sp_layer_price(problem, plan, &kept, &in->groups, traffic, work, excess, &in->layer_kept[kind]);
+}
+
 static void read_layers(const sp_problem *problem, const sp_plan *plan, bool time,
                         const sp_tp_traffic *traffic, sp_inputs *in)
 {
     const sp_model *model = problem->model;
-    const sp_redo kept = {0};
-    const bool some = plan->recompute_layers > 0, tensors = sp_plan_reads_tensors(problem, plan);
+    const bool late = in->schedule->holds_late;
+    const bool tensors = sp_plan_reads_tensors(problem, plan);
+    const bool whole = plan->recompute_layers > 0 || (late && plan->recompute != SP_RECOMPUTE_NONE);
     const sp_keeping all = keeping_of(problem, plan);
     sp_keeping redone = all;
     redone.modules = in->redo.modules;
@@ -148,17 +164,8 @@ static void read_layers(const sp_problem *problem, const sp_plan *plan, bool tim
         if (plan->cp > 1) {
             in->bytes[k].working += sp_context_bytes(plan, &work.attention);
         }
-        if (some) {
-            in->bytes_kept[k] = sp_mem_layer(&work, &all);
-        }
-        if (time) {
-            sp_layer_price(problem, plan, &in->redo, &in->groups, traffic, &work,
-                           in->shape.expert_excess, &in->layer[k]);
-            if (some) {
-                sp_layer_price(problem, plan, &kept, &in->groups, traffic, &work,
-                               in->shape.expert_excess, &in->layer_kept[k]);
-            }
-        }
+        if (whole) in->bytes_kept[k] = sp_mem_layer(&work, &all);
+        if (time) price_layer(problem, plan, traffic, &work, k, in);
         if (tensors && problem->optimizer->newton_schulz_steps > 0.0) {
             read_newton(problem, plan, kind, &work, in, &in->tensors[k]);
         }
@@ -170,6 +177,8 @@ void sp_inputs_build(const sp_problem *problem, const sp_plan *plan, bool time, 
     sp_tp_traffic traffic = {0};
     in->problem = problem;
     in->plan = plan;
+    in->schedule = sp_schedule_describe((sp_schedule)plan->schedule);
+    in->pipeline = sp_plan_pipeline(plan);
     in->redo = sp_plan_redo(plan);
     in->shape = sp_plan_shape(problem, plan);
     in->shards = sp_plan_shards(problem, plan);

@@ -78,6 +78,7 @@ static void price_ops(const sp_problem *problem, const sp_plan *plan, const sp_r
         const bool again = redo->full || (op->modules & redo->modules) != 0;
         cost->forward_s += t.forward_s;
         cost->backward_s += t.input_grad_s + t.weight_grad_s;
+        cost->weight_grad_s += t.weight_grad_s;
         note_block(plan, op, &t, again, gemm);
         if (again) {
             cost->recompute_s += t.forward_s;
@@ -96,6 +97,13 @@ sp_tp_traffic sp_tp_traffic_build(const sp_problem *problem, const sp_plan *plan
     return (sp_tp_traffic){.bytes = bytes, .reduce_s = sp_coll_allreduce_s(tp, bytes)};
 }
 
+/* Weight gradients that run beside the traffic of their layer: none where they come later. */
+static double beside_weight_s(const sp_plan *plan, double weight_grad_s)
+{
+    const bool later = sp_schedule_describe((sp_schedule)plan->schedule)->splits_backward;
+    return later ? 0.0 : weight_grad_s;
+}
+
 /* Tensor-parallel traffic of one block. Without sequence parallelism: one all-reduce each way, the
  * backward one beside the weight gradient of the first products. With it: an all-gather before them
  * and a reduce-scatter behind the last one; backward an all-gather of the output gradient before
@@ -111,7 +119,7 @@ static void price_tp(const sp_problem *problem, const sp_plan *plan, const sp_tp
     const double slowed = profile->tp_interference_ratio, gather_s = traffic->gather_s;
     const double once = traffic->bytes * (plan->tp - 1.0) / plan->tp;
     const sp_op_time *all = &gemm->all, *last = &gemm->last;
-    const double scatter_room_s = all->weight_grad_s - last->weight_grad_s;
+    const double scatter_room_s = beside_weight_s(plan, all->weight_grad_s - last->weight_grad_s);
     if (plan->sp == SP_OFF) {
         cost->tp_forward_s += traffic->reduce_s;
         cost->tp_backward_s += sp_overlap_slowed_s(scatter_room_s, slowed, traffic->reduce_s);
@@ -162,15 +170,15 @@ static sp_op_time shared_time(const sp_problem *problem, const sp_plan *plan,
     return sum;
 }
 
-/* Seconds that expert traffic of one pass can hide under: ep_overlap runs it beside another
- * micro-batch in the same layer, its work and what it waits for other traffic; else shared experts
- * run beside it, unless these have tensor-parallel traffic beside them. */
+/* Seconds that expert traffic of one pass can hide under: in pairs the work of a layer and what it
+ * waits for other traffic; else shared experts run beside it, unless these have tensor-parallel
+ * traffic beside them. */
 static double expert_room_s(const sp_problem *problem, const sp_plan *plan, double pass_s,
                             double shared_s)
 {
     const double beside_s = problem->profile->shared_overlap_ratio * shared_s;
     const double other_s = problem->profile->ep_overlap_ratio * pass_s;
-    return plan->ep_overlap == SP_ON && other_s > beside_s ? other_s : beside_s;
+    return sp_plan_pairs(plan) && other_s > beside_s ? other_s : beside_s;
 }
 
 double sp_dispatch_bytes(const sp_problem *problem)
@@ -179,7 +187,9 @@ double sp_dispatch_bytes(const sp_problem *problem)
     return fp8 ? problem->profile->fp8_dispatch_bytes : 2.0;
 }
 
-/* Dispatch and combine, forward and backward. In 8 bits go the tokens of the dispatch and the
+/* Dispatch and combine, forward and backward. ep_overlap runs a forward pass beside the backward
+ * pass of another micro-batch through the same layer: the traffic of both hides beside the work of
+ * both. In 8 bits go the tokens of the dispatch and the
  * gradients of what was combined. */
 static void price_ep(const sp_problem *problem, const sp_plan *plan, const sp_groups *groups,
                      const sp_layer_work *work, sp_layer_cost *cost)
@@ -200,8 +210,18 @@ static void price_ep(const sp_problem *problem, const sp_plan *plan, const sp_gr
     const double ahead_s = expert_room_s(problem, plan, forward_s, shared.forward_s);
     const double behind_s =
         expert_room_s(problem, plan, backward_s, shared.input_grad_s + shared.weight_grad_s);
-    cost->ep_forward_s += sp_overlap_exposed_s(ahead_s, 1.0, pass_s);
-    cost->ep_backward_s += sp_overlap_exposed_s(behind_s, 1.0, pass_s);
+    if (sp_plan_pairs(plan)) {
+        const double backs_s = shared.input_grad_s + shared.weight_grad_s;
+        const double paired_s = sp_overlap_exposed_s(ahead_s + behind_s, 1.0, 2.0 * pass_s);
+        cost->ep_forward_s += 0.5 * paired_s;
+        cost->ep_backward_s += 0.5 * paired_s;
+        cost->ep_alone_s +=
+            sp_overlap_exposed_s(profile->shared_overlap_ratio * shared.forward_s, 1.0, pass_s) +
+            sp_overlap_exposed_s(profile->shared_overlap_ratio * backs_s, 1.0, pass_s) - paired_s;
+    } else {
+        cost->ep_forward_s += sp_overlap_exposed_s(ahead_s, 1.0, pass_s);
+        cost->ep_backward_s += sp_overlap_exposed_s(behind_s, 1.0, pass_s);
+    }
     cost->ep_traffic_s += 2.0 * pass_s;
     cost->ep_sent_bytes +=
         (2.0 + out_bytes) * (comm->ep_bytes * (groups->ep.n - 1.0) / groups->ep.n +
@@ -225,6 +245,7 @@ static void send_again(const sp_plan *plan, const sp_redo *redo, const sp_layer_
         cost->tp_sent_bytes += ((double)work->attention.tp_exchange + work->ffn.tp_exchange) * once;
         cost->ep_sent_bytes *= 1.5;
         cost->ep_traffic_s *= 1.5;
+        cost->ep_alone_s *= 1.5;
     } else if ((redo->modules & SP_MODULE_FFN) != 0 && work->ffn.ep_bytes <= 0.0) {
         cost->tp_backward_s += ffn_tp_s;
         cost->tp_sent_bytes += work->ffn.tp_exchange ? once : 0.0;
@@ -265,8 +286,9 @@ void sp_mtp_price(const sp_problem *problem, const sp_plan *plan, sp_layer_cost 
     const sp_sharding sharding = sp_plan_sharding(plan, false);
     const sp_op op = sp_graph_mtp_projection(problem->model, &shape, &sharding);
     const sp_op_time t = price_op(problem, &op, (sp_precision)plan->precision);
-    *cost =
-        (sp_layer_cost){.forward_s = t.forward_s, .backward_s = t.input_grad_s + t.weight_grad_s};
+    *cost = (sp_layer_cost){.forward_s = t.forward_s,
+                            .backward_s = t.input_grad_s + t.weight_grad_s,
+                            .weight_grad_s = t.weight_grad_s};
 }
 
 /* Norms and projections between the embedding and the first layer. */
@@ -282,6 +304,7 @@ static void price_outer(const sp_problem *problem, const sp_plan *plan, sp_layer
         const sp_op_time t = price_op(problem, op, (sp_precision)plan->precision);
         cost->forward_s += t.forward_s;
         cost->backward_s += t.input_grad_s + t.weight_grad_s;
+        cost->weight_grad_s += t.weight_grad_s;
     }
 }
 
@@ -311,14 +334,15 @@ static void price_head_tp(const sp_problem *problem, const sp_plan *plan,
 {
     const double slowed = problem->profile->tp_interference_ratio;
     const double once = traffic->bytes * (plan->tp - 1.0) / plan->tp;
+    const double weight_s = beside_weight_s(plan, t->weight_grad_s);
     if (plan->sp == SP_OFF) {
-        cost->tp_backward_s = sp_overlap_slowed_s(t->weight_grad_s, slowed, traffic->reduce_s);
+        cost->tp_backward_s = sp_overlap_slowed_s(weight_s, slowed, traffic->reduce_s);
         cost->tp_sent_bytes = 2.0 * once;
         return;
     }
     cost->tp_forward_s = traffic->gather_s;
     cost->tp_backward_s = sp_overlap_slowed_s(t->input_grad_s, slowed, traffic->gather_s) +
-                          sp_overlap_slowed_s(t->weight_grad_s, slowed, traffic->gather_s);
+                          sp_overlap_slowed_s(weight_s, slowed, traffic->gather_s);
     cost->tp_sent_bytes = 3.0 * once;
 }
 
@@ -338,7 +362,8 @@ void sp_head_price(const sp_problem *problem, const sp_plan *plan, const sp_tp_t
     *cost = (sp_layer_cost){.forward_s = t.forward_s + r->stream_launch_s +
                                          (14.0 * logits + 2.0 * bytes) * r->stream_s_per_byte,
                             .backward_s = t.input_grad_s + weight_grad_s + r->stream_launch_s +
-                                          (6.0 * logits + 4.0 * bytes) * r->stream_s_per_byte};
+                                          (6.0 * logits + 4.0 * bytes) * r->stream_s_per_byte,
+                            .weight_grad_s = weight_grad_s};
     if (plan->tp > 1) {
         price_head_tp(problem, plan, traffic, &t, cost);
     }

@@ -39,25 +39,60 @@ double sp_stage_kept_bytes(const sp_inputs *in, const sp_stage_class *stage)
     return kept;
 }
 
-/* Micro-batches whose activations a stage holds at its peak: never more than there are. */
-static double held_batches(const sp_plan *plan, const sp_rank *rank, const sp_stage_class *stage)
+/* Bytes of a stage's layers and embedding for one micro-batch: until its backward pass on the
+ * device and off it, and from then on until the gradients of weights have been computed. */
+typedef struct sp_batch_bytes {
+    double device, away, late;
+} sp_batch_bytes;
+
+/* Gradients of the outputs of matrix products take the place of what only the gradients of inputs
+ * needed (32 of 34 bytes a hidden value, Qi et al., ICLR 2024, table 1), so that as much is held as
+ * if nothing was computed again; nothing of it is off the device. */
+static double late_bytes(const sp_inputs *in, const sp_stage_class *stage)
 {
-    const double m = plan->accumulation;
-    const double held =
-        rank->schedule->in_flight(plan->pp, plan->vpp, plan->accumulation, stage->first_stage) +
-        rank->overlapped;
-    return held < m ? held : m;
+    const sp_layer_bytes *bytes =
+        in->plan->recompute == SP_RECOMPUTE_NONE ? in->bytes : in->bytes_kept;
+    double late = stage->head ? in->head_late : 0.0;
+    for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
+        const double n = sp_stage_layers_of(in, stage, k);
+        late += n > 0.0 ? n * bytes[k].kept : 0.0;
+    }
+    return late;
+}
+
+/* The fullest moment of a stage: what is on the device, and the most that is away at any. */
+static void hold(const sp_pipeline_shape *shape, const sp_schedule_kind *kind, uint32_t stage,
+                 const sp_batch_bytes *batch, sp_stage_activations *most)
+{
+    sp_held moments[SP_MAX_HELD];
+    for (uint32_t i = kind->held(shape, stage, moments); i-- > 0;) {
+        const sp_held *held = &moments[i];
+        const double device = held->whole * batch->device + held->weight_grad * batch->late;
+        most->device_bytes = sp_larger(most->device_bytes, device);
+        most->away_bytes = sp_larger(most->away_bytes, held->whole * batch->away);
+    }
+}
+
+/* Of all stages of a class: the first one holds the most where nothing is late. */
+static sp_stage_activations held_batches(const sp_rank *rank, const sp_stage_class *stage,
+                                         const sp_batch_bytes *batch)
+{
+    const sp_schedule_kind *kind = rank->schedule;
+    sp_stage_activations most = {0};
+    if (!kind->holds_late) {
+        sp_held first[SP_MAX_HELD];
+        (void)kind->held(&rank->pipeline, stage->first_stage, first);
+        most.device_bytes = first[0].whole * batch->device;
+        most.away_bytes = first[0].whole * batch->away;
+        return most;
+    }
+    for (uint32_t i = stage->first_stage; i <= stage->last_stage; i++) {
+        hold(&rank->pipeline, kind, i, batch, &most);
+    }
+    return most;
 }
 
 /* What is offloaded passes through the room of two layers. */
-static void move_activations(double share, double held, double kept, double largest,
-                             sp_stage_activations *a)
-{
-    const double passing = 2.0 * largest < kept ? 2.0 * largest : kept;
-    a->device_bytes = held * kept * (1.0 - share) + share * passing;
-    a->away_bytes = held * kept * share;
-}
-
 static sp_stage_activations stage_activations(const sp_inputs *in, const sp_rank *rank,
                                               const sp_stage_class *stage)
 {
@@ -72,12 +107,15 @@ static sp_stage_activations stage_activations(const sp_inputs *in, const sp_rank
         largest = sp_larger(largest, layer);
         working = sp_larger(working, in->bytes[k].working);
     }
-    const double held = held_batches(plan, rank, stage);
-    sp_stage_activations a = {.device_bytes = held * kept, .working_bytes = working};
-    if (plan->offload_activations > 0) {
-        move_activations(plan->offload_activations / 100.0, held, kept, largest, &a);
-    }
-    a.device_bytes += stage->embedding ? held * in->embedding_kept : 0.0;
+    const double away = plan->offload_activations / 100.0;
+    const double passing = 2.0 * largest < kept ? 2.0 * largest : kept;
+    const sp_batch_bytes batch = {.device = kept * (1.0 - away) +
+                                            (stage->embedding ? in->embedding_kept : 0.0),
+                                  .away = kept * away,
+                                  .late = rank->schedule->holds_late ? late_bytes(in, stage) : 0.0};
+    sp_stage_activations a = held_batches(rank, stage, &batch);
+    a.device_bytes += away * passing;
+    a.working_bytes = working;
     return a;
 }
 
@@ -156,17 +194,17 @@ static void price_stage(const sp_inputs *in, const sp_rank *rank, const sp_stage
                               m->activations_bytes + m->logits_bytes + passing + m->workspace_bytes;
     m->reserved_peak_bytes = m->allocated_peak_bytes * (1.0 + profile->fragmentation_ratio);
     m->peak_bytes = m->reserved_peak_bytes + rank->outside_bytes + m->reserve_bytes;
-    m->host_bytes = activations.away_bytes;
-    m->nvme_bytes = state.away_bytes;
+    const bool nvme = in->plan->offload_target == SP_OFFLOAD_NVME;
+    m->host_bytes = activations.away_bytes + (nvme ? 0.0 : state.away_bytes);
+    m->nvme_bytes = nvme ? state.away_bytes : 0.0;
     m->worst_stage = stage->first_stage;
 }
 
 /* The stage that fills the host need not be the one that fills the device. */
-static void add_stage(const sp_memory *stage, bool nvme, sp_memory *most)
+static void add_stage(const sp_memory *stage, sp_memory *most)
 {
-    const double moved = nvme ? 0.0 : stage->nvme_bytes;
-    const double host = sp_larger(most->host_bytes, stage->host_bytes + moved);
-    const double storage = sp_larger(most->nvme_bytes, nvme ? stage->nvme_bytes : 0.0);
+    const double host = sp_larger(most->host_bytes, stage->host_bytes);
+    const double storage = sp_larger(most->nvme_bytes, stage->nvme_bytes);
     if (stage->peak_bytes > most->peak_bytes) *most = *stage;
     most->host_bytes = host;
     most->nvme_bytes = storage;
@@ -175,18 +213,16 @@ static void add_stage(const sp_memory *stage, bool nvme, sp_memory *most)
 void sp_memory_price(const sp_inputs *in, sp_memory *memory)
 {
     const sp_problem *problem = in->problem;
-    const sp_stage_split *split =
-        sp_problem_split(problem, in->plan->pp, (sp_stage_layers)in->plan->stage_layers);
+    const sp_stage_split *split = sp_plan_split(problem, in->plan);
     const sp_rank rank = sp_rank_of(in);
-    const bool nvme = in->plan->offload_target == SP_OFFLOAD_NVME;
     sp_memory stage = {.reserve_bytes =
                            problem->cluster->gpu->context_bytes + problem->question.reserve_bytes,
                        .usable_bytes = problem->cluster->gpu->memory_bytes};
     *memory = stage;
     for (uint32_t i = 0; i < split->n_classes; i++) {
-        if (split->classes[i].never_fullest) continue;
+        if (split->classes[i].never_fullest && !rank.schedule->holds_late) continue;
         price_stage(in, &rank, &split->classes[i], &stage);
-        add_stage(&stage, nvme, memory);
+        add_stage(&stage, memory);
     }
 }
 

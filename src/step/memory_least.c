@@ -38,7 +38,8 @@ static least read_least(const sp_inputs *in, const sp_stage_class *stage)
 
 static double fullest_stage(const sp_inputs *in, sp_stage_layers policy)
 {
-    const sp_stage_split *split = sp_problem_split(in->problem, in->plan->pp, policy);
+    const sp_stage_split *split =
+        sp_problem_split(in->problem, in->plan->pp, policy, SP_LAYOUT_ROW);
     const sp_rank rank = sp_rank_of(in);
     double most = 0.0;
     for (uint32_t i = 0; i < split->n_classes; i++) {
@@ -78,6 +79,7 @@ double sp_memory_floor_bytes(const sp_problem *problem, const sp_plan *plan, uin
     for (uint32_t sp = SP_OFF; sp <= (plan->tp > 1 ? SP_ON : SP_OFF); sp++) {
         sp_inputs in;
         sp_plan_set(&tried, SP_AXIS_sp, sp);
+        sp_plan_set(&tried, SP_AXIS_zero, 0); /* no stage reads more tensors */
         sp_inputs_build(problem, &tried, false, &in);
         bytes = fmin(bytes, least_of(&in, &tried, zero));
     }

@@ -27,12 +27,11 @@ static int n_communicators(const sp_inputs *in)
 sp_rank sp_rank_of(const sp_inputs *in)
 {
     const sp_plan *plan = in->plan;
-    const sp_schedule_kind *schedule = sp_schedule_describe((sp_schedule)plan->schedule);
     const sp_engine_profile *profile = in->problem->profile;
     const bool copies = sp_plan_has_copies(in->problem, plan);
-    return (sp_rank){.schedule = schedule,
-                     .heads = schedule->forward_first ? plan->accumulation : 1.0,
-                     .overlapped = plan->ep_overlap == SP_ON ? 1.0 : 0.0,
+    return (sp_rank){.schedule = in->schedule,
+                     .heads = in->schedule->forward_first ? plan->accumulation : 1.0,
+                     .pipeline = in->pipeline,
                      .pipeline_unit_bytes = pipeline_unit_bytes(in),
                      .bucket_bytes = copies ? profile->bucket_bytes : 0.0,
                      .outside_bytes = n_communicators(in) * profile->communication_bytes,

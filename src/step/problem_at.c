@@ -23,9 +23,10 @@ void sp_problem_at(const sp_problem *whole, const sp_sizes *sizes, uint32_t pp,
     out->question.global_batch = sizes->global_batch;
     out->question.lora_rank = sizes->lora_rank;
     sp_problem_read_model(out);
-    for (uint32_t policy = 0; policy < SP_N_STAGE_LAYERS; policy++) {
-        sp_stage_split *split = &room[(pp - 1) * SP_N_STAGE_LAYERS + policy];
-        sp_split_build(out, pp, (sp_stage_layers)policy, split);
+    sp_stage_split *own = &room[(pp - 1) * SP_N_STAGE_LAYERS * SP_N_LAYOUTS];
+    for (uint32_t k = 0; k < SP_N_STAGE_LAYERS * SP_N_LAYOUTS; k++) {
+        sp_split_build(out, pp, (sp_stage_layers)(k / SP_N_LAYOUTS),
+                       (sp_block_layout)(k % SP_N_LAYOUTS), &own[k]);
     }
     out->splits = room;
 }

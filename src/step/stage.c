@@ -8,6 +8,8 @@ static void add_scaled(sp_layer_cost *sum, const sp_layer_cost *c, double n)
     sum->forward_s += n * c->forward_s;
     sum->backward_s += n * c->backward_s;
     sum->recompute_s += n * c->recompute_s;
+    sum->ep_alone_s += n * c->ep_alone_s;
+    sum->weight_grad_s += n * c->weight_grad_s;
     sum->tp_forward_s += n * c->tp_forward_s;
     sum->tp_backward_s += n * c->tp_backward_s;
     sum->cp_forward_s += n * c->cp_forward_s;
@@ -179,6 +181,37 @@ static void add_mtp(const sp_inputs *in, double share, sp_stage_cost *out)
     add_scaled(&out->sum, &in->head, n);
 }
 
+/* By how much a micro-batch without a pair is longer: it shows its expert traffic, beside which the
+ * host may be the slower still. */
+static double alone_s(const sp_inputs *in, const sp_stage_cost *cost, double launch_s)
+{
+    if (!in->pipeline.pairs) {
+        return 0.0;
+    }
+    const double shown_s = cost->sum.ep_alone_s;
+    return sp_roof_either_s(cost->gpu_s + shown_s, launch_s) - cost->gpu_s - cost->host_s;
+}
+
+sp_pass_times sp_stage_passes(const sp_inputs *in, const sp_stage_cost *cost)
+{
+    const sp_layer_cost *c = &cost->sum;
+    const double back = cost->back_share, alone = 0.5 * cost->alone_s;
+    if (!in->schedule->holds_late) {
+        const double backward_s = back * cost->total_s;
+        return (sp_pass_times){.forward_s = cost->total_s - backward_s + alone,
+                               .input_grad_s = backward_s + alone,
+                               .hidden_s = cost->alone_s};
+    }
+    const double wait_s = cost->total_s - cost->gpu_s;
+    const double forward_s =
+        c->forward_s + c->tp_forward_s + c->cp_forward_s + c->ep_forward_s + (1.0 - back) * wait_s;
+    const double weight_grad_s = c->weight_grad_s + 0.5 * back * wait_s;
+    return (sp_pass_times){.forward_s = forward_s + alone,
+                           .input_grad_s = cost->total_s - forward_s - weight_grad_s + alone,
+                           .weight_grad_s = weight_grad_s,
+                           .hidden_s = cost->alone_s};
+}
+
 void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_cost *out)
 {
     const sp_problem *problem = in->problem;
@@ -200,6 +233,8 @@ void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_c
     const double launch_s = stage_kernels(in, stage) * problem->profile->kernel_host_s;
     out->gpu_s = all_s(&out->sum);
     out->host_s = sp_roof_either_s(out->gpu_s, launch_s) - out->gpu_s;
+    out->back_share = sp_stage_back_share(in, stage);
+    out->alone_s = alone_s(in, out, launch_s);
     sp_data_parallel_price(in, stage, &params, out);
     if (sp_plan_offloads(in->plan)) {
         sp_offload_price(in, stage, &params, out);

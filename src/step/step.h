@@ -4,6 +4,7 @@
 #include "base/base.h"
 #include "cost/cost.h"
 #include "shardplan/problem.h"
+#include "step/schedule.h"
 
 static inline double sp_larger(double a, double b)
 {
@@ -11,17 +12,18 @@ static inline double sp_larger(double a, double b)
 }
 
 /* ---- stage_split.c: which layers a pipeline stage holds -------------------------------------- */
+#define SP_MAX_STAGE_CLASSES 12
+
 /* Stages that hold the same number of layers of each kind and the same ends form a class. Its
  * memory is that of its earliest stage, which holds the most micro-batches in flight. */
 typedef struct sp_stage_class {
     uint16_t layers[SP_MODEL_MAX_KINDS];
-    uint16_t first_stage;
+    uint16_t first_stage, last_stage;
     uint16_t n_stages;
+    uint16_t after[SP_MAX_STAGE_CLASSES]; /* stages of each class behind last_stage */
     bool embedding, head;
     bool never_fullest; /* another class holds as much of everything, no later in the pipeline */
 } sp_stage_class;
-
-#define SP_MAX_STAGE_CLASSES 12
 
 typedef struct sp_stage_split {
     uint32_t n_classes;
@@ -68,8 +70,9 @@ struct sp_problem {
     sp_set sets[SP_MAX_SETS];
     uint32_t n_wheres;
     sp_where wheres[SP_MAX_WHERES];
-    bool space_all;               /* --space all */
-    const sp_stage_split *splits; /* [pp - 1][sp_stage_layers], pp up to the number of layers     */
+    bool space_all; /* --space all */
+    const sp_stage_split
+        *splits; /* [pp - 1][sp_stage_layers][sp_block_layout], pp up to the layers    */
     sp_rates rates;
     sp_fabric fabric;
     const sp_optimizer *optimizer;
@@ -80,6 +83,7 @@ struct sp_problem {
                                            of their products                                     */
     sp_host host;
     bool has_adapters;
+    bool uniform_state; /* the optimizer holds the same of every tensor */
     bool has_experts;
     bool has_latent_attention;
     bool has_tied_layers;
@@ -99,13 +103,16 @@ void sp_problem_with_profile(const sp_problem *base, const sp_engine_profile *pr
  * are those of another part. */
 double sp_problem_step_error(const sp_problem *problem);
 
-/* The split of a pipeline; pp between 1 and the number of layers. */
+/* The split of a pipeline; pp between 1 and the number of layers. Under MIRROR stages p / 2 and
+ * beyond hold what the others do and are left out. */
 const sp_stage_split *sp_problem_split(const sp_problem *problem, uint32_t pp,
-                                       sp_stage_layers policy);
+                                       sp_stage_layers policy, sp_block_layout layout);
+const sp_stage_split *sp_plan_split(const sp_problem *problem, const sp_plan *plan);
 
-/* How p stages share the layers: one entry of what sp_splits_build fills. */
+/* How p stages share the layers in one layout: one entry of what sp_splits_build fills; no classes
+ * where the layout cannot be cut so. */
 void sp_split_build(const sp_problem *problem, uint32_t p, sp_stage_layers policy,
-                    sp_stage_split *split);
+                    sp_block_layout layout, sp_stage_split *split);
 
 /* ---- problem_at.c: the same question at another size ----------------------------------------- */
 /* What inverse questions turn. The rest of a problem, that is all that is read from files, does not
@@ -117,24 +124,9 @@ typedef struct sp_sizes {
 } sp_sizes;
 sp_sizes sp_problem_sizes(const sp_problem *problem);
 /* Fills *out, which borrows from `whole` and owns nothing: for plans of pp stages alone, pp within
- * the model's layers, whose splits go to room[2 pp]. Allocates nothing. */
+ * the model's layers, whose splits go to room[6 pp]. Allocates nothing. */
 void sp_problem_at(const sp_problem *whole, const sp_sizes *sizes, uint32_t pp,
                    sp_stage_split *room, sp_problem *out);
-
-/* ---- schedules (schedules.def) --------------------------------------------------------------- */
-typedef struct sp_schedule_kind {
-    const char *name;
-    /* Micro-batches whose activations stage `stage` (0 = first) of p holds at its peak, in units of
-     * the whole stage; v chunks a stage, m micro-batches a step. */
-    double (*in_flight)(uint32_t p, uint32_t v, uint32_t m, uint32_t stage);
-    /* A step takes m times the slowest stage, plus this share of the time that one micro-batch
-     * spends in the other stages. */
-    double (*fill_ratio)(uint32_t v);
-    bool overlaps_p2p;  /* stages send while they compute the next chunk */
-    bool forward_first; /* all forward passes come before the first backward one */
-} sp_schedule_kind;
-
-const sp_schedule_kind *sp_schedule_describe(sp_schedule schedule);
 
 /* ---- groups.c ---------------------------------------------------------------------------- */
 /* Ranks with the same weights: those that shard them, and copies of such groups (shard_group). */
@@ -158,6 +150,8 @@ uint32_t sp_plan_copies(const sp_plan *plan);
 uint32_t sp_plan_expert_copies(const sp_plan *plan);
 /* Some weights have copies: those of experts may at cp = dp = 1, on tp ranks. */
 bool sp_plan_has_copies(const sp_problem *problem, const sp_plan *plan);
+/* Stages hold what their mirror at the other end does: DualPipe. */
+bool sp_plan_is_mirrored(const sp_plan *plan);
 /* Groups of shard_group ranks among the copies, and the ranks of one such group. */
 uint32_t sp_plan_replicas(const sp_plan *plan);
 typedef struct sp_shards {
@@ -190,7 +184,9 @@ sp_shape sp_plan_shape(const sp_problem *problem, const sp_plan *plan);
  * exposed after overlap. */
 typedef struct sp_layer_cost {
     double forward_s, backward_s, recompute_s; /* computation                                     */
-    double tp_forward_s, tp_backward_s;        /* exposed; recomputation's share is in backward   */
+    double ep_alone_s;                         /* shown only by passes without a pair             */
+    double weight_grad_s;                      /* the part of backward_s on which nothing waits    */
+    double tp_forward_s, tp_backward_s; /* exposed; recomputation's share is in backward   */
     double cp_forward_s, cp_backward_s;
     double ep_forward_s, ep_backward_s;
     double ep_traffic_s; /* forward and backward, hidden or not             */
@@ -235,6 +231,8 @@ void sp_head_price(const sp_problem *problem, const sp_plan *plan, const sp_tp_t
 typedef struct sp_inputs {
     const sp_problem *problem;
     const sp_plan *plan;
+    const sp_schedule_kind *schedule;
+    sp_pipeline_shape pipeline;
     sp_redo redo;
     sp_shape shape;
     sp_shards shards;
@@ -249,8 +247,8 @@ typedef struct sp_inputs {
     double embedding_params, head_params; /* the head's own, final norm included                */
     sp_layer_params mtp_params;           /* of all modules for further tokens, their layers in  */
     sp_layer_bytes bytes[SP_MODEL_MAX_KINDS];
-    sp_layer_bytes bytes_kept[SP_MODEL_MAX_KINDS]; /* layers beyond recompute_layers */
-    double embedding_kept, head_kept, logits;
+    sp_layer_bytes bytes_kept[SP_MODEL_MAX_KINDS]; /* nothing computed again; unset if unused */
+    double embedding_kept, head_kept, head_late, logits; /* late: for the head's weight gradient  */
     double head_working; /* live beside the logits while the head runs backwards */
     /* time only */
     sp_groups groups;
@@ -277,6 +275,8 @@ typedef struct sp_stage_cost {
     sp_layer_cost sum;     /* its layers and ends                                               */
     double gpu_s;          /* of a micro-batch on the GPU                                       */
     double host_s;         /* by which launching alone lengthens that, softly                   */
+    double back_share;     /* of a micro-batch: its backward passes                              */
+    double alone_s;        /* by which one without a pair beside it is longer (ep_overlap)      */
     double dp_each_s;      /* data-parallel traffic exposed with every micro-batch: ZeRO 2 and 3 */
     double offload_each_s; /* transfers to and from the host exposed with every micro-batch     */
     double total_s;        /* of a micro-batch: the sum of the four                             */
@@ -296,6 +296,11 @@ typedef struct sp_owned {
 } sp_owned;
 sp_owned sp_stage_owned(const sp_inputs *in, const sp_stage_params *params);
 void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_cost *cost);
+/* The micro-batch by passes; what it waits beside its kernels in the usual proportion of passes. A
+ * pass alone has half of the expert traffic that a pair hides. Where weight gradients are no passes
+ * of their own, that proportion will do for all, so that a step never gets shorter when a part gets
+ * longer. */
+sp_pass_times sp_stage_passes(const sp_inputs *in, const sp_stage_cost *cost);
 /* Backward passes as a share of a micro-batch's time: two thirds, three quarters where the forward
  * pass of all layers is computed again. */
 double sp_stage_back_share(const sp_inputs *in, const sp_stage_class *stage);
@@ -350,6 +355,15 @@ double sp_stage_kept_bytes(const sp_inputs *in, const sp_stage_class *stage);
 bool sp_offload_has_room(const sp_problem *problem, const sp_plan *plan);
 uint32_t sp_model_last_kind(const sp_model *model);
 
+/* The stages of a plan, priced. */
+typedef struct sp_stage_costs {
+    const sp_stage_split *split;
+    sp_stage_cost class[SP_MAX_STAGE_CLASSES];
+    uint32_t slowest, last; /* the class whose micro-batch takes longest; that ends the step */
+} sp_stage_costs;
+void sp_stages_price(const sp_inputs *in, sp_stage_costs *stages);
+/* Seconds and bytes of the activations of one micro-batch between two stages; pp > 1. */
+double sp_message_s(const sp_inputs *in, double *bytes);
 /* ---- training_state.c: what numbers are held in ---------------------------------------------- */
 /* Fills optimizer-dependent members of a problem: recipes and copies of weights. */
 void sp_recipes_derive(sp_problem *problem);
@@ -371,7 +385,7 @@ void sp_memory_price(const sp_inputs *in, sp_memory *memory);
 typedef struct sp_rank {
     const sp_schedule_kind *schedule;
     double heads;               /* micro-batches whose passes through the head wait              */
-    double overlapped;          /* micro-batches held for ep_overlap                             */
+    sp_pipeline_shape pipeline;
     double pipeline_unit_bytes; /* of a parameter that stays whole between micro-batches         */
     double bucket_bytes;        /* of gradients in flight                                        */
     double outside_bytes;       /* of communicators, from the driver past the allocator          */
@@ -386,10 +400,13 @@ typedef struct sp_stage_state {
 } sp_stage_state;
 sp_stage_state sp_stage_state_of(const sp_inputs *in, const sp_rank *rank,
                                  const sp_stage_class *stage);
-/* memory_least.c: no plan with these gpus, tp, cp, pp, ep, etp, micro_batch and accumulation needs
- * less, whatever it computes again, however it deals layers, with zero up to this stage; of
- * schedules 1f1b counts what it holds, others one micro-batch. Nothing leaves the GPU. */
+/* memory_least.c: no plan with these gpus, tp, cp, pp, ep, etp, micro_batch, accumulation and
+ * precision needs less, whatever it computes again, however it deals layers, with zero up to this
+ * stage; of schedules 1f1b counts what it holds, others one micro-batch. Nothing leaves the GPU. */
 double sp_memory_floor_bytes(const sp_problem *problem, const sp_plan *plan, uint32_t zero);
+/* What is trained, in the kindest precision: narrow weights where the engine has such, no twin of
+ * the gradients. */
+sp_recipe sp_least_recipe(const sp_problem *problem);
 /* *whole_flops (may be NULL) receives the FLOPs of a step, recomputation included, over all GPUs.
  */
 void sp_train_price(const sp_inputs *in, sp_time *time, sp_network *network, double *whole_flops);

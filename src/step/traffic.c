@@ -200,7 +200,7 @@ static void add_layers(const sp_inputs *in, const sp_stage_class *stage, sp_traf
         sp_shape shape = in->shape;
         shape.expert_excess = sp_plan_expert_excess(problem, in->plan, &kind->ffn);
         sp_graph_layer(problem->model, kind, &shape, &sharding, problem->rates.flash, &work);
-        const sp_layer_calls calls = {in, n * in->plan->accumulation,
+        const sp_layer_calls calls = {in, n * in->pipeline.m,
                                       sp_stage_redo_share(in->plan, stage), &work};
         add_layer_tp(&calls, out);
         if (in->plan->cp > 1) add_layer_cp(&calls, out);
@@ -210,7 +210,7 @@ static void add_layers(const sp_inputs *in, const sp_stage_class *stage, sp_traf
 
 static void add_ends(const sp_inputs *in, const sp_stage_class *stage, sp_traffic *out)
 {
-    const double m = in->plan->accumulation;
+    const double m = in->pipeline.m;
     const double heads = stage->head ? 1.0 + in->problem->model->mtp_layers : 0.0;
     add_tp(in, stage->embedding ? m : 0.0, 1.0, 1.0, 1.0, out);
     add_tp(in, m * heads, 2.0, 1.0, 1.0, out);
@@ -231,7 +231,7 @@ static void add_synced(const sp_inputs *in, const sp_synced *synced, sp_traffic 
 {
     static const char gradients[] = "gradients", weights[] = "weights";
     const sp_rounds rounds = sp_plan_rounds(in->problem, in->plan);
-    const double m = in->plan->accumulation, n = synced->n_messages;
+    const double m = in->pipeline.m, n = synced->n_messages;
     const double reductions = n * (rounds.reduces_each ? m : 1.0), grads = synced->grad_bytes / n;
     const double gatherings = n * (rounds.gathers_each ? m : 1.0);
     const double again = rounds.gathers_again ? n * m : 0.0;
@@ -264,8 +264,7 @@ static void add_state(const sp_inputs *in, const sp_stage_class *stage, sp_traff
 
 static const sp_stage_class *slowest_stage(const sp_inputs *in)
 {
-    const sp_stage_split *split =
-        sp_problem_split(in->problem, in->plan->pp, (sp_stage_layers)in->plan->stage_layers);
+    const sp_stage_split *split = sp_plan_split(in->problem, in->plan);
     sp_stage_cost slowest = {0};
     uint32_t at = 0;
     for (uint32_t i = 0; i < split->n_classes; i++) {

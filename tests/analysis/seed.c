@@ -63,6 +63,13 @@ void seed_print(const char *what, const seed_tally *tally)
     assert_int_equal(sum, tally->figures);
 }
 
+const char *seed_server(const sp_json *input)
+{
+    const char *theirs = word_in(input, "engine");
+    if (strcmp(theirs, "huggingface") == 0) return "hf";
+    return strcmp(theirs, "tensorrt_llm") == 0 ? "trtllm" : theirs;
+}
+
 /* ---- training records as plans ---- */
 
 double number_of(const sp_json *object, const char *key)

@@ -65,6 +65,8 @@ typedef struct seed_plan {
     sp_error err;
 } seed_plan;
 
+/* Our name of the engine of a serving record. */
+const char *seed_server(const sp_json *input);
 /* `config` has model, training, parallelism, engine and hardware. */
 void seed_plan_build(seed_plan *p, const sp_json *config, const char *id);
 /* A constant of the first profile of our engine of that name: 1 for true, 0 where it has none. */

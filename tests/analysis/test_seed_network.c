@@ -6,6 +6,7 @@
  * (arXiv:2205.05198, section 4.2); stages send a tensor each way (arXiv:2104.04473, section 3.2).
  */
 #include "analysis/seed.h"
+#include "common/shipped.h"
 #include "shardplan/search.h"
 
 #include <math.h>
@@ -41,20 +42,18 @@ static void ask(asked *a, const sp_json *input, uint32_t gpus, uint32_t batch, c
     sp_error err = {0};
     *a = (asked){.question = sp_question_default(), .plan = sp_plan_default()};
     (void)snprintf(a->gpus, sizeof a->gpus, "%u", gpus);
-    a->question.home = getenv("SHARDPLAN_HOME");
+    a->question.home = source_home();
     a->question.model = word_in(&model, "name");
     a->question.cluster = "8xa100-sxm-80g,64xib-hdr";
     a->question.gpus = a->gpus;
     a->question.engine = engine_of(input);
     a->question.seq_len = count_in(&model, "max_seq_len");
     a->question.objectives = "tokens_per_s";
-    if (sp_plan_parse(plan, &a->plan, &err) != SP_OK) fail_msg("%s", err.message);
+    must(sp_plan_parse(plan, &a->plan, &err), &err);
     a->plan.gpus = gpus;
     const uint32_t copies = gpus / ((uint32_t)a->plan.tp * a->plan.pp);
     a->question.global_batch = (uint64_t)copies * batch;
-    if (sp_problem_build(&a->question, &a->problem, &err) != SP_OK) {
-        fail_msg("%s (%s)", err.message, err.value);
-    }
+    a->problem = build_problem(&a->question);
     sp_plan_derive(&a->plan, a->question.global_batch);
     sp_estimate_plan(a->problem, &a->plan, &a->estimate);
     sp_traffic_build(a->problem, &a->plan, &a->traffic);

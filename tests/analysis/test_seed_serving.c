@@ -25,13 +25,6 @@ typedef struct asked {
     seed_tally *t;
 } asked;
 
-static const char *engine_of(const sp_json *input)
-{
-    const char *theirs = word_in(input, "engine");
-    if (strcmp(theirs, "huggingface") == 0) return "hf";
-    return strcmp(theirs, "tensorrt_llm") == 0 ? "trtllm" : theirs;
-}
-
 /* Options in their words; those that ours refuses stay as they are. */
 static void set_options(asked *a, const sp_json *options)
 {
@@ -68,7 +61,7 @@ static void ask(asked *a, const sp_json *record, seed_tally *t)
     const sp_json input = sp_json_get(record, "input"), model = sp_json_get(&input, "model");
     const sp_json options = sp_json_get(&input, "inference");
     const uint32_t tp = count_in(&options, "tensor_parallel_size");
-    *a = (asked){.id = word_in(record, "id"), .engine = engine_of(&input), .t = t};
+    *a = (asked){.id = word_in(record, "id"), .engine = seed_server(&input), .t = t};
     serve(&a->s, word_in(&model, "name"), "a100-sxm-80g", a->engine);
     a->batch = count_in(&options, "batch_size");
     a->tokens = count_in(&options, "max_seq_len");

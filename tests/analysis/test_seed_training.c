@@ -203,7 +203,8 @@ static double token_bytes(const seed_plan *p, const sp_layer_kind *kind)
 /* What the layers of the first stage keep of one micro-batch until their backward pass. */
 static double kept_bytes(const seed_plan *p)
 {
-    const sp_stage_split *split = sp_problem_split(p->problem, p->plan.pp, SP_STAGE_LAYERS_EVEN);
+    const sp_stage_split *split =
+        sp_problem_split(p->problem, p->plan.pp, SP_STAGE_LAYERS_EVEN, SP_LAYOUT_ROW);
     sp_inputs in;
     sp_inputs_build(p->problem, &p->plan, false, &in);
     for (uint32_t i = 0; i < split->n_classes; i++) {

@@ -106,7 +106,27 @@ expect_code 0 memory llama-3.1-8b --hardware h100-sxm --gpus 8 --tp 2 --task tra
 says out 'largest micro-batch: '
 expect_code 0 memory llama-3.1-8b --hardware h100-sxm --gpus 8 --tp 2 --task lora --find max-context
 says out 'longest sequence: '
-expect_code 0 memory llama-3.1-8b --hardware h100-sxm --gpus 2 --tp 2 --task lora --format csv
-says out 'weights,'
+
+# Rows of the CSV from the first part to fragmentation are the peak; what --find came to is said.
+expect_code 0 memory llama-3.1-8b --hardware h100-sxm --gpus 2 --tp 2 --task lora --find max-batch --format csv
+says err 'largest micro-batch: '
+n_expected=$((n_expected + 1))
+awk -F, '/^(peak|usable|host|nvme),/ { if ($1 == "peak") peak = $2; next } NR > 1 { sum += $2 }
+    END { exit !(peak > 1e9 && sum > peak - 8 && sum < peak + 8) }' "$work/out" || fail 'the parts are not the peak'
+
+# --set of a size that has a flag is that flag.
+expect_code 0 memory llama-3.1-8b $train --gpus 8 --tp 4 --batch 2
+cp "$work/out" "$work/flags"
+expect_code 0 memory llama-3.1-8b $train --gpus 8 --set tp=4 --set micro_batch=2
+n_expected=$((n_expected + 1))
+cmp -s "$work/flags" "$work/out" || fail '--set tp is not --tp'
+says out 'dp=2, micro_batch=2, accumulation='
+
+# What does not fit says so, and what to ask next; what leaves the GPU is no part of it.
+expect_code 4 memory llama-3.1-8b $train
+says out 'oom: does not fit'
+says out 'min-gpus asks for the fewest GPUs'
+expect_code 0 memory llama-3.1-8b $train --set offload_optimizer=1
+says out 'GiB of the host'
 
 finish

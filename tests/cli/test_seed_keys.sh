@@ -118,7 +118,7 @@ JSON
 expect_code 3 memory "$work/config.json" --hardware a100-sxm-80g --gpus 8 --engine deepspeed
 says err 'num_experts_per_tok: out of range'
 refused zero_stage=4 'allowed: 0 .. 3'
-refused activation_checkpointing=5 'there is no such choice'
+refused activation_checkpointing=5 'the number is out of range'
 refused batch_size=1000000000 'out of range'
 
 finish

@@ -351,12 +351,28 @@ static void draw_experts(const made_problem *made, draw *d, sp_plan *plan)
     plan->ep_overlap = (plan->ep > 1 || plan->etp > 1) && draw_coin(d);
 }
 
+/* One that cuts backward passes, or 1F1B where it does not take these stages and micro-batches. */
+static void draw_split_schedule(const sp_model *model, draw *d, sp_plan *plan)
+{
+    sp_plan drawn = *plan;
+    drawn.schedule = (uint8_t)draw_between(d, SP_SCHEDULE_ZB_H1, SP_N_SCHEDULES - 1);
+    const sp_schedule_kind *kind = sp_schedule_describe((sp_schedule)drawn.schedule);
+    drawn.vpp = kind->layout == SP_LAYOUT_V ? 2 : 1;
+    if (drawn.schedule == SP_SCHEDULE_ZB_H1 && draw_coin(d)) drawn.vpp = 2;
+    const sp_pipeline_shape shape = sp_plan_pipeline(&drawn);
+    const bool even = plan->accumulation % sp_schedule_directions(kind) == 0;
+    const bool cut = (uint32_t)drawn.pp * drawn.vpp <= model->n_layers + 2;
+    if (even && cut && kind->admits(&shape)) *plan = drawn;
+}
+
 static void draw_schedule(const sp_model *model, draw *d, sp_plan *plan)
 {
     plan->stage_layers = (uint8_t)draw_between(d, 0, SP_N_STAGE_LAYERS - 1);
     if (plan->pp == 1) return;
     const uint32_t chunks = model->n_layers / plan->pp < 8 ? model->n_layers / plan->pp : 8;
-    if (draw_between(d, 0, 3) == 0) {
+    if (draw_between(d, 0, 2) == 0) {
+        draw_split_schedule(model, d, plan);
+    } else if (draw_between(d, 0, 3) == 0) {
         plan->schedule = SP_SCHEDULE_GPIPE;
     } else if (plan->accumulation % plan->pp == 0 && chunks > 1 && draw_coin(d)) {
         plan->schedule = SP_SCHEDULE_INTERLEAVED;
@@ -414,7 +430,7 @@ static void draw_recompute(const sp_model *model, draw *d, sp_plan *plan)
 
 static void draw_knobs(const made_problem *made, draw *d, sp_plan *plan)
 {
-    plan->zero = (uint8_t)draw_between(d, 0, 3);
+    plan->zero = (uint8_t)draw_between(d, 0, sp_plan_is_mirrored(plan) ? 1 : 3);
     plan->precision = (uint8_t)draw_between(d, 0, SP_N_PRECISIONS - 1);
     plan->dp_overlap = (uint8_t)draw_coin(d);
     if (plan->tp > 1) {

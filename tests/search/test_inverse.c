@@ -55,7 +55,7 @@ typedef struct trial {
     const sp_problem *problem;
     const sp_shapes *shapes;
     sp_plan plan;
-    sp_stage_split room[16];
+    sp_stage_split room[8 * SP_N_STAGE_LAYERS * SP_N_LAYOUTS];
 } trial;
 
 static bool fits(trial *t, const sp_sizes *sizes, sp_plan plan)
@@ -219,22 +219,108 @@ static void the_fewest_gpus_are_those_found_by_trying_all_plans(void **state)
     }
 }
 
+/* Any engine, optimizer and format of gradients. */
+static sp_question draw_recipe(draw *d)
+{
+    static const char *const engines[] = {"any", "megatron", "deepspeed", "fsdp", "torchtitan"};
+    static const char *const optimizers[] = {"adamw", "adamw-bf16",   "adamw8bit", "adafactor",
+                                             "sgd",   "sgd-momentum", "muon"};
+    sp_question q = draw_question(d, "64");
+    q.cluster = draw_coin(d) ? "dgx-b200" : "dgx-h100";
+    q.engine = engines[draw_between(d, 0, 4)];
+    q.optimizer = optimizers[draw_between(d, 0, 6)];
+    q.gradients = (sp_gradients)draw_between(d, 0, SP_N_GRADIENTS - 1);
+    q.task = (sp_task)draw_between(d, 0, SP_N_TASKS - 1);
+    return q;
+}
+
+/* What the floor says nothing of, beside draw_plan. */
+static sp_plan draw_below(draw *d, const sp_plan *geometry)
+{
+    sp_plan plan = draw_plan(d);
+    const sp_axis_id geometric[] = {SP_AXIS_tp,       SP_AXIS_cp,          SP_AXIS_pp,
+                                    SP_AXIS_ep,       SP_AXIS_micro_batch, SP_AXIS_schedule,
+                                    SP_AXIS_precision};
+    for (size_t i = 0; i < sizeof geometric / sizeof geometric[0]; i++) {
+        sp_plan_set(&plan, geometric[i], sp_plan_get(geometry, geometric[i]));
+    }
+    sp_plan_set(&plan, SP_AXIS_cp_kind, draw_between(d, 0, SP_N_CP_KINDS - 1));
+    sp_plan_set(&plan, SP_AXIS_sp, plan.tp > 1 && draw_coin(d) ? SP_ON : SP_OFF);
+    return plan;
+}
+
+static sp_plan draw_geometry(draw *d, const sp_problem *problem)
+{
+    const sp_plan drawn = draw_plan(d);
+    sp_plan plan = sp_plan_default();
+    plan.gpus = 64;
+    plan.tp = drawn.tp;
+    plan.pp = drawn.pp;
+    plan.schedule = drawn.schedule;
+    sp_plan_set(&plan, SP_AXIS_cp, draw_divisor(d, 4, 64u / ((uint32_t)plan.tp * plan.pp)));
+    sp_plan_set(&plan, SP_AXIS_ep, problem->has_experts ? draw_divisor(d, 8, 8) : 1);
+    sp_plan_set(&plan, SP_AXIS_precision, draw_between(d, 0, SP_N_PRECISIONS - 1));
+    sp_plan_derive(&plan, problem->question.global_batch);
+    return plan;
+}
+
+static void fail_floor(const sp_question *q, const sp_plan *plan, double floor_bytes,
+                       double peak_bytes)
+{
+    char text[SP_PLAN_TEXT_BYTES];
+    sp_plan_format(plan, text, sizeof text);
+    fail_msg("%s, %s, %s, task %d, gradients %d, %s: %g bytes, and a floor of %g", q->model,
+             q->engine, q->optimizer, (int)q->task, (int)q->gradients, text, peak_bytes,
+             floor_bytes);
+}
+
 static void no_plan_of_a_geometry_lies_below_its_floor(void **state)
 {
     (void)state;
     draw d = draw_begin("floor of memory");
-    for (int round = 0; round < 8; round++) {
-        const sp_question q = draw_question(&d, "64");
+    for (int round = 0; round < 24; round++) {
+        const sp_question q = draw_recipe(&d);
         asked a = build(&q);
-        for (int i = 0; i < 400; i++) {
-            sp_plan plan = draw_plan(&d);
+        for (int i = 0; i < 200; i++) {
+            const sp_plan geometry = draw_geometry(&d, a.problem);
+            sp_plan plan = draw_below(&d, &geometry);
             sp_memory memory;
             sp_plan_derive(&plan, q.global_batch);
             if (sp_plan_unbuildable(a.problem, &plan) != NULL) continue;
             sp_estimate_memory(a.problem, &plan, &memory);
-            assert_true(sp_memory_floor_bytes(a.problem, &plan, 3) <= memory.peak_bytes);
-            assert_true(sp_memory_floor_bytes(a.problem, &plan, plan.zero) <= memory.peak_bytes);
+            const double bytes = sp_memory_floor_bytes(a.problem, &geometry, plan.zero);
+            if (bytes > memory.peak_bytes) fail_floor(&q, &plan, bytes, memory.peak_bytes);
+            assert_true(sp_memory_floor_bytes(a.problem, &geometry, 3) <= bytes);
         }
+        drop(&a);
+    }
+}
+
+/* Where weights in one byte replace those in two, and where a twin of the gradients goes. */
+static void fewest_gpus_are_found_in_any_precision(void **state)
+{
+    (void)state;
+    static const char *const engines[] = {"megatron", "deepspeed"};
+    static const char *const precisions[] = {"precision=bf16,fp8", "precision=bf16,fp16"};
+    draw d = draw_begin("fewest GPUs in any precision");
+    for (int round = 0; round < 40; round++) {
+        const uint32_t which = draw_between(&d, 0, 1);
+        sp_error err = {0};
+        sp_inverse answer;
+        sp_question q = draw_question(&d, "1..16");
+        q.model = "llama-3.1-8b";
+        q.cluster = "dgx-b200";
+        q.engine = engines[which];
+        q.optimizer = "sgd";
+        q.gradients = SP_GRADIENTS_FP32;
+        q.task = SP_TASK_PRETRAIN;
+        q.reserve_bytes = draw_scale(&d, 120e9, 172e9);
+        q.sets[q.n_sets++] = "micro_batch=1";
+        q.sets[q.n_sets++] = "zero=0,1";
+        q.sets[q.n_sets++] = precisions[which];
+        asked a = build(&q);
+        must(sp_inverse_fewest_gpus(a.space, true, &answer, &err), &err);
+        assert_int_equal(answer.found ? answer.value : 0, fewest_by_trying(a.space));
         drop(&a);
     }
 }
@@ -246,6 +332,7 @@ int main(void)
         cmocka_unit_test(a_micro_batch_divides_the_global_batch_that_stays),
         cmocka_unit_test(the_fewest_gpus_are_those_found_by_trying_all_plans),
         cmocka_unit_test(no_plan_of_a_geometry_lies_below_its_floor),
+        cmocka_unit_test(fewest_gpus_are_found_in_any_precision),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The levels of activation checkpointing, in bytes of one layer of GPT-3 175B worked out by hand
  * from Korthikanti et al., arXiv:2205.05198, section 4.1, table 2. */
+#include "common/shipped.h"
 #include "cost/cost.h"
 #include "shardplan/problem.h"
 #include "step/step.h"
@@ -24,10 +25,8 @@ static void kept(const char *text, bool flash, double right)
     sp_plan plan = sp_plan_default();
     sp_layer_work work;
     const sp_shape shape = {.sequences = 1, .tokens = 2048, .length = 2048, .context = 1024};
-    if (sp_model_find(&arena, getenv("SHARDPLAN_HOME"), "gpt3-175b", &model, &err) != SP_OK ||
-        sp_plan_parse(text, &plan, &err) != SP_OK) {
-        fail_msg("%s (%s)", err.message, err.value);
-    }
+    must(sp_model_find(&arena, source_home(), "gpt3-175b", &model, &err), &err);
+    must(sp_plan_parse(text, &plan, &err), &err);
     const sp_sharding sharding = {
         .tp = plan.tp, .cp = 1, .ep = 1, .etp = 1, .sp = plan.sp == SP_ON};
     sp_graph_layer(model, &model->kinds[0], &shape, &sharding, flash, &work);
@@ -112,7 +111,7 @@ static void layers_are_checkpointed_one_by_one(void **state)
         sp_plan_derive(&plan, 8);
         sp_inputs_build(problem, &plan, false, &in);
         const double bytes = sp_stage_kept_bytes(
-            &in, &sp_problem_split(problem, 1, SP_STAGE_LAYERS_EVEN)->classes[0]);
+            &in, &sp_problem_split(problem, 1, SP_STAGE_LAYERS_EVEN, SP_LAYOUT_ROW)->classes[0]);
         const double whole = 34.0 * SBH + 4.0 * 96 * 2048;
         const double right = layers * 2.0 * SBH + (96.0 - layers) * whole;
         assert_true(fabs(bytes - right) < 1e-9 * right);

@@ -63,7 +63,8 @@ static void tied_layers_are_held_once_a_stage(void **state)
     assert_true(state_bytes(&m) == 18.0 * (double)made.problem.parameters.total);
     sp_inputs in;
     sp_inputs_build(&made.problem, &two, false, &in);
-    const sp_stage_split *split = sp_problem_split(&made.problem, 2, SP_STAGE_LAYERS_EVEN);
+    const sp_stage_split *split =
+        sp_problem_split(&made.problem, 2, SP_STAGE_LAYERS_EVEN, SP_LAYOUT_ROW);
     double sum = 0.0;
     for (uint32_t i = 0; i < split->n_classes; i++) {
         const sp_stage_params p = sp_stage_params_of(&in, &split->classes[i]);
@@ -375,9 +376,9 @@ static void memory_alone_is_that_of_the_whole_estimate(void **state)
 static void all_stages(made_problem *made, const sp_plan *plan, draw *d)
 {
     (void)d;
-    static sp_stage_split all[16 * 128]; /* splits as they are, with no stage passed over */
+    static sp_stage_split all[6 * 128]; /* splits as they are, with no stage passed over */
     const sp_stage_split *const kept = made->problem.splits;
-    const uint32_t n = made->problem.model->n_layers * SP_N_STAGE_LAYERS;
+    const uint32_t n = made->problem.model->n_layers * SP_N_STAGE_LAYERS * SP_N_LAYOUTS;
     assert_true(n <= sizeof all / sizeof all[0]);
     memcpy(all, kept, n * sizeof *all);
     for (uint32_t i = 0; i < n; i++) {

@@ -28,14 +28,6 @@ static sp_question question_of(const char *model, uint64_t seq_len, uint64_t bat
     return q;
 }
 
-static sp_problem *built(const sp_question *q)
-{
-    sp_error err = {0};
-    sp_problem *problem = NULL;
-    must(sp_problem_build(q, &problem, &err), &err);
-    return problem;
-}
-
 static sp_plan draw_plan(draw *d)
 {
     sp_plan plan = sp_plan_default();
@@ -59,10 +51,10 @@ static void it_is_the_problem_that_would_have_been_built(void **state)
         const uint32_t rank = draw_between(&d, 1, 300);
         const sp_question here = question_of(model, 1024, 64, 8);
         const sp_question there = question_of(other, length, batch, rank);
-        sp_problem *whole = built(&here), *wanted = built(&there), at;
+        sp_problem *whole = build_problem(&here), *wanted = build_problem(&there), at;
         const sp_sizes sizes = sp_problem_sizes(wanted);
         for (int i = 0; i < 40; i++) {
-            sp_stage_split room[16];
+            sp_stage_split room[8 * SP_N_STAGE_LAYERS * SP_N_LAYOUTS];
             sp_plan plan = draw_plan(&d);
             sp_memory a = {0}, b = {0};
             sp_problem_at(whole, &sizes, plan.pp, room, &at);

@@ -4,7 +4,8 @@
 #include "shardplan/traffic.h"
 
 #include "base/base.h"
-#include "shardplan/problem.h"
+#include "common/close.h"
+#include "common/shipped.h"
 #include "shardplan/search.h"
 
 #include <math.h>
@@ -27,7 +28,7 @@ typedef struct asked {
 static sp_question question_of(const char *model, const char *engine)
 {
     sp_question q = sp_question_default();
-    q.home = getenv("SHARDPLAN_HOME");
+    q.home = source_home();
     q.model = model;
     q.cluster = "8xa100-sxm-80g,8xib-hdr";
     q.gpus = "16";
@@ -40,13 +41,8 @@ static sp_question question_of(const char *model, const char *engine)
 
 static void ask(asked *a, const sp_question *q, const char *plan)
 {
-    sp_error err = {0};
-    *a = (asked){.plan = sp_plan_default()};
-    if (sp_problem_build(q, &a->problem, &err) != SP_OK ||
-        sp_plan_parse(plan, &a->plan, &err) != SP_OK) {
-        fail_msg("%s (%s)", err.message, err.value);
-    }
-    sp_plan_derive(&a->plan, q->global_batch);
+    *a = (asked){.problem = build_problem(q)};
+    a->plan = plan_on(a->problem, plan);
     sp_estimate_plan(a->problem, &a->plan, &a->estimate);
     sp_traffic_build(a->problem, &a->plan, &a->traffic);
 }
@@ -55,11 +51,6 @@ static void ask_model(asked *a, const char *model, const char *plan)
 {
     const sp_question q = question_of(model, "any");
     ask(a, &q, plan);
-}
-
-static void expect(double value, double right, double relative)
-{
-    if (fabs(value - right) > relative * right) fail_msg("%.9g, not %.9g", value, right);
 }
 
 static const sp_exchange *need(const asked *a, sp_dimension dimension, sp_collective collective)
@@ -91,8 +82,8 @@ static void plain_data_parallelism_reduces_its_gradients_once(void **state)
     ask(&a, &q, "gpus=16,zero=0,micro_batch=2");
     const sp_exchange *row = need(&a, SP_BY_DP, SP_ALL_REDUCE);
     assert_int_equal(row->ranks, 16);
-    expect(row->times * row->bytes / LLAMA_7B, 4.0, 1e-3);
-    expect(row->sent_bytes, 2.0 * 15 / 16 * 4.0 * LLAMA_7B, 1e-3);
+    assert_close(row->times * row->bytes / LLAMA_7B, 4.0, 1e-3);
+    assert_close(row->sent_bytes, 2.0 * 15 / 16 * 4.0 * LLAMA_7B, 1e-3);
     assert_int_equal(a.traffic.n_rows, 1);
     sp_problem_free(a.problem);
 }
@@ -119,9 +110,10 @@ static void zero_sends_two_volumes_and_three_at_stage_3(void **state)
         asked a;
         const sp_question q = question_of("llama-2-7b", "deepspeed");
         ask(&a, &q, stages[i].plan);
-        expect(need(&a, SP_BY_DP, SP_ALL_GATHER)->sent_bytes, stages[i].gathers * volume, 1e-3);
-        expect(need(&a, SP_BY_DP, SP_REDUCE_SCATTER)->sent_bytes, stages[i].scatters * volume,
-               1e-3);
+        assert_close(need(&a, SP_BY_DP, SP_ALL_GATHER)->sent_bytes, stages[i].gathers * volume,
+                     1e-3);
+        assert_close(need(&a, SP_BY_DP, SP_REDUCE_SCATTER)->sent_bytes, stages[i].scatters * volume,
+                     1e-3);
         assert_false(has(&a, SP_BY_DP, SP_ALL_REDUCE));
         sp_problem_free(a.problem);
     }
@@ -139,7 +131,7 @@ static void groups_of_shards_add_up_their_shards(void **state)
     const sp_exchange *far = need(&a, SP_BY_DP, SP_ALL_REDUCE);
     assert_true(far->leaves_domain && far->ranks == 2);
     assert_false(need(&a, SP_BY_DP, SP_ALL_GATHER)->leaves_domain);
-    expect(far->sent_bytes, 2.0 * 1 / 2 * wide * LLAMA_7B / 8, 1e-3);
+    assert_close(far->sent_bytes, 2.0 * 1 / 2 * wide * LLAMA_7B / 8, 1e-3);
     sp_problem_free(a.problem);
 }
 
@@ -154,14 +146,14 @@ static void tensor_parallelism_reduces_four_times_a_layer(void **state)
     (void)state;
     ask_model(&a, "llama-2-7b", "gpus=16,tp=8,zero=1");
     const sp_exchange *reduce = need(&a, SP_BY_TP, SP_ALL_REDUCE);
-    expect(reduce->times, m * (32.0 * 4 + 2), 1e-12);
-    expect(reduce->sent_bytes, reduce->times * 2.0 * 7 / 8 * tensor, 1e-12);
+    assert_close(reduce->times, m * (32.0 * 4 + 2), 1e-12);
+    assert_close(reduce->sent_bytes, reduce->times * 2.0 * 7 / 8 * tensor, 1e-12);
     assert_false(reduce->leaves_domain);
     sp_problem_free(a.problem);
     ask_model(&a, "llama-2-7b", "gpus=16,tp=8,zero=1,sp=on");
-    expect(need(&a, SP_BY_TP, SP_ALL_GATHER)->times, m * (32.0 * 6 + 3), 1e-12);
-    expect(need(&a, SP_BY_TP, SP_REDUCE_SCATTER)->times, m * (32.0 * 4 + 2), 1e-12);
-    expect(need(&a, SP_BY_TP, SP_ALL_GATHER)->bytes, tensor, 1e-12);
+    assert_close(need(&a, SP_BY_TP, SP_ALL_GATHER)->times, m * (32.0 * 6 + 3), 1e-12);
+    assert_close(need(&a, SP_BY_TP, SP_REDUCE_SCATTER)->times, m * (32.0 * 4 + 2), 1e-12);
+    assert_close(need(&a, SP_BY_TP, SP_ALL_GATHER)->bytes, tensor, 1e-12);
     sp_problem_free(a.problem);
 }
 
@@ -173,11 +165,11 @@ static void stages_send_a_tensor_each_way_for_every_micro_batch(void **state)
     asked a;
     (void)state;
     ask_model(&a, "llama-2-7b", "gpus=16,tp=2,pp=8,zero=1");
-    expect(need(&a, SP_BY_PP, SP_SEND)->sent_bytes, 64.0 * 2 * tensor, 1e-12);
+    assert_close(need(&a, SP_BY_PP, SP_SEND)->sent_bytes, 64.0 * 2 * tensor, 1e-12);
     assert_true(need(&a, SP_BY_PP, SP_SEND)->leaves_domain);
     sp_problem_free(a.problem);
     ask_model(&a, "llama-2-7b", "gpus=16,tp=2,pp=8,zero=1,sp=on");
-    expect(need(&a, SP_BY_PP, SP_SEND)->sent_bytes, 64.0 * 2 * tensor / 2, 1e-12);
+    assert_close(need(&a, SP_BY_PP, SP_SEND)->sent_bytes, 64.0 * 2 * tensor / 2, 1e-12);
     sp_problem_free(a.problem);
 }
 
@@ -189,7 +181,7 @@ static void a_ring_passes_keys_and_values_on(void **state)
     (void)state;
     ask_model(&a, "llama-2-7b", "gpus=16,cp=4,zero=1,cp_kind=ring,micro_batch=4");
     const double block = 4.0 * 512 * 2 * 4096 * 2;
-    expect(sp_traffic_sent_bytes(&a.traffic, SP_BY_CP), 4.0 * 32 * 3 * 3 * block, 1e-12);
+    assert_close(sp_traffic_sent_bytes(&a.traffic, SP_BY_CP), 4.0 * 32 * 3 * 3 * block, 1e-12);
     sp_problem_free(a.problem);
 }
 
@@ -201,7 +193,7 @@ static void experts_exchange_tokens_four_times_a_layer(void **state)
     (void)state;
     ask_model(&a, "mixtral-8x7b", "gpus=16,ep=8,zero=1,micro_batch=4");
     const double tokens = 4.0 * 2048 * 2 * 4096 * 2;
-    expect(need(&a, SP_BY_EP, SP_ALL_TO_ALL)->sent_bytes, 32.0 * 4 * 7 / 8 * tokens, 1e-12);
+    assert_close(need(&a, SP_BY_EP, SP_ALL_TO_ALL)->sent_bytes, 32.0 * 4 * 7 / 8 * tokens, 1e-12);
     sp_problem_free(a.problem);
 }
 
