@@ -31,8 +31,9 @@ check_includes() {
                 if (header ~ /^(model|cluster|surface|discover|plan|engine|optimizer|recipe|checkpoint)\.h$|^(axes|model_fields)\.def$/) return "spec"
                 if (header ~ /^(analysis|sweep|memory)\.h$|^memory_(knobs|parts)\.def$/) return "analysis"
                 if (header ~ /^serve\.h$|^serve_timing\.def$/) return "serve"
-                if (header ~ /^(problem|estimate)\.h$/) return "step"
+                if (header ~ /^(problem|estimate|timeline|traffic)\.h$/) return "step"
                 if (header ~ /^(space|front|search|report|fidelity)\.h$/) return substr(header, 1, length(header) - 2)
+                if (header == "inverse.h") return "search"
                 if (header ~ /^(evidence|roofline)\.h$/) return "report"
                 if (header == "calibrate.h") return "fidelity"
                 return "none"

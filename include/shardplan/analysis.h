@@ -18,6 +18,7 @@
 #include "shardplan/model.h"
 
 struct sp_arena;
+struct sp_surfaces;
 
 typedef enum sp_phase {
     SP_PHASE_FORWARD,     /* training: a forward pass over whole sequences                        */
@@ -44,6 +45,7 @@ typedef struct sp_widths {
 typedef struct sp_analysis_question {
     const sp_model *model;
     const sp_gpu *gpu;
+    const struct sp_surfaces *surfaces; /* of the part, to say what was not measured; NULL: none  */
     const sp_cluster *cluster; /* for the time of collectives; NULL: only their bytes              */
     uint64_t batch;            /* sequences of the deployment, shared out over dp                 */
     uint64_t prompt_tokens;    /* of each; in training the length of a sequence                   */

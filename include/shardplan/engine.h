@@ -21,6 +21,7 @@ typedef struct sp_engine_profile {
     bool flash_attention;        /* fused attention core; otherwise scores are written to memory  */
     bool native_attention;       /* ... written for the part; otherwise for any since Ampere      */
     bool merges_expert_copies;   /* a token crosses to a node once, however many experts it meets there */
+    bool gathers_each_batch;     /* ZeRO-2 gives weights back after every micro-batch             */
     double gemm_ratio;           /* matrix products in a running step over isolated ones, >= 1    */
     double attention_ratio;      /* likewise for the attention core                               */
     double power_exponent;       /* kernels taken over from a like part of another power limit take
@@ -33,12 +34,20 @@ typedef struct sp_engine_profile {
     double layer_kernels_tp;     /* further ones with tp > 1                                      */
     double expert_layer_kernels; /* further ones of a layer with experts                          */
     double expert_kernels;       /* further ones for each expert that a rank holds                */
+    double scaled_expert_kernels; /* ... and further ones of these in formats with scales by block */
     double micro_batch_s;        /* host time of one micro-batch in one model chunk               */
     double step_s;               /* host time of one step                                         */
-    double tp_overlap_ratio;     /* share of a layer's matrix products that can hide tp traffic   */
-    double tp_async_ratio;       /* share of a backward product that hides the tp traffic beside it */
+    double tp_pieces;            /* in which a product is cut that is reduced while it runs       */
+    double tp_interference_ratio; /* share of hidden tp traffic that slows the product it hides under:
+                                     multiprocessors that copy instead                            */
     double cp_overlap_ratio;     /* share of a block's attention that can hide the next block's traffic */
     double ep_overlap_ratio;     /* share of a layer's computation that can hide expert traffic    */
+    double shared_overlap_ratio; /* share of the shared experts' products that can hide expert traffic */
+    double expert_excess_ratio;  /* load of the busiest expert over the mean, less 1, by routing that
+                                    nothing forces                                                */
+    double fp8_dispatch_bytes;   /* an element on its way to its experts in 8 bits, scales included */
+    double qwz_bytes;            /* ZeRO++: a weight that is gathered, scales included            */
+    double qgz_bytes;            /* likewise a gradient that is reduced                           */
     double low_precision_ratio;  /* products below 16 bits: gemm_ratio is multiplied by this       */
     double offload_overlap_ratio; /* share of a pass that can hide transfers to and from the host  */
     double host_update_ratio;    /* of the node's memory bandwidth that the processors' optimizer reaches */
@@ -133,12 +142,15 @@ typedef struct sp_engine {
 
 /* Facts of the question that rules may name as constants: heads, kv_heads, layers, hidden, ffn,
  * experts, top_k, seq_len, global_batch, mtp_layers, latent (1 with latent attention), trains_all
- * (0 when a task trains adapters alone), and two with names as values: optimizer==adafactor,
+ * (0 when a task trains adapters alone), fp8_dispatch (1 where tokens travel to experts in 8 bits),
+ * qwz, hpz and qgz (parts of ZeRO++), and two with names as values: optimizer==adafactor,
  * gradients==bf16, a - in a name written as _. */
 typedef struct sp_engine_facts {
     const struct sp_model *model;
     uint64_t seq_len, global_batch;
     bool trains_all;
+    sp_dispatch dispatch;
+    uint32_t zeropp; /* SP_ZEROPP_* parts */
     const char *optimizer; /* --optimizer */
     sp_gradients gradients;
 } sp_engine_facts;

@@ -36,6 +36,7 @@ typedef struct sp_time {
     double dp_comm_s;   /* gradients and sharded weights                                          */
     double optimizer_s;
     double offload_s;
+    double straggler_s; /* waiting for a rank that is slower than the others (--straggler)         */
     double other_s;     /* host overheads                                                         */
 } sp_time;
 
@@ -106,6 +107,13 @@ void sp_estimate_plan(const struct sp_problem *problem, const sp_plan *plan, sp_
 /* Memory alone: what the search asks first. */
 void sp_estimate_memory(const struct sp_problem *problem, const sp_plan *plan, sp_memory *out);
 bool sp_memory_fits(const struct sp_problem *problem, const sp_memory *memory);
+
+/* A peak is believed within low .. high in 8 of 10 cases. */
+typedef struct sp_memory_range {
+    double low_bytes, high_bytes;
+    double p_oom; /* that the run needs more than the GPU has */
+} sp_memory_range;
+sp_memory_range sp_memory_range_of(const struct sp_problem *problem, const sp_memory *memory);
 
 /* What the search needs and nothing more: the verdict and the keys it minimises (objectives with
  * their sign turned where larger is better, not yet quantised). Bit-identical to sp_estimate_plan. */

@@ -160,9 +160,21 @@ sp_status sp_footprint_search(struct sp_arena *arena, const char *home, sp_footp
                               sp_error *err);
 
 /* ---- models by size ---- */
-/* "7B", "7000M", "7e9": parameters. */
+/* "7B", "7b", "7000M", "7e9": parameters. */
 sp_status sp_size_parse(const char *text, double *parameters, sp_error *err);
+/* The accelerator of a question that names none, of HOME/configs/shapes.json. */
+sp_status sp_quick_hardware(struct sp_arena *arena, const char *home, const char **name,
+                            sp_error *err);
 /* A dense model of about so many parameters, with the proportions of the families in
  * HOME/configs/shapes.json; its assumptions say so. */
 sp_status sp_model_guess(struct sp_arena *arena, const char *home, double parameters,
                          const sp_model **model, sp_error *err);
+/* The shapes of HOME/configs/shapes.json, for many guesses. A model takes the nearest one, with as
+ * many layers as give the parameters: within a shape a larger model never has fewer of them. */
+typedef struct sp_shapes sp_shapes;
+sp_status sp_shapes_load(struct sp_arena *arena, const char *home, const sp_shapes **shapes,
+                         sp_error *err);
+uint32_t sp_shapes_nearest(const sp_shapes *shapes, double parameters);
+uint32_t sp_shapes_layers(const sp_shapes *shapes, double parameters);
+sp_status sp_shapes_guess(struct sp_arena *arena, const sp_shapes *shapes, double parameters,
+                          const sp_model **model, sp_error *err);

@@ -24,7 +24,10 @@
     X(SP_RECOMPUTE_OPS, "ops") X(SP_RECOMPUTE_FULL, "full")
 #define SP_ENUM_SCHEDULE(X)                                                                        \
     X(SP_SCHEDULE_1F1B, "1f1b") X(SP_SCHEDULE_GPIPE, "gpipe")                                      \
-    X(SP_SCHEDULE_INTERLEAVED, "interleaved")
+    X(SP_SCHEDULE_INTERLEAVED, "interleaved") X(SP_SCHEDULE_ZB_H1, "zb_h1")                        \
+    X(SP_SCHEDULE_ZB_H2, "zb_h2") X(SP_SCHEDULE_ZB_V, "zb_v") X(SP_SCHEDULE_V_HALF, "v_half")      \
+    X(SP_SCHEDULE_V_MIN, "v_min") X(SP_SCHEDULE_DUALPIPE, "dualpipe")                              \
+    X(SP_SCHEDULE_DUALPIPE_V, "dualpipe_v")
 #define SP_ENUM_STAGE_LAYERS(X)                                                                    \
     X(SP_STAGE_LAYERS_EVEN, "even") X(SP_STAGE_LAYERS_WEIGHTED, "weighted")
 #define SP_ENUM_PRECISION(X)                                                                       \
@@ -68,6 +71,11 @@ const char *sp_task_name(sp_task task); /* "pretrain" */
 typedef enum sp_kernels { SP_ENUM_KERNELS(SP_ENUMERATOR) SP_N_KERNELS } sp_kernels;
 const char *sp_kernels_name(sp_kernels kernels);
 
+/* Number format in which tokens travel to their experts, and gradients to what combined them; what
+ * comes back travels in 16 bits (DeepSeek-V3, arXiv:2412.19437, section 3.3.2). */
+#define SP_ENUM_DISPATCH(X) X(SP_DISPATCH_BF16, "bf16") X(SP_DISPATCH_FP8, "fp8")
+typedef enum sp_dispatch { SP_ENUM_DISPATCH(SP_ENUMERATOR) SP_N_DISPATCHES } sp_dispatch;
+const char *sp_dispatch_name(sp_dispatch dispatch);
 /* Number format in which gradients are accumulated: the engine's own choice, or one of two. */
 #define SP_ENUM_GRADIENTS(X)                                                                       \
     X(SP_GRADIENTS_AUTO, "auto")                                                                   \
@@ -75,6 +83,17 @@ const char *sp_kernels_name(sp_kernels kernels);
 typedef enum sp_gradients { SP_ENUM_GRADIENTS(SP_ENUMERATOR) SP_N_GRADIENTS } sp_gradients;
 const char *sp_gradients_name(sp_gradients gradients);
 #undef SP_ENUMERATOR
+
+/* Parts of ZeRO++ (Wang et al., arXiv:2306.10209), each on top of ZeRO-3; a set of them is a sum of
+ * these. qwz: weights are gathered in 8 bits; hpz: a second shard of the weights in the fastest
+ * domain, from which the backward pass gathers; qgz: gradients travel in 4 bits. */
+typedef enum sp_zeropp { SP_ZEROPP_QWZ = 1, SP_ZEROPP_HPZ = 2, SP_ZEROPP_QGZ = 4 } sp_zeropp;
+#define SP_ZEROPP_ALL 7u
+/* "qwz,hpz", "all", "none". */
+sp_status sp_zeropp_parse(const char *text, uint32_t *parts, sp_error *err);
+/* Writes it back, in the order above. */
+#define SP_ZEROPP_TEXT_BYTES 16
+void sp_zeropp_format(uint32_t parts, char text[SP_ZEROPP_TEXT_BYTES]);
 
 typedef struct sp_plan {
     uint32_t gpus;

@@ -44,7 +44,15 @@ typedef struct sp_question {
     sp_task task;               /* --task                                                         */
     sp_kernels kernels;         /* --kernels                                                      */
     uint32_t lora_rank;         /* --lora-rank                                                    */
-    double moe_imbalance_ratio; /* --moe-imbalance: load of the busiest experts' rank over the mean */
+    double moe_imbalance_ratio; /* --moe-imbalance: load of the busiest experts' rank over the mean;
+                                 * 0 = natural routing, as far as ep spreads it                   */
+    sp_dispatch dispatch;       /* --dispatch-dtype                                               */
+    uint32_t zeropp;            /* --zeropp: SP_ZEROPP_* parts                                    */
+    double straggler_ratio;     /* --straggler: time of the slowest rank's work over the usual    */
+    double site_factor;         /* --site-factor: by which all times are multiplied, as `calibrate
+                                   steps --site` found it; 0 = not known                          */
+    double site_error_ratio;    /* 8 of 10 steps lie within +- this of the corrected one; 0 = what
+                                   the engine's profile says                                      */
     double tokens;              /* of the whole run, 0 = not stated                               */
     double max_network_ratio;   /* 1 = off                                                        */
     double headroom_ratio;      /* share of usable memory left free                               */

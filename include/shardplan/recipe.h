@@ -53,6 +53,7 @@ typedef struct sp_training_recipe {
     const char *engine;          /* "megatron", "torchtitan@0.3"                                  */
     sp_task task;
     uint32_t lora_rank;          /* 0 unless the task trains adapters                             */
+    double moe_imbalance_ratio;  /* as in sp_question: 0 = natural routing                        */
     uint32_t gpus;
     const char *gpus_text;     /* the same as --gpus takes it                                     */
     const char *precision_set; /* "precision=fp8", as --set takes it: formats are named           */

@@ -21,6 +21,7 @@
 #include "shardplan/search.h"
 #include "shardplan/space.h"
 #include "shardplan/sweep.h"
+#include "shardplan/traffic.h"
 
 struct sp_text;
 
@@ -117,12 +118,21 @@ void sp_report_footprint_json(const sp_footprint_question *question, const sp_fo
 void sp_report_footprint_csv(const sp_footprint *footprint, struct sp_text *out);
 
 /* ---- the memory of a GPU that trains; the plan is priced ---- */
+/* What a plan over several nodes sends, and the best plan that a search of its question found. */
+typedef struct sp_advice {
+    sp_traffic traffic;
+    bool whole, found; /* the whole space was settled; `best` is set */
+    sp_priced best;
+} sp_advice;
+
+/* advice: NULL where there is none. */
 void sp_report_training_memory_page(const sp_space *space, const sp_priced *priced,
-                                    const char *found, const sp_report_options *options,
-                                    struct sp_text *out);
+                                    const char *found, const sp_advice *advice,
+                                    const sp_report_options *options, struct sp_text *out);
 /* "shardplan/memory/1" */
 void sp_report_training_memory_json(const sp_space *space, const sp_priced *priced,
-                                    const char *found, struct sp_text *out);
+                                    const char *found, const sp_advice *advice,
+                                    struct sp_text *out);
 /* One row a part. */
 void sp_report_training_memory_csv(const sp_priced *priced, struct sp_text *out);
 

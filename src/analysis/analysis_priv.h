@@ -105,5 +105,10 @@ void sp_analysis_cache(const sp_analysis_question *question, sp_analysis *analys
 sp_status sp_analysis_notes(struct sp_arena *arena, const sp_analysis_question *question,
                             sp_analysis *analysis, sp_error *err);
 
+/* ---- notes_measured.c ---- */
+/* *note: that operators lie beyond what was measured; NULL when none do, or nothing was. */
+sp_status sp_note_measured(struct sp_arena *arena, const sp_analysis_question *question,
+                           const sp_analysis *analysis, const char **note, sp_error *err);
+
 /* ---- check.c: what the question must obey ---- */
 sp_status sp_analysis_check(const sp_analysis_question *question, sp_error *err);

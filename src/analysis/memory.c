@@ -80,7 +80,7 @@ static void fill_cache(const sp_memory_stage *s, sp_footprint *out)
 {
     const sp_footprint_question *q = s->share->question;
     const double length = sp_longest(q), block = q->server.block_tokens;
-    const double whole = sp_cached_sum(sp_cached_at(s->share, &s->layers, length));
+    const double whole = sp_cached_sum(sp_cached_admitted(s->share, &s->layers, length));
     out->request = sp_cached_sum(s->request);
     out->needed = s->needed;
     out->pool = s->pool;

@@ -10,10 +10,12 @@ static double whole_blocks(const sp_server *server, double tokens)
     return ceil(tokens / server->block_tokens) * server->block_tokens;
 }
 
-static double window_tokens(const sp_server *server, double window, double all)
+/* `behind` tokens are computed at once and see the window before them. */
+static double window_tokens(const sp_server *server, double window, double all, double behind)
 {
     const double more = server->window_blocks * server->block_tokens;
-    const double near = window > 0.0 ? whole_blocks(server, window) + more : 0.0;
+    const double seen = window > 0.0 && behind > 0.0 ? window - 1.0 + behind : window;
+    const double near = window > 0.0 ? whole_blocks(server, seen) + more : 0.0;
     return fmin(all, fmax(near, server->window_ratio * all));
 }
 
@@ -51,7 +53,8 @@ static double padding(const sp_grouped *g, const sp_kind_share *kind)
     return g->size > 0.0 && n > 0.0 ? ceil(n / g->size) * g->size / n : 1.0;
 }
 
-sp_cached sp_cached_at(const sp_share *share, const sp_held_layers *layers, double tokens)
+static sp_cached cached(const sp_share *share, const sp_held_layers *layers, double tokens,
+                        double behind)
 {
     const sp_footprint_question *q = share->question;
     const double all = whole_blocks(&q->server, tokens);
@@ -61,7 +64,7 @@ sp_cached sp_cached_at(const sp_share *share, const sp_held_layers *layers, doub
     if (q->server.cached < 1.0) return sum;
     for (uint32_t k = 0; k < q->model->n_kinds; k++) {
         const sp_kind_share *kind = &share->kind[k];
-        const double near = window_tokens(&q->server, kind->cache.near_tokens, all);
+        const double near = window_tokens(&q->server, kind->cache.near_tokens, all, behind);
         const double elements =
             padding(&groups, kind) * (kind->cache.token * all + kind->cache.near_token * near);
         sum.values += layers->n[k] * elements * bits / 8.0;
@@ -70,6 +73,18 @@ sp_cached sp_cached_at(const sp_share *share, const sp_held_layers *layers, doub
             layers->n[k] * (kind->cache.state + kind->cache.convolution) * q->bits.norm / 8.0;
     }
     return sum;
+}
+
+sp_cached sp_cached_at(const sp_share *share, const sp_held_layers *layers, double tokens)
+{
+    return cached(share, layers, tokens, 0.0);
+}
+
+sp_cached sp_cached_admitted(const sp_share *share, const sp_held_layers *layers, double tokens)
+{
+    const sp_server *server = &share->question->server;
+    const double chunk = server->chunk_tokens > 0.0 ? fmin(server->chunk_tokens, tokens) : tokens;
+    return cached(share, layers, tokens, server->window_chunk > 0.0 ? chunk : 0.0);
 }
 
 /* Beams share the prompt and differ in what they generate. */

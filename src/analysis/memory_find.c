@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The questions turned round: bisection over exact evaluations, since more requests, tokens or
- * parameters never need less memory; GPUs are tried from the fewest on. */
+ * layers of a shape never need less memory; GPUs are tried from the fewest on. */
 #include "analysis/memory_priv.h"
 #include "base/base.h"
 
@@ -25,11 +25,20 @@ static bool serves(const sp_footprint_question *q)
 
 /* ---- batch and context ---- */
 
-static bool serves_at(const sp_footprint_question *q, sp_footprint_find find, uint64_t value)
+typedef struct finder {
+    const sp_footprint_question *question;
+    sp_footprint_find find;
+    struct sp_arena *arena;
+    const sp_shapes *shapes; /* of SP_FIND_MAX_MODEL */
+    sp_error *err;
+} finder;
+
+static bool serves_at(void *user, uint64_t value)
 {
-    sp_footprint_question tried = *q;
-    if (find == SP_FIND_MAX_BATCH) {
-        tried.batch = value * q->dp;
+    const finder *f = user;
+    sp_footprint_question tried = *f->question;
+    if (f->find == SP_FIND_MAX_BATCH) {
+        tried.batch = value * tried.dp;
     } else {
         tried.isl = value;
     }
@@ -39,55 +48,49 @@ static bool serves_at(const sp_footprint_question *q, sp_footprint_find find, ui
 /* The largest value that is served, 0 where 1 is not. */
 static uint64_t largest(const sp_footprint_question *q, sp_footprint_find find, uint64_t most)
 {
-    uint64_t good = 0, bad = 1;
-    while (bad <= most && serves_at(q, find, bad)) {
-        good = bad;
-        bad *= 2;
-    }
-    if (bad > most) bad = most + 1;
-    while (bad - good > 1) {
-        const uint64_t middle = good + (bad - good) / 2;
-        if (serves_at(q, find, middle)) {
-            good = middle;
-        } else {
-            bad = middle;
-        }
-    }
-    return good;
+    finder f = {.question = q, .find = find};
+    return sp_largest(&(sp_largest_of){.holds = serves_at, .user = &f}, most);
 }
 
 /* ---- the model ---- */
 
-static sp_status serves_model(struct sp_arena *arena, const char *home,
-                              const sp_footprint_question *q, uint64_t steps,
-                              const sp_model **model, bool *served, sp_error *err)
+static bool take_model(const finder *f, uint64_t steps, sp_footprint_question *tried)
 {
-    sp_footprint_question tried = *q;
-    SP_TRY(sp_model_guess(arena, home, (double)steps * MODEL_STEP, model, err));
-    tried.model = *model;
-    *served = serves(&tried);
-    return SP_OK;
+    const double parameters = (double)steps * MODEL_STEP;
+    *tried = *f->question;
+    return f->err->status == SP_OK &&
+           sp_shapes_guess(f->arena, f->shapes, parameters, &tried->model, f->err) == SP_OK;
+}
+
+static bool serves_model(void *user, uint64_t steps)
+{
+    sp_footprint_question tried;
+    return take_model(user, steps, &tried) && serves(&tried);
+}
+
+/* Within a shape a larger model never needs less; the shallowest may not fill a pipeline. */
+static uint64_t shape_of(void *user, uint64_t steps)
+{
+    const finder *f = user;
+    sp_footprint_question tried;
+    sp_error refused = {0};
+    const uint64_t shape = sp_shapes_nearest(f->shapes, (double)steps * MODEL_STEP);
+    const bool can = take_model(f, steps, &tried) && sp_footprint_check(&tried, &refused) == SP_OK;
+    return shape << 1 | (can ? 1 : 0);
 }
 
 static sp_status largest_model(struct sp_arena *arena, const char *home, sp_footprint_question *q,
                                bool *found, sp_error *err)
 {
-    uint64_t good = 0, bad = MOST_MODEL;
-    const sp_model *model = NULL, *best = NULL;
-    while (bad - good > 1) {
-        const uint64_t middle = good + (bad - good) / 2;
-        bool served = false;
-        SP_TRY(serves_model(arena, home, q, middle, &model, &served, err));
-        if (served) {
-            good = middle;
-            best = model;
-        } else {
-            bad = middle;
-        }
-    }
-    *found = best != NULL;
-    if (*found) q->model = best;
-    return SP_OK;
+    finder f = {.question = q, .arena = arena, .err = err};
+    err->status = SP_OK;
+    SP_TRY(sp_shapes_load(arena, home, &f.shapes, err));
+    const uint64_t steps = sp_largest(
+        &(sp_largest_of){.holds = serves_model, .piece = shape_of, .user = &f}, MOST_MODEL);
+    if (err->status != SP_OK) return err->status;
+    *found = steps > 0;
+    if (!*found) return SP_OK;
+    return sp_shapes_guess(arena, f.shapes, (double)steps * MODEL_STEP, &q->model, err);
 }
 
 /* ---- GPUs ---- */

@@ -9,15 +9,29 @@
 
 #define NEAR_RATIO 0.15 /* a published size names its model: 7B has 6.74e9 parameters */
 #define MAX_LAYERS 1024u
+#define MAX_SHAPES 64u
 
 typedef struct shape {
     const char *name;
     uint32_t layers, hidden, heads, kv_heads, ffn, vocab;
 } shape;
 
+/* Models write 7b for 7B. */
+static void raise_unit(const char *text, char out[32])
+{
+    static const char small[] = "bmt", large[] = "BMT";
+    const size_t n = strlen(text);
+    const char *unit = n > 0 ? strchr(small, text[n - 1]) : NULL;
+    memcpy(out, text, n + 1);
+    if (n > 0 && unit != NULL) out[n - 1] = large[unit - small];
+}
+
 sp_status sp_size_parse(const char *text, double *parameters, sp_error *err)
 {
-    SP_TRY(sp_parse_amount(text, parameters, err));
+    char raised[32];
+    const bool fits = strlen(text) < sizeof raised;
+    if (fits) raise_unit(text, raised);
+    SP_TRY(sp_parse_amount(fits ? raised : text, parameters, err));
     if (*parameters >= 1e8 && *parameters <= 1e13) return SP_OK;
     sp_fail(err, SP_E_RANGE, "no size of a model; write 7B, 7000M or 7e9");
     sp_fail_value(err, "%s", text);
@@ -53,23 +67,73 @@ static double parameters_of(const shape *s)
     return ends_parameters(s) + s->layers * layer_parameters(s);
 }
 
-static sp_status nearest(const sp_json *root, double parameters, shape *best, sp_error *err)
+struct sp_shapes {
+    uint32_t n;
+    shape list[MAX_SHAPES];
+};
+
+static sp_status read_shapes(const sp_json *root, sp_shapes *shapes, struct sp_arena *arena,
+                             sp_error *err)
 {
-    double distance = (double)INFINITY;
     sp_json list;
     SP_TRY(sp_json_schema(root, "shardplan/shapes/1", err));
     SP_TRY(sp_json_array(root, "shapes", &list, err));
-    for (size_t i = 0; i < sp_json_size(&list); i++) {
+    const size_t n = sp_json_size(&list);
+    if (n == 0 || n > MAX_SHAPES) {
+        return sp_json_fail(&list, err, SP_E_RANGE, "there are 1 to %u shapes", MAX_SHAPES);
+    }
+    for (size_t i = 0; i < n; i++) {
         const sp_json entry = sp_json_at(&list, i);
-        shape s;
-        SP_TRY(read_shape(&entry, &s, err));
-        const double away = fabs(log(parameters / parameters_of(&s)));
+        shape *s = &shapes->list[shapes->n++];
+        SP_TRY(read_shape(&entry, s, err));
+        s->name = sp_arena_strdup(arena, s->name);
+        if (s->name == NULL) return sp_fail(err, SP_E_MEMORY, "the shapes need more");
+    }
+    return SP_OK;
+}
+
+sp_status sp_quick_hardware(struct sp_arena *arena, const char *home, const char **name,
+                            sp_error *err)
+{
+    const char *file = sp_arena_printf(arena, "%s/configs/shapes.json", home), *value = NULL;
+    sp_json_doc *doc = NULL;
+    if (file == NULL) return sp_fail(err, SP_E_MEMORY, "the shapes need more");
+    SP_TRY(sp_json_load_file(file, &doc, err));
+    const sp_json root = sp_json_root(doc), hardware = sp_json_get(&root, "hardware");
+    sp_status status = sp_json_string(&hardware, "value", &value, err);
+    if (status == SP_OK) *name = sp_arena_strdup(arena, value);
+    if (status == SP_OK && *name == NULL) status = sp_fail(err, SP_E_MEMORY, "out of memory");
+    sp_json_free(doc);
+    return status;
+}
+
+sp_status sp_shapes_load(struct sp_arena *arena, const char *home, const sp_shapes **shapes,
+                         sp_error *err)
+{
+    const char *file = sp_arena_printf(arena, "%s/configs/shapes.json", home);
+    sp_shapes *loaded = sp_arena_alloc(arena, sizeof *loaded);
+    sp_json_doc *doc = NULL;
+    if (file == NULL || loaded == NULL) return sp_fail(err, SP_E_MEMORY, "the shapes need more");
+    SP_TRY(sp_json_load_file(file, &doc, err));
+    const sp_json root = sp_json_root(doc);
+    const sp_status status = read_shapes(&root, loaded, arena, err);
+    sp_json_free(doc);
+    *shapes = loaded;
+    return status;
+}
+
+/* By the ratio of sizes; ties go to the first. */
+uint32_t sp_shapes_nearest(const sp_shapes *shapes, double parameters)
+{
+    double distance = (double)INFINITY;
+    uint32_t best = 0;
+    for (uint32_t i = 0; i < shapes->n; i++) {
+        const double away = fabs(log(parameters / parameters_of(&shapes->list[i])));
         if (away >= distance) continue;
         distance = away;
-        *best = s;
+        best = i;
     }
-    if (distance < (double)INFINITY) return SP_OK;
-    return sp_json_fail(&list, err, SP_E_RANGE, "there is no shape");
+    return best;
 }
 
 static uint32_t fitting_layers(const shape *s, double parameters)
@@ -78,6 +142,11 @@ static uint32_t fitting_layers(const shape *s, double parameters)
     if (ratio > 1.0 - NEAR_RATIO && ratio < 1.0 + NEAR_RATIO) return s->layers;
     const double layers = round((parameters - ends_parameters(s)) / layer_parameters(s));
     return (uint32_t)fmin(fmax(layers, 1.0), MAX_LAYERS);
+}
+
+uint32_t sp_shapes_layers(const sp_shapes *shapes, double parameters)
+{
+    return fitting_layers(&shapes->list[sp_shapes_nearest(shapes, parameters)], parameters);
 }
 
 static sp_status add_note(struct sp_arena *arena, const shape *s, const sp_model **model,
@@ -122,17 +191,17 @@ static sp_status assemble(struct sp_arena *arena, const shape *s, double paramet
     return add_note(arena, s, model, err);
 }
 
+sp_status sp_shapes_guess(struct sp_arena *arena, const sp_shapes *shapes, double parameters,
+                          const sp_model **model, sp_error *err)
+{
+    const shape *nearest = &shapes->list[sp_shapes_nearest(shapes, parameters)];
+    return assemble(arena, nearest, parameters, model, err);
+}
+
 sp_status sp_model_guess(struct sp_arena *arena, const char *home, double parameters,
                          const sp_model **model, sp_error *err)
 {
-    const char *file = sp_arena_printf(arena, "%s/configs/shapes.json", home);
-    sp_json_doc *doc = NULL;
-    shape best = {0};
-    if (file == NULL) return sp_fail(err, SP_E_MEMORY, "the model needs more");
-    SP_TRY(sp_json_load_file(file, &doc, err));
-    const sp_json root = sp_json_root(doc);
-    sp_status status = nearest(&root, parameters, &best, err);
-    if (status == SP_OK) status = assemble(arena, &best, parameters, model, err);
-    sp_json_free(doc);
-    return status;
+    const sp_shapes *shapes = NULL;
+    SP_TRY(sp_shapes_load(arena, home, &shapes, err));
+    return sp_shapes_guess(arena, shapes, parameters, model, err);
 }

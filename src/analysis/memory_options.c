@@ -24,6 +24,16 @@ static sp_status parse_value(const char *text, double *value, sp_error *err)
     return sp_fail_value(err, "%s", text);
 }
 
+/* Where 0 stands for what the engine was not told. */
+static bool is_unset_at_zero(const char *knob_name)
+{
+    static const char *const names[] = {"fraction", "max_running", "max_context", "total_tokens"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(names[i], knob_name) == 0) return true;
+    }
+    return false;
+}
+
 static sp_status set_knob(sp_server *server, const sp_json *option, const char *knob_name,
                           const char *text, sp_error *err)
 {
@@ -36,12 +46,14 @@ static sp_status set_knob(sp_server *server, const sp_json *option, const char *
     SP_TRY(parse_value(text, &value, err));
     SP_TRY(sp_json_double_or(option, "scale", 0.0, 1e15, 1.0, &scale, err));
     value *= scale;
-    if (value >= knob->least && value <= knob->most) {
+    const bool unset = value == 0.0 && is_unset_at_zero(knob_name);
+    if (value >= knob->least && value <= knob->most && !unset) {
         sp_knob_give(server, knob, value);
         return SP_OK;
     }
     sp_fail(err, SP_E_RANGE, "this option does not take the value");
     sp_fail_value(err, "%s", text);
+    if (unset) return sp_fail_range(err, "above 0, at most %g", knob->most / scale);
     return sp_fail_range(err, "%g .. %g", knob->least / scale, knob->most / scale);
 }
 

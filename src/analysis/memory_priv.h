@@ -63,6 +63,8 @@ typedef struct sp_cached {
     double values, scales, states;
 } sp_cached;
 sp_cached sp_cached_at(const sp_share *share, const sp_held_layers *layers, double tokens);
+/* While it is computed: what the engine counts a request of so many tokens at. */
+sp_cached sp_cached_admitted(const sp_share *share, const sp_held_layers *layers, double tokens);
 /* Of a request of the question at its longest, with all its beams. */
 sp_cached sp_cached_request(const sp_share *share, const sp_held_layers *layers);
 double sp_cached_sum(sp_cached cached);

@@ -114,6 +114,9 @@ sp_status sp_analysis_notes(struct sp_arena *arena, const sp_analysis_question *
     SP_TRY(note_switches(&list, question, err));
     SP_TRY(note_network(&list, question, err));
     SP_TRY(note_training(&list, question, err));
+    const char *beyond = NULL;
+    SP_TRY(sp_note_measured(arena, question, analysis, &beyond, err));
+    if (beyond != NULL) SP_TRY(add(&list, beyond, err));
     analysis->notes = list.notes;
     analysis->n_notes = list.n;
     return SP_OK;

@@ -21,6 +21,8 @@ bool sp_analysis_rates(const sp_analysis_question *question, sp_rates *rates)
 {
     const sp_gpu *gpu = question->gpu;
     const sp_engine_profile neutral = {.flash_attention = question->flash,
+                                       .native_attention = true,
+                                       .misaligned_ratio = 1.0,
                                        .gemm_ratio = 1.0,
                                        .attention_ratio = 1.0,
                                        .element_bytes_ratio = 1.0,

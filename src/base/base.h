@@ -28,6 +28,17 @@ void sp_arena_fini(sp_arena *arena); /* leaves an empty arena */
 /* ---- clock.c --------------------------------------------------------------------------------- */
 double sp_clock_s(void); /* monotonic */
 
+/* ---- largest.c ------------------------------------------------------------------------------- */
+typedef struct sp_largest_of {
+    bool (*holds)(void *user, uint64_t value);
+    /* Numbers of a piece lie next to each other, and inside it holds() never turns from false to
+     * true. NULL: all are one piece. */
+    uint64_t (*piece)(void *user, uint64_t value);
+    void *user;
+} sp_largest_of;
+/* The largest number of 1 .. most that holds; 0 where none does. */
+uint64_t sp_largest(const sp_largest_of *of, uint64_t most);
+
 /* ---- error.c --------------------------------------------------------------------------------- */
 /* Clears *err, sets status and message, returns status: return sp_fail(err, SP_E_IO, "..."); */
 sp_status sp_fail(sp_error *err, sp_status status, const char *format, ...)
@@ -209,6 +220,12 @@ void sp_jw_i64(sp_json_writer *w, const char *key, int64_t value);
 void sp_jw_double(sp_json_writer *w, const char *key, double value); /* non-finite writes null */
 void sp_jw_bool(sp_json_writer *w, const char *key, bool value);
 void sp_jw_raw(sp_json_writer *w, const char *key, const char *json);
+
+/* ---- yaml.c ------------------------------------------------------------------------------------ */
+/* Adds JSON text as YAML that reads back as the same values. SP_E_NOT_YET in a build without
+ * libyaml, SP_E_SYNTAX where the text is no JSON. */
+sp_status sp_yaml_from_json(const char *json, size_t length, sp_text *out, sp_error *err);
+bool sp_yaml_is_built(void);
 
 /* ---- hash.c: fingerprints (XXH3, 128 bits) ----------------------------------------------------- */
 typedef struct sp_hash128 {

@@ -2,6 +2,7 @@
 /* The flags of `shardplan analyze` become the question of an analysis. */
 #include "cli/analyze.h"
 #include "shardplan/checkpoint.h"
+#include "shardplan/surface.h"
 
 #include <string.h>
 
@@ -87,42 +88,14 @@ static const char *model_word(const sp_settings *s)
     return s->n_words > 0 ? s->words[0] : sp_settings_text(s, SP_FLAG_model);
 }
 
-static const char own_bits[] = "checkpoint";
-
-/* Weights as wide as the model's files hold them on average, scales included; what is not known of
- * them is refused when it was asked for, and otherwise left as it is. */
-static sp_status take_checkpoint(sp_arena *arena, const char *ref, bool asked,
-                                 sp_analysis_question *q, sp_error *err)
-{
-    const sp_checkpoint *weights = NULL;
-    if (sp_checkpoint_is(ref)) SP_TRY(sp_checkpoint_read(arena, ref, &weights, err));
-    if (weights != NULL && weights->bits_per_parameter > 0.0) {
-        q->bits.attention_weight = q->bits.ffn_weight = q->bits.embedding =
-            weights->bits_per_parameter;
-        q->bits_of_checkpoint = true;
-        return SP_OK;
-    }
-    if (!asked) return SP_OK;
-    sp_fail(err, SP_E_INCONSISTENT,
-            "the width of its weights is not known: the model must be a GGUF file or a folder with "
-            "all of its weights");
-    return sp_fail_value(err, "%s", ref);
-}
-
-/* "checkpoint" and the parts behind it, or, without any word, a model that comes with its weights.
- */
 static sp_status read_widths(const sp_settings *s, sp_arena *arena, const char *home,
                              sp_analysis_question *q, sp_dtype *compute, sp_error *err)
 {
     const char *text = sp_settings_text(s, SP_FLAG_bits);
-    const char *ref = model_word(s);
-    const size_t n = sizeof own_bits - 1;
-    const bool asked = strncmp(text, own_bits, n) == 0 && (text[n] == '\0' || text[n] == ',');
-    if (asked) text += n + (text[n] == ',');
-    if (asked || s->of[SP_FLAG_bits].n_values == 0) {
-        SP_TRY(take_checkpoint(arena, ref, asked, q, err));
-    }
-    if (!asked && q->bits_of_checkpoint) return SP_OK;
+    const bool said = s->of[SP_FLAG_bits].n_values > 0;
+    SP_TRY(sp_checkpoint_bits(arena, model_word(s), said, &text, &q->bits, &q->bits_of_checkpoint,
+                              err));
+    if (text[0] == '\0') return SP_OK;
     return sp_widths_parse(arena, home, text, &q->bits, compute, err);
 }
 
@@ -211,6 +184,7 @@ static sp_status read_question(const sp_settings *s, sp_arena *arena, const char
     SP_TRY(read_phases(s, &q->phases, err));
     SP_TRY(read_sizes(s, q, err));
     SP_TRY(read_switches(s, q, err));
+    SP_TRY(sp_surfaces_load(arena, home, q->gpu, &q->surfaces, err));
     return read_formats(s, arena, home, q, err);
 }
 

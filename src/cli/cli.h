@@ -135,11 +135,22 @@ sp_status sp_flag_blame(sp_status status, sp_flag_id flag, sp_error *err);
 sp_status sp_flag_length(const sp_settings *s, sp_flag_id flag, uint64_t *out, sp_error *err);
 sp_status sp_flag_amount(const sp_settings *s, sp_flag_id flag, double *out, sp_error *err);
 sp_status sp_flag_ratio(const sp_settings *s, sp_flag_id flag, double *out, sp_error *err);
+/* --reserve */
+sp_status sp_flag_reserve(const sp_settings *s, double *bytes, sp_error *err);
 sp_status sp_flag_gradients(const sp_settings *s, sp_gradients *out, sp_error *err);
 sp_status sp_flag_choice(const sp_settings *s, sp_flag_id flag, const char *const *names,
                          size_t n_names, uint32_t *choice, sp_error *err);
+/* site_factor.c: "1.07", "1.07:9%", or a file of `calibrate steps --site` */
+sp_status sp_site_factor_read(const char *text, sp_question *q, sp_error *err);
 sp_status sp_flag_count(const sp_settings *s, sp_flag_id flag, uint64_t lo, uint64_t hi,
                         uint32_t *out, sp_error *err);
+
+/* ---- checkpoint_bits.c ------------------------------------------------------------------------ */
+/* Takes the widths of weights from the files of `ref` where *text begins with "checkpoint", or where
+ * nothing was said and there are such files. *text is left at the parts still to be read, "" where
+ * there are none. */
+sp_status sp_checkpoint_bits(sp_arena *arena, const char *ref, bool said, const char **text,
+                             sp_widths *bits, bool *taken, sp_error *err);
 
 /* ---- question.c ------------------------------------------------------------------------------ */
 typedef enum sp_format {
@@ -155,6 +166,7 @@ typedef struct sp_run {
     uint32_t top, threads;
     bool by_layout, no_bounds, dry_run, show_config, quiet, verbose, color, help;
     sp_format format;
+    bool as_yaml; /* JSON, turned into it when it is written */
     double timeout_s;
     const char *output;
 } sp_run;
@@ -168,10 +180,15 @@ enum {
 };
 /* Refuses a form that this answer does not have. */
 sp_status sp_run_check_format(const sp_run *run, unsigned forms, sp_error *err);
+/* Flags that also change the memory of a step: load of the busiest experts, parts of ZeRO++. */
+sp_status sp_uneven_read(const sp_settings *s, sp_question *q, sp_error *err);
 /* Builds the problem and its space; a batch such as 4Mtok or 1000:5% is resolved, and *note says to
  * what (NULL when nothing changed). Free both whatever comes back. */
 sp_status sp_question_build(sp_settings *settings, const char *home, sp_problem **problem,
                             sp_space **space, const char **note, sp_error *err);
+
+/* --kernels */
+sp_status sp_question_read_kernels(const sp_settings *settings, sp_question *question, sp_error *err);
 
 /* batch.c */
 typedef struct sp_batch {

@@ -74,16 +74,15 @@ const sp_command sp_command_calibrate = {
              "steps --site: FILE has runs of one cluster, three to ten will do. How much longer "
              "its steps take\n"
              "than estimated is said with an interval, and checked on each run without it.\n"
-             "steps --log megatron|torchtitan: FILEs are logs, which are written as such a table; "
-             "fill in what a log\n"
-             "does not say.\n",
+             "steps --log megatron|torchtitan: FILEs are logs, which are written as such a table; fill "
+             "in what a\n"
+             "log does not say, at least nvlink_domain.\n",
     .examples = "  shardplan calibrate ops gemm.csv moe.csv.gz --gpu h100-sxm\n"
                 "  shardplan calibrate ops *.csv --gpu my-part.json -o calibrated.json \\\n"
                 "      --source 'our cluster, CUDA 13.0' --date 2026-11-21\n"
                 "  shardplan calibrate steps runs.csv --json -o steps.json\n"
                 "  shardplan calibrate steps --site our-runs.csv\n"
-                "  shardplan calibrate steps --log megatron run1.log run2.log --gpu H100 -o "
-                "our-runs.csv\n"
+                "  shardplan calibrate steps --log megatron a.log b.log --gpu H100 -o runs.csv\n"
                 "  shardplan calibrate ops --log nccl-tests all_reduce.txt --gpu h100-sxm\n",
     .takes = SP_TAKES_OUTPUT | SP_TAKES_CALIBRATE,
     .max_words = SP_OPS_MAX_WORDS,

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LEAST_RESERVE_BYTES 1024.0
+
 /* Adds the flag to an error of a parser. */
 sp_status sp_flag_blame(sp_status status, sp_flag_id flag, sp_error *err)
 {
@@ -45,6 +47,18 @@ sp_status sp_flag_choice(const sp_settings *s, sp_flag_id flag, const char *cons
     sp_fail_value(err, "%s", text);
     sp_fail_names(err, text, names, n_names);
     return sp_flag_blame(err->status, flag, err);
+}
+
+/* A few bytes are a forgotten unit. */
+sp_status sp_flag_reserve(const sp_settings *s, double *bytes, sp_error *err)
+{
+    const char *text = sp_settings_text(s, SP_FLAG_reserve);
+    if (text == NULL) return SP_OK;
+    SP_TRY(sp_flag_blame(sp_parse_bytes(text, bytes, err), SP_FLAG_reserve, err));
+    if (*bytes == 0.0 || *bytes >= LEAST_RESERVE_BYTES) return SP_OK;
+    sp_fail(err, SP_E_RANGE, "so few bytes are a size without its unit: write 4GiB");
+    sp_fail_value(err, "%s", text);
+    return sp_flag_blame(err->status, SP_FLAG_reserve, err);
 }
 
 sp_status sp_flag_gradients(const sp_settings *s, sp_gradients *out, sp_error *err)

@@ -60,6 +60,22 @@ void sp_flag_variable(const sp_flag *flag, char name[80])
     }
 }
 
+/* Choices of a plan have no flags: "--zero" means "--set zero=...". */
+static bool suggest_set(const char *name, unsigned commands, sp_error *err)
+{
+    char axis[sizeof err->nearest];
+    if ((flags[SP_FLAG_set].commands & commands) == 0 || strlen(name) + 13 > sizeof axis) {
+        return false;
+    }
+    strcpy(axis, name);
+    for (char *c = axis; *c != '\0'; c++) {
+        if (*c == '-') *c = '_';
+    }
+    if (sp_axis_find(axis) == SP_N_AXES) return false;
+    (void)snprintf(err->nearest, sizeof err->nearest, "--set %.*s=VALUE", (int)sizeof axis - 13, axis);
+    return true;
+}
+
 sp_status sp_flag_refuse(const char *word, const char *nearest_to, unsigned commands, sp_error *err)
 {
     const char *names[SP_N_FLAGS];
@@ -70,6 +86,7 @@ sp_status sp_flag_refuse(const char *word, const char *nearest_to, unsigned comm
     }
     sp_fail(err, SP_E_USAGE, "there is no such flag here");
     sp_fail_value(err, "%s", word);
+    if (suggest_set(nearest_to, commands, err)) return err->status;
     const char *nearest = sp_name_nearest(nearest_to, names, n);
     if (nearest != NULL) {
         err->nearest[0] = err->nearest[1] = '-';

@@ -7,19 +7,33 @@
 #define MOST_TOKENS 0x40000000u /* 2^30 */
 #define MOST_RANKS  65536u
 
-static const char DEFAULT_ENGINE[] = "vllm";
-
-sp_status sp_memory_model(const sp_settings *s, sp_arena *arena, const char *home,
-                          const sp_model **model, sp_error *err)
+bool sp_memory_is_quick(const sp_settings *s)
 {
-    const bool quick = s->n_words > 0 && strcmp(s->words[0], "quick") == 0;
-    const char *ref = s->n_words > 0 ? s->words[0] : sp_settings_text(s, SP_FLAG_model);
-    double parameters = 0.0;
+    return s->n_words > 0 && strcmp(s->words[0], "quick") == 0;
+}
+
+/* A model is named once. */
+static sp_status check_words(const sp_settings *s, sp_error *err)
+{
+    const bool quick = sp_memory_is_quick(s);
     if (s->n_words > 1 && !quick) {
         sp_fail(err, SP_E_USAGE, "one word too many; usage: shardplan memory [quick SIZE | MODEL]");
         return sp_fail_value(err, "%s", s->words[1]);
     }
+    if (s->n_words == 0 || s->of[SP_FLAG_model].origin == SP_FROM_DEFAULT) return SP_OK;
+    sp_fail(err, SP_E_INCONSISTENT, "%s names the model already: leave one out", s->words[0]);
+    return sp_flag_blame(err->status, SP_FLAG_model, err);
+}
+
+sp_status sp_memory_model(const sp_settings *s, sp_arena *arena, const char *home, bool largest,
+                          const sp_model **model, sp_error *err)
+{
+    const bool quick = sp_memory_is_quick(s);
+    const char *ref = s->n_words > 0 ? s->words[0] : sp_settings_text(s, SP_FLAG_model);
+    double parameters = 0.0;
+    SP_TRY(check_words(s, err));
     if (!quick && ref != NULL) return sp_model_find(arena, home, ref, model, err);
+    if (largest && s->n_words == 0) return sp_model_guess(arena, home, 1e9, model, err);
     if (s->n_words < 2) {
         return sp_fail(err, SP_E_USAGE,
                        "name the model, for example shardplan memory llama-3.1-8b --hardware "
@@ -50,7 +64,7 @@ static sp_status read_tokens(const sp_settings *s, sp_flag_id flag, uint64_t lea
         *out = value;
         return SP_OK;
     }
-    sp_fail(err, SP_E_RANGE, "out of range");
+    sp_fail(err, SP_E_RANGE, "the number is out of range");
     sp_fail_value(err, "%s", sp_settings_text(s, flag));
     sp_fail_range(err, "%u .. %u", (unsigned)least, MOST_TOKENS);
     return sp_flag_blame(err->status, flag, err);
@@ -70,39 +84,11 @@ static sp_status read_sizes(const sp_settings *s, sp_footprint_question *q, sp_e
 
 static sp_status read_limits(const sp_settings *s, sp_footprint_question *q, sp_error *err)
 {
-    const char *reserve = sp_settings_text(s, SP_FLAG_reserve);
     SP_TRY(sp_flag_ratio(s, SP_FLAG_headroom, &q->headroom_ratio, err));
-    if (reserve == NULL) return SP_OK;
-    return sp_flag_blame(sp_parse_bytes(reserve, &q->reserve_bytes, err), SP_FLAG_reserve, err);
+    return sp_flag_reserve(s, &q->reserve_bytes, err);
 }
 
-/* ---- the engine ---- */
-
-static sp_status read_options(const sp_settings *s, sp_arena *arena, const char *home,
-                              sp_server *server, sp_error *err)
-{
-    const sp_setting *options = &s->of[SP_FLAG_option];
-    const char *kv = sp_settings_text(s, SP_FLAG_kv);
-    for (uint32_t i = 0; i < options->n_values; i++) {
-        const sp_status status = sp_server_set(arena, home, options->values[i], server, err);
-        SP_TRY(sp_flag_blame(status, SP_FLAG_option, err));
-    }
-    if (s->of[SP_FLAG_kv].origin == SP_FROM_DEFAULT) return SP_OK;
-    return sp_flag_blame(sp_server_set_kv(kv, server, err), SP_FLAG_kv, err);
-}
-
-static sp_status read_engine(const sp_settings *s, sp_arena *arena, const char *home,
-                             sp_footprint_question *q, sp_error *err)
-{
-    const bool given = s->of[SP_FLAG_engine].origin != SP_FROM_DEFAULT;
-    const char *name = given ? sp_settings_text(s, SP_FLAG_engine) : DEFAULT_ENGINE;
-    uint64_t longest = 0;
-    SP_TRY(sp_flag_blame(sp_server_load(arena, home, name, &q->server, err), SP_FLAG_engine, err));
-    SP_TRY(read_options(s, arena, home, &q->server, err));
-    SP_TRY(sp_flag_length(s, SP_FLAG_max_context, &longest, err));
-    if (longest > 0) q->server.max_context = (double)longest;
-    return SP_OK;
-}
+/* ---- number formats ---- */
 
 /* The cache is as wide as --bits says, in the first such format of the engine. */
 static sp_status take_cache_bits(sp_footprint_question *q, sp_error *err)
@@ -118,45 +104,85 @@ static sp_status take_cache_bits(sp_footprint_question *q, sp_error *err)
     return sp_flag_blame(err->status, SP_FLAG_bits, err);
 }
 
-/* --bits, or what an option of the engine says about weights. */
+/* The cache of the format named, of --kv or of an option; else as wide as --bits says. */
+static sp_status read_widths(const sp_settings *s, sp_arena *arena, const char *home, bool said,
+                             sp_footprint_question *q, sp_error *err)
+{
+    const char *text =
+        said || q->server.weights == NULL ? sp_settings_text(s, SP_FLAG_bits) : q->server.weights;
+    const char *ref = s->n_words > 0 ? s->words[0] : sp_settings_text(s, SP_FLAG_model);
+    const bool named = said || q->server.weights != NULL;
+    sp_dtype compute = SP_BF16;
+    bool taken = false;
+    SP_TRY(sp_checkpoint_bits(arena, ref, named, &text, &q->bits, &taken, err));
+    if (text[0] == '\0') return SP_OK;
+    return sp_widths_parse(arena, home, text, &q->bits, &compute, err);
+}
+
 static sp_status read_formats(const sp_settings *s, sp_arena *arena, const char *home,
                               sp_footprint_question *q, sp_error *err)
 {
-    const bool given = s->of[SP_FLAG_bits].origin != SP_FROM_DEFAULT;
+    const bool said = s->of[SP_FLAG_bits].origin != SP_FROM_DEFAULT;
     const bool kv_named = s->of[SP_FLAG_kv].origin != SP_FROM_DEFAULT || q->server.kv > 0;
-    const char *text =
-        given || q->server.weights == NULL ? sp_settings_text(s, SP_FLAG_bits) : q->server.weights;
-    sp_dtype compute = SP_BF16;
-    const sp_status status = sp_widths_parse(arena, home, text, &q->bits, &compute, err);
-    if (status != SP_OK) return sp_flag_blame(status, SP_FLAG_bits, err);
-    return given && !kv_named ? take_cache_bits(q, err) : SP_OK;
+    SP_TRY(sp_flag_blame(read_widths(s, arena, home, said, q, err), SP_FLAG_bits, err));
+    return said && !kv_named ? take_cache_bits(q, err) : SP_OK;
 }
 
 sp_status sp_memory_read_find(const sp_settings *s, sp_footprint_find *find, sp_error *err)
 {
-    static const char *const names[] = {"max-batch", "max-context", "max-model", "min-gpus"};
+    static const char *const names[] = {"max-batch", "max-context", "max-model", "min-gpus",
+                                        "max-concurrency"};
+    static const sp_footprint_find goals[] = {SP_FIND_MAX_BATCH, SP_FIND_MAX_CONTEXT,
+                                              SP_FIND_MAX_MODEL, SP_FIND_MIN_GPUS,
+                                              SP_FIND_MAX_BATCH};
+    const char *text = sp_settings_text(s, SP_FLAG_find);
     uint32_t choice = 0;
     *find = SP_FIND_NOTHING;
-    if (sp_settings_text(s, SP_FLAG_find) == NULL) return SP_OK;
-    SP_TRY(sp_flag_choice(s, SP_FLAG_find, names, 4, &choice, err));
-    *find = (sp_footprint_find)(SP_FIND_MAX_BATCH + choice);
+    if (text == NULL) return SP_OK;
+    if (strcmp(text, "max-global-batch") == 0 || strcmp(text, "max-lora-rank") == 0) {
+        sp_fail(err, SP_E_INCONSISTENT, "this is asked of training: give --task train or lora");
+        sp_fail_value(err, "%s", text);
+        return sp_flag_blame(err->status, SP_FLAG_find, err);
+    }
+    SP_TRY(sp_flag_choice(s, SP_FLAG_find, names, sizeof names / sizeof names[0], &choice, err));
+    *find = goals[choice];
     return SP_OK;
 }
 
-/* What only training has a use for. */
-static sp_status refuse_training_flags(const sp_settings *s, sp_error *err)
+sp_status sp_memory_refuse_flags(const sp_settings *s, const sp_flag_id *flags, size_t n,
+                                 const char *why, sp_error *err)
 {
-    static const sp_flag_id flags[] = {SP_FLAG_cluster,   SP_FLAG_gpus,        SP_FLAG_seq_len,
-                                       SP_FLAG_lora_rank, SP_FLAG_optimizer,   SP_FLAG_gradients,
-                                       SP_FLAG_set,       SP_FLAG_interconnect};
-    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (s->of[flags[i]].origin == SP_FROM_DEFAULT) continue;
-        sp_fail(err, SP_E_INCONSISTENT,
-                "this is about training: give --task train, or leave it out; serving takes "
-                "--hardware, --tp, --pp, --dp, --isl and --osl");
+        sp_fail(err, SP_E_INCONSISTENT, "%s", why);
         return sp_flag_blame(err->status, flags[i], err);
     }
     return SP_OK;
+}
+
+static sp_status refuse_training_flags(const sp_settings *s, sp_error *err)
+{
+    static const sp_flag_id flags[] = {
+        SP_FLAG_cluster,      SP_FLAG_gpus,          SP_FLAG_seq_len,      SP_FLAG_lora_rank,
+        SP_FLAG_optimizer,    SP_FLAG_gradients,     SP_FLAG_set,          SP_FLAG_interconnect,
+        SP_FLAG_global_batch, SP_FLAG_checkpointing, SP_FLAG_accumulation, SP_FLAG_kernels,
+        SP_FLAG_zeropp,       SP_FLAG_moe_imbalance};
+    return sp_memory_refuse_flags(
+        s, flags, sizeof flags / sizeof flags[0],
+        "this is about training: give --task train, or leave it out; serving takes "
+        "--hardware, --tp, --pp, --dp, --isl and --osl",
+        err);
+}
+
+sp_status sp_memory_refuse_serving(const sp_settings *s, sp_error *err)
+{
+    static const sp_flag_id flags[] = {SP_FLAG_isl, SP_FLAG_osl, SP_FLAG_bits, SP_FLAG_max_context,
+                                       SP_FLAG_kv};
+    return sp_memory_refuse_flags(
+        s, flags, sizeof flags / sizeof flags[0],
+        "this is about serving, and the question about training: leave it out; "
+        "training takes --seq-len, --batch and --set, such as precision=fp8",
+        err);
 }
 
 sp_status sp_memory_read(const sp_settings *s, sp_arena *arena, const char *home,
@@ -165,16 +191,12 @@ sp_status sp_memory_read(const sp_settings *s, sp_arena *arena, const char *home
     sp_footprint_question *q = &asked->question;
     *asked = (sp_memory_asked){.domain = 8};
     SP_TRY(refuse_training_flags(s, err));
-    SP_TRY(find_hardware(s, arena, home, &q->gpu, err));
     SP_TRY(sp_memory_read_find(s, &asked->find, err));
     SP_TRY(sp_flag_count(s, SP_FLAG_domain, 1, 1024, &asked->domain, err));
-    if (asked->find == SP_FIND_MAX_MODEL && s->n_words == 0) {
-        SP_TRY(sp_model_guess(arena, home, 1e9, &q->model, err));
-    } else {
-        SP_TRY(sp_memory_model(s, arena, home, &q->model, err));
-    }
+    SP_TRY(sp_memory_model(s, arena, home, asked->find == SP_FIND_MAX_MODEL, &q->model, err));
+    SP_TRY(find_hardware(s, arena, home, &q->gpu, err));
     sp_footprint_defaults(q);
-    SP_TRY(read_engine(s, arena, home, q, err));
+    SP_TRY(sp_memory_read_engine(s, arena, home, q, err));
     SP_TRY(read_sizes(s, q, err));
     SP_TRY(read_limits(s, q, err));
     SP_TRY(read_formats(s, arena, home, q, err));

@@ -8,20 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char NUMBERED_LINK[] = "ib-ndr";
-
-#define MOST_IN_NODE 8u
-#define MOST_BATCH   65536u
-#define MOST_TOKENS  0x10000000u /* 2^28 */
-
-typedef struct training {
-    sp_question question;
-    char gpus_text[24];
-    uint32_t gpus, tp, pp, ep, batch; /* batch: the micro-batch */
-    sp_plan plan;
-    sp_problem *problem;
-    sp_space *space;
-} training;
+#define MOST_BATCH 65536u
 
 /* ---- what is asked ---- */
 
@@ -37,75 +24,42 @@ bool sp_memory_is_training(const sp_settings *s, sp_arena *arena, const char *ho
     return file != NULL && sp_file_exists(file);
 }
 
-/* The link between nodes in the words of a topology string; a number is Gb/s of InfiniBand. */
-static const char *link_between(sp_arena *arena, const char *text)
+sp_status sp_memory_name_hardware(const sp_settings *s, const char **name, sp_error *err)
 {
-    const bool number = text[strspn(text, "0123456789.")] == '\0';
-    return number ? sp_arena_printf(arena, "%s:%sGb", NUMBERED_LINK, text)
-                  : sp_arena_strdup(arena, text);
-}
-
-static sp_status check_nodes(const char *between, uint32_t gpus, uint32_t nodes, sp_error *err)
-{
-    if (gpus % nodes != 0 || gpus / nodes > MOST_IN_NODE) {
-        sp_fail(err, SP_E_INCONSISTENT,
-                "nodes are equally large and have at most %u GPUs; name other ones with --cluster",
-                MOST_IN_NODE);
-        return sp_fail_value(err, "%u GPUs on --nodes %u", gpus, nodes);
-    }
-    if (nodes == 1 || between != NULL) return SP_OK;
-    return sp_fail(
-        err, SP_E_USAGE,
-        "name what lies between the nodes with --interconnect, for example ib-ndr or 400");
+    *name = sp_settings_text(s, SP_FLAG_hardware);
+    if (*name != NULL) return SP_OK;
+    return sp_fail(err, SP_E_USAGE,
+                   "name the accelerator with --hardware, for example h100-sxm, or a --cluster, "
+                   "for example dgx-h100");
 }
 
 /* Nodes as large as the plan, unless a cluster is named. */
 static sp_status read_cluster(const sp_settings *s, sp_arena *arena, uint32_t gpus, sp_question *q,
                               sp_error *err)
 {
-    const char *hardware = sp_settings_text(s, SP_FLAG_hardware);
-    const char *between = sp_settings_text(s, SP_FLAG_interconnect);
-    uint32_t nodes = 1;
+    const char *hardware = NULL;
     q->cluster = sp_settings_text(s, SP_FLAG_cluster);
-    if (q->cluster != NULL) return SP_OK;
-    if (hardware == NULL) {
-        return sp_fail(err, SP_E_USAGE,
-                       "name the accelerator with --hardware, for example h100-sxm, or a "
-                       "--cluster, for example dgx-h100");
-    }
-    SP_TRY(sp_flag_count(s, SP_FLAG_nodes, 1, 65536, &nodes, err));
-    SP_TRY(check_nodes(between, gpus, nodes, err));
-    const char *link = nodes > 1 ? link_between(arena, between) : "";
-    q->cluster = nodes > 1 && link != NULL
-                     ? sp_arena_printf(arena, "%ux%s,%ux%s", gpus / nodes, hardware, nodes, link)
-                     : sp_arena_printf(arena, "%ux%s", gpus, hardware);
-    return q->cluster != NULL ? SP_OK : sp_fail(err, SP_E_MEMORY, "the question needs more");
+    if (q->cluster != NULL) return sp_memory_no_nodes(s, err);
+    SP_TRY(sp_memory_name_hardware(s, &hardware, err));
+    return sp_memory_nodes(s, arena, q->home, gpus, &q->cluster, err);
 }
 
 static sp_status read_task(const sp_settings *s, sp_question *q, sp_error *err)
 {
-    const char *names[SP_N_TASKS + 1];
+    const char *names[SP_N_TASKS + 2];
     uint32_t task = SP_TASK_PRETRAIN;
     for (uint32_t i = 0; i < SP_N_TASKS; i++) {
         names[i] = sp_task_name((sp_task)i);
     }
     names[SP_N_TASKS] = "train";
-    SP_TRY(sp_flag_choice(s, SP_FLAG_task, names, SP_N_TASKS + 1, &task, err));
-    q->task = task == SP_N_TASKS ? SP_TASK_PRETRAIN : (sp_task)task;
+    names[SP_N_TASKS + 1] = "inference"; /* not here, and yet a name that may be meant */
+    SP_TRY(sp_flag_choice(s, SP_FLAG_task, names, SP_N_TASKS + 2, &task, err));
+    q->task = task >= SP_N_TASKS ? SP_TASK_PRETRAIN : (sp_task)task;
     return sp_flag_count(s, SP_FLAG_lora_rank, 1, 65536, &q->lora_rank, err);
 }
 
-static sp_status read_sets(const sp_settings *s, sp_question *q, sp_error *err)
-{
-    const sp_setting *sets = &s->of[SP_FLAG_set];
-    if (sets->n_values > SP_MAX_SETS) return sp_fail(err, SP_E_RANGE, "too many values of --set");
-    for (uint32_t i = 0; i < sets->n_values; i++) {
-        q->sets[q->n_sets++] = sets->values[i];
-    }
-    return SP_OK;
-}
-
-static sp_status read_shares(const sp_settings *s, training *t, sp_error *err)
+static sp_status read_shares(const sp_settings *s, sp_training_find find, sp_training *t,
+                             sp_error *err)
 {
     uint32_t dp = 1;
     t->tp = t->pp = t->ep = t->batch = 1;
@@ -115,166 +69,134 @@ static sp_status read_shares(const sp_settings *s, training *t, sp_error *err)
     SP_TRY(sp_flag_count(s, SP_FLAG_ep, 1, 4096, &t->ep, err));
     SP_TRY(sp_flag_count(s, SP_FLAG_batch, 1, MOST_BATCH, &t->batch, err));
     SP_TRY(sp_flag_count(s, SP_FLAG_gpus, 1, 1u << 20, &t->gpus, err));
+    if (find == SP_FIND_GPUS) return SP_OK;
     if (t->gpus == 0) t->gpus = t->tp * t->pp * dp;
+    if (s->of[SP_FLAG_dp].origin != SP_FROM_DEFAULT) t->dp = dp;
     (void)snprintf(t->gpus_text, sizeof t->gpus_text, "%u", t->gpus);
     t->question.gpus = t->gpus_text;
     if (t->gpus % (t->tp * t->pp) == 0) return SP_OK;
     sp_fail(err, SP_E_INCONSISTENT, "--tp times --pp does not divide the GPUs");
-    return sp_fail_value(err, "%u", t->gpus);
+    return sp_fail_value(err, "%u GPUs, --tp %u and --pp %u", t->gpus, t->tp, t->pp);
 }
 
 static sp_status read_limits(const sp_settings *s, sp_question *q, sp_error *err)
 {
-    const char *reserve = sp_settings_text(s, SP_FLAG_reserve);
     q->optimizer = sp_settings_text(s, SP_FLAG_optimizer);
     SP_TRY(sp_flag_gradients(s, &q->gradients, err));
     q->engine = sp_settings_text(s, SP_FLAG_engine);
     q->seq_len = 2048;
     SP_TRY(sp_flag_length(s, SP_FLAG_seq_len, &q->seq_len, err));
     SP_TRY(sp_flag_ratio(s, SP_FLAG_headroom, &q->headroom_ratio, err));
-    return sp_flag_blame(sp_parse_bytes(reserve, &q->reserve_bytes, err), SP_FLAG_reserve, err);
+    return sp_flag_reserve(s, &q->reserve_bytes, err);
 }
 
-static sp_status read_question(const sp_context *context, sp_arena *arena, training *t,
-                               sp_error *err)
+static sp_status read_batch(const sp_settings *s, sp_training *t, sp_error *err)
 {
-    const sp_settings *s = context->settings;
+    t->batch_follows = sp_settings_text(s, SP_FLAG_global_batch) == NULL &&
+                       sp_settings_text(s, SP_FLAG_accumulation) == NULL;
+    return sp_memory_read_batch(s, t->gpus, t->tp * t->pp, t->batch, &t->question, err);
+}
+
+static sp_status read_question(const sp_context *context, sp_arena *arena, sp_training_find find,
+                               sp_training *t, sp_error *err)
+{
+    sp_settings *s = context->settings;
+    SP_TRY(sp_memory_refuse_serving(s, err));
     t->question = sp_question_default();
     t->question.home = context->home;
-    SP_TRY(sp_memory_model(s, arena, context->home, &t->question.loaded_model, err));
+    SP_TRY(sp_memory_model(s, arena, context->home, find == SP_FIND_MODEL,
+                           &t->question.loaded_model, err));
     t->question.model = t->question.loaded_model->name;
-    SP_TRY(read_shares(s, t, err));
-    SP_TRY(read_cluster(s, arena, t->gpus, &t->question, err));
+    SP_TRY(sp_memory_read_sets(s, &t->question, err));
+    if (find != SP_FIND_GPUS) SP_TRY(sp_memory_sets_to_flags(s, &t->question, err));
+    SP_TRY(read_shares(s, find, t, err));
+    if (find != SP_FIND_GPUS) SP_TRY(read_cluster(s, arena, t->gpus, &t->question, err));
     SP_TRY(read_task(s, &t->question, err));
-    SP_TRY(read_sets(s, &t->question, err));
+    SP_TRY(sp_question_read_kernels(s, &t->question, err));
+    SP_TRY(sp_memory_read_level(s, arena, &t->question, err));
     SP_TRY(read_limits(s, &t->question, err));
-    /* Every stage has micro-batches enough to be full. */
-    t->question.global_batch = (uint64_t)t->gpus * t->batch;
-    return SP_OK;
+    SP_TRY(sp_uneven_read(s, &t->question, err));
+    return read_batch(s, t, err);
 }
 
 /* ---- the answer ---- */
 
-static void training_free(training *t)
-{
-    sp_space_free(t->space);
-    sp_problem_free(t->problem);
-    t->space = NULL;
-    t->problem = NULL;
-}
-
 /* Settings that nothing names are at rest, as those of shardplan estimate. */
-static sp_status build(training *t, sp_error *err)
+static sp_status take_plan(sp_training *t, sp_error *err)
 {
     char text[SP_PLAN_TEXT_BYTES];
-    training_free(t);
-    SP_TRY(sp_problem_build(&t->question, &t->problem, err));
-    SP_TRY(sp_space_build(t->problem, &t->space, err));
+    SP_TRY(sp_training_build(t, err));
     (void)snprintf(text, sizeof text, "gpus=%u,tp=%u,pp=%u,ep=%u,micro_batch=%u", t->gpus, t->tp,
                    t->pp, t->ep, t->batch);
-    return sp_plan_read(text, t->space, &t->plan, err);
+    SP_TRY(sp_plan_read(text, t->space, &t->plan, err));
+    SP_TRY(sp_memory_settle(t->space, t->question.global_batch, &t->plan, err));
+    sp_plan derived = t->plan;
+    sp_plan_derive(&derived, t->question.global_batch);
+    if (t->dp == 0 || t->dp == derived.dp) return SP_OK;
+    sp_fail(err, SP_E_INCONSISTENT, "tp, cp, pp and the GPUs leave another number than --dp");
+    return sp_fail_value(err, "%u, not %u", derived.dp, t->dp);
 }
 
-static bool fits(const training *t, const sp_plan *plan)
+/* Plans of several nodes get advice. */
+static bool spans_nodes(const sp_training *t)
 {
-    sp_plan derived = *plan;
-    sp_memory memory;
-    sp_plan_derive(&derived, (uint64_t)plan->gpus * plan->micro_batch);
-    sp_estimate_memory(t->problem, &derived, &memory);
-    return sp_memory_fits(t->problem, &memory);
+    return t->plan.gpus > sp_problem_cluster(t->problem)->node_gpus;
 }
 
-/* With the batch or the length. */
-static sp_status fits_at(training *t, sp_footprint_find find, uint64_t value, bool *fit,
-                         sp_error *err)
-{
-    sp_plan plan = t->plan;
-    if (find == SP_FIND_MAX_BATCH) {
-        sp_plan_set(&plan, SP_AXIS_micro_batch, (uint32_t)value);
-    } else {
-        t->question.seq_len = value;
-        SP_TRY(build(t, err));
-    }
-    *fit = fits(t, &plan);
-    return SP_OK;
-}
-
-static sp_status largest(training *t, sp_footprint_find find, uint64_t most, uint64_t *good,
-                         sp_error *err)
-{
-    uint64_t bad = most + 1;
-    bool fit = true;
-    *good = 0;
-    for (uint64_t value = 1; value <= most && fit; value *= 2) {
-        SP_TRY(fits_at(t, find, value, &fit, err));
-        *(fit ? good : &bad) = value;
-    }
-    while (bad - *good > 1) {
-        const uint64_t middle = *good + (bad - *good) / 2;
-        SP_TRY(fits_at(t, find, middle, &fit, err));
-        *(fit ? good : &bad) = middle;
-    }
-    return SP_OK;
-}
-
-static sp_status search(training *t, sp_footprint_find find, sp_arena *arena, const char **found,
-                        sp_error *err)
-{
-    uint64_t value = 0;
-    const bool batch = find == SP_FIND_MAX_BATCH;
-    if (find == SP_FIND_NOTHING) return SP_OK;
-    if (!batch && find != SP_FIND_MAX_CONTEXT) {
-        return sp_fail(err, SP_E_NOT_YET,
-                       "of training, ask shardplan train --gpus A..B --objectives "
-                       "gpus,tokens_per_s");
-    }
-    SP_TRY(largest(t, find, batch ? MOST_BATCH : MOST_TOKENS, &value, err));
-    if (value == 0) {
-        return sp_fail(err, SP_E_INFEASIBLE,
-                       "not even the smallest fits; without --find the parts of the memory are "
-                       "shown");
-    }
-    *found = sp_arena_printf(arena, batch ? "largest micro-batch: %llu" : "longest sequence: %llu",
-                             (unsigned long long)value);
-    if (!batch) return fits_at(t, find, value, &(bool){false}, err);
-    t->batch = (uint32_t)value;
-    t->question.global_batch = (uint64_t)t->gpus * value;
-    return build(t, err);
-}
-
-static sp_exit show(const sp_context *context, const training *t, const char *found)
+static sp_exit show(const sp_context *context, const sp_training *t, const char *found)
 {
     const sp_report_options options = sp_cli_options(context);
     sp_priced priced;
+    sp_advice advice;
+    sp_error trouble = {0};
     sp_text text = {0};
     sp_price_plan(t->space, &t->plan, &priced);
     if (!priced.priced) {
-        sp_error err = {0};
-        sp_fail(&err, SP_E_INFEASIBLE, "the plan is refused by rule %s: %s",
-                sp_space_rule(t->space, priced.rule)->name,
-                sp_space_rule(t->space, priced.rule)->meaning);
-        return sp_cli_fail(context, &err);
+        (void)sp_memory_refuse_plan(sp_space_rule(t->space, priced.rule), &t->plan,
+                                    t->question.global_batch, &trouble);
+        return sp_cli_fail(context, &trouble);
+    }
+    const bool advised = spans_nodes(t);
+    if (advised &&
+        sp_memory_advise(&t->question, t->problem, &priced.plan, &advice, &trouble) != SP_OK) {
+        return sp_cli_fail(context, &trouble);
     }
     if (context->run.format == SP_FORMAT_JSON) {
-        sp_report_training_memory_json(t->space, &priced, found, &text);
+        sp_report_training_memory_json(t->space, &priced, found, advised ? &advice : NULL, &text);
     } else if (context->run.format == SP_FORMAT_CSV) {
+        if (found != NULL) sp_cli_warn(context, found);
         sp_report_training_memory_csv(&priced, &text);
     } else {
-        sp_report_training_memory_page(t->space, &priced, found, &options, &text);
+        sp_report_training_memory_page(t->space, &priced, found, advised ? &advice : NULL, &options,
+                                       &text);
     }
     const bool works = sp_memory_fits(t->problem, &priced.estimate.memory);
     return sp_cli_write(context, &text, works ? SP_EXIT_FOUND : SP_EXIT_NOTHING);
 }
 
-sp_exit sp_memory_train(const sp_context *context, sp_arena *arena, sp_footprint_find find)
+/* The fewest GPUs have no plan yet. */
+static sp_status answer(const sp_context *context, sp_arena *arena, sp_training *t,
+                        const char **found, sp_error *err)
 {
-    training t = {0};
+    const unsigned all = SP_FORM_TABLE | SP_FORM_JSON | SP_FORM_CSV;
+    sp_training_find find = SP_FIND_NO_SIZE;
+    SP_TRY(sp_run_check_format(&context->run, all, err));
+    SP_TRY(sp_memory_translate(context->settings, err));
+    SP_TRY(sp_training_read_find(context->settings, &find, err));
+    SP_TRY(read_question(context, arena, find, t, err));
+    if (find != SP_FIND_GPUS) SP_TRY(take_plan(t, err));
+    return find == SP_FIND_NO_SIZE ? SP_OK
+                                   : sp_training_search(context, arena, find, t, found, err);
+}
+
+sp_exit sp_memory_train(const sp_context *context, sp_arena *arena)
+{
+    sp_training t = {0};
     sp_error err = {0};
     const char *found = NULL;
-    sp_status status = read_question(context, arena, &t, &err);
-    if (status == SP_OK) status = build(&t, &err);
-    if (status == SP_OK) status = search(&t, find, arena, &found, &err);
-    const sp_exit code = status == SP_OK ? show(context, &t, found) : sp_cli_fail(context, &err);
-    training_free(&t);
+    const sp_exit code = answer(context, arena, &t, &found, &err) == SP_OK
+                             ? show(context, &t, found)
+                             : sp_cli_fail(context, &err);
+    sp_training_free(&t);
     return code;
 }

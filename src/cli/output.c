@@ -79,10 +79,21 @@ static sp_status write_text(const sp_context *context, const sp_text *text, sp_e
     return sp_fail(err, SP_E_IO, "standard output: %s", strerror(errno));
 }
 
+/* Every answer that is JSON is YAML as well. */
+static sp_status write_form(const sp_context *context, const sp_text *text, sp_error *err)
+{
+    sp_text yaml = {0};
+    if (!context->run.as_yaml || text->failed) return write_text(context, text, err);
+    sp_status status = sp_yaml_from_json(text->data, text->length, &yaml, err);
+    if (status == SP_OK) status = write_text(context, &yaml, err);
+    sp_text_fini(&yaml);
+    return status;
+}
+
 sp_exit sp_cli_write(const sp_context *context, sp_text *text, sp_exit code)
 {
     sp_error err = {0};
-    if (context->speaks && write_text(context, text, &err) != SP_OK) {
+    if (context->speaks && write_form(context, text, &err) != SP_OK) {
         (void)sp_cli_fail(context, &err);
         code = SP_EXIT_FAILED;
     }

@@ -11,30 +11,43 @@
 
 /* ---- how to run ---- */
 
-static const char *const format_names[SP_N_FORMATS] = {"table", "json", "csv", "md"};
+/* By sp_format; behind them YAML, which is written as JSON first. */
+#define YAML SP_N_FORMATS
+static const char *const format_names[SP_N_FORMATS + 1] = {"table", "json", "csv", "md", "yaml"};
 
 static sp_status read_format(const sp_settings *s, sp_run *run, sp_error *err)
 {
     uint32_t format = SP_FORMAT_TABLE;
     bool json = false;
-    SP_TRY(sp_flag_choice(s, SP_FLAG_format, format_names, SP_N_FORMATS, &format, err));
+    SP_TRY(sp_flag_choice(s, SP_FLAG_format, format_names, SP_N_FORMATS + 1, &format, err));
     SP_TRY(sp_settings_switch(s, SP_FLAG_json, &json, err));
     const bool format_wins = s->of[SP_FLAG_format].origin > s->of[SP_FLAG_json].origin;
+    run->as_yaml = format == YAML && (!json || format_wins);
     run->format = json && !format_wins ? SP_FORMAT_JSON : (sp_format)format;
+    if (!run->as_yaml) return SP_OK;
+    run->format = SP_FORMAT_JSON;
+    if (!sp_yaml_is_built()) {
+        sp_fail(err, SP_E_NOT_YET,
+                "this build has no libyaml: install libyaml-dev and build again");
+        sp_fail_value(err, "yaml");
+        return sp_flag_blame(err->status, SP_FLAG_format, err);
+    }
     return SP_OK;
 }
 
 sp_status sp_run_check_format(const sp_run *run, unsigned forms, sp_error *err)
 {
-    const char *names[SP_N_FORMATS];
+    const char *names[SP_N_FORMATS + 1];
+    const char *given = format_names[run->as_yaml ? YAML : run->format];
     size_t n = 0;
     if ((forms >> run->format & 1u) != 0) return SP_OK;
     for (unsigned format = 0; format < SP_N_FORMATS; format++) {
         if ((forms >> format & 1u) != 0) names[n++] = format_names[format];
     }
+    if ((forms & SP_FORM_JSON) != 0) names[n++] = format_names[YAML];
     sp_fail(err, SP_E_UNKNOWN_NAME, "this answer has no such form");
-    sp_fail_value(err, "%s", format_names[run->format]);
-    sp_fail_names(err, format_names[run->format], names, n);
+    sp_fail_value(err, "%s", given);
+    sp_fail_names(err, given, names, n);
     err->nearest[0] = '\0'; /* no form stands for another */
     return sp_flag_blame(err->status, SP_FLAG_format, err);
 }
@@ -92,11 +105,44 @@ static sp_status read_task(const sp_settings *s, sp_question *q, sp_error *err)
     SP_TRY(sp_flag_choice(s, SP_FLAG_task, names, SP_N_TASKS, &task, err));
     q->task = (sp_task)task;
     SP_TRY(sp_flag_count(s, SP_FLAG_lora_rank, 1, 65536, &q->lora_rank, err));
-    SP_TRY(sp_flag_length(s, SP_FLAG_doc_len, &q->doc_len, err));
-    return sp_flag_amount(s, SP_FLAG_moe_imbalance, &q->moe_imbalance_ratio, err);
+    return sp_flag_length(s, SP_FLAG_doc_len, &q->doc_len, err);
 }
 
-static sp_status read_kernels(const sp_settings *s, sp_question *q, sp_error *err)
+sp_status sp_uneven_read(const sp_settings *s, sp_question *q, sp_error *err)
+{
+    const char *parts = sp_settings_text(s, SP_FLAG_zeropp);
+    const char *load = sp_settings_text(s, SP_FLAG_moe_imbalance);
+    SP_TRY(sp_flag_blame(sp_zeropp_parse(parts, &q->zeropp, err), SP_FLAG_zeropp, err));
+    if (strcmp(load, "natural") == 0) return SP_OK;
+    SP_TRY(sp_flag_amount(s, SP_FLAG_moe_imbalance, &q->moe_imbalance_ratio, err));
+    if (q->moe_imbalance_ratio != 0.0) return SP_OK;
+    sp_fail(err, SP_E_RANGE, "the busiest rank has at least the mean load");
+    sp_fail_value(err, "%s", load);
+    return sp_flag_blame(sp_fail_range(err, "natural, or 1 .. 1000"), SP_FLAG_moe_imbalance, err);
+}
+
+/* How tokens reach their experts, and what is uneven between ranks. */
+static sp_status read_ranks(const sp_settings *s, sp_question *q, sp_error *err)
+{
+    const char *names[SP_N_DISPATCHES];
+    uint32_t dispatch = SP_DISPATCH_BF16;
+    for (uint32_t i = 0; i < SP_N_DISPATCHES; i++) {
+        names[i] = sp_dispatch_name((sp_dispatch)i);
+    }
+    SP_TRY(sp_uneven_read(s, q, err));
+    SP_TRY(sp_flag_choice(s, SP_FLAG_dispatch_dtype, names, SP_N_DISPATCHES, &dispatch, err));
+    q->dispatch = (sp_dispatch)dispatch;
+    return sp_flag_amount(s, SP_FLAG_straggler, &q->straggler_ratio, err);
+}
+
+static sp_status read_site_factor(const sp_settings *s, sp_question *q, sp_error *err)
+{
+    const char *text = sp_settings_text(s, SP_FLAG_site_factor);
+    if (text == NULL) return SP_OK;
+    return sp_flag_blame(sp_site_factor_read(text, q, err), SP_FLAG_site_factor, err);
+}
+
+sp_status sp_question_read_kernels(const sp_settings *s, sp_question *q, sp_error *err)
 {
     const char *names[SP_N_KERNELS];
     for (uint32_t i = 0; i < SP_N_KERNELS; i++) {
@@ -145,9 +191,7 @@ static sp_status read_limits(sp_settings *s, sp_question *q, sp_error *err)
     uint32_t use = 0;
     SP_TRY(sp_flag_ratio(s, SP_FLAG_max_network_ratio, &q->max_network_ratio, err));
     SP_TRY(sp_flag_ratio(s, SP_FLAG_headroom, &q->headroom_ratio, err));
-    SP_TRY(
-        sp_flag_blame(sp_parse_bytes(sp_settings_text(s, SP_FLAG_reserve), &q->reserve_bytes, err),
-                      SP_FLAG_reserve, err));
+    SP_TRY(sp_flag_reserve(s, &q->reserve_bytes, err));
     SP_TRY(sp_flag_choice(s, SP_FLAG_use, uses, 2, &use, err));
     q->use_upto = use == 1;
     SP_TRY(take_list(s, SP_FLAG_set, q->sets, SP_MAX_SETS, &q->n_sets, err));
@@ -171,8 +215,10 @@ static sp_status read_question(sp_settings *s, const char *home, sp_question *q,
     q->space = sp_settings_text(s, SP_FLAG_space);
     q->optimizer = sp_settings_text(s, SP_FLAG_optimizer);
     SP_TRY(read_task(s, q, err));
-    SP_TRY(read_kernels(s, q, err));
+    SP_TRY(sp_question_read_kernels(s, q, err));
+    SP_TRY(read_site_factor(s, q, err));
     SP_TRY(sp_flag_gradients(s, &q->gradients, err));
+    SP_TRY(read_ranks(s, q, err));
     SP_TRY(sp_flag_length(s, SP_FLAG_seq_len, &q->seq_len, err));
     if (q->seq_len == 0 && sp_settings_text(s, SP_FLAG_seq_len) != NULL) {
         sp_fail(err, SP_E_RANGE, "a sequence has a token or more");

@@ -119,6 +119,16 @@ const sp_coll_algorithm *sp_coll_algorithm_describe(uint32_t idx);
 /* Exposed seconds of communication that may hide under share `ratio` of a computation:
  * max(c, (1 - ratio) c + comm) - c. */
 double sp_overlap_exposed_s(double compute_s, double ratio, double comm_s);
+/* What hides in so many seconds still slows the work there by this share of itself, since copies
+ * take multiprocessors and memory traffic: comm - (1 - interference) min(comm, room). */
+double sp_overlap_slowed_s(double room_s, double interference, double comm_s);
+/* A computation and its communication in n equal pieces, each sent when it is computed: the last has
+ * nothing left to hide under (or the first, where pieces are received before they are computed).
+ *   t = c / n + (n - 1) / n slowed(compute, c) */
+double sp_overlap_pieces_s(double compute_s, double n, double interference, double comm_s);
+/* A ring that passes n pieces on by copy engines, its own piece being there from the start: n - 1
+ * transfers beside n - 1 of n equal products. */
+double sp_overlap_ring_s(double compute_s, double n, double comm_s);
 
 /* ---- mem_state.c: weights, gradients, optimizer ---------------------------------------------- */
 typedef struct sp_state_bytes {
@@ -180,7 +190,6 @@ typedef struct sp_layer_tensors {
     sp_moments dense, expert;
 } sp_layer_tensors;
 
-/* optimizer NULL: matrices alone. */
 sp_layer_tensors sp_optimizer_layer(const sp_optimizer *optimizer, const sp_layer_work *work);
 /* Adds what Newton-Schulz takes for the matrices of a layer, `whole` as it is without tensor
  * parallelism: 4 r^2 c + 2 r^3 FLOPs an iteration of an r x c matrix, r <= c. */
@@ -208,6 +217,8 @@ typedef struct sp_keeping {
                                0: none                                                           */
     bool unpacks;           /* frozen weights are written out in 16 bits, matrix by matrix        */
 } sp_keeping;
+/* Reads operators; otherwise the tensors alone (sp_graph_kept). */
+bool sp_keeping_asks_ops(const sp_keeping *keeping);
 sp_layer_bytes sp_mem_layer(const sp_layer_work *work, const sp_keeping *keeping);
 
 /* The loss on one rank: so many bytes for each logit. */

@@ -72,9 +72,16 @@ static double in_place_bytes(const sp_layer_work *work)
     return bytes;
 }
 
+bool sp_keeping_asks_ops(const sp_keeping *keeping)
+{
+    return keeping->norm_extra_bytes > 0.0 || keeping->gate_extra_bytes > 0.0 ||
+           keeping->in_place || (keeping->modules & SP_MODULE_STREAMS) != 0;
+}
+
 sp_layer_bytes sp_mem_layer(const sp_layer_work *work, const sp_keeping *keeping)
 {
     assert(keeping->product_bytes > 0.0);
+    assert(!work->without_ops || !sp_keeping_asks_ops(keeping));
     const double product_ratio = keeping->product_bytes / 2.0;
     const bool extras = keeping->norm_extra_bytes > 0.0 || keeping->gate_extra_bytes > 0.0 ||
                         keeping->adapter_columns > 0.0;

@@ -45,7 +45,6 @@ sp_layer_tensors sp_optimizer_layer(const sp_optimizer *optimizer, const sp_laye
         const double all = sp_op_params(op),
                      matrix = is_product(op) ? op->k * op->n * op->count : 0;
         *(expert ? &sum.expert_matrix : &sum.dense_matrix) += matrix;
-        if (optimizer == NULL) continue;
         sp_moments *moments = expert ? &sum.expert : &sum.dense;
         const sp_moments rest = vector_state(optimizer, all - matrix);
         sp_moments_add(moments, &rest, 1.0);

@@ -9,10 +9,11 @@
 #include <math.h>
 #include <string.h>
 
-/* t = launch + k k_step
+/* t = launch + steps_s k^x
  *     + 4-norm(2 (m + m_half)(n + n_half)(k + k_half) / (peak eff), b / W b / (b + cache))
- * k_step: a tile walks along k one step after the other however few tiles there are. cache: so many
- * bytes stay in the last-level cache from one call to the next. */
+ * steps: a tile walks along k one step after the other however few tiles there are; x is below 1
+ * where a long k is dealt out over several. cache: so many bytes stay in the last-level cache from
+ * one call to the next. */
 static double gemm_s(const sp_surface *s, const double *dim)
 {
     const double m = dim[SP_DIM_M], n = dim[SP_DIM_N], k = dim[SP_DIM_K];
@@ -21,7 +22,7 @@ static double gemm_s(const sp_surface *s, const double *dim)
     const double compute_s =
         2.0 * (m + p[3]) * (n + p[4]) * (k + p[5]) / (s->peak_flops_per_s * p[0]);
     const double memory_s = bytes / (s->memory_bytes_per_s * p[1]) * (bytes / (bytes + p[7]));
-    return p[2] + k * p[6] + sp_roof_either_s(compute_s, memory_s);
+    return p[2] + p[6] * pow(k, p[8]) + sp_roof_either_s(compute_s, memory_s);
 }
 
 /* Keys seen by the new tokens together: the sum of min(past + i, window) over i = 1 .. new. */
@@ -33,7 +34,7 @@ static double seen_keys(double new_tokens, double past, double window)
     return free * (past + 0.5 * (free + 1.0)) + (new_tokens - free) * window;
 }
 
-/* t = launch + reach width key_step + flops / (peak eff) (1 + visible_half / visible)
+/* t = launch + width steps_s reach^x + flops / (peak eff) (1 + visible_half / visible)
  *     (1 + query_half / new) + bytes / W
  * visible: keys of a query in the mean; reach: of the last query. The two halves are what tiles of
  * keys and of queries waste; the bytes are those of the kernels around the core, which do not hide
@@ -51,7 +52,7 @@ static double context_s(const sp_surface *s, const double *dim)
     const double core_s = 2.0 * heads * seen * width / (s->peak_flops_per_s * p[0]) *
                           (1.0 + p[3] * new_tokens / seen) * (1.0 + p[4] / new_tokens);
     const double bytes = (2.0 * heads * new_tokens + s->kv_bytes * kv_heads * keys) * width;
-    return p[2] + reach * width * p[5] + core_s + bytes / (s->memory_bytes_per_s * p[1]);
+    return p[2] + width * p[5] * pow(reach, p[6]) + core_s + bytes / (s->memory_bytes_per_s * p[1]);
 }
 
 /* t = launch + 4-norm(flops / (peak eff), bytes / W) + kv_heads kv_head + heads head

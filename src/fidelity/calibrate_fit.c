@@ -54,7 +54,7 @@ static void deal_folds(work *w)
             w->shapes[w->n_shapes++] = w->shapes[i];
         }
     }
-    w->n_folds = w->n_shapes < w->settings->n_folds ? w->n_shapes : w->settings->n_folds;
+    w->n_folds = w->settings->n_folds;
     for (uint32_t i = 0; i < w->rows->n; i++) {
         const uint64_t *at = bsearch(&w->rows->row[i]->shape, w->shapes, w->n_shapes,
                                      sizeof w->shapes[0], compare_u64);
@@ -201,7 +201,7 @@ sp_status sp_kernel_calibrate(const sp_calibration *settings, const sp_surface *
     assert(rows->n > 0);
     SP_TRY(allocate(&w, &block));
     deal_folds(&w);
-    *fitted = w.n_folds > 1;
+    *fitted = w.n_shapes >= w.n_folds;
     const sp_status status = *fitted ? fit_folds(&w, out) : SP_OK;
     sp_free(block);
     return status;

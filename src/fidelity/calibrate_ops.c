@@ -57,7 +57,7 @@ static sp_status add(sp_calibrated *c, const sp_calibration *settings, const sp_
         bool fitted = false;
         SP_TRY(sp_kernel_calibrate(settings, &start, rows, &c->fitted[c->n_fitted], &fitted, err));
         c->n_fitted += fitted;
-        c->n_one_shape += fitted ? 0 : rows->n;
+        c->n_few_shapes += fitted ? 0 : rows->n;
     }
     return SP_OK;
 }

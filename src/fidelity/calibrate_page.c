@@ -60,8 +60,7 @@ static void list_left_out(const sp_calibrated *c, left_out list[N_LEFT_OUT])
 {
     list[0] = (left_out){c->n_superseded, "of versions that a newer one replaces"};
     list[1] = (left_out){c->n_few, "of kernels with too few of them"};
-    list[2] =
-        (left_out){c->n_one_shape, "of kernels with one whole shape, which cannot be left out"};
+    list[2] = (left_out){c->n_few_shapes, "of kernels with too few whole shapes to leave some out"};
     list[3] = (left_out){c->n_no_peak, "in formats for which the part states no peak"};
 }
 

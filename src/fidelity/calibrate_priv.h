@@ -23,8 +23,8 @@ sp_status sp_surface_fit(sp_surface *surface, const sp_fit_rows *rows, double sc
 /* In the order of a hash of their dimensions, so that the first of them are a sample of all. */
 void sp_fit_rows_sort(const sp_ops_row **rows, uint32_t n);
 /* Fits the surface of one kernel to its sorted rows, all of them and without each fold of their
- * shapes. `start` has the words and widths. Not fitted where there is one whole shape only: nobody
- * would know what the surface is worth. */
+ * shapes. `start` has the words and widths. Not fitted where there are fewer whole shapes than
+ * folds: nobody would know what the surface is worth. */
 sp_status sp_kernel_calibrate(const sp_calibration *settings, const sp_surface *start,
                               const sp_fit_rows *rows, sp_fitted *out, bool *fitted, sp_error *err);
 
@@ -36,6 +36,6 @@ struct sp_calibrated {
     const char *home, *source, *date; /* "" = not given */
     sp_fitted *fitted;
     uint32_t n_fitted, n_files;
-    uint32_t n_rows, n_superseded, n_few, n_one_shape,
+    uint32_t n_rows, n_superseded, n_few, n_few_shapes,
         n_no_peak; /* rows: read, and left out of every fit */
 };

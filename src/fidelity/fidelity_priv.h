@@ -89,6 +89,7 @@ typedef struct sp_map_rule {
     uint32_t n_settings;
     sp_map_setting *settings; /* of axes */
     uint32_t lora_rank;       /* 0 = says nothing */
+    double moe_imbalance_ratio; /* likewise */
     bool names_memory;
     sp_memory_kind memory;
     bool names_kernels;
@@ -120,6 +121,7 @@ typedef struct sp_setup {
     sp_kernels kernels;
     sp_gradients gradients;
     uint32_t traits, lora_rank;
+    double moe_imbalance_ratio; /* 0 = natural routing */
     sp_plan plan;
     sp_error refusal; /* status SP_OK, or the axis or value that is not there */
 } sp_setup;

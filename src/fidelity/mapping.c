@@ -141,9 +141,9 @@ static sp_status read_plan(const sp_map_reader *r, const sp_json *rule, sp_map_r
 
 static sp_status read_rule(const sp_map_reader *r, const sp_json *rule, sp_map_rule *out)
 {
-    static const char *const keys[] = {"when",  "unless", "engine", "link",      "plan",   "skip",
-                                       "model", "memory", "source", "lora_rank", "kernels",
-                                       "optimizer", "gradients"};
+    static const char *const keys[] = {
+        "when",   "unless", "engine",    "link",    "plan",      "skip",      "model",
+        "memory", "source", "lora_rank", "kernels", "optimizer", "gradients", "moe_imbalance"};
     const char *source = NULL;
     SP_TRY(sp_json_only(rule, keys, COUNT(keys), r->err));
     SP_TRY(sp_json_string(rule, "source", &source, r->err));
@@ -153,6 +153,8 @@ static sp_status read_rule(const sp_map_reader *r, const sp_json *rule, sp_map_r
     SP_TRY(read_plan(r, rule, out));
     SP_TRY(sp_map_keep_optional(r, rule, "skip", &out->skip));
     SP_TRY(sp_json_u32_or(rule, "lora_rank", 1, 65536, 0, &out->lora_rank, r->err));
+    SP_TRY(sp_json_double_or(rule, "moe_imbalance", 1.0, 1000.0, 0.0, &out->moe_imbalance_ratio,
+                             r->err));
     SP_TRY(read_traits(r, rule, out));
     SP_TRY(read_kernels(r, rule, out));
     SP_TRY(sp_map_keep_optional(r, rule, "optimizer", &out->optimizer));
@@ -237,6 +239,7 @@ static void apply(const sp_map_rule *rule, sp_setup *setup)
     if (rule->link != NULL) setup->link = rule->link;
     if (rule->skip != NULL) setup->skip = rule->skip;
     if (rule->lora_rank > 0) setup->lora_rank = rule->lora_rank;
+    if (rule->moe_imbalance_ratio > 0.0) setup->moe_imbalance_ratio = rule->moe_imbalance_ratio;
     if (rule->names_memory) setup->memory = rule->memory;
     if (rule->names_kernels) setup->kernels = rule->kernels;
     if (rule->names_gradients) setup->gradients = rule->gradients;

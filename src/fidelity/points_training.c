@@ -66,10 +66,10 @@ static const char *make_key(sp_predictor *p, uint32_t row, const sp_setup *setup
         sp_text_add(&text, sp_table_text(p->table, row, columns[i]));
         sp_text_add(&text, "\n");
     }
-    sp_text_printf(&text, "%s\n%s\n%s\n%u %u %u %u", setup->engine,
-                   setup->link != NULL ? setup->link : "",
-                   setup->optimizer != NULL ? setup->optimizer : "", setup->traits,
-                   setup->lora_rank, (unsigned)setup->kernels, (unsigned)setup->gradients);
+    sp_text_printf(
+        &text, "%s\n%s\n%s\n%u %u %u %u %g", setup->engine, setup->link != NULL ? setup->link : "",
+        setup->optimizer != NULL ? setup->optimizer : "", setup->traits, setup->lora_rank,
+        (unsigned)setup->kernels, (unsigned)setup->gradients, setup->moe_imbalance_ratio);
     const char *key = text.failed ? NULL : sp_arena_strdup(&p->arena, text.data);
     sp_text_fini(&text);
     return key;
@@ -117,6 +117,7 @@ static sp_status ask(const sp_predictor *p, const numbers *n, const sp_cluster *
     q.task = n->task;
     q.lora_rank = setup->lora_rank;
     q.kernels = setup->kernels;
+    q.moe_imbalance_ratio = setup->moe_imbalance_ratio;
     q.gradients = setup->gradients;
     if (setup->optimizer != NULL) q.optimizer = setup->optimizer;
     q.seq_len = n->seq;

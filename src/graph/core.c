@@ -22,26 +22,30 @@ static void keep_core(const sp_core *core, const sp_shape *s, sp_layer_work *wor
     sp_keep(work, 2.0 * rows * core->v_dim, 0, core->attention->gate == 0);
 }
 
+static void add_core(const sp_core *core, const sp_shape *s, const sp_sharding *shard,
+                     sp_layer_work *work)
+{
+    const double visible = sp_visible_keys(core->attention, s);
+    *sp_op_next(work) = (sp_op){
+        .name = "attention_core",
+        .class = SP_OP_ATTENTION,
+        .part = SP_PART_ATTENTION,
+        .modules = SP_MODULE_CORE,
+        .m = s->length / shard->cp,
+        .n = s->past + s->length,
+        .k = core->head_dim,
+        .count = core->heads * s->sequences,
+        .v = (uint32_t)core->v_dim,
+        .vectors = core->attention->sinks ? core->heads : 0.0,
+        .flops = 2.0 * visible * core->heads * (core->head_dim + core->v_dim) * s->tokens,
+        .bytes = 2.0 * s->sequences * core->key_elements * sp_touched_keys(core->attention, s)};
+}
+
 void sp_core_expand(const sp_core *core, const sp_shape *s, const sp_sharding *shard,
                     sp_layer_work *work)
 {
-    assert(work->n_ops < SP_MAX_OPS);
     assert(fabs(s->sequences * s->length - s->tokens * shard->cp) <= 1e-9 * s->tokens * shard->cp);
-    const double visible = sp_visible_keys(core->attention, s);
-    sp_op *op = &work->ops[work->n_ops++];
-    *op = (sp_op){.name = "attention_core",
-                  .class = SP_OP_ATTENTION,
-                  .part = SP_PART_ATTENTION,
-                  .modules = SP_MODULE_CORE,
-                  .m = s->length / shard->cp,
-                  .n = s->past + s->length,
-                  .k = core->head_dim,
-                  .count = core->heads * s->sequences,
-                  .v = (uint32_t)core->v_dim,
-                  .vectors = core->attention->sinks ? core->heads : 0.0,
-                  .flops = 2.0 * visible * core->heads * (core->head_dim + core->v_dim) * s->tokens,
-                  .bytes = 2.0 * s->sequences * core->key_elements *
-                           sp_touched_keys(core->attention, s)};
+    if (!work->without_ops) add_core(core, s, shard, work);
     keep_core(core, s, work);
     const double element_bytes = 2.0 * s->tokens;
     work->attention.kv_bytes = element_bytes * core->key_elements;

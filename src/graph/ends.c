@@ -65,6 +65,7 @@ void sp_graph_embedding_work(const sp_model *model, const sp_shape *shape,
 {
     const double rows = sp_whole_rows(shape, sharding), elements = model->hidden * rows;
     work->n_ops = 0;
+    work->without_ops = false;
     if (model->formulas != NULL) {
         sp_formula_ops(model->formulas->embedding, shape, work);
         return;
@@ -105,6 +106,7 @@ void sp_graph_head_work(const sp_model *model, const sp_shape *shape, const sp_s
 {
     const double elements = model->hidden * sp_whole_rows(shape, sharding);
     work->n_ops = 0;
+    work->without_ops = false;
     if (model->formulas != NULL) {
         sp_formula_ops(model->formulas->head, shape, work);
         return;

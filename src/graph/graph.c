@@ -9,16 +9,26 @@
 #include "graph/layers.def"
 #undef SP_BLOCK
 
-static const sp_block *const blocks[] = {
-#define SP_BLOCK(name) &sp_block_##name,
-#include "graph/layers.def"
-#undef SP_BLOCK
-};
+/* What a layer is expanded from. */
+typedef struct expansion {
+    const sp_model *model;
+    const sp_layer_kind *kind;
+    const sp_shape *shape;
+    const sp_sharding *sharding;
+    bool flash;
+} expansion;
 
-#define N_BLOCKS (sizeof blocks / sizeof blocks[0])
+static inline void add_block(const sp_block *block, const expansion *of, sp_layer_work *work)
+{
+    if (!block->present(of->kind)) return;
+    const sp_layer_params part = block->params(of->model, of->kind, of->sharding);
+    work->params.dense += part.dense;
+    work->params.expert += part.expert;
+    block->expand(of->model, of->kind, of->shape, of->sharding, of->flash, work);
+}
 
-void sp_graph_layer(const sp_model *model, const sp_layer_kind *kind, const sp_shape *shape,
-                    const sp_sharding *sharding, bool flash, sp_layer_work *work)
+static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_shape *shape,
+                   const sp_sharding *sharding, bool flash, sp_layer_work *work)
 {
     assert(sharding->tp >= 1 && sharding->cp >= 1 && sharding->ep >= 1 && sharding->etp >= 1);
     work->n_ops = work->n_attention_ops = 0;
@@ -31,32 +41,51 @@ void sp_graph_layer(const sp_model *model, const sp_layer_kind *kind, const sp_s
     work->input_bytes = 2.0 * model->hidden * sp_whole_rows(shape, sharding);
     work->working_bytes =
         work->input_bytes + (sharding->sp ? 2.0 * model->hidden * shape->tokens : 0.0);
-    for (size_t i = 0; i < N_BLOCKS; i++) {
-        if (blocks[i]->present(kind)) {
-            const sp_layer_params part = blocks[i]->params(model, kind, sharding);
-            work->params.dense += part.dense;
-            work->params.expert += part.expert;
-            blocks[i]->expand(model, kind, shape, sharding, flash, work);
-        }
-    }
+    /* Block by block and not from a table: the compiler then sees through present(), and blocks
+     * that a layer lacks cost next to nothing. */
+    const expansion of = {model, kind, shape, sharding, flash};
+#define SP_BLOCK(name) add_block(&sp_block_##name, &of, work);
+#include "graph/layers.def"
+#undef SP_BLOCK
     work->working_bytes += work->gradient_bytes;
 }
 
-/* Of all blocks, or of those whose weights tied layers share. */
+void sp_graph_layer(const sp_model *model, const sp_layer_kind *kind, const sp_shape *shape,
+                    const sp_sharding *sharding, bool flash, sp_layer_work *work)
+{
+    work->without_ops = false;
+    expand(model, kind, shape, sharding, flash, work);
+}
+
+void sp_graph_kept(const sp_model *model, const sp_layer_kind *kind, const sp_shape *shape,
+                   const sp_sharding *sharding, bool flash, sp_layer_work *work)
+{
+    work->without_ops = true;
+    expand(model, kind, shape, sharding, flash, work);
+}
+
+/* Of a block, or of what tied layers share of it. */
+static inline void count_block(const sp_block *block, const expansion *of, bool shared_alone,
+                               sp_layer_params *sum)
+{
+    if (!block->present(of->kind)) return;
+    if (shared_alone && block->own) {
+        sum->dense += block->shared != NULL ? block->shared(of->kind, of->sharding) : 0.0;
+        return;
+    }
+    const sp_layer_params part = block->params(of->model, of->kind, of->sharding);
+    sum->dense += part.dense;
+    sum->expert += part.expert;
+}
+
 static sp_layer_params sum_blocks(const sp_model *model, const sp_layer_kind *kind,
                                   const sp_sharding *sharding, bool shared_alone)
 {
+    const expansion of = {.model = model, .kind = kind, .sharding = sharding};
     sp_layer_params sum = {0};
-    for (size_t i = 0; i < N_BLOCKS; i++) {
-        if (!blocks[i]->present(kind)) continue;
-        if (shared_alone && blocks[i]->own) {
-            sum.dense += blocks[i]->shared != NULL ? blocks[i]->shared(kind, sharding) : 0.0;
-        } else {
-            const sp_layer_params part = blocks[i]->params(model, kind, sharding);
-            sum.dense += part.dense;
-            sum.expert += part.expert;
-        }
-    }
+#define SP_BLOCK(name) count_block(&sp_block_##name, &of, shared_alone, &sum);
+#include "graph/layers.def"
+#undef SP_BLOCK
     return sum;
 }
 

@@ -20,6 +20,7 @@ typedef struct sp_shape {
     double context;   /* tokens that one token attends to, mean: length / 2 under a causal mask,
                        * and `past` before them                                                   */
     double past;      /* tokens of each sequence before the new ones, 0 in training               */
+    double expert_excess; /* of the busiest rank's experts over the mean load, 0 = balanced         */
     bool absorbed; /* latent attention works on the latent vectors themselves, as decoding does */
 } sp_shape;
 
@@ -105,7 +106,8 @@ typedef struct sp_block_comm {
     double kv_bytes;  /* keys and values of the rank's tokens, 2-byte: what cp moves          */
     double q_bytes;   /* queries of the rank's tokens                                         */
     double o_bytes;   /* output of the core for them                                          */
-    double ep_bytes;  /* sent by one rank to its expert group, each way: a copy a choice      */
+    double ep_bytes;  /* sent by the busiest rank to its expert group, each way, in 16 bits: a copy
+                         a choice                                                             */
     double ep_copies; /* choices of a token: so many copies are sent where none are merged    */
     double ep_reach;  /* largest share of the experts' ranks that a token can reach           */
     double etp_bytes; /* gathered over the expert-tensor group after dispatch                 */
@@ -118,6 +120,7 @@ typedef struct sp_layer_params {
 } sp_layer_params;
 
 typedef struct sp_layer_work {
+    bool without_ops; /* sp_graph_kept: operators are not there to be read                       */
     uint32_t n_ops, n_tensors;
     uint32_t n_attention_ops, n_attention_tensors; /* the first ones belong to the mixing block:
                                                     * attention, recurrence, projections          */
@@ -134,6 +137,10 @@ typedef struct sp_layer_work {
 /* flash: the attention core is fused and keeps no scores. */
 void sp_graph_layer(const sp_model *model, const sp_layer_kind *kind, const sp_shape *shape,
                     const sp_sharding *sharding, bool flash, sp_layer_work *work);
+/* The same without the operators of products, cores and streams, for those who ask for bytes alone:
+ * tensors, parameters, communication and working bytes are those of sp_graph_layer. */
+void sp_graph_kept(const sp_model *model, const sp_layer_kind *kind, const sp_shape *shape,
+                   const sp_sharding *sharding, bool flash, sp_layer_work *work);
 sp_layer_params sp_graph_layer_params(const sp_model *model, const sp_layer_kind *kind,
                                       const sp_sharding *sharding);
 /* The part of these that layers with the same `tied` number hold together: attention and
@@ -214,6 +221,8 @@ typedef struct sp_block {
 } sp_block;
 
 /* ---- parts.c: what blocks are put together from ---- */
+/* Room for the next operator, or under without_ops for none. */
+sp_op *sp_op_next(sp_layer_work *work);
 /* Append an operator; its modules are 0. */
 sp_op *sp_op_gemm(sp_layer_work *work, const char *name, sp_part part, double m, double n,
                   double k);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mixture of experts: router, dispatch, grouped matrix products of the routed experts, combine, and
- * a shared expert or a dense block (layer_mlp.c) beside them. Tokens are balanced over the choices
- * of the router; --moe-imbalance is the price's (step/layer_time.c). A rank holds n_experts / ep
- * experts, each cut into etp pieces; tokens of ep etp / tp data-parallel ranks meet there. */
+ * a shared expert or a dense block (layer_mlp.c) beside them. A rank holds n_experts / ep experts,
+ * each cut into etp pieces; tokens of ep etp / tp data-parallel ranks meet there, on the busiest
+ * rank 1 + expert_excess times the mean. */
 #include "graph/graph.h"
 
 static const uint32_t activation = SP_MODULE_ACTIVATION | SP_MODULE_STREAMS;
@@ -45,12 +45,13 @@ static sp_op *add_grouped(sp_layer_work *work, const char *name, double m, doubl
     return op;
 }
 
-static void add_routed(const sp_ffn *ffn, double width, double tokens, const sp_sharding *shard,
+static void add_routed(const sp_ffn *ffn, double width, const sp_shape *s, const sp_sharding *shard,
                        sp_layer_work *work)
 {
     const double local_experts = (double)ffn->n_experts / shard->ep;
     /* Copies of tokens that arrive on this rank, gathered over the expert-tensor group. */
-    const double copies = tokens * experts_met(ffn) * shard->etp / shard->tp;
+    const double load = 1.0 + s->expert_excess;
+    const double copies = load * s->tokens * experts_met(ffn) * shard->etp / shard->tp;
     const double per_expert = copies / local_experts;
     const double f = (double)ffn->expert_ffn / shard->etp;
     const double columns = ffn->gated ? 2.0 * f : f;
@@ -101,7 +102,7 @@ static void add_experts(const sp_ffn *ffn, double h, const sp_shape *s, const sp
     if (ffn->latent > 0) {
         sp_op_gemm(work, "latent_down", SP_PART_EXPERTS, whole, width, h);
     }
-    add_routed(ffn, width, s->tokens, shard, work);
+    add_routed(ffn, width, s, shard, work);
     if (ffn->latent > 0) {
         sp_keep(work, 2.0 * width * whole, 0, true);
         sp_op_gemm(work, "latent_up", SP_PART_EXPERTS, whole, h, width);
@@ -129,7 +130,8 @@ static void expand(const sp_model *model, const sp_layer_kind *kind, const sp_sh
     }
     sp_residual(work, "ffn_residual", h * whole, model->dropout);
 
-    const double sent = 2.0 * width_of(ffn, h) * s->tokens / shard->tp * experts_met(ffn);
+    const double copies = (1.0 + s->expert_excess) * s->tokens / shard->tp * experts_met(ffn);
+    const double sent = 2.0 * width_of(ffn, h) * copies;
     work->ffn.ep_bytes = sent;
     work->ffn.ep_copies = experts_met(ffn);
     work->ffn.ep_reach = ffn->top_groups > 0 ? (double)ffn->top_groups / ffn->expert_groups : 1.0;

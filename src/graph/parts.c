@@ -5,10 +5,16 @@
 
 #include <assert.h>
 
-sp_op *sp_op_gemm(sp_layer_work *work, const char *name, sp_part part, double m, double n, double k)
+sp_op *sp_op_next(sp_layer_work *work)
 {
     assert(work->n_ops < SP_MAX_OPS);
-    sp_op *op = &work->ops[work->n_ops++];
+    return work->without_ops ? &work->ops[SP_MAX_OPS - 1] : &work->ops[work->n_ops++];
+}
+
+sp_op *sp_op_gemm(sp_layer_work *work, const char *name, sp_part part, double m, double n, double k)
+{
+    sp_op *op = sp_op_next(work);
+    if (work->without_ops) return op;
     *op = (sp_op){.name = name,
                   .class = SP_OP_GEMM,
                   .part = part,
@@ -23,8 +29,8 @@ sp_op *sp_op_gemm(sp_layer_work *work, const char *name, sp_part part, double m,
 sp_op *sp_op_stream(sp_layer_work *work, const char *name, sp_part part, double reads,
                     double writes)
 {
-    assert(work->n_ops < SP_MAX_OPS);
-    sp_op *op = &work->ops[work->n_ops++];
+    sp_op *op = sp_op_next(work);
+    if (work->without_ops) return op;
     *op = (sp_op){.name = name,
                   .class = SP_OP_STREAM,
                   .part = part,

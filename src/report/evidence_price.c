@@ -64,6 +64,7 @@ sp_question sp_recipe_question(const char *home, const sp_training_recipe *recip
     q.headroom_ratio = 0.0; /* it ran: whatever it left free */
     q.task = recipe->task;
     q.lora_rank = recipe->lora_rank;
+    q.moe_imbalance_ratio = recipe->moe_imbalance_ratio;
     return q;
 }
 

@@ -9,6 +9,18 @@
 
 #define BAR_WIDTH 30
 
+void sp_page_put_found(const char *found, struct sp_text *out)
+{
+    if (found == NULL) return;
+    sp_text_wrap(out, found, 100, 2);
+    sp_text_add(out, "\n");
+}
+
+void sp_page_put_way_out(struct sp_text *out)
+{
+    sp_text_add(out, "  --find min-gpus asks for the fewest GPUs that hold it\n");
+}
+
 static bool is_empty(const sp_footprint *f, sp_memory_part part)
 {
     for (sp_serving_phase phase = 0; phase < SP_N_SERVING_PHASES; phase++) {
@@ -113,6 +125,7 @@ static void add_verdict(const sp_footprint_question *q, const sp_footprint *f,
     if (q->pp > 1) sp_text_printf(out, "; stage %u of %u is the fullest", f->stage + 1, q->pp);
     if (f->host > 0.0) sp_text_printf(out, "; %s GiB of the host", sp_word_gib(f->host).text);
     sp_text_add(out, "\n");
+    if (f->verdict == SP_FOOTPRINT_OOM) sp_page_put_way_out(out);
 }
 
 static void add_notes(const sp_footprint_question *q, struct sp_text *out)
@@ -120,8 +133,9 @@ static void add_notes(const sp_footprint_question *q, struct sp_text *out)
     const double asked = (double)q->isl + (double)q->osl;
     sp_page_put_assumptions(q->model, out);
     if (q->model->max_context > 0 && asked > q->model->max_context) {
-        sp_text_printf(out, "note: %.0f tokens are more than the %u that the model was made for\n",
-                       asked, q->model->max_context);
+        sp_text_printf(out, "note: %s tokens are more than the %s that the model was made for\n",
+                       sp_word_count(q->isl + q->osl).text,
+                       sp_word_count(q->model->max_context).text);
     }
 }
 
@@ -130,11 +144,11 @@ void sp_report_footprint_page(const sp_footprint_question *q, const sp_footprint
                               struct sp_text *out)
 {
     const uint64_t gpus = (uint64_t)q->tp * q->pp * q->dp;
-    if (found != NULL) sp_text_printf(out, "%s\n\n", found);
-    sp_text_printf(out, "%s on %s %s, %s of %s: %s requests of %s + %s tokens, tp %u pp %u dp %u",
+    sp_page_put_found(found, out);
+    sp_text_printf(out, "%s on %s %s, %s of %s: %s request%s of %s + %s tokens, tp %u pp %u dp %u",
                    q->model->name, sp_word_count(gpus).text, q->gpu->name, q->server.name,
-                   q->server.version, sp_word_count(q->batch).text, sp_word_count(q->isl).text,
-                   sp_word_count(q->osl).text, q->tp, q->pp, q->dp);
+                   q->server.version, sp_word_count(q->batch).text, q->batch == 1 ? "" : "s",
+                   sp_word_count(q->isl).text, sp_word_count(q->osl).text, q->tp, q->pp, q->dp);
     if (q->ep > 1) sp_text_printf(out, " ep %u", q->ep);
     if (q->nodes > 1) sp_text_printf(out, " on %u nodes", q->nodes);
     sp_text_add(out, "\n\n");

@@ -105,7 +105,11 @@ void sp_plan_short_settings(const sp_plan *plan, char *text, size_t capacity)
     text[0] = '\0';
     append(text, capacity, "mb%u", plan->micro_batch);
     if (plan->schedule == SP_SCHEDULE_INTERLEAVED) append(text, capacity, " v%u", plan->vpp);
-    if (plan->schedule == SP_SCHEDULE_GPIPE) append(text, capacity, " gpipe");
+    if (plan->schedule != SP_SCHEDULE_INTERLEAVED && plan->schedule != SP_SCHEDULE_1F1B) {
+        char name[24];
+        sp_axis_format_value(SP_AXIS_schedule, plan->schedule, name);
+        append(text, capacity, " %s", name);
+    }
     if (plan->etp > 1) append(text, capacity, " etp%u", plan->etp);
     append(text, capacity, " z%u", plan->zero);
     if (plan->shard_group > 0) append(text, capacity, " sg%u", plan->shard_group);

@@ -4,6 +4,8 @@
 #include "report/report_priv.h"
 #include "step/step.h"
 
+#include <stdio.h>
+
 #ifndef SHARDPLAN_VERSION
 #define SHARDPLAN_VERSION "0"
 #endif
@@ -23,6 +25,30 @@ static void put_cluster(sp_json_writer *w, const sp_question *q)
     if (q->from.sinfo != NULL) sp_jw_string(w, "from_sinfo", q->from.sinfo);
 }
 
+/* Only what is not the usual. */
+static void put_uneven(sp_json_writer *w, const sp_question *q)
+{
+    char parts[SP_ZEROPP_TEXT_BYTES];
+    sp_zeropp_format(q->zeropp, parts);
+    if (q->moe_imbalance_ratio > 0.0) sp_jw_double(w, "moe_imbalance", q->moe_imbalance_ratio);
+    if (q->dispatch != SP_DISPATCH_BF16) {
+        sp_jw_string(w, "dispatch_dtype", sp_dispatch_name(q->dispatch));
+    }
+    if (q->zeropp != 0) sp_jw_string(w, "zeropp", parts);
+    if (q->straggler_ratio > 1.0) sp_jw_double(w, "straggler", q->straggler_ratio);
+}
+
+/* "1.07:0.09", as --site-factor takes it. */
+static void put_site(sp_json_writer *w, const sp_question *q)
+{
+    char factor[32], error[32], text[80];
+    if (q->site_factor <= 0.0) return;
+    sp_format_double(q->site_factor, factor);
+    sp_format_double(q->site_error_ratio, error);
+    (void)snprintf(text, sizeof text, "%s:%s", factor, error);
+    sp_jw_string(w, "site_factor", text);
+}
+
 static void put_workload(sp_json_writer *w, const sp_question *q)
 {
     sp_jw_open_object(w, "workload");
@@ -40,7 +66,8 @@ static void put_workload(sp_json_writer *w, const sp_question *q)
         sp_jw_string(w, "kernels", sp_kernels_name(q->kernels));
     }
     if (q->doc_len > 0) sp_jw_u64(w, "doc_len", q->doc_len);
-    if (q->moe_imbalance_ratio > 1.0) sp_jw_double(w, "moe_imbalance", q->moe_imbalance_ratio);
+    put_uneven(w, q);
+    put_site(w, q);
     sp_jw_string(w, "optimizer", q->optimizer);
     sp_jw_close_object(w);
 }

@@ -109,6 +109,19 @@ void sp_json_put_setting(sp_json_writer *w, const char *key, sp_axis_id axis, ui
 /* The members of a plan, into an object that is open. */
 void sp_json_put_plan(sp_json_writer *w, const sp_space *space, const sp_priced *priced);
 
+/* ---- memory_page.c ----------------------------------------------------------------------------- */
+/* What --find came to, and an empty line; nothing where nothing was asked. */
+void sp_page_put_found(const char *found, struct sp_text *out);
+/* What to ask where the memory does not hold it. */
+void sp_page_put_way_out(struct sp_text *out);
+
+/* ---- memory_traffic.c ------------------------------------------------------------------------- */
+/* The collectives of a plan, what they suggest, and what a search found. */
+void sp_page_put_traffic(const sp_advice *advice, const sp_priced *priced,
+                         const sp_report_options *options, struct sp_text *out);
+/* Adds "step_s", "traffic", "waits_s", "suggestions" and "search". */
+void sp_json_put_traffic(sp_json_writer *w, const sp_advice *advice, const sp_priced *priced);
+
 /* ---- evidence_words.c ------------------------------------------------------------------------ */
 /* "evidence": {...} into the open object of a plan; nothing where the options bring no recipes. */
 void sp_json_put_evidence(sp_json_writer *w, const sp_report_options *options,

@@ -50,6 +50,23 @@ static void add_limits(struct sp_text *line, const sp_problem *problem)
     }
 }
 
+static void add_uneven(struct sp_text *line, const sp_problem *problem)
+{
+    const sp_question *q = &problem->question;
+    char parts[SP_ZEROPP_TEXT_BYTES];
+    sp_zeropp_format(q->zeropp, parts);
+    if (q->moe_imbalance_ratio > 0.0 && problem->has_experts) {
+        sp_text_printf(line, ", busiest experts %g x the mean", q->moe_imbalance_ratio);
+    }
+    if (q->dispatch != SP_DISPATCH_BF16 && problem->has_experts) {
+        sp_text_printf(line, ", tokens dispatched in %s", sp_dispatch_name(q->dispatch));
+    }
+    if (q->zeropp != 0) sp_text_printf(line, ", ZeRO++ with %s", parts);
+    if (q->straggler_ratio > 1.0) {
+        sp_text_printf(line, ", slowest rank %g x the others", q->straggler_ratio);
+    }
+}
+
 /* What is trained and on what, where it is not the usual. */
 static void add_task(struct sp_text *line, const sp_problem *problem)
 {
@@ -59,8 +76,9 @@ static void add_task(struct sp_text *line, const sp_problem *problem)
     if (q->doc_len > 0) {
         sp_text_printf(line, ", documents of %s tokens", sp_word_count(q->doc_len).text);
     }
-    if (q->moe_imbalance_ratio > 1.0 && problem->has_experts) {
-        sp_text_printf(line, ", busiest experts %g x the mean", q->moe_imbalance_ratio);
+    add_uneven(line, problem);
+    if (q->site_factor > 0.0) {
+        sp_text_printf(line, ", steps %.3g x the estimate", q->site_factor);
     }
 }
 

@@ -15,9 +15,10 @@ static sp_word group(const char *digits)
 {
     sp_word word = {0};
     const size_t whole = strcspn(digits, "."), length = strlen(digits);
+    const size_t first = digits[0] == '-' ? 1 : 0;
     size_t n = 0;
     for (size_t i = 0; i < length && n + 2 < sizeof word.text; i++) {
-        if (i > 0 && i < whole && (whole - i) % 3 == 0) word.text[n++] = ',';
+        if (i > first && i < whole && (whole - i) % 3 == 0) word.text[n++] = ',';
         word.text[n++] = digits[i];
     }
     return word;

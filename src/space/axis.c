@@ -265,12 +265,14 @@ static void add_zero(const sp_space *space, list *l)
     add_range(l, 4);
 }
 
-/* GPipe holds more than 1F1B and is no faster. */
+/* GPipe holds more than 1F1B and is no faster. Schedules that cut backward passes hold more, run in
+ * one of the engines alone, and there without compiled stages. */
 static void add_schedule(const sp_space *space, list *l)
 {
     const sp_problem *problem = space->problem;
     for (uint32_t i = 0; i < SP_N_SCHEDULES; i++) {
-        if (i != SP_SCHEDULE_GPIPE || problem->space_all) add(l, i);
+        const bool usual = i == SP_SCHEDULE_1F1B || i == SP_SCHEDULE_INTERLEAVED;
+        if (usual || problem->space_all) add(l, i);
     }
 }
 

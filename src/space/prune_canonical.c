@@ -42,8 +42,8 @@ bool sp_prune_placement_without_effect(const sp_problem *problem, const sp_plan 
     own.shard_group = first.shard_group = 0; /* further in, and part of the same ranks */
     first.placement = (uint8_t)sp_axis_first_value(problem, SP_AXIS_placement);
     sp_groups a = {0}, b = {0};
-    sp_groups_build(&problem->fabric, &own, problem->has_experts, &a);
-    sp_groups_build(&problem->fabric, &first, problem->has_experts, &b);
+    sp_groups_build(&problem->fabric, &own, problem->has_experts, false, &a);
+    sp_groups_build(&problem->fabric, &first, problem->has_experts, false, &b);
     return !(same_group(&a.dense.shard, &b.dense.shard) && same_slowest(&a.pp, &b.pp) &&
              same_group(&a.ep, &b.ep) && same_group(&a.expert.shard, &b.expert.shard));
 }
@@ -108,7 +108,9 @@ bool sp_prune_cp_kind_without_cp(const sp_problem *problem, const sp_plan *plan)
 bool sp_prune_ep_overlap_without_ep(const sp_problem *problem, const sp_plan *plan)
 {
     const bool exchanges = plan->ep > 1 || plan->etp > 1;
-    return (exchanges && plan->accumulation > 1) || at_first(problem, plan, SP_AXIS_ep_overlap);
+    const bool pairs = sp_schedule_describe((sp_schedule)plan->schedule)->pairs;
+    return (exchanges && pairs && plan->accumulation > 1) ||
+           at_first(problem, plan, SP_AXIS_ep_overlap);
 }
 
 bool sp_prune_zero_without_copies(const sp_problem *problem, const sp_plan *plan)
@@ -126,7 +128,10 @@ bool sp_prune_schedule_without_pp(const sp_problem *problem, const sp_plan *plan
 bool sp_prune_vpp_without_interleaving(const sp_problem *problem, const sp_plan *plan)
 {
     (void)problem;
-    return plan->vpp == 1 || (plan->pp > 1 && plan->schedule == SP_SCHEDULE_INTERLEAVED);
+    const sp_schedule_kind *kind = sp_schedule_describe((sp_schedule)plan->schedule);
+    const bool chunks = kind->layout == SP_LAYOUT_V || plan->schedule == SP_SCHEDULE_INTERLEAVED ||
+                        plan->schedule == SP_SCHEDULE_ZB_H1;
+    return plan->vpp == 1 || (plan->pp > 1 && chunks);
 }
 
 static bool same_class(const sp_stage_class *a, const sp_stage_class *b)
@@ -149,8 +154,9 @@ bool sp_prune_stage_layers_without_effect(const sp_problem *problem, const sp_pl
 {
     if (at_first(problem, plan, SP_AXIS_stage_layers)) return true;
     const uint32_t first = sp_axis_first_value(problem, SP_AXIS_stage_layers);
-    return !same_split(sp_problem_split(problem, plan->pp, (sp_stage_layers)first),
-                       sp_problem_split(problem, plan->pp, (sp_stage_layers)plan->stage_layers));
+    sp_plan other = *plan;
+    other.stage_layers = (uint8_t)first;
+    return !same_split(sp_plan_split(problem, &other), sp_plan_split(problem, plan));
 }
 
 /* Formats of one size differ in their rates alone. */

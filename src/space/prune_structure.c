@@ -153,10 +153,36 @@ bool sp_prune_interleaved_batches(const sp_problem *problem, const sp_plan *plan
     return plan->schedule != SP_SCHEDULE_INTERLEAVED || plan->accumulation % plan->pp == 0;
 }
 
+/* With as many chunks as the schedule has at least. */
+bool sp_prune_split_batches(const sp_problem *problem, const sp_plan *plan)
+{
+    (void)problem;
+    const sp_schedule_kind *kind = sp_schedule_describe((sp_schedule)plan->schedule);
+    if (!kind->holds_late) return true;
+    sp_pipeline_shape shape = sp_plan_pipeline(plan);
+    shape.v = kind->layout == SP_LAYOUT_V ? 2 : 1;
+    return plan->accumulation % sp_schedule_directions(kind) == 0 && kind->admits(&shape);
+}
+
+bool sp_prune_mirrored_zero(const sp_problem *problem, const sp_plan *plan)
+{
+    (void)problem;
+    return plan->zero <= 1 || !sp_plan_is_mirrored(plan);
+}
+
 bool sp_prune_interleaved_chunks(const sp_problem *problem, const sp_plan *plan)
 {
     (void)problem;
+    const sp_schedule_kind *kind = sp_schedule_describe((sp_schedule)plan->schedule);
+    if (kind->layout == SP_LAYOUT_V) return plan->vpp == 2;
     return plan->schedule != SP_SCHEDULE_INTERLEAVED || plan->vpp >= 2;
+}
+
+bool sp_prune_chunk_batches(const sp_problem *problem, const sp_plan *plan)
+{
+    (void)problem;
+    return plan->schedule != SP_SCHEDULE_ZB_H1 || plan->vpp == 1 ||
+           plan->accumulation % plan->pp == 0;
 }
 
 /* Embedding, head and prediction modules can fill a chunk of their own. */
@@ -167,8 +193,7 @@ uint32_t sp_layers_with_ends(const sp_model *model)
 
 bool sp_prune_interleaved_layers(const sp_problem *problem, const sp_plan *plan)
 {
-    return plan->schedule != SP_SCHEDULE_INTERLEAVED ||
-           (uint32_t)plan->pp * plan->vpp <= sp_layers_with_ends(problem->model);
+    return plan->vpp == 1 || (uint32_t)plan->pp * plan->vpp <= sp_layers_with_ends(problem->model);
 }
 
 /* A stage of mean length; where a shorter one has no more layers, all of it is computed again. */

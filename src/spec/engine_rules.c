@@ -10,7 +10,7 @@
 
 /* ---- facts ---- */
 
-enum { N_FACTS = 12 };
+enum { N_FACTS = 16 };
 
 typedef struct fact {
     const char *name;
@@ -45,18 +45,22 @@ static void list_facts(const sp_engine_facts *asked, fact facts[N_FACTS])
     }
     if (kv_heads == 0) kv_heads = heads; /* no layer attends */
     const fact listed[N_FACTS] = {
-        {"heads",        (double)heads                },
-        {"kv_heads",     (double)kv_heads             },
-        {"layers",       (double)model->n_layers      },
-        {"hidden",       (double)model->hidden        },
-        {"ffn",          (double)ffn                  },
-        {"experts",      (double)experts              },
-        {"top_k",        (double)top_k                },
-        {"seq_len",      (double)asked->seq_len       },
-        {"global_batch", (double)asked->global_batch  },
-        {"mtp_layers",   (double)model->mtp_layers    },
-        {"latent",       latent ? 1.0 : 0.0           },
-        {"trains_all",   asked->trains_all ? 1.0 : 0.0},
+        {"heads",        (double)heads                       },
+        {"kv_heads",     (double)kv_heads                    },
+        {"layers",       (double)model->n_layers             },
+        {"hidden",       (double)model->hidden               },
+        {"ffn",          (double)ffn                         },
+        {"experts",      (double)experts                     },
+        {"top_k",        (double)top_k                       },
+        {"seq_len",      (double)asked->seq_len              },
+        {"global_batch", (double)asked->global_batch         },
+        {"mtp_layers",   (double)model->mtp_layers           },
+        {"latent",       latent ? 1.0 : 0.0                  },
+        {"trains_all",   asked->trains_all ? 1.0 : 0.0       },
+        {"fp8_dispatch", asked->dispatch == SP_DISPATCH_FP8  },
+        {"qwz",          (asked->zeropp & SP_ZEROPP_QWZ) != 0},
+        {"hpz",          (asked->zeropp & SP_ZEROPP_HPZ) != 0},
+        {"qgz",          (asked->zeropp & SP_ZEROPP_QGZ) != 0},
     };
     memcpy(facts, listed, sizeof listed);
 }

@@ -19,6 +19,7 @@ static const char *const offload_target_names[] = {SP_ENUM_OFFLOAD_TARGET(NAME)}
 static const char *const cp_kind_names[] = {SP_ENUM_CP_KIND(NAME)};
 static const char *const task_names[] = {SP_ENUM_TASK(NAME)};
 static const char *const kernels_names[] = {SP_ENUM_KERNELS(NAME)};
+static const char *const dispatch_names[] = {SP_ENUM_DISPATCH(NAME)};
 static const char *const gradients_names[] = {SP_ENUM_GRADIENTS(NAME)};
 #undef NAME
 
@@ -102,6 +103,12 @@ const char *sp_kernels_name(sp_kernels kernels)
 {
     assert(kernels < SP_N_KERNELS);
     return kernels_names[kernels];
+}
+
+const char *sp_dispatch_name(sp_dispatch dispatch)
+{
+    assert(dispatch < SP_N_DISPATCHES);
+    return dispatch_names[dispatch];
 }
 
 const char *sp_gradients_name(sp_gradients gradients)

@@ -11,6 +11,7 @@
 #define MAX_GPUS      (1u << 24)
 #define MAX_LENGTH    (UINT64_C(1) << 30)
 #define MAX_LORA_RANK 65536u
+#define MAX_IMBALANCE 1000.0
 
 #define NAME(id, name) name,
 static const char *const tasks[] = {SP_ENUM_TASK(NAME)};
@@ -127,6 +128,8 @@ static sp_status read_question(sp_arena *arena, const sp_json *root, sp_training
     SP_TRY(sp_json_u64(root, "seq_len", 1, MAX_LENGTH, &out->seq_len, err));
     SP_TRY(sp_json_u64(root, "global_batch", 1, MAX_LENGTH, &out->global_batch, err));
     SP_TRY(sp_json_u32_or(root, "lora_rank", 1, MAX_LORA_RANK, 0, &out->lora_rank, err));
+    SP_TRY(sp_json_double_or(root, "moe_imbalance", 1.0, MAX_IMBALANCE, 0.0,
+                             &out->moe_imbalance_ratio, err));
     if (sp_json_has(root, "task"))
         SP_TRY(sp_json_enum(root, "task", tasks, COUNT(tasks), &task, err));
     out->task = (sp_task)task;
@@ -148,8 +151,9 @@ static sp_status read_recipe(sp_arena *arena, const sp_json *root, const char *s
                              sp_training_recipe *out, sp_error *err)
 {
     static const char *const keys[] = {
-        "schema", "name",      "about",  "model", "cluster",  "gpus",   "seq_len", "global_batch",
-        "task",   "lora_rank", "engine", "plan",  "measured", "source", "notes",   "refused"};
+        "schema",   "name",         "about", "model",     "cluster",      "gpus",
+        "seq_len",  "global_batch", "task",  "lora_rank", "engine",       "plan",
+        "measured", "source",       "notes", "refused",   "moe_imbalance"};
     SP_TRY(sp_json_schema(root, "shardplan/recipe/1", err));
     SP_TRY(sp_json_only(root, keys, COUNT(keys), err));
     SP_TRY(check_name(root, stem, err));

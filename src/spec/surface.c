@@ -19,7 +19,8 @@
     {                                                                                              \
         {"efficiency_ratio", 0.005, 2.0, false}, {"memory_ratio", 0.01, 4.0, false},               \
             {"launch_s", 1e-7, 1e-2, false}, {"visible_half", 1e-2, 1e5, false},                   \
-            {"query_half", 1e-2, 1e5, false}, {"key_step_s", 1e-16, 1e-6, false},                  \
+            {"query_half", 1e-2, 1e5, false}, {"steps_s", 1e-16, 1e-3, false},                     \
+            {"steps_exponent", 0.05, 1.5, true},                                                   \
     }
 #define ATTENTION_GENERATION_PARAMS                                                                \
     {                                                                                              \
@@ -29,46 +30,44 @@
             {"keys_exponent", 0.05, 1.0, true},                                                    \
     }
 
+/* clang-format off */
 static const sp_surface_form forms[SP_N_SURFACE_OPS] = {
-    [SP_SURFACE_GEMM] = {"gemm",
-                         3,                         8,
-                         {"m", "n", "k"},
+    [SP_SURFACE_GEMM] = {"gemm", 3, 9, {"m", "n", "k"},
                          {{"efficiency_ratio", 0.01, 1.5, false},
                           {"memory_ratio", 0.01, 2.0, false},
                           {"launch_s", 1e-7, 1e-2, false},
                           {"m_half", 1e-2, 1e5, false},
                           {"n_half", 1e-2, 1e5, false},
                           {"k_half", 1e-2, 1e5, false},
-                          {"k_step_s", 1e-13, 1e-6, false},
-                          {"cache_bytes", 1e3, 1e9, false}}                                    },
-    [SP_SURFACE_ATTENTION_CONTEXT] = {"attention_context",    8, 6, ATTENTION_DIMS,
-                         ATTENTION_CONTEXT_PARAMS                                              },
+                          {"steps_s", 1e-14, 1e-3, false},
+                          {"cache_bytes", 1e3, 1e9, false},
+                          {"steps_exponent", 0.05, 1.5, true}}},
+    [SP_SURFACE_ATTENTION_CONTEXT] = {"attention_context", 8, 7, ATTENTION_DIMS,
+                                      ATTENTION_CONTEXT_PARAMS},
     [SP_SURFACE_ATTENTION_GENERATION] = {"attention_generation", 8, 7, ATTENTION_DIMS,
-                         ATTENTION_GENERATION_PARAMS                                           },
-    [SP_SURFACE_MLA_CONTEXT] = {"mla_context",          8, 6, ATTENTION_DIMS, ATTENTION_CONTEXT_PARAMS},
-    [SP_SURFACE_MLA_GENERATION] = {"mla_generation",       8, 7, ATTENTION_DIMS,
-                         ATTENTION_GENERATION_PARAMS                                           },
-    [SP_SURFACE_MOE] = {"moe",
-                         8,                         8,
-                         {"tokens", "hidden", "width", "topk", "choices", "active", "matrices",
+                                         ATTENTION_GENERATION_PARAMS},
+    [SP_SURFACE_MLA_CONTEXT] = {"mla_context", 8, 7, ATTENTION_DIMS, ATTENTION_CONTEXT_PARAMS},
+    [SP_SURFACE_MLA_GENERATION] = {"mla_generation", 8, 7, ATTENTION_DIMS,
+                                   ATTENTION_GENERATION_PARAMS},
+    [SP_SURFACE_MOE] = {"moe", 8, 8,
+                        {"tokens", "hidden", "width", "topk", "choices", "active", "matrices",
                          "experts"},
-                         {{"efficiency_ratio", 0.01, 2.0, false},
+                        {{"efficiency_ratio", 0.01, 2.0, false},
                          {"memory_ratio", 0.01, 4.0, false},
                          {"launch_s", 1e-7, 1e-2, false},
                          {"m_half", 1e-2, 1e4, false},
                          {"width_half", 1e-2, 1e5, false},
                          {"hidden_half", 1e-2, 1e5, false},
                          {"shared_ratio", 1e-4, 1e2, false},
-                         {"traffic_ratio", 1e-4, 1e3, false}}                                  },
-    [SP_SURFACE_COLLECTIVE] = {"collective",
-                         2,                         5,
-                         {"ranks", "bytes"},
-                         {{"base_s", 1e-7, 1e-2, false},
+                         {"traffic_ratio", 1e-4, 1e3, false}}},
+    [SP_SURFACE_COLLECTIVE] = {"collective", 2, 5, {"ranks", "bytes"},
+                               {{"base_s", 1e-7, 1e-2, false},
                                 {"step_s", 1e-10, 1e-3, false},
                                 {"bandwidth_ratio", 1e-3, 5.0, false},
                                 {"half_bytes", 1.0, 1e10, false},
-                                {"ranks_exponent", -1.5, 2.0, true}}                           },
+                                {"ranks_exponent", -1.5, 2.0, true}}},
 };
+/* clang-format on */
 
 /* wo: weights alone; NVFP4 has a scale of 8 bits for 16 elements, MXFP4 and MXFP8 one for 32. */
 static const sp_surface_format formats[] = {

@@ -63,6 +63,20 @@ static void fill_utilisation(const sp_problem *problem, const sp_plan *plan, dou
     e->hfu = whole_flops / per_gpu / peak;
 }
 
+/* A site's steps are so many times as long as estimated, which says nothing about which part is. */
+static void correct_site(const sp_problem *problem, sp_time *t)
+{
+    const double factor = problem->question.site_factor;
+    double *const parts[] = {&t->step_s,    &t->forward_s, &t->backward_s,  &t->recompute_s,
+                             &t->tp_comm_s, &t->cp_comm_s, &t->ep_comm_s,   &t->pp_comm_s,
+                             &t->bubble_s,  &t->dp_comm_s, &t->optimizer_s, &t->offload_s,
+                             &t->other_s};
+    if (factor <= 0.0) return;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        *parts[i] *= factor;
+    }
+}
+
 void sp_estimate_plan(const sp_problem *problem, const sp_plan *plan, sp_estimate *out)
 {
     memset(out, 0, sizeof *out);
@@ -71,6 +85,7 @@ void sp_estimate_plan(const sp_problem *problem, const sp_plan *plan, sp_estimat
     sp_inputs_build(problem, plan, true, &in);
     sp_memory_price(&in, &out->memory);
     sp_train_price(&in, &out->time, &out->network, &whole_flops);
+    correct_site(problem, &out->time);
     const uint32_t most = problem->gpus_values[problem->n_gpus_values - 1];
     out->gpus_idle = problem->question.use_upto && plan->gpus < most ? most - plan->gpus : 0;
     fill_rates(problem, plan, out);
@@ -97,6 +112,7 @@ sp_verdict sp_estimate_keys(const sp_problem *problem, const sp_plan *plan,
         return SP_OVER_MEMORY;
     }
     sp_train_price(&in, &e.time, &e.network, NULL);
+    correct_site(problem, &e.time);
     fill_rates(problem, plan, &e);
     if (problem->ranks_by_money) {
         fill_money(problem, plan, &e);

@@ -100,7 +100,7 @@ static void add_optimizer(sp_text *t, const sp_problem *problem)
     }
 }
 
-static void add_engines(sp_text *t, const sp_problem *problem)
+static void add_profile(sp_text *t, const sp_problem *problem)
 {
     const sp_engine_profile *f = problem->profile;
     const double values[] = {(double)f->merges_expert_copies,
@@ -115,12 +115,19 @@ static void add_engines(sp_text *t, const sp_problem *problem)
                              f->layer_kernels_tp,
                              f->expert_layer_kernels,
                              f->expert_kernels,
+                             f->scaled_expert_kernels,
                              f->micro_batch_s,
                              f->step_s,
-                             f->tp_overlap_ratio,
-                             f->tp_async_ratio,
+                             (double)f->gathers_each_batch,
+                             f->tp_pieces,
+                             f->tp_interference_ratio,
                              f->cp_overlap_ratio,
                              f->ep_overlap_ratio,
+                             f->shared_overlap_ratio,
+                             f->expert_excess_ratio,
+                             f->fp8_dispatch_bytes,
+                             f->qwz_bytes,
+                             f->qgz_bytes,
                              f->offload_overlap_ratio,
                              f->host_update_ratio,
                              f->dp_overlap_ratio,
@@ -146,6 +153,10 @@ static void add_engines(sp_text *t, const sp_problem *problem)
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         add_number(t, values[i]);
     }
+}
+
+static void add_engines(sp_text *t, const sp_problem *problem)
+{
     for (uint32_t e = 0; e < problem->n_engines; e++) {
         const sp_engine *engine = &problem->engines[e];
         sp_text_printf(t, "\nengine %s %s", engine->name, engine->versions);
@@ -165,6 +176,9 @@ static void add_question(sp_text *t, const sp_problem *problem)
     sp_text_printf(t, "%llu %s %u %s ", (unsigned long long)q->doc_len, sp_task_name(q->task),
                    q->lora_rank, sp_kernels_name(q->kernels));
     add_number(t, q->moe_imbalance_ratio);
+    sp_text_printf(t, "%s %u ", sp_dispatch_name(q->dispatch), q->zeropp);
+    add_number(t, q->straggler_ratio);
+    add_number(t, q->site_factor);
     add_number(t, q->tokens);
     add_number(t, q->max_network_ratio);
     add_number(t, q->headroom_ratio);
@@ -194,6 +208,7 @@ sp_status sp_problem_fingerprint_build(sp_problem *problem, sp_error *err)
     sp_text_add(&text, "shardplan " MODEL_VERSION "\n");
     sp_model_write_numbers(problem->model, &text);
     add_machine(&text, problem);
+    add_profile(&text, problem);
     add_engines(&text, problem);
     add_optimizer(&text, problem);
     add_question(&text, problem);

@@ -71,6 +71,9 @@ static void read_ends(const sp_problem *problem, const sp_plan *plan, sp_inputs 
                  head = problem->has_adapters ? 0.0 : 2.0;
     in->head_kept = (1.0 + model->mtp_layers) * (norm + head) * model->hidden * whole;
     in->logits = (1.0 + model->mtp_layers) * loss_bytes(problem, sharding.tp, tokens);
+    /* The input of the head and the 2-byte gradient of its logits. */
+    in->head_late = (1.0 + model->mtp_layers) * 2.0 *
+                    (model->hidden * whole + (double)model->vocab / sharding.tp * tokens);
     /* The gradient of the head's input, and under sequence parallelism that input gathered. */
     in->head_working = (sharding.sp ? 4.0 : 2.0) * model->hidden * tokens;
     in->mtp_params = (sp_layer_params){0};
@@ -85,7 +88,7 @@ static void read_ends(const sp_problem *problem, const sp_plan *plan, sp_inputs 
 static sp_layer_params adapter_params(const sp_problem *problem, const sp_layer_work *work)
 {
     sp_layer_params sum = {0};
-    for (uint32_t i = 0; problem->has_adapters && i < work->n_ops; i++) {
+    for (uint32_t i = 0; i < work->n_ops; i++) {
         const sp_op *op = &work->ops[i];
         const double pair = op->count * problem->question.lora_rank * (op->k + op->n);
         sum.dense += op->class == SP_OP_GEMM ? pair : 0.0;
@@ -118,41 +121,51 @@ static void read_newton(const sp_problem *problem, const sp_plan *plan, const sp
     sp_optimizer_newton(problem->optimizer, &problem->rates.gemm[SP_PRECISION_BF16], work, tensors);
 }
 
+/* Layers computed again, and under recompute_layers those that are not. */
+static void price_layer(const sp_problem *problem, const sp_plan *plan,
+                        const sp_tp_traffic *traffic, const sp_layer_work *work, uint32_t kind,
+                        sp_inputs *in)
+{
+    const sp_redo kept = {0};
+    const double excess = in->shape.expert_excess;
+    sp_layer_price(problem, plan, &in->redo, &in->groups, traffic, work, excess, &in->layer[kind]);
+    if (plan->recompute_layers == 0) return;
+    sp_layer_price(problem, plan, &kept, &in->groups, traffic, work, excess, &in->layer_kept[kind]);
+}
+
 static void read_layers(const sp_problem *problem, const sp_plan *plan, bool time,
                         const sp_tp_traffic *traffic, sp_inputs *in)
 {
     const sp_model *model = problem->model;
-    const sp_redo kept = {0};
-    const bool some = plan->recompute_layers > 0, tensors = sp_plan_reads_tensors(problem, plan);
+    const bool late = in->schedule->holds_late;
+    const bool tensors = sp_plan_reads_tensors(problem, plan);
+    const bool whole = plan->recompute_layers > 0 || (late && plan->recompute != SP_RECOMPUTE_NONE);
     const sp_keeping all = keeping_of(problem, plan);
     sp_keeping redone = all;
     redone.modules = in->redo.modules;
     redone.full = in->redo.full;
+    const bool with_ops = time || tensors || problem->has_adapters || sp_keeping_asks_ops(&redone);
     sp_layer_work work;
     for (uint32_t k = 0; k < model->n_kinds; k++) {
         const sp_layer_kind *kind = &model->kinds[k];
         const sp_sharding sharding = sp_plan_sharding(plan, kind->ffn.n_experts > 0);
-        sp_graph_layer(model, kind, &in->shape, &sharding, problem->rates.flash, &work);
+        in->shape.expert_excess = sp_plan_expert_excess(problem, plan, &kind->ffn);
+        (with_ops ? sp_graph_layer : sp_graph_kept)(model, kind, &in->shape, &sharding,
+                                                    problem->rates.flash, &work);
         in->params[k] = work.params;
         if (problem->has_tied_layers) {
             in->tied[k] = sp_graph_tied_params(model, kind, &sharding);
         }
-        in->adapters[k] = adapter_params(problem, &work);
+        if (problem->has_adapters) in->adapters[k] = adapter_params(problem, &work);
         if (tensors) {
             in->tensors[k] = sp_optimizer_layer(problem->optimizer, &work);
         }
         in->bytes[k] = sp_mem_layer(&work, &redone);
-        in->bytes[k].working += sp_context_bytes(plan, &work.attention);
-        if (some) {
-            in->bytes_kept[k] = sp_mem_layer(&work, &all);
+        if (plan->cp > 1) {
+            in->bytes[k].working += sp_context_bytes(plan, &work.attention);
         }
-        if (time) {
-            sp_layer_price(problem, plan, &in->redo, &in->groups, traffic, &work, &in->layer[k]);
-            if (some) {
-                sp_layer_price(problem, plan, &kept, &in->groups, traffic, &work,
-                               &in->layer_kept[k]);
-            }
-        }
+        if (whole) in->bytes_kept[k] = sp_mem_layer(&work, &all);
+        if (time) price_layer(problem, plan, traffic, &work, k, in);
         if (tensors && problem->optimizer->newton_schulz_steps > 0.0) {
             read_newton(problem, plan, kind, &work, in, &in->tensors[k]);
         }
@@ -164,10 +177,16 @@ void sp_inputs_build(const sp_problem *problem, const sp_plan *plan, bool time, 
     sp_tp_traffic traffic = {0};
     in->problem = problem;
     in->plan = plan;
+    in->schedule = sp_schedule_describe((sp_schedule)plan->schedule);
+    in->pipeline = sp_plan_pipeline(plan);
     in->redo = sp_plan_redo(plan);
     in->shape = sp_plan_shape(problem, plan);
+    in->shards = sp_plan_shards(problem, plan);
+    in->last_kind = sp_model_last_kind(problem->model);
+    in->mtp_layers = problem->model->mtp_layers;
     if (time) {
-        sp_groups_build(&problem->fabric, plan, problem->has_experts, &in->groups);
+        const bool hpz = (problem->question.zeropp & SP_ZEROPP_HPZ) != 0;
+        sp_groups_build(&problem->fabric, plan, problem->has_experts, hpz, &in->groups);
         traffic = sp_tp_traffic_build(problem, plan, &in->groups.tp);
         sp_embedding_price(problem, plan, &traffic, &in->embedding);
         sp_head_price(problem, plan, &traffic, &in->head);

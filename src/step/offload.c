@@ -83,7 +83,7 @@ void sp_offload_price(const sp_inputs *in, const sp_stage_class *stage,
     const double link = problem->host.link_s_per_byte;
     const double storage = nvme ? problem->host.nvme_s_per_byte : 0.0;
     const double fetch_s = held * sp_larger(storage, link), kept_s = kept * link;
-    const double back = sp_stage_back_share(in, stage), busy_s = cost->gpu_s + cost->host_s;
+    const double back = cost->back_share, busy_s = cost->gpu_s + cost->host_s;
     share_waits(transfers_s(in, back, busy_s, kept_s, fetch_s), cost);
 
     const double ratio = plan->offload_optimizer / 100.0;
@@ -92,7 +92,7 @@ void sp_offload_price(const sp_inputs *in, const sp_stage_class *stage,
     cost->optimizer_s *= 1.0 - ratio;
     cost->offload_once_s = sp_larger(host_s - cost->optimizer_s, 0.0);
     cost->host_sent_bytes =
-        plan->accumulation * 2.0 * (kept + held) + ratio * (work.gradients + work.weights);
+        in->pipeline.m * 2.0 * (kept + held) + ratio * (work.gradients + work.weights);
 }
 
 bool sp_offload_has_room(const sp_problem *problem, const sp_plan *plan)

@@ -12,7 +12,7 @@ sp_question sp_question_default(void)
                          .space = "default",
                          .optimizer = "adamw",
                          .task = SP_TASK_PRETRAIN,
-                         .moe_imbalance_ratio = 1.0,
+                         .straggler_ratio = 1.0,
                          .max_network_ratio = 1.0,
                          .headroom_ratio = 0.06};
 }
@@ -26,6 +26,7 @@ double sp_problem_step_error(const sp_problem *problem)
 {
     const sp_engine_profile *f = problem->profile;
     const sp_gpu *gpu = problem->cluster->gpu;
+    if (problem->question.site_error_ratio > 0.0) return problem->question.site_error_ratio;
     const double own = problem->has_experts ? f->expert_error_ratio : f->step_error_ratio;
     const bool borrows = strcmp(gpu->name, gpu->calibrated_from) != 0;
     const double borrowed = borrows ? f->borrowed_error_ratio : 0.0;
@@ -101,13 +102,39 @@ static sp_status check_adapters(const sp_question *q, sp_error *err)
         sp_fail_range(err, "1 .. 65536");
         return sp_fail_file(err, "--lora-rank");
     }
-    if (q->moe_imbalance_ratio >= 1.0 && q->moe_imbalance_ratio <= 1000.0) {
+    return SP_OK;
+}
+
+static sp_status check_at_least_one(double ratio, const char *flag, const char *message,
+                                    sp_error *err)
+{
+    if (ratio >= 1.0 && ratio <= 1000.0) {
         return SP_OK;
     }
-    sp_fail(err, SP_E_RANGE, "the busiest rank has at least the mean load");
-    sp_fail_value(err, "%g", q->moe_imbalance_ratio);
+    sp_fail(err, SP_E_RANGE, "%s", message);
+    sp_fail_value(err, "%g", ratio);
     sp_fail_range(err, "1 .. 1000");
-    return sp_fail_file(err, "--moe-imbalance");
+    return sp_fail_file(err, flag);
+}
+
+static sp_status check_uneven(const sp_question *q, sp_error *err)
+{
+    if (q->moe_imbalance_ratio != 0.0) {
+        SP_TRY(check_at_least_one(q->moe_imbalance_ratio, "--moe-imbalance",
+                                  "the busiest rank has at least the mean load", err));
+    }
+    return check_at_least_one(q->straggler_ratio, "--straggler",
+                              "the slowest rank takes at least the usual time", err);
+}
+
+static sp_status check_site(const sp_question *q, sp_error *err)
+{
+    const bool factor = q->site_factor == 0.0 || (q->site_factor >= 0.1 && q->site_factor <= 10.0);
+    if (factor && q->site_error_ratio >= 0.0 && q->site_error_ratio < 1.0) return SP_OK;
+    sp_fail(err, SP_E_RANGE, "steps of a site are some per cent longer or shorter");
+    sp_fail_value(err, "%g:%g", q->site_factor, q->site_error_ratio);
+    sp_fail_range(err, "a factor of 0.1 .. 10, an error below 1");
+    return sp_fail_file(err, "--site-factor");
 }
 
 static sp_status check_question(const sp_question *q, sp_error *err)
@@ -135,6 +162,8 @@ static sp_status check_question(const sp_question *q, sp_error *err)
         return sp_fail_file(err, "--doc-len");
     }
     SP_TRY(check_adapters(q, err));
+    SP_TRY(check_uneven(q, err));
+    SP_TRY(check_site(q, err));
     SP_TRY(check_ratio(q->max_network_ratio, "--max-network-ratio", 1.0, err));
     SP_TRY(check_ratio(q->headroom_ratio, "--headroom", 0.9, err));
     return SP_OK;
@@ -295,7 +324,6 @@ static sp_status load(sp_problem *problem, sp_error *err)
     }
     SP_TRY(load_cluster(problem, err));
     SP_TRY(check_positions(problem, err));
-    problem->parameters = sp_model_parameters(problem->model);
     SP_TRY(sp_gpus_parse(arena, q->gpus, problem->cluster->node_gpus, &problem->gpus_values,
                          &problem->n_gpus_values, err));
     SP_TRY(sp_optimizer_find(arena, q->home, q->optimizer, &problem->optimizer, err));
@@ -303,6 +331,8 @@ static sp_status load(sp_problem *problem, sp_error *err)
                                    .seq_len = q->seq_len,
                                    .global_batch = q->global_batch,
                                    .trains_all = trains_all(q),
+                                   .dispatch = q->dispatch,
+                                   .zeropp = q->zeropp,
                                    .optimizer = q->optimizer,
                                    .gradients = q->gradients};
     SP_TRY(sp_engines_load(arena, q->home, q->engine, &facts, &problem->engines,
@@ -345,6 +375,20 @@ void sp_problem_with_profile(const sp_problem *base, const sp_engine_profile *pr
     derive_from_profile(out);
 }
 
+void sp_problem_read_model(sp_problem *problem)
+{
+    const sp_question *q = &problem->question;
+    problem->parameters = sp_model_parameters(problem->model);
+    problem->has_experts = problem->has_tied_layers = problem->has_latent_attention = false;
+    for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
+        problem->has_experts |= problem->model->kinds[k].ffn.n_experts > 0;
+        problem->has_tied_layers |= problem->model->kinds[k].tied > 0;
+        problem->has_latent_attention |= problem->model->kinds[k].attention.kv_lora > 0;
+    }
+    problem->forward_flops = sp_graph_forward_flops(problem->model, sp_problem_attended(problem),
+                                                    (double)q->seq_len * (double)q->global_batch);
+}
+
 static sp_status derive(sp_problem *problem, sp_error *err)
 {
     const sp_question *q = &problem->question;
@@ -354,16 +398,10 @@ static sp_status derive(sp_problem *problem, sp_error *err)
                        "%s computes neither in bf16 nor in fp16: its file states no peak for them",
                        gpu->name);
     }
+    sp_problem_read_model(problem);
     problem->has_adapters = !trains_all(q);
     derive_from_profile(problem);
     sp_fabric_build(problem->cluster, &problem->fabric);
-    for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
-        problem->has_experts |= problem->model->kinds[k].ffn.n_experts > 0;
-        problem->has_tied_layers |= problem->model->kinds[k].tied > 0;
-        problem->has_latent_attention |= problem->model->kinds[k].attention.kv_lora > 0;
-    }
-    problem->forward_flops = sp_graph_forward_flops(problem->model, sp_problem_attended(problem),
-                                                    (double)q->seq_len * (double)q->global_batch);
     problem->usd_per_gpu_hour = q->usd_per_gpu_hour > 0.0 ? q->usd_per_gpu_hour : gpu->usd_per_hour;
     problem->allowed_bytes = gpu->memory_bytes * (1.0 - q->headroom_ratio);
     SP_TRY(check_objectives(problem, err));

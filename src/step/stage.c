@@ -8,6 +8,8 @@ static void add_scaled(sp_layer_cost *sum, const sp_layer_cost *c, double n)
     sum->forward_s += n * c->forward_s;
     sum->backward_s += n * c->backward_s;
     sum->recompute_s += n * c->recompute_s;
+    sum->ep_alone_s += n * c->ep_alone_s;
+    sum->weight_grad_s += n * c->weight_grad_s;
     sum->tp_forward_s += n * c->tp_forward_s;
     sum->tp_backward_s += n * c->tp_backward_s;
     sum->cp_forward_s += n * c->cp_forward_s;
@@ -18,7 +20,6 @@ static void add_scaled(sp_layer_cost *sum, const sp_layer_cost *c, double n)
     sum->tp_sent_bytes += n * c->tp_sent_bytes;
     sum->cp_sent_bytes += n * c->cp_sent_bytes;
     sum->ep_sent_bytes += n * c->ep_sent_bytes;
-    sum->flops += n * c->flops;
     sum->recompute_flops += n * c->recompute_flops;
 }
 
@@ -52,24 +53,30 @@ double sp_stage_back_share(const sp_inputs *in, const sp_stage_class *stage)
     return (2.0 + again) / (3.0 + again);
 }
 
-/* Kernels of one layer, forward and backward; routing and every expert of the rank launch theirs.
- */
+/* Those of routing, and of every expert that the rank holds: products and casts. */
+static double expert_kernels(const sp_inputs *in, double n_experts)
+{
+    const sp_engine_profile *profile = in->problem->profile;
+    const uint32_t precision = in->plan->precision;
+    const bool scaled = precision == SP_PRECISION_MXFP8 || precision == SP_PRECISION_NVFP4;
+    const double each = profile->expert_kernels + (scaled ? profile->scaled_expert_kernels : 0.0);
+    const double held = n_experts / in->plan->ep;
+    return profile->expert_layer_kernels + each * (held < 1.0 ? 1.0 : held);
+}
+
+/* Kernels of one layer, forward and backward. */
 static double layer_kernels(const sp_inputs *in, uint32_t kind)
 {
     const sp_engine_profile *profile = in->problem->profile;
     const double n_experts = in->problem->model->kinds[kind].ffn.n_experts;
-    const double held = n_experts / in->plan->ep;
-    const double routed =
-        profile->expert_layer_kernels + profile->expert_kernels * (held < 1.0 ? 1.0 : held);
     return profile->layer_kernels + (in->plan->tp > 1 ? profile->layer_kernels_tp : 0.0) +
-           (n_experts > 0.0 ? routed : 0.0);
+           (n_experts > 0.0 ? expert_kernels(in, n_experts) : 0.0);
 }
 
 double sp_stage_layers_of(const sp_inputs *in, const sp_stage_class *stage, uint32_t kind)
 {
-    const sp_model *model = in->problem->model;
-    const bool predicts = stage->head && kind == sp_model_last_kind(model);
-    return stage->layers[kind] + (predicts ? model->mtp_layers : 0.0);
+    const bool predicts = stage->head && kind == in->last_kind;
+    return stage->layers[kind] + (predicts ? in->mtp_layers : 0.0);
 }
 
 /* Kernels of all layers of a stage. Forward work done again launches its kernels again: a third of
@@ -115,18 +122,29 @@ static void add_tensors(const sp_layer_tensors *layer, double n, sp_stage_params
     sp_moments_add(&params->expert_state, &layer->expert, n);
 }
 
+static sp_layer_params adapters_of(const sp_inputs *in, const sp_stage_class *stage)
+{
+    sp_layer_params sum = {0};
+    for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
+        const double n = sp_stage_layers_of(in, stage, k);
+        sum.dense += n * in->adapters[k].dense;
+        sum.expert += n * in->adapters[k].expert;
+    }
+    return sum;
+}
+
 sp_stage_params sp_stage_params_of(const sp_inputs *in, const sp_stage_class *stage)
 {
     const bool tensors = sp_plan_reads_tensors(in->problem, in->plan);
     sp_stage_params params = {0};
     for (uint32_t k = 0; k < in->problem->model->n_kinds; k++) {
-        const double n = sp_stage_layers_of(in, stage, k);
         params.dense += stage->layers[k] * in->params[k].dense;
         params.expert += stage->layers[k] * in->params[k].expert;
-        params.adapter.dense += n * in->adapters[k].dense;
-        params.adapter.expert += n * in->adapters[k].expert;
-        params.n_layers += n;
-        if (tensors) add_tensors(&in->tensors[k], n, &params);
+        params.n_layers += sp_stage_layers_of(in, stage, k);
+        if (tensors) add_tensors(&in->tensors[k], sp_stage_layers_of(in, stage, k), &params);
+    }
+    if (in->problem->has_adapters) {
+        params.adapter = adapters_of(in, stage);
     }
     if (in->problem->has_tied_layers) {
         spare_tied(in, stage, &params);
@@ -163,6 +181,37 @@ static void add_mtp(const sp_inputs *in, double share, sp_stage_cost *out)
     add_scaled(&out->sum, &in->head, n);
 }
 
+/* By how much a micro-batch without a pair is longer: it shows its expert traffic, beside which the
+ * host may be the slower still. */
+static double alone_s(const sp_inputs *in, const sp_stage_cost *cost, double launch_s)
+{
+    if (!in->pipeline.pairs) {
+        return 0.0;
+    }
+    const double shown_s = cost->sum.ep_alone_s;
+    return sp_roof_either_s(cost->gpu_s + shown_s, launch_s) - cost->gpu_s - cost->host_s;
+}
+
+sp_pass_times sp_stage_passes(const sp_inputs *in, const sp_stage_cost *cost)
+{
+    const sp_layer_cost *c = &cost->sum;
+    const double back = cost->back_share, alone = 0.5 * cost->alone_s;
+    if (!in->schedule->holds_late) {
+        const double backward_s = back * cost->total_s;
+        return (sp_pass_times){.forward_s = cost->total_s - backward_s + alone,
+                               .input_grad_s = backward_s + alone,
+                               .hidden_s = cost->alone_s};
+    }
+    const double wait_s = cost->total_s - cost->gpu_s;
+    const double forward_s =
+        c->forward_s + c->tp_forward_s + c->cp_forward_s + c->ep_forward_s + (1.0 - back) * wait_s;
+    const double weight_grad_s = c->weight_grad_s + 0.5 * back * wait_s;
+    return (sp_pass_times){.forward_s = forward_s + alone,
+                           .input_grad_s = cost->total_s - forward_s - weight_grad_s + alone,
+                           .weight_grad_s = weight_grad_s,
+                           .hidden_s = cost->alone_s};
+}
+
 void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_cost *out)
 {
     const sp_problem *problem = in->problem;
@@ -184,6 +233,8 @@ void sp_stage_price(const sp_inputs *in, const sp_stage_class *stage, sp_stage_c
     const double launch_s = stage_kernels(in, stage) * problem->profile->kernel_host_s;
     out->gpu_s = all_s(&out->sum);
     out->host_s = sp_roof_either_s(out->gpu_s, launch_s) - out->gpu_s;
+    out->back_share = sp_stage_back_share(in, stage);
+    out->alone_s = alone_s(in, out, launch_s);
     sp_data_parallel_price(in, stage, &params, out);
     if (sp_plan_offloads(in->plan)) {
         sp_offload_price(in, stage, &params, out);

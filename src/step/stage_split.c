@@ -47,14 +47,12 @@ static uint32_t last_share(uint32_t n_layers, uint32_t p, double weight)
     return best;
 }
 
-static void deal(const sp_problem *problem, uint32_t p, sp_stage_layers policy, uint16_t *shares)
+/* Layers of the last of p stages. */
+static uint32_t layers_of_last(const sp_problem *problem, uint32_t p, sp_stage_layers policy)
 {
     const uint32_t n_layers = problem->model->n_layers;
     const bool weighted = policy == SP_STAGE_LAYERS_WEIGHTED && p > 1;
-    const uint32_t last = weighted ? last_share(n_layers, p, head_weight(problem)) : n_layers / p;
-    for (uint32_t i = 0; i < p; i++) {
-        shares[i] = (uint16_t)share_of(n_layers, p, last, i);
-    }
+    return weighted ? last_share(n_layers, p, head_weight(problem)) : n_layers / p;
 }
 
 /* Counts the layers of each kind in [first, first + n). */
@@ -92,19 +90,30 @@ static void merge(sp_stage_class *into, const sp_stage_class *stage)
     into->n_stages++;
 }
 
-static void add_stage(sp_stage_split *split, const sp_stage_class *stage)
+static uint32_t class_index(sp_stage_split *split, const sp_stage_class *stage)
 {
     for (uint32_t i = 0; i < split->n_classes; i++) {
         if (same_class(&split->classes[i], stage)) {
             split->classes[i].n_stages++;
-            return;
+            return i;
         }
     }
     if (split->n_classes == SP_MAX_STAGE_CLASSES) {
         merge(&split->classes[SP_MAX_STAGE_CLASSES - 1], stage);
-        return;
+        return SP_MAX_STAGE_CLASSES - 1;
     }
-    split->classes[split->n_classes++] = *stage;
+    split->classes[split->n_classes] = *stage;
+    return split->n_classes++;
+}
+
+static void add_stage(sp_stage_split *split, const sp_stage_class *stage)
+{
+    const uint32_t own = class_index(split, stage);
+    for (uint32_t i = 0; i < split->n_classes; i++) {
+        split->classes[i].after[own]++;
+    }
+    split->classes[own].last_stage = stage->first_stage;
+    memset(split->classes[own].after, 0, sizeof split->classes[own].after);
 }
 
 static bool holds_as_much(const sp_stage_class *a, const sp_stage_class *b)
@@ -129,20 +138,58 @@ static void mark_never_fullest(sp_stage_split *split)
     }
 }
 
-static void build_split(const sp_problem *problem, uint32_t p, sp_stage_layers policy,
-                        uint16_t *shares, sp_stage_split *split)
+static void add_block(sp_stage_class *stage, const sp_stage_class *block)
 {
-    deal(problem, p, policy, shares);
-    uint32_t first = 0;
-    for (uint32_t i = 0; i < p; i++) {
-        sp_stage_class stage = class_of(problem->model, first, shares[i]);
+    for (uint32_t k = 0; k < SP_MODEL_MAX_KINDS; k++) {
+        stage->layers[k] = (uint16_t)(stage->layers[k] + block->layers[k]);
+    }
+}
+
+/* What a layout can be cut into: each block holds a layer, the embedding, the head or a prediction
+ * module; a mirrored pipeline has stages in pairs. */
+static bool can_cut(const sp_model *model, uint32_t p, sp_block_layout layout)
+{
+    switch (layout) {
+    case SP_LAYOUT_V:
+        return 2 * p <= model->n_layers + 2 + model->mtp_layers;
+    case SP_LAYOUT_MIRROR:
+        return p % 2 == 0;
+    case SP_LAYOUT_ROW:
+    case SP_N_LAYOUTS:
+        break;
+    }
+    return true;
+}
+
+/* A row has a block a stage; the others fold the row of blocks in the middle, with the embedding
+ * and the head on the first stage. */
+void sp_split_build(const sp_problem *problem, uint32_t p, sp_stage_layers policy,
+                    sp_block_layout layout, sp_stage_split *split)
+{
+    split->n_classes = 0;
+    if (!can_cut(problem->model, p, layout)) return;
+    const bool folds = layout != SP_LAYOUT_ROW;
+    const uint32_t n_layers = problem->model->n_layers;
+    const uint32_t n_blocks = layout == SP_LAYOUT_V ? 2 * p : p;
+    const uint32_t n_stages = folds ? n_blocks / 2 : p;
+    const uint32_t last = layers_of_last(problem, n_blocks, policy);
+    uint32_t first = 0, end = n_layers;
+    for (uint32_t i = 0; i < n_stages; i++) {
+        const uint32_t n = share_of(n_layers, n_blocks, last, i);
+        sp_stage_class stage = class_of(problem->model, first, n);
+        first += n;
+        if (folds) {
+            const uint32_t far = share_of(n_layers, n_blocks, last, n_blocks - 1 - i);
+            end -= far;
+            const sp_stage_class block = class_of(problem->model, end, far);
+            add_block(&stage, &block);
+        }
         stage.first_stage = (uint16_t)i;
         stage.embedding = i == 0;
-        stage.head = i == p - 1;
+        stage.head = i == (folds ? 0 : p - 1);
         add_stage(split, &stage);
-        first += shares[i];
     }
-    assert(first == problem->model->n_layers);
+    assert(first == end);
     mark_never_fullest(split);
 }
 
@@ -150,15 +197,15 @@ sp_status sp_splits_build(sp_problem *problem, sp_error *err)
 {
     const uint32_t n_layers = problem->model->n_layers;
     sp_stage_split *splits = sp_arena_alloc(&problem->arena, sizeof(sp_stage_split) * n_layers *
-                                                                 (size_t)SP_N_STAGE_LAYERS);
-    uint16_t *shares = sp_arena_alloc(&problem->arena, sizeof(uint16_t) * n_layers);
-    if (splits == NULL || shares == NULL) {
+                                                                 SP_N_STAGE_LAYERS * SP_N_LAYOUTS);
+    if (splits == NULL) {
         return sp_fail(err, SP_E_MEMORY, "no memory for the stages of %u layers", n_layers);
     }
     for (uint32_t p = 1; p <= n_layers; p++) {
-        for (uint32_t policy = 0; policy < SP_N_STAGE_LAYERS; policy++) {
-            build_split(problem, p, (sp_stage_layers)policy, shares,
-                        &splits[(p - 1) * SP_N_STAGE_LAYERS + policy]);
+        for (uint32_t k = 0; k < SP_N_STAGE_LAYERS * SP_N_LAYOUTS; k++) {
+            sp_split_build(problem, p, (sp_stage_layers)(k / SP_N_LAYOUTS),
+                           (sp_block_layout)(k % SP_N_LAYOUTS),
+                           &splits[(p - 1) * SP_N_STAGE_LAYERS * SP_N_LAYOUTS + k]);
         }
     }
     problem->splits = splits;
@@ -166,8 +213,17 @@ sp_status sp_splits_build(sp_problem *problem, sp_error *err)
 }
 
 const sp_stage_split *sp_problem_split(const sp_problem *problem, uint32_t pp,
-                                       sp_stage_layers policy)
+                                       sp_stage_layers policy, sp_block_layout layout)
 {
     assert(pp >= 1 && pp <= problem->model->n_layers);
-    return &problem->splits[(pp - 1) * SP_N_STAGE_LAYERS + policy];
+    const sp_stage_split *split =
+        &problem->splits[((pp - 1) * SP_N_STAGE_LAYERS + policy) * SP_N_LAYOUTS + layout];
+    assert(split->n_classes > 0);
+    return split;
+}
+
+const sp_stage_split *sp_plan_split(const sp_problem *problem, const sp_plan *plan)
+{
+    return sp_problem_split(problem, plan->pp, (sp_stage_layers)plan->stage_layers,
+                            sp_schedule_describe((sp_schedule)plan->schedule)->layout);
 }

@@ -53,6 +53,7 @@ static void derive_copies(sp_problem *problem)
 /* Under lora and qlora the model is frozen, in 16 or in 4 bits, and adapters are trained. */
 void sp_recipes_derive(sp_problem *problem)
 {
+    problem->uniform_state = sp_optimizer_is_uniform(problem->optimizer);
     const sp_question *q = &problem->question;
     derive_copies(problem);
     problem->rates.grad_bytes = gradient_bytes(problem);
@@ -74,12 +75,25 @@ bool sp_plan_narrow_weights(const sp_problem *problem, const sp_plan *plan)
            (plan->zero >= 1 || sp_plan_copies(plan) == 1);
 }
 
+sp_recipe sp_least_recipe(const sp_problem *problem)
+{
+    static const sp_precision narrow[] = {SP_PRECISION_FP8, SP_PRECISION_MXFP8};
+    sp_recipe r = problem->recipe;
+    r.twin_bytes = 0.0;
+    if (problem->has_adapters || !problem->profile->fp8_params) return r;
+    for (size_t i = 0; i < sizeof narrow / sizeof narrow[0]; i++) {
+        const double bytes = problem->copy_bytes[narrow[i]];
+        if (bytes > 0.0 && bytes < r.weight_bytes) r.weight_bytes = bytes;
+    }
+    return r;
+}
+
 /* Pieces of one vector from ZeRO-1 on: an optimizer that tells tensors apart cannot. */
 static bool sees_tensors(const sp_problem *problem, const sp_plan *plan)
 {
     const sp_optimizer *o = problem->optimizer;
     const bool flat = problem->profile->flat_state && plan->zero >= 1;
-    return !problem->has_adapters && !sp_optimizer_is_uniform(o) &&
+    return !problem->has_adapters && !problem->uniform_state &&
            (!flat || o->newton_schulz_steps > 0.0);
 }
 
@@ -143,7 +157,7 @@ static void widen_master(const sp_problem *problem, sp_recipe *r)
 sp_stage_recipes sp_stage_recipes_of(const sp_inputs *in, const sp_stage_params *params)
 {
     const sp_problem *problem = in->problem;
-    const sp_shards shards = sp_plan_shards(problem, in->plan);
+    const sp_shards shards = in->shards;
     sp_stage_recipes r = {problem->recipe, problem->recipe, problem->adapter_recipe};
     if (in->plan->precision == SP_PRECISION_FP16) {
         r.dense.twin_bytes = r.expert.twin_bytes = r.adapter.twin_bytes = 0.0;
@@ -166,7 +180,7 @@ sp_stage_recipes sp_stage_recipes_of(const sp_inputs *in, const sp_stage_params 
 /* Elements of the largest tensor that is worked on alone: whole for Newton-Schulz, else a shard. */
 static double largest_tensor(const sp_inputs *in, const sp_stage_params *params)
 {
-    const sp_shards shards = sp_plan_shards(in->problem, in->plan);
+    const sp_shards shards = in->shards;
     const bool whole = in->problem->optimizer->newton_schulz_steps > 0.0 || in->plan->zero == 0;
     return sp_larger(params->dense_state.largest / (whole ? 1.0 : shards.dense),
                      params->expert_state.largest / (whole ? 1.0 : shards.expert));

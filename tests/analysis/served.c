@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "analysis/served.h"
 
+#include "common/shipped.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
 
-static void must(sp_status status, const sp_error *err)
-{
-    if (status != SP_OK) fail_msg("%s (%s)", err->message, err->value);
-}
-
 void serve_model(served *s, const sp_model *model, const char *gpu, const char *engine)
 {
-    const char *home = getenv("SHARDPLAN_HOME");
+    const char *home = source_home();
     sp_error err = {0};
     *s = (served){.question = {.model = model}};
     must(sp_gpu_find(&s->arena, home, gpu, &s->question.gpu, &err), &err);
@@ -26,14 +23,13 @@ void serve(served *s, const char *model, const char *gpu, const char *engine)
 {
     sp_error err = {0};
     serve_model(s, NULL, gpu, engine);
-    must(sp_model_find(&s->arena, getenv("SHARDPLAN_HOME"), model, &s->question.model, &err), &err);
+    must(sp_model_find(&s->arena, source_home(), model, &s->question.model, &err), &err);
 }
 
 void serve_option(served *s, const char *option)
 {
     sp_error err = {0};
-    must(sp_server_set(&s->arena, getenv("SHARDPLAN_HOME"), option, &s->question.server, &err),
-         &err);
+    must(sp_server_set(&s->arena, source_home(), option, &s->question.server, &err), &err);
 }
 
 const sp_footprint *serve_ask(served *s)

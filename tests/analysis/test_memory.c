@@ -2,6 +2,7 @@
 /* Serving memory against what engines print when they start (rounded there to 0.01 GiB), its laws,
  * and the questions turned round. */
 #include "analysis/served.h"
+#include "common/close.h"
 #include "common/models.h"
 
 #include <math.h>
@@ -13,11 +14,6 @@
 
 #define GIB 0x1p30
 
-static void expect(double value, double right, double tolerance)
-{
-    if (fabs(value - right) > tolerance) fail_msg("%.6f, not %.6f", value, right);
-}
-
 /* ---- what engines print ---- */
 
 /* vllm-project/vllm, pull request 10511: model weights take 14.96 GiB, with -tp 2 7.48 GiB. */
@@ -26,9 +22,9 @@ static void weights_of_llama_3_8b_are_those_that_vllm_prints(void **state)
     served s;
     (void)state;
     serve(&s, "llama-3.1-8b", "h100-sxm", "vllm");
-    expect(serve_ask(&s)->weights / GIB, 14.96, 0.005);
+    assert_within(serve_ask(&s)->weights / GIB, 14.96, 0.005);
     s.question.tp = 2;
-    expect(serve_ask(&s)->weights / GIB, 7.48, 0.005);
+    assert_within(serve_ask(&s)->weights / GIB, 7.48, 0.005);
     serve_fini(&s);
 }
 
@@ -41,7 +37,7 @@ static void tables_and_head_of_a_quantised_model_keep_16_bits(void **state)
     (void)state;
     serve(&s, "llama-3.1-70b", "h100-sxm", "vllm");
     s.question.bits.attention_weight = s.question.bits.ffn_weight = 8.0;
-    expect(serve_ask(&s)->weights / GIB, 67.7229, 0.08);
+    assert_within(serve_ask(&s)->weights / GIB, 67.7229, 0.08);
     serve_fini(&s);
 }
 
@@ -58,8 +54,8 @@ static void the_sampler_makes_the_profiled_peak_of_a_large_vocabulary(void **sta
         s.question.tp = tp;
         const double *bytes = serve_ask(&s)->bytes[SP_MEMORY_PROFILE];
         const double pass = bytes[SP_PART_OF_logits] + bytes[SP_PART_OF_activations];
-        expect(pass, 256.0 * 128256 * 38 + 8192.0 * 4096 * 2, 1.0);
-        expect(pass / GIB / 1.26 - 1.0, -0.028, 0.002);
+        assert_within(pass, 256.0 * 128256 * 38 + 8192.0 * 4096 * 2, 1.0);
+        assert_within(pass / GIB / 1.26 - 1.0, -0.028, 0.002);
     }
     serve_fini(&s);
 }
@@ -72,9 +68,11 @@ static void activations_of_a_long_prompt_are_those_that_vllm_profiles(void **sta
     (void)state;
     serve(&s, "llama-3.1-8b", "h100-sxm", "vllm");
     serve_option(&s, "max_num_batched_tokens=20000");
-    expect(serve_ask(&s)->bytes[SP_MEMORY_PROFILE][SP_PART_OF_activations] / GIB, 2.07, 0.015);
+    assert_within(serve_ask(&s)->bytes[SP_MEMORY_PROFILE][SP_PART_OF_activations] / GIB, 2.07,
+                  0.015);
     serve_option(&s, "max_num_batched_tokens=29000");
-    expect(serve_ask(&s)->bytes[SP_MEMORY_PROFILE][SP_PART_OF_activations] / GIB, 2.99, 0.015);
+    assert_within(serve_ask(&s)->bytes[SP_MEMORY_PROFILE][SP_PART_OF_activations] / GIB, 2.99,
+                  0.015);
     serve_fini(&s);
 }
 
@@ -88,11 +86,11 @@ static void concurrency_is_the_one_that_vllm_prints(void **state)
     serve_option(&s, "max_model_len=8192");
     serve_option(&s, "gpu_memory_utilization=0.5");
     const sp_footprint *out = serve_ask(&s);
-    expect(out->token * 16.0, 2.0 * 0x1p20, 0.0);
-    expect(out->blocks, floor(out->pool / (2.0 * 0x1p20)), 0.0);
-    expect(floor(11.12 * GIB / (out->token * 16.0)), 5691.0, 3.0);
-    expect(5691.0 * 16.0 / 8192.0, 11.12, 0.005);
-    expect(out->concurrency, out->blocks * 16.0 / 8192.0, 1e-9);
+    assert_within(out->token * 16.0, 2.0 * 0x1p20, 0.0);
+    assert_within(out->blocks, floor(out->pool / (2.0 * 0x1p20)), 0.0);
+    assert_within(floor(11.12 * GIB / (out->token * 16.0)), 5691.0, 3.0);
+    assert_within(5691.0 * 16.0 / 8192.0, 11.12, 0.005);
+    assert_within(out->concurrency, out->blocks * 16.0 / 8192.0, 1e-9);
     serve_fini(&s);
 }
 
@@ -104,8 +102,8 @@ static void tokens_are_as_large_as_sglang_prints(void **state)
     (void)state;
     serve(&s, "qwen3-235b-a22b", "h100-sxm", "sglang");
     s.question.tp = 4;
-    expect(serve_ask(&s)->token, 94.0 * 2 * 128 * 2, 0.0);
-    expect(367404.0 * s.out.token / GIB, 2 * 8.23, 0.01);
+    assert_within(serve_ask(&s)->token, 94.0 * 2 * 128 * 2, 0.0);
+    assert_within(367404.0 * s.out.token / GIB, 2 * 8.23, 0.01);
     serve_fini(&s);
 }
 
@@ -131,7 +129,7 @@ static void phases_are_the_sums_of_their_parts(void **state)
                 assert_true(out->bytes[phase][part] >= 0.0);
                 sum += out->bytes[phase][part];
             }
-            expect(sum, out->total[phase], 1.0);
+            assert_within(sum, out->total[phase], 1.0);
             assert_true(out->total[phase] <= out->peak);
         }
         serve_fini(&s);
@@ -145,7 +143,7 @@ static void weights_of_a_model_add_up_to_its_parameters(void **state)
         served s;
         serve(&s, all_models[i], "h200-sxm", "vllm");
         const double parameters = (double)sp_model_parameters(s.question.model).total;
-        expect(serve_ask(&s)->weights / (2.0 * parameters), 1.0, 1e-12);
+        assert_within(serve_ask(&s)->weights / (2.0 * parameters), 1.0, 1e-12);
         serve_fini(&s);
     }
 }
@@ -296,7 +294,7 @@ static void a_guessed_model_is_as_large_as_it_should_be(void **state)
         sp_error err;
         assert_int_equal(sp_model_guess(&arena, getenv("SHARDPLAN_HOME"), sizes[i], &model, &err),
                          SP_OK);
-        expect((double)sp_model_parameters(model).total / sizes[i], 1.0, 0.15);
+        assert_within((double)sp_model_parameters(model).total / sizes[i], 1.0, 0.15);
     }
     sp_arena_fini(&arena);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Caches of a request and what a rank holds, against figures worked out by hand. */
 #include "analysis/served.h"
+#include "common/close.h"
 #include "common/models.h"
 
 #include <math.h>
@@ -9,11 +10,6 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-
-static void expect(double value, double right, double tolerance)
-{
-    if (fabs(value - right) > tolerance) fail_msg("%.6f, not %.6f", value, right);
-}
 
 static void serve_kv(served *s, const char *format)
 {
@@ -31,7 +27,7 @@ static void llama_70b_keeps_320_mib_of_8k_tokens_on_each_of_8_ranks(void **state
     s.question.tp = 8;
     s.question.isl = 8000;
     s.question.osl = 192;
-    expect(serve_ask(&s)->request, 320.0 * 0x1p20, 0.0);
+    assert_within(serve_ask(&s)->request, 320.0 * 0x1p20, 0.0);
     serve_fini(&s);
 }
 
@@ -43,7 +39,7 @@ static void the_latent_cache_of_deepseek_v3_is_whole_on_every_rank(void **state)
     serve(&s, "deepseek-v3", "h200-sxm", "vllm");
     for (uint32_t tp = 1; tp <= 16; tp *= 4) {
         s.question.tp = tp;
-        expect(serve_ask(&s)->token, 70272.0, 0.0);
+        assert_within(serve_ask(&s)->token, 70272.0, 0.0);
     }
     serve_fini(&s);
 }
@@ -79,11 +75,11 @@ static void windows_of_gemma_3_keep_their_newest_tokens(void **state)
     serve_model(&s, &made.model, "h100-sxm", "vllm");
     s.question.isl = 32000;
     s.question.osl = 768;
-    expect(serve_ask(&s)->request, (10.0 * 32768 + 60.0 * (1024 + 16)) * 8192, 1.0);
-    expect(s.out.token, 10.0 * 8192, 0.0);
+    assert_within(serve_ask(&s)->request, (10.0 * 32768 + 60.0 * (1024 + 16)) * 8192, 1.0);
+    assert_within(s.out.token, 10.0 * 8192, 0.0);
     s.question.tp = 4;
     serve_kv(&s, "fp8");
-    expect(serve_ask(&s)->request, (10.0 * 32768 + 60.0 * (1024 + 16)) * 1024, 1.0);
+    assert_within(serve_ask(&s)->request, (10.0 * 32768 + 60.0 * (1024 + 16)) * 1024, 1.0);
     serve_fini(&s);
 }
 
@@ -98,7 +94,7 @@ static void scales_of_dashinfer_cost_8_bytes_for_each_head_and_token(void **stat
     serve(&s, "llama-3.1-8b", "h100-sxm", "dashinfer");
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(sp_server_set_kv(modes[i], &s.question.server, &err), SP_OK);
-        expect(serve_ask(&s)->token, 32 * 2 * 8 * bytes[i], 1e-6);
+        assert_within(serve_ask(&s)->token, 32 * 2 * 8 * bytes[i], 1e-6);
     }
     serve_fini(&s);
 }
@@ -110,7 +106,7 @@ static void fewer_heads_than_ranks_are_replicated_where_the_engine_can(void **st
     (void)state;
     serve(&s, "llama-3.1-70b", "h100-sxm", "vllm");
     s.question.tp = 16;
-    expect(serve_ask(&s)->token, 80.0 * 2 * 128 * 2, 0.0);
+    assert_within(serve_ask(&s)->token, 80.0 * 2 * 128 * 2, 0.0);
     serve_fini(&s);
     serve(&s, "llama-3.1-70b", "h100-sxm", "dashinfer");
     s.question.tp = 16;
@@ -147,7 +143,7 @@ static void formats_of_the_cache_take_their_elements_and_scales(void **state)
         served s;
         serve(&s, "llama-3.1-8b", "h100-sxm", cases[i].engine);
         serve_kv(&s, cases[i].format);
-        expect(serve_ask(&s)->token, 32 * 2 * 8 * cases[i].head, 1e-6);
+        assert_within(serve_ask(&s)->token, 32 * 2 * 8 * cases[i].head, 1e-6);
         serve_fini(&s);
     }
 }
@@ -160,7 +156,7 @@ static void a_replicated_head_has_its_scales_on_every_rank(void **state)
     serve(&s, "llama-3.1-70b", "h100-sxm", "vllm");
     s.question.tp = 16;
     serve_kv(&s, "int8");
-    expect(serve_ask(&s)->token, 80.0 * 2 * (128 + 4), 1e-6);
+    assert_within(serve_ask(&s)->token, 80.0 * 2 * (128 + 4), 1e-6);
     serve_fini(&s);
 }
 
@@ -174,7 +170,7 @@ static void the_latent_cache_takes_half_in_8_bits(void **state)
         serve(&s, "deepseek-v3", "h200-sxm", engines[i]);
         serve_kv(&s, "fp8");
         s.question.tp = 8;
-        expect(serve_ask(&s)->token, 61.0 * 576, 0.0);
+        assert_within(serve_ask(&s)->token, 61.0 * 576, 0.0);
         serve_fini(&s);
     }
 }
@@ -187,12 +183,27 @@ static void windows_of_gpt_oss_follow_the_engine_s_blocks(void **state)
     served s;
     (void)state;
     serve(&s, "gpt-oss-20b", "h100-sxm", "vllm");
-    expect(serve_ask(&s)->request, 12.0 * (2560 + 128 + 16) * 2048, 0.0);
+    assert_within(serve_ask(&s)->request, 12.0 * (2560 + 128 + 16) * 2048, 0.0);
     serve_fini(&s);
     serve(&s, "gpt-oss-20b", "h100-sxm", "sglang");
-    expect(serve_ask(&s)->request, 12.0 * (2560 + 0.8 * 2560) * 2048, 0.0);
+    assert_within(serve_ask(&s)->request, 12.0 * (2560 + 0.8 * 2560) * 2048, 0.0);
     serve_option(&s, "swa_full_tokens_ratio=0");
-    expect(serve_ask(&s)->request, 12.0 * (2560 + 128) * 2048, 0.0);
+    assert_within(serve_ask(&s)->request, 12.0 * (2560 + 128) * 2048, 0.0);
+    serve_fini(&s);
+}
+
+/* With 2,048 tokens a pass, layers with a window have 128 - 1 + 2,048 of the 131,072 tokens at once:
+ * 136 blocks and one more beside 8,192 of the others. */
+static void concurrency_leaves_room_for_a_pass_behind_the_window(void **state)
+{
+    served s;
+    (void)state;
+    serve(&s, "gpt-oss-20b", "h100-sxm", "vllm");
+    serve_option(&s, "max_num_batched_tokens=2048");
+    serve_option(&s, "max_model_len=131072");
+    const double pages = serve_ask(&s)->pool / (12.0 * 16.0 * 2048.0);
+    assert_within(s.out.concurrency, pages / (8192.0 + 136.0 + 1.0), 0.01);
+    assert_within(s.out.request, 12.0 * (2560 + 128 + 16) * 2048, 0.0);
     serve_fini(&s);
 }
 
@@ -207,10 +218,10 @@ static void data_parallel_attention_shares_experts_and_nothing_else(void **state
     s.question.dp = s.question.ep = 8;
     s.question.batch = 64;
     const double *bytes = serve_ask(&s)->bytes[SP_MEMORY_LOAD];
-    expect(bytes[SP_PART_OF_expert_weights], 58.0 * 256 / 8 * 3 * 7168 * 2048 * 2, 1.0);
-    expect(bytes[SP_PART_OF_mixing_weights], mixing, 0.0);
-    expect(s.out.token, 70272.0, 0.0);
-    expect(s.out.needed, 8.0 * s.out.request, 1.0);
+    assert_within(bytes[SP_PART_OF_expert_weights], 58.0 * 256 / 8 * 3 * 7168 * 2048 * 2, 1.0);
+    assert_within(bytes[SP_PART_OF_mixing_weights], mixing, 0.0);
+    assert_within(s.out.token, 70272.0, 0.0);
+    assert_within(s.out.needed, 8.0 * s.out.request, 1.0);
     serve_fini(&s);
 }
 
@@ -226,6 +237,7 @@ int main(void)
         cmocka_unit_test(a_replicated_head_has_its_scales_on_every_rank),
         cmocka_unit_test(the_latent_cache_takes_half_in_8_bits),
         cmocka_unit_test(windows_of_gpt_oss_follow_the_engine_s_blocks),
+        cmocka_unit_test(concurrency_leaves_room_for_a_pass_behind_the_window),
         cmocka_unit_test(data_parallel_attention_shares_experts_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,9 +2,10 @@
 /* Where GPU Memory Calculator is wrong: for each of its 17 known errors, numbered as they were
  * found, the right value by the source that is named, and ours. */
 #include "analysis/served.h"
+#include "common/close.h"
+#include "common/shipped.h"
 #include "shardplan/estimate.h"
 #include "shardplan/plan.h"
-#include "shardplan/problem.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -15,11 +16,6 @@
 
 #define GIB      0x1p30
 #define LLAMA_7B 6738415616.0 /* parameters of Llama-2-7B */
-
-static void expect(double value, double right, double relative)
-{
-    if (fabs(value - right) > relative * right) fail_msg("%.6g, not %.6g", value, right);
-}
 
 /* ---- training: the estimate of a plan ---- */
 
@@ -33,20 +29,15 @@ typedef struct trained {
 static void train(trained *t, const char *model, const char *engine, const char *plan)
 {
     sp_question q = sp_question_default();
-    sp_error err = {0};
-    *t = (trained){.plan = sp_plan_default()};
-    q.home = getenv("SHARDPLAN_HOME");
+    q.home = source_home();
     q.model = model;
     q.cluster = "dgx-a100-80g";
     q.gpus = "1,2,4,8,16,64,128";
     q.engine = engine;
     q.seq_len = 2048;
     q.global_batch = 1024;
-    if (sp_problem_build(&q, &t->problem, &err) != SP_OK ||
-        sp_plan_parse(plan, &t->plan, &err) != SP_OK) {
-        fail_msg("%s (%s)", err.message, err.value);
-    }
-    sp_plan_derive(&t->plan, q.global_batch);
+    t->problem = build_problem(&q);
+    t->plan = plan_on(t->problem, plan);
     sp_estimate_plan(t->problem, &t->plan, &t->out);
 }
 
@@ -82,8 +73,8 @@ static void error_2_adam_takes_12_bytes_a_parameter_in_each_stage(void **state)
     static const char *const plans[] = {"gpus=8,zero=1", "gpus=8,zero=2", "gpus=8,zero=3"};
     (void)state;
     for (size_t i = 0; i < 3; i++) {
-        expect(memory_of("llama-2-7b", "deepspeed", plans[i]).optimizer_bytes,
-               (12.0 + 4.0) * LLAMA_7B / 8, 1e-3);
+        assert_close(memory_of("llama-2-7b", "deepspeed", plans[i]).optimizer_bytes,
+                     (12.0 + 4.0) * LLAMA_7B / 8, 1e-3);
     }
 }
 
@@ -92,8 +83,8 @@ static void error_3_shards_are_of_the_data_parallel_group(void **state)
 {
     (void)state;
     const sp_memory half = memory_of("llama-2-7b", "megatron", "gpus=8,tp=2,zero=1");
-    expect(half.optimizer_bytes, 12.0 * LLAMA_7B / 2 / 4, 1e-2);
-    expect(half.weights_bytes, 2.0 * LLAMA_7B / 2, 1e-2);
+    assert_close(half.optimizer_bytes, 12.0 * LLAMA_7B / 2 / 4, 1e-2);
+    assert_close(half.weights_bytes, 2.0 * LLAMA_7B / 2, 1e-2);
 }
 
 static void error_4_nvme_and_offloaded_parameters_move_bytes(void **state)
@@ -130,8 +121,8 @@ static void error_6_sequence_parallelism_cuts_what_tensor_parallelism_leaves_who
                                     "gpus=8,tp=8,micro_batch=4,recompute=selective,sp=off");
     const sp_memory on = memory_of("megatron-22b", "megatron",
                                    "gpus=8,tp=8,micro_batch=4,recompute=selective,sp=on");
-    expect(off.activations_bytes - on.activations_bytes, sbh * layers * 10.0 * (1.0 - 1.0 / 8.0),
-           0.1);
+    assert_close(off.activations_bytes - on.activations_bytes,
+                 sbh * layers * 10.0 * (1.0 - 1.0 / 8.0), 0.1);
 }
 
 /* Each token is worked on by top_k experts: two of Mixtral's make more activations than the dense
@@ -190,7 +181,7 @@ static void error_11_a_larger_batch_grows_activations_alone(void **state)
     const sp_memory four = memory_of("llama-2-7b", "megatron", "gpus=8,zero=1,micro_batch=4");
     assert_true(four.weights_bytes == one.weights_bytes);
     assert_true(four.optimizer_bytes == one.optimizer_bytes);
-    expect(four.activations_bytes, 4.0 * one.activations_bytes, 0.05);
+    assert_close(four.activations_bytes, 4.0 * one.activations_bytes, 0.05);
     assert_true(four.peak_bytes < 2.5 * one.peak_bytes);
 }
 
@@ -207,8 +198,8 @@ static void error_12_the_cache_has_the_heads_of_keys_and_is_cut_by_tp(void **sta
     s.question.isl = 4000;
     s.question.osl = 96;
     const double theirs = 10.0 * GIB; /* gpumem-dev-065: 40 GiB for 4 requests of 4,096 */
-    expect(serve_ask(&s)->request, 80.0 * 2 * 8 * 128 * 2 / 4 * 4096, 1e-12);
-    expect(theirs / s.out.request, 32.0, 1e-12);
+    assert_close(serve_ask(&s)->request, 80.0 * 2 * 8 * 128 * 2 / 4 * 4096, 1e-12);
+    assert_close(theirs / s.out.request, 32.0, 1e-12);
     serve_fini(&s);
 }
 
@@ -223,14 +214,14 @@ static void error_13_activations_do_not_grow_with_layers_nor_weights_with_the_ba
     s.question.osl = 96;
     const double activations = serve_ask(&s)->bytes[SP_MEMORY_PREFILL][SP_PART_OF_activations];
     const double weights = s.out.weights;
-    expect(activations, 8.0 * 4000 * 2 * (3.0 * 4096 + 3.0 * 11008), 1e-9);
+    assert_close(activations, 8.0 * 4000 * 2 * (3.0 * 4096 + 3.0 * 11008), 1e-9);
     s.question.batch = 16;
     assert_true(serve_ask(&s)->weights == weights);
     serve_fini(&s);
     serve(&s, "llama-2-7b", "a100-sxm-80g", "vllm");
     s.question.bits.attention_weight = s.question.bits.ffn_weight = 4.125;
     /* 6.476e9 parameters of 4.125 bits, and 0.262e9 of token table and head in 16. */
-    expect(serve_ask(&s)->weights, 6.476e9 * 4.125 / 8 + 0.262e9 * 2, 1e-3);
+    assert_close(serve_ask(&s)->weights, 6.476e9 * 4.125 / 8 + 0.262e9 * 2, 1e-3);
     serve_fini(&s);
 }
 
@@ -244,12 +235,12 @@ static void error_14_the_cache_covers_the_sequence_not_the_chunk(void **state)
     serve_option(&s, "chunk_size=2048");
     s.question.isl = 100000;
     s.question.osl = 1;
-    expect(serve_ask(&s)->request, 100001.0 * 32 * 2 * 32 * 128 * 2, 1e-12);
+    assert_close(serve_ask(&s)->request, 100001.0 * 32 * 2 * 32 * 128 * 2, 1e-12);
     serve_fini(&s);
     serve(&s, "llama-2-7b", "h200-sxm", "vllm");
     const double peak = serve_ask(&s)->peak, tokens = s.out.tokens;
     s.question.batch = 8;
-    expect(serve_ask(&s)->peak, peak, 0.01); /* but for the longer chunk */
+    assert_close(serve_ask(&s)->peak, peak, 0.01); /* but for the longer chunk */
     assert_true(tokens > 100000.0 && s.out.tokens == tokens);
     serve_fini(&s);
 }
@@ -266,8 +257,8 @@ static void error_15_traffic_grows_with_ranks_and_stage_3_sends_half_as_much_aga
     const double few = network_of("llama-2-7b", "gpus=8,zero=1,micro_batch=128").dp_bytes;
     const double many = network_of("llama-2-7b", "gpus=64,zero=1,micro_batch=16").dp_bytes;
     const double third = network_of("llama-2-7b", "gpus=8,zero=3,micro_batch=128").dp_bytes;
-    expect(many / few, (63.0 / 64) / (7.0 / 8), 0.02);
-    expect(third / few, 1.5, 0.15);
+    assert_close(many / few, (63.0 / 64) / (7.0 / 8), 0.02);
+    assert_close(third / few, 1.5, 0.15);
     assert_true(network_of("llama-2-7b", "gpus=8,tp=8").tp_bytes > 0.0);
     assert_true(network_of("llama-2-7b", "gpus=8,pp=8").pp_bytes > 0.0);
 }
@@ -278,7 +269,7 @@ static void error_16_plain_data_parallelism_has_traffic_too(void **state)
     const double none = network_of("llama-2-7b", "gpus=8,zero=0").dp_bytes;
     const double first = network_of("llama-2-7b", "gpus=8,zero=1").dp_bytes;
     assert_true(none > 0.0);
-    expect(none / first, 1.0, 0.05);
+    assert_close(none / first, 1.0, 0.05);
 }
 
 /* 16 bytes x 175e9 are 2.8 TB: no 80 GB hold them, 128 do where layers are cut. */

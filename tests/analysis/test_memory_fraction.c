@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What engines count against their memory fraction, and what their defaults make of a GPU. */
 #include "analysis/served.h"
+#include "common/close.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -8,11 +9,6 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-
-static void expect(double value, double right, double tolerance)
-{
-    if (fabs(value - right) > tolerance) fail_msg("%.6f, not %.6f", value, right);
-}
 
 /* vLLM: 0.92 of all, less what is counted. SGLang: weights and cache are 0.8 of what is free at the
  * start. TensorRT-LLM: 0.9 of what is free at the end. */
@@ -25,23 +21,23 @@ static void fractions_mean_what_their_engines_mean(void **state)
     const double total = s.question.gpu->memory_bytes, context = s.question.gpu->context_bytes;
     const double pass = out->total[SP_MEMORY_PROFILE] - out->total[SP_MEMORY_LOAD];
     const double *bytes = out->bytes[SP_MEMORY_DECODE];
-    expect(out->pool,
-           0.92 * total - out->weights - pass - bytes[SP_PART_OF_runtime] -
-               bytes[SP_PART_OF_graphs],
-           1.0);
+    assert_within(out->pool,
+                  0.92 * total - out->weights - pass - bytes[SP_PART_OF_runtime] -
+                      bytes[SP_PART_OF_graphs],
+                  1.0);
     serve_fini(&s);
 
     serve(&s, "llama-3.1-8b", "h100-sxm", "sglang");
     serve_option(&s, "mem-fraction-static=0.8");
     out = serve_ask(&s);
-    expect(out->pool + out->weights, 0.8 * (total - context), 1.0);
+    assert_within(out->pool + out->weights, 0.8 * (total - context), 1.0);
     serve_fini(&s);
 
     serve(&s, "llama-3.1-8b", "h100-sxm", "trtllm");
     out = serve_ask(&s);
     const double held =
         out->total[SP_MEMORY_PROFILE] + out->bytes[SP_MEMORY_DECODE][SP_PART_OF_graphs];
-    expect(out->pool, 0.9 * (total - held), 1.0);
+    assert_within(out->pool, 0.9 * (total - held), 1.0);
     serve_fini(&s);
 }
 
@@ -53,13 +49,13 @@ static void what_is_kept_back_is_taken_off_the_total(void **state)
     serve(&s, "llama-3.1-8b", "h100-sxm", "tgi");
     const sp_footprint *out = serve_ask(&s);
     const double total = s.question.gpu->memory_bytes;
-    expect(out->pool, 0.9 * total - out->total[SP_MEMORY_PROFILE], 1.0);
+    assert_within(out->pool, 0.9 * total - out->total[SP_MEMORY_PROFILE], 1.0);
     serve_option(&s, "release=2");
     out = serve_ask(&s);
-    expect(out->pool, 0.95 * total - out->total[SP_MEMORY_PROFILE], 1.0);
+    assert_within(out->pool, 0.95 * total - out->total[SP_MEMORY_PROFILE], 1.0);
     /* Its warm-up has logits of all 4,096 tokens, 4 bytes each, beside those of 128 sequences. */
-    expect(out->bytes[SP_MEMORY_PROFILE][SP_PART_OF_logits],
-           4096.0 * (4096 * 2 + 128256 * 4) + 128.0 * 128256 * 10, 1.0);
+    assert_within(out->bytes[SP_MEMORY_PROFILE][SP_PART_OF_logits],
+                  4096.0 * (4096 * 2 + 128256 * 4) + 128.0 * 128256 * 10, 1.0);
     serve_fini(&s);
 
     serve(&s, "llama-3.1-8b", "h100-sxm", "dashinfer");
@@ -67,7 +63,7 @@ static void what_is_kept_back_is_taken_off_the_total(void **state)
     const double *bytes = out->bytes[SP_MEMORY_PROFILE];
     const double runtime =
         bytes[SP_PART_OF_activations] + bytes[SP_PART_OF_logits] + bytes[SP_PART_OF_workspace];
-    expect(out->pool, 0.9 * (total - 600 * 0x1p20) - out->weights - 1.1 * runtime, 1.0);
+    assert_within(out->pool, 0.9 * (total - 600 * 0x1p20) - out->weights - 1.1 * runtime, 1.0);
     serve_fini(&s);
 }
 
@@ -82,11 +78,11 @@ static void passes_are_as_large_as_the_gpu_makes_them(void **state)
         served s;
         serve(&s, "qwen2.5-0.5b", gpus[i], "vllm");
         const double *bytes = serve_ask(&s)->bytes[SP_MEMORY_PROFILE];
-        expect(bytes[SP_PART_OF_logits], rows[i] * 151936 * 14 + tokens[i] * 896 * 2, 1.0);
+        assert_within(bytes[SP_PART_OF_logits], rows[i] * 151936 * 14 + tokens[i] * 896 * 2, 1.0);
         serve_option(&s, "max_num_seqs=64");
         serve_option(&s, "max_num_batched_tokens=512");
-        expect(serve_ask(&s)->bytes[SP_MEMORY_PROFILE][SP_PART_OF_logits],
-               64.0 * 151936 * 14 + 512.0 * 896 * 2, 1.0);
+        assert_within(serve_ask(&s)->bytes[SP_MEMORY_PROFILE][SP_PART_OF_logits],
+                      64.0 * 151936 * 14 + 512.0 * 896 * 2, 1.0);
         serve_fini(&s);
     }
 }
@@ -99,15 +95,16 @@ static void sglang_leaves_out_what_chunks_graphs_and_ranks_need(void **state)
     (void)state;
     serve(&s, "llama-3.1-8b", "h100-sxm", "sglang");
     const double total = s.question.gpu->memory_bytes / 0x1p20;
-    expect(serve_ask(&s)->fraction, 1.0 - (512 + 1.5 * 8192 + 2 * 256 + 128) / total, 0.0005);
+    assert_within(serve_ask(&s)->fraction, 1.0 - (512 + 1.5 * 8192 + 2 * 256 + 128) / total,
+                  0.0005);
     serve_option(&s, "chunked_prefill_size=1024");
-    expect(serve_ask(&s)->fraction, 1.0 - 10240 / total, 0.0005);
+    assert_within(serve_ask(&s)->fraction, 1.0 - 10240 / total, 0.0005);
     serve_fini(&s);
     serve(&s, "qwen2.5-0.5b", "rtx4090", "sglang");
     const double small = s.question.gpu->memory_bytes / 0x1p20;
-    expect(serve_ask(&s)->fraction, 1.0 - (512 + 1.5 * 2048 + 2 * 24 + 128) / small, 0.0005);
+    assert_within(serve_ask(&s)->fraction, 1.0 - (512 + 1.5 * 2048 + 2 * 24 + 128) / small, 0.0005);
     s.question.tp = 2;
-    expect(serve_ask(&s)->fraction, 1.0 - (512 + 1.5 * 2048 + 2 * 24 + 256) / small, 0.0005);
+    assert_within(serve_ask(&s)->fraction, 1.0 - (512 + 1.5 * 2048 + 2 * 24 + 256) / small, 0.0005);
     serve_fini(&s);
 }
 
@@ -121,7 +118,7 @@ static void the_fraction_that_is_named_holds_the_batch_and_no_more(void **state)
         s.question.batch = 16;
         s.question.server.fraction = serve_ask(&s)->fraction_needed;
         assert_true(s.question.server.fraction > 0.0 && s.question.server.fraction < 1.0);
-        expect(serve_ask(&s)->pool / s.out.needed, 1.0, 1e-9);
+        assert_within(serve_ask(&s)->pool / s.out.needed, 1.0, 1e-9);
         serve_fini(&s);
     }
 }
@@ -135,8 +132,8 @@ static void nodes_add_buffers_between_them_and_nothing_else(void **state)
     s.question.tp = 16;
     const double pool = serve_ask(&s)->pool, weights = s.out.weights;
     s.question.nodes = 2;
-    expect(serve_ask(&s)->weights, weights, 0.0);
-    expect(pool - s.out.pool, s.question.server.node_bytes, 1.0);
+    assert_within(serve_ask(&s)->weights, weights, 0.0);
+    assert_within(pool - s.out.pool, s.question.server.node_bytes, 1.0);
     serve_fini(&s);
 }
 
@@ -171,9 +168,9 @@ static void kernels_of_four_bits_pad_experts(void **state)
     assert_int_equal(sp_widths_parse(&s.arena, getenv("SHARDPLAN_HOME"), "mxfp4", &s.question.bits,
                                      &compute, &err),
                      SP_OK);
-    expect(serve_ask(&s)->weights / 0x1p30, 65.97, 0.15);
+    assert_within(serve_ask(&s)->weights / 0x1p30, 65.97, 0.15);
     const double matrices = s.out.bytes[SP_MEMORY_LOAD][SP_PART_OF_expert_weights];
-    expect(matrices / (36.0 * 128 * 3 * 3072 * 2944 * 4.25 / 8), 1.0, 0.005);
+    assert_within(matrices / (36.0 * 128 * 3 * 3072 * 2944 * 4.25 / 8), 1.0, 0.005);
     serve_fini(&s);
 }
 
@@ -185,9 +182,9 @@ static void offloaded_weights_leave_room_for_the_cache(void **state)
     serve(&s, "llama-2-7b", "a100-sxm-80g", "vllm");
     const double weights = serve_ask(&s)->weights, pool = s.out.pool;
     serve_option(&s, "cpu_offload_gb=4");
-    expect(weights - serve_ask(&s)->weights, 4 * 0x1p30, 1.0);
-    expect(s.out.pool - pool, 4 * 0x1p30, 1.0);
-    expect(s.out.host, 4 * 0x1p30, 1.0);
+    assert_within(weights - serve_ask(&s)->weights, 4 * 0x1p30, 1.0);
+    assert_within(s.out.pool - pool, 4 * 0x1p30, 1.0);
+    assert_within(s.out.host, 4 * 0x1p30, 1.0);
     serve_fini(&s);
 }
 
@@ -199,9 +196,9 @@ static void a_growing_cache_holds_the_keys_of_one_layer_twice(void **state)
     serve(&s, "llama-3.1-8b", "h100-sxm", "hf");
     s.question.batch = 4;
     const double *bytes = serve_ask(&s)->bytes[SP_MEMORY_DECODE];
-    expect(bytes[SP_PART_OF_workspace], 4.0 * s.out.request / 32 / 2, 1.0);
+    assert_within(bytes[SP_PART_OF_workspace], 4.0 * s.out.request / 32 / 2, 1.0);
     serve_option(&s, "cache_implementation=static");
-    expect(serve_ask(&s)->bytes[SP_MEMORY_DECODE][SP_PART_OF_workspace], 0.0, 0.0);
+    assert_within(serve_ask(&s)->bytes[SP_MEMORY_DECODE][SP_PART_OF_workspace], 0.0, 0.0);
     serve_fini(&s);
 }
 

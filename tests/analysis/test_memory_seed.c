@@ -2,7 +2,7 @@
 /* GPU Memory Calculator's records of serving, where it is right: caches of models with one head of
  * keys for each of queries on one GPU, weights in 16 bits. Every option that its configuration has
  * changes something here or is refused with a reason. */
-#include "analysis/records.h"
+#include "analysis/seed.h"
 #include "analysis/served.h"
 
 #include <ctype.h>
@@ -20,13 +20,6 @@
 typedef struct tally {
     uint32_t equal, refused, set;
 } tally;
-
-static const char *engine_of(const sp_json *input)
-{
-    const char *theirs = word_in(input, "engine");
-    if (strcmp(theirs, "huggingface") == 0) return "hf";
-    return strcmp(theirs, "tensorrt_llm") == 0 ? "trtllm" : theirs;
-}
 
 static double theirs(const sp_json *record, const char *part)
 {
@@ -47,7 +40,7 @@ static void compare_cache(const sp_json *record, void *context)
     tally *t = context;
     const sp_json input = sp_json_get(record, "input"), model = sp_json_get(&input, "model");
     const sp_json asked = sp_json_get(&input, "inference");
-    const char *engine = engine_of(&input);
+    const char *engine = seed_server(&input);
     const bool quantised = sp_json_has(&asked, "kv_cache_quantization") &&
                            strcmp(word_in(&asked, "kv_cache_quantization"), "none") != 0;
     if (!is_plain(engine) || quantised || flag_in(&model, "moe_enabled") ||
@@ -120,7 +113,7 @@ static void try_options(const sp_json *record, void *context)
         char value[64], option[160];
         write_value(&member, value, sizeof value);
         (void)snprintf(option, sizeof option, "%s=%s", member.key, value);
-        try_option(engine_of(&input), option, context);
+        try_option(seed_server(&input), option, context);
     }
 }
 

@@ -90,6 +90,24 @@ says out '(both as the checkpoint has them)'
 expect_code 0 $narrow --bits bf16 --json
 n_expected=$((n_expected + 1))
 grep -q '"ffn_weight": 16,' "$work/out" || fail 'bits that were asked for'
+narrow="memory $work/narrow/ --hardware h100-sxm --isl 16 --osl 8 --engine hf --json"
+expect_code 0 $narrow --bits checkpoint
+cp "$work/out" "$work/eight.json"
+expect_code 0 $narrow
+same "$work/out" "$work/eight.json" 'memory without --bits'
+expect_code 0 $narrow --bits bf16
+n_expected=$((n_expected + 1))
+python3 - "$work/eight.json" "$work/out" <<'PY' || fail 'weights of narrow files weigh half'
+import json
+import sys
+
+narrow, wide = (json.load(open(name, encoding="utf-8"))["phases"]["load"]["bytes"] for name in sys.argv[1:])
+assert narrow["embedding_weights"] == 80 and wide["embedding_weights"] == 160
+# 2 layers of 3 x 8 x 16; their 2 norms of 8 stay at 2 bytes.
+assert narrow["ffn_weights"] == 768 + 32 and wide["ffn_weights"] == 2 * 768 + 32
+PY
+expect_code 3 memory llama-3.1-8b --hardware h100-sxm --bits checkpoint
+says err 'the width of its weights is not known'
 expect_code 3 analyze llama-3.1-8b --hardware h100-sxm --bits checkpoint
 says err 'the width of its weights is not known'
 

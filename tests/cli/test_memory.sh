@@ -63,6 +63,27 @@ says out 'largest model: '
 expect_code 0 memory llama-3.1-70b --hardware h100-sxm --find min-gpus
 says out 'fewest GPUs: 2, tp 2 and pp 1'
 
+# ---- training turned round ----
+train='--hardware h100-sxm --task train'
+expect_code 0 memory llama-3.1-8b $train --tp 8 --find max-batch
+says out 'largest micro-batch: '
+expect_code 0 memory llama-3.1-8b $train --tp 8 --global-batch 12 --find max-batch
+says out 'largest micro-batch: 12 (global batch 12)'
+expect_code 0 memory llama-3.1-8b $train --tp 8 --find max-global-batch
+says out 'largest global batch: any'
+expect_code 0 memory llama-3.1-8b $train --tp 8 --find max-sequence
+says out 'longest sequence: '
+expect_code 0 memory llama-3.1-8b --hardware h100-sxm --task lora --gpus 8 --find max-lora-rank
+says out 'largest adapter rank: '
+expect_code 0 memory $train --tp 8 --find max-model
+says out 'largest model: '
+# 8e9 parameters of 18 bytes need more than one GPU; two are enough with full recomputation.
+expect_code 0 memory llama-3.1-8b $train --find min-gpus
+says out 'fewest GPUs: 2;'
+expect_code 0 memory llama-3.1-8b $train --set recompute=none --set zero=0 --pp 1 --find min-gpus
+says out 'tp='
+says out 'P(out of memory) '
+
 # ---- training is the estimate's ----
 expect_code 0 memory quick 7B --hardware a100-sxm-80g --gpus 8 --engine deepspeed --set zero=3 --json
 cp "$work/out" "$work/memory.json"
@@ -80,12 +101,32 @@ for part, value in estimate["memory_bytes"].items():
     assert memory["memory_bytes"][part] == value, part
 PY
 expect_code 0 memory llama-3.1-8b --hardware h100-sxm --gpus 16 --nodes 2 --interconnect 400 --task lora
-says out 'Sent by one GPU in a step: '
+says out 'Sent by one GPU of the slowest stage in a step'
 expect_code 0 memory llama-3.1-8b --hardware h100-sxm --gpus 8 --tp 2 --task train --find max-batch
 says out 'largest micro-batch: '
 expect_code 0 memory llama-3.1-8b --hardware h100-sxm --gpus 8 --tp 2 --task lora --find max-context
 says out 'longest sequence: '
-expect_code 0 memory llama-3.1-8b --hardware h100-sxm --gpus 2 --tp 2 --task lora --format csv
-says out 'weights,'
+
+# Rows of the CSV from the first part to fragmentation are the peak; what --find came to is said.
+expect_code 0 memory llama-3.1-8b --hardware h100-sxm --gpus 2 --tp 2 --task lora --find max-batch --format csv
+says err 'largest micro-batch: '
+n_expected=$((n_expected + 1))
+awk -F, '/^(peak|usable|host|nvme),/ { if ($1 == "peak") peak = $2; next } NR > 1 { sum += $2 }
+    END { exit !(peak > 1e9 && sum > peak - 8 && sum < peak + 8) }' "$work/out" || fail 'the parts are not the peak'
+
+# --set of a size that has a flag is that flag.
+expect_code 0 memory llama-3.1-8b $train --gpus 8 --tp 4 --batch 2
+cp "$work/out" "$work/flags"
+expect_code 0 memory llama-3.1-8b $train --gpus 8 --set tp=4 --set micro_batch=2
+n_expected=$((n_expected + 1))
+cmp -s "$work/flags" "$work/out" || fail '--set tp is not --tp'
+says out 'dp=2, micro_batch=2, accumulation='
+
+# What does not fit says so, and what to ask next; what leaves the GPU is no part of it.
+expect_code 4 memory llama-3.1-8b $train
+says out 'oom: does not fit'
+says out 'min-gpus asks for the fewest GPUs'
+expect_code 0 memory llama-3.1-8b $train --set offload_optimizer=1
+says out 'GiB of the host'
 
 finish

@@ -70,6 +70,12 @@ expect_code 0 validate training tests/fidelity/runs.csv --cross source --json \
     -o "$work/cross.json"
 expect_code 0 calibrate steps tests/fidelity/runs.csv --json -o "$work/steps.json"
 expect_code 0 calibrate steps tests/fidelity/runs.csv --site --json -o "$work/site.json"
+# The question remembers the site that its file told.
+expect_code 0 estimate tp=4 --model gpt3-126m --cluster dgx-a100-80g --gpus 8 --seq-len 2k \
+    --global-batch 64 --site-factor "$work/site.json" --json
+says out '"site_factor": "'
+expect_code 3 estimate tp=4 --model gpt3-126m --cluster dgx-a100-80g --gpus 8 --seq-len 2k \
+    --global-batch 64 --site-factor 0.01
 expect_code 0 validate params tests/fidelity/counts --json --points -o "$work/counts.json"
 expect_code 0 validate memory configs/validation/serving-memory.json --json --points \
     -o "$work/logs.json"

@@ -7,26 +7,10 @@
 
 #include <cmocka.h>
 
-const char *source_home(void)
-{
-    const char *home = getenv("SHARDPLAN_HOME");
-    if (home == NULL) fail_msg("%s", "SHARDPLAN_HOME names the source tree");
-    return home;
-}
-
-void must(sp_status status, const sp_error *err)
-{
-    char text[SP_ERROR_TEXT_BYTES];
-    if (status == SP_OK) return;
-    (void)sp_error_format(err, text, sizeof text);
-    fail_msg("%s", text);
-}
-
 asked build(const sp_question *question)
 {
-    asked a = {0};
+    asked a = {.problem = build_problem(question)};
     sp_error err = {0};
-    must(sp_problem_build(question, &a.problem, &err), &err);
     must(sp_space_build(a.problem, &a.space, &err), &err);
     return a;
 }

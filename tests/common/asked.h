@@ -2,6 +2,7 @@
 #pragma once
 /* A question with its space, for the tests of the rooms above step/: what fails to build ends the
  * test with the error as a user would read it. */
+#include "common/shipped.h"
 #include "space/space.h"
 
 typedef struct asked {
@@ -9,10 +10,6 @@ typedef struct asked {
     sp_space *space;
 } asked;
 
-/* The source tree; a test without it cannot pass. */
-const char *source_home(void);
-/* Ends the test with the error unless the status is SP_OK. */
-void must(sp_status status, const sp_error *err);
 asked build(const sp_question *question);
 void drop(asked *a);
 /* A plan with its derived values; gpus as asked unless the text says otherwise. */

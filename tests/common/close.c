@@ -20,6 +20,15 @@ void check_close(double actual, double expected, double relative, const char *wh
     _fail(file, line);
 }
 
+void check_within(double actual, double expected, double tolerance, const char *what,
+                  const char *file, int line)
+{
+    const double off = fabs(actual - expected);
+    if (off <= tolerance) return;
+    print_error("%s = %.17g, expected %.17g (off by %.3g)\n", what, actual, expected, off);
+    _fail(file, line);
+}
+
 void check_at_most(double small, double large, double relative, const char *what, const char *file,
                    int line)
 {

@@ -66,10 +66,15 @@ static const sp_engine_profile machine_profile = {.flash_attention = true,
                                                   .layer_kernels_tp = 12,
                                                   .micro_batch_s = 1e-3,
                                                   .step_s = 30e-3,
-                                                  .tp_overlap_ratio = 0.6,
-                                                  .tp_async_ratio = 0.8,
+                                                  .tp_pieces = 4,
+                                                  .tp_interference_ratio = 0.1,
                                                   .cp_overlap_ratio = 0.9,
                                                   .ep_overlap_ratio = 0.7,
+                                                  .shared_overlap_ratio = 0.8,
+                                                  .expert_excess_ratio = 0.5,
+                                                  .fp8_dispatch_bytes = 1.03125,
+                                                  .qwz_bytes = 1.0005,
+                                                  .qgz_bytes = 0.5005,
                                                   .low_precision_ratio = 0.8,
                                                   .offload_overlap_ratio = 0.8,
                                                   .host_update_ratio = 0.3,
@@ -147,6 +152,10 @@ void make_calculator(made_problem *made)
                                         .misaligned_ratio = 1,
                                         .attention_ratio = 1,
                                         .element_bytes_ratio = 1,
+                                        .tp_pieces = 4,
+                                        .fp8_dispatch_bytes = 1,
+                                        .qwz_bytes = 1,
+                                        .qgz_bytes = 0.5,
                                         .low_precision_ratio = 1,
                                         .host_update_ratio = 1,
                                         .quantised_weight_bytes = 0.5,
@@ -167,7 +176,8 @@ static void scale(draw *d, double *value, double by)
     *value *= draw_scale(d, 1.0 / by, by);
 }
 
-/* One in four trains adapters, one in four packs documents, one in two routes unevenly. */
+/* One in four trains adapters, one in four packs documents; one in two says how uneven routing is,
+ * dispatches in 8 bits, uses some of ZeRO++ and has a straggler. */
 static void draw_question(draw *d, sp_question *q)
 {
     q->seq_len = 512u << draw_between(d, 0, 3);
@@ -178,6 +188,9 @@ static void draw_question(draw *d, sp_question *q)
     }
     if (draw_between(d, 0, 3) == 0) q->doc_len = q->seq_len >> draw_between(d, 1, 3);
     if (draw_coin(d)) q->moe_imbalance_ratio = draw_scale(d, 1.0, 3.0);
+    if (draw_coin(d)) q->dispatch = SP_DISPATCH_FP8;
+    if (draw_coin(d)) q->zeropp = draw_between(d, 0, SP_ZEROPP_ALL);
+    if (draw_coin(d)) q->straggler_ratio = draw_scale(d, 1.0, 1.5);
 }
 
 /* State of any optimizer, real or not, and what engines differ in without breaking the law that
@@ -222,6 +235,8 @@ void make_random_problem(made_problem *made, draw *d)
     scale(d, &made->profile.micro_batch_s, 10);
     scale(d, &made->profile.step_s, 10);
     made->profile.flash_attention = draw_coin(d);
+    made->profile.gathers_each_batch = draw_coin(d);
+    made->profile.pipeline_unit_bytes = draw_coin(d) ? 6 : 0;
     made->profile.grad_bytes = draw_coin(d) ? 2 : 4;
     draw_state(made, d);
     scale(d, &made->cluster.host_link_bytes_per_s, 10);
@@ -336,12 +351,28 @@ static void draw_experts(const made_problem *made, draw *d, sp_plan *plan)
     plan->ep_overlap = (plan->ep > 1 || plan->etp > 1) && draw_coin(d);
 }
 
+/* One that cuts backward passes, or 1F1B where it does not take these stages and micro-batches. */
+static void draw_split_schedule(const sp_model *model, draw *d, sp_plan *plan)
+{
+    sp_plan drawn = *plan;
+    drawn.schedule = (uint8_t)draw_between(d, SP_SCHEDULE_ZB_H1, SP_N_SCHEDULES - 1);
+    const sp_schedule_kind *kind = sp_schedule_describe((sp_schedule)drawn.schedule);
+    drawn.vpp = kind->layout == SP_LAYOUT_V ? 2 : 1;
+    if (drawn.schedule == SP_SCHEDULE_ZB_H1 && draw_coin(d)) drawn.vpp = 2;
+    const sp_pipeline_shape shape = sp_plan_pipeline(&drawn);
+    const bool even = plan->accumulation % sp_schedule_directions(kind) == 0;
+    const bool cut = (uint32_t)drawn.pp * drawn.vpp <= model->n_layers + 2;
+    if (even && cut && kind->admits(&shape)) *plan = drawn;
+}
+
 static void draw_schedule(const sp_model *model, draw *d, sp_plan *plan)
 {
     plan->stage_layers = (uint8_t)draw_between(d, 0, SP_N_STAGE_LAYERS - 1);
     if (plan->pp == 1) return;
     const uint32_t chunks = model->n_layers / plan->pp < 8 ? model->n_layers / plan->pp : 8;
-    if (draw_between(d, 0, 3) == 0) {
+    if (draw_between(d, 0, 2) == 0) {
+        draw_split_schedule(model, d, plan);
+    } else if (draw_between(d, 0, 3) == 0) {
         plan->schedule = SP_SCHEDULE_GPIPE;
     } else if (plan->accumulation % plan->pp == 0 && chunks > 1 && draw_coin(d)) {
         plan->schedule = SP_SCHEDULE_INTERLEAVED;
@@ -399,7 +430,7 @@ static void draw_recompute(const sp_model *model, draw *d, sp_plan *plan)
 
 static void draw_knobs(const made_problem *made, draw *d, sp_plan *plan)
 {
-    plan->zero = (uint8_t)draw_between(d, 0, 3);
+    plan->zero = (uint8_t)draw_between(d, 0, sp_plan_is_mirrored(plan) ? 1 : 3);
     plan->precision = (uint8_t)draw_between(d, 0, SP_N_PRECISIONS - 1);
     plan->dp_overlap = (uint8_t)draw_coin(d);
     if (plan->tp > 1) {

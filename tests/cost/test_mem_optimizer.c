@@ -28,7 +28,8 @@ static void matrices_are_told_from_vectors(void **state)
 {
     (void)state;
     const sp_layer_work work = example();
-    const sp_layer_tensors t = sp_optimizer_layer(NULL, &work);
+    const sp_optimizer sgd = {.name = "sgd"};
+    const sp_layer_tensors t = sp_optimizer_layer(&sgd, &work);
     assert_true(t.dense_matrix == 1200 && t.expert_matrix == 800);
     assert_true(t.dense.bytes == 0.0);
 }

@@ -40,7 +40,7 @@ static void a_product_is_launch_steps_and_the_longer_of_work_and_bytes(void **st
     /* 2 (90 + 10)(40 + 10)(900 + 100) = 1e7 FLOPs at half of 1e12: 20 us. 2 (40 900 + 90 900 + 90
      * 40) = 241,200 bytes at 1e9, 241,200 of 482,400 from memory: 120.6 us. Launch 1 us, 900 steps
      * of 1 ns. */
-    SET(&s, 0.5, 1.0, 1e-6, 10.0, 10.0, 100.0, 1e-9, 241200.0);
+    SET(&s, 0.5, 1.0, 1e-6, 10.0, 10.0, 100.0, 30e-9, 241200.0, 0.5);
     const double dim[SP_SURFACE_MAX_DIMS] = {90, 40, 900};
     const double either = pow(pow(20e-6, 4.0) + pow(120.6e-6, 4.0), 0.25);
     assert_true(fabs(sp_surface_s(&s, dim) - (1e-6 + 0.9e-6 + either)) < 1e-15);
@@ -54,7 +54,7 @@ static void a_prompt_pays_for_keys_seen_and_for_tiles(void **state)
      * 2304 FLOPs at 1e9 (1e-3 of the peak); visible 3, half 3: x 2; query half 3: x 2. Bytes:
      * queries and outputs 2 8 3 and keys 2 (2 x 2 heads) 4, each x 16: 1280 at 1e9. The last query
      * reaches 4. */
-    SET(&s, 1e-3, 1.0, 1e-6, 3.0, 3.0, 1e-9);
+    SET(&s, 1e-3, 1.0, 1e-6, 3.0, 3.0, 1e-9, 1.0);
     const double dim[SP_SURFACE_MAX_DIMS] = {2, 4, 2, 8, 8, 3, 1, 0};
     const double core = 2304.0 / 1e9 * 2.0 * 2.0;
     assert_true(fabs(sp_surface_s(&s, dim) - (1e-6 + 4.0 * 16.0 * 1e-9 + core + 1280.0 / 1e9)) <
@@ -66,7 +66,7 @@ static void a_window_hides_keys(void **state)
     (void)state;
     sp_surface s = made(SP_SURFACE_ATTENTION_CONTEXT);
     /* Window 2, 4 new tokens: 1 + 2 + 2 + 2 = 7 keys; one head of 1. */
-    SET(&s, 1.0, 1e9, 1e-9, 0.0, 0.0, 0.0);
+    SET(&s, 1.0, 1e9, 1e-9, 0.0, 0.0, 0.0, 1.0);
     const double dim[SP_SURFACE_MAX_DIMS] = {1, 1, 1, 1, 1, 4, 0, 2};
     s.peak_flops_per_s = 1.0;
     assert_true(fabs(sp_surface_s(&s, dim) - 2.0 * 7.0 * 2.0) < 1e-6);

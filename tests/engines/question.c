@@ -41,6 +41,7 @@ asked ask(const sp_json *question, const char *engine)
 {
     char model_path[512];
     const char *model = NULL, *task = NULL, *set = NULL, *gradients = NULL;
+    const char *zeropp = NULL, *dispatch = NULL;
     uint64_t gpus = 0;
     char gpus_text[24];
     sp_error err = {0};
@@ -49,6 +50,8 @@ asked ask(const sp_json *question, const char *engine)
     must(sp_json_string(question, "cluster", &q.cluster, &err), &err);
     must(sp_json_string_or(question, "task", "pretrain", &task, &err), &err);
     must(sp_json_string_or(question, "set", "", &set, &err), &err);
+    must(sp_json_string_or(question, "zeropp", "none", &zeropp, &err), &err);
+    must(sp_json_string_or(question, "dispatch", "bf16", &dispatch, &err), &err);
     must(sp_json_string_or(question, "optimizer", "adamw", &q.optimizer, &err), &err);
     must(sp_json_string_or(question, "gradients", "auto", &gradients, &err), &err);
     must(sp_json_u64(question, "gpus", 1, 1u << 20, &gpus, &err), &err);
@@ -64,6 +67,9 @@ asked ask(const sp_json *question, const char *engine)
     q.task = task_named(task);
     q.gradients = gradients_named(gradients);
     q.lora_rank = 16;
+    must(sp_zeropp_parse(zeropp, &q.zeropp, &err), &err);
+    q.dispatch = strcmp(dispatch, sp_dispatch_name(SP_DISPATCH_FP8)) == 0 ? SP_DISPATCH_FP8
+                                                                          : SP_DISPATCH_BF16;
     q.n_sets = set[0] != '\0';
     q.sets[0] = set;
     q.headroom_ratio = 0;

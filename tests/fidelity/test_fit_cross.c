@@ -152,6 +152,29 @@ static void an_unknown_grouping_is_refused_with_those_that_there_are(void **stat
     assert_string_equal(err.nearest, "source");
 }
 
+/* Every allocation of the first hundreds, then ever fewer of them. */
+static void memory_may_run_out_anywhere(void **state)
+{
+    (void)state;
+    char path[4096];
+    runs_file(path);
+    uint32_t n_failed = 0;
+    for (uint64_t n = 1; n < 1u << 20; n += 1 + n / 64) {
+        sp_score *score = NULL;
+        sp_alloc_fail_at(n);
+        const sp_status status = sp_score_training(home(), path, "source", &score, &err);
+        sp_alloc_fail_at(0);
+        if (status == SP_OK) {
+            sp_score_free(score);
+            break;
+        }
+        assert_int_equal(status, SP_E_MEMORY);
+        assert_null(score);
+        n_failed++;
+    }
+    assert_true(n_failed > 100);
+}
+
 /* ---- what ships ---- */
 
 /* Its texts stay in the arena. */
@@ -162,7 +185,11 @@ static void load_profile(const char *engine, sp_arena *arena, sp_engine_profile 
     const sp_engine *engines = NULL;
     const sp_engine_profile *profile = NULL;
     assert_int_equal(sp_model_find(arena, home(), "llama-3.1-8b", &model, &err), SP_OK);
-    const sp_engine_facts facts = {model, 8192, 64, true};
+    const sp_engine_facts facts = {.model = model,
+                                   .seq_len = 8192,
+                                   .global_batch = 64,
+                                   .trains_all = true,
+                                   .optimizer = "adamw"};
     assert_int_equal(sp_engines_load(arena, home(), engine, &facts, &engines, &n, &profile, &err),
                      SP_OK);
     *out = *profile;
@@ -171,8 +198,8 @@ static void load_profile(const char *engine, sp_arena *arena, sp_engine_profile 
 static void check_shipped(const char *const *engines, uint32_t n_engines, uint32_t constant,
                           const sp_fit_figure *figure, uint32_t *n_checked)
 {
-    static const char *const names[] = {"any",       "megatron-lm", "fsdp",         "fsdp@2.1",
-                                        "deepspeed", "ddp",         "megatron@0.8", "torchtitan"};
+    static const char *const names[] = {"any", "megatron-lm",  "fsdp",     "fsdp@2.1",  "deepspeed",
+                                        "ddp", "megatron@0.8", "megatron", "torchtitan"};
     sp_arena arena = {0};
     for (size_t e = 0; e < sizeof names / sizeof names[0]; e++) {
         sp_engine_profile profile;
@@ -224,6 +251,7 @@ int main(void)
         cmocka_unit_test(a_table_without_measurements_is_predicted_by_what_was_believed),
         cmocka_unit_test(rows_are_dealt_by_what_their_cells_match),
         cmocka_unit_test(an_unknown_grouping_is_refused_with_those_that_there_are),
+        cmocka_unit_test(memory_may_run_out_anywhere),
         cmocka_unit_test(the_constants_that_ship_are_those_of_the_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -212,6 +212,32 @@ static void a_prompt_in_pieces_costs_what_it_costs_in_one(void **state)
     for_anything("a_prompt_in_pieces_costs_what_it_costs_in_one", pieces_add_up);
 }
 
+static void keeps_the_same(const sp_model *model, draw *d)
+{
+    const double length = 128.0 * draw_between(d, 1, 64);
+    const sp_shape shape = {
+        .sequences = 2, .tokens = 2 * length, .length = length, .context = length / 2.0};
+    for (uint32_t k = 0; k < model->n_kinds; k++) {
+        sp_layer_work a, b;
+        sp_graph_layer(model, &model->kinds[k], &shape, &alone, true, &a);
+        sp_graph_kept(model, &model->kinds[k], &shape, &alone, true, &b);
+        assert_int_equal(a.n_tensors, b.n_tensors);
+        for (uint32_t i = 0; i < a.n_tensors; i++) {
+            assert_true(a.tensors[i].bytes == b.tensors[i].bytes);
+            assert_int_equal(a.tensors[i].modules, b.tensors[i].modules);
+        }
+        assert_true(a.params.dense == b.params.dense && a.params.expert == b.params.expert);
+        assert_true(a.working_bytes == b.working_bytes && a.input_bytes == b.input_bytes);
+        assert_true(a.attention.kv_bytes == b.attention.kv_bytes);
+    }
+}
+
+static void what_is_kept_does_not_depend_on_operators_being_there(void **state)
+{
+    (void)state;
+    for_anything("what_is_kept_does_not_depend_on_operators_being_there", keeps_the_same);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +248,7 @@ int main(void)
         cmocka_unit_test(context_parallel_ranks_share_work_and_activations_evenly),
         cmocka_unit_test(what_a_module_drops_its_operators_make_again),
         cmocka_unit_test(a_prompt_in_pieces_costs_what_it_costs_in_one),
+        cmocka_unit_test(what_is_kept_does_not_depend_on_operators_being_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

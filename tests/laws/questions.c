@@ -139,9 +139,12 @@ void draw_question(draw *d, drawn_question *out)
     q->doc_len = draw_between(d, 0, 3) == 0 ? q->seq_len / 2 : 0;
     q->task = (sp_task)(draw_coin(d) ? 0 : draw_between(d, 0, SP_N_TASKS - 1));
     q->lora_rank = 16;
-    q->moe_imbalance_ratio = draw_coin(d) ? 1.0 : draw_scale(d, 1.0, 3.0);
+    q->moe_imbalance_ratio = draw_coin(d) ? 0.0 : draw_scale(d, 1.0, 3.0);
+    q->straggler_ratio = draw_coin(d) ? 1.0 : draw_scale(d, 1.0, 1.5);
     q->global_batch = draw_coin(d) ? 48 * draw_between(d, 1, 4) : draw_between(d, 1, 64);
     draw_limits(d, q);
+    const bool shards = strcmp(q->engine, "deepspeed") == 0;
+    q->zeropp = shards ? (uint32_t)(q->seq_len / 64 % (SP_ZEROPP_ALL + 1)) : 0;
     draw_sets(d, out);
     if (draw_coin(d)) {
         draw_values(d, objectives, 6, out->objectives, sizeof out->objectives);

@@ -42,13 +42,23 @@ typedef struct flips {
     uint32_t n[SP_N_AXES], n_same[SP_N_AXES];
 } flips;
 
-/* No activation lives during the update: where that is the fullest phase, a schedule that holds more
- * of them and takes as long changes no figure. */
+/* No activation lives during the update: where that is the fullest phase, a schedule that holds
+ * more of them and takes as long changes no figure. Nor does it where ep_overlap, which holds one
+ * more micro-batch, makes 1F1B hold all of them, as GPipe does. */
 static bool hides_schedule(const sp_problem *problem, const sp_plan *plan, sp_axis_id id)
 {
     sp_memory memory;
+    if (id != SP_AXIS_schedule) return false;
+    if (plan->ep_overlap == SP_ON && plan->accumulation <= plan->pp + 1u) return true;
     sp_estimate_memory(problem, plan, &memory);
-    return id == SP_AXIS_schedule && memory.peak_phase == SP_AT_OPTIMIZER;
+    return memory.peak_phase == SP_AT_OPTIMIZER;
+}
+
+/* Of the waits for host and network the longer counts: where that is the host's, the network may do
+ * as it likes. */
+static bool hides_dp_overlap(const sp_plan *plan, sp_axis_id id)
+{
+    return id == SP_AXIS_dp_overlap && sp_plan_offloads(plan);
 }
 
 static void flip(const sp_space *space, const sp_plan *plan, sp_axis_id id, flips *f)
@@ -63,6 +73,7 @@ static void flip(const sp_space *space, const sp_plan *plan, sp_axis_id id, flip
         f->n[id]++;
         if (!same_figures(sp_space_problem(space), plan, &other)) continue;
         if (hides_schedule(sp_space_problem(space), plan, id)) continue;
+        if (hides_dp_overlap(plan, id)) continue;
         if (f->n_same[id]++ < 3) tell(sp_space_problem(space), plan, id, axis->values[i]);
     }
 }

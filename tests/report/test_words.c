@@ -26,6 +26,8 @@ static void numbers_show_four_digits_that_matter(void **state)
     assert_string_equal(sp_word_number(0.054123).text, "0.05412");
     assert_string_equal(sp_word_number(1234.5).text, "1,234");
     assert_string_equal(sp_word_number(-2.5).text, "-2.500");
+    assert_string_equal(sp_word_number(-107.25).text, "-107.2");
+    assert_string_equal(sp_word_number(-1234.5).text, "-1,234");
     assert_string_equal(sp_word_number(0.000012).text, "1.2e-05");
 }
 

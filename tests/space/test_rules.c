@@ -69,6 +69,11 @@ static void structure_rules_refuse_what_leaves_a_remainder(void **state)
     assert_string_not_equal(refusal(&a, "tp=8,pp=4,schedule=interleaved,vpp=20"),
                             "interleaved_layers");
     assert_string_equal(refusal(&a, "tp=8,pp=2,tp_overlap=on"), "tp_overlap_needs_sp");
+    assert_string_equal(refusal(&a, "tp=8,pp=8,micro_batch=32,zero=0,schedule=zb_h1"),
+                        "split_batches");
+    assert_string_equal(refusal(&a, "tp=8,pp=2,zero=2,schedule=dualpipe"), "mirrored_zero");
+    assert_string_equal(refusal(&a, "tp=8,pp=2,schedule=zb_v"), "interleaved_chunks");
+    assert_string_equal(refusal(&a, "tp=8,pp=2,schedule=zb_h2,vpp=2"), "vpp_without_interleaving");
     drop(&a);
     sp_question odd = ask_dense();
     odd.seq_len = 8190;

@@ -42,7 +42,7 @@ static void ranking_undoes_unranking(void **state)
 {
     (void)state;
     sp_question q = ask_experts();
-    q.gpus = "8..512";
+    q.gpus = "8..256";
     q.space = "all";
     asked a = build(&q);
     draw d = draw_begin("rank and unrank");

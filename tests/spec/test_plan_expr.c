@@ -130,7 +130,9 @@ static void a_wrong_value_of_a_named_axis_is_told_the_right_ones(void **state)
 {
     (void)state;
     const sp_error err = refuse("schedule==gpip", SP_E_UNKNOWN_NAME);
-    assert_string_equal(err.range, "1f1b, gpipe, interleaved");
+    assert_string_equal(
+        err.range,
+        "1f1b, gpipe, interleaved, zb_h1, zb_h2, zb_v, v_half, v_min, dualpipe, dualpipe_v");
     assert_string_equal(err.nearest, "gpipe");
     assert_non_null(strstr(err.message, "schedule"));
 }

@@ -217,7 +217,9 @@ static void a_value_that_an_axis_lacks_is_told_those_it_has(void **state)
 {
     (void)state;
     const sp_error err = refuse("schedule=1f1", SP_E_UNKNOWN_NAME);
-    assert_string_equal(err.range, "1f1b, gpipe, interleaved");
+    assert_string_equal(
+        err.range,
+        "1f1b, gpipe, interleaved, zb_h1, zb_h2, zb_v, v_half, v_min, dualpipe, dualpipe_v");
     assert_string_equal(err.nearest, "1f1b");
     refuse("sp=yes", SP_E_UNKNOWN_NAME);
     refuse("recompute=1", SP_E_UNKNOWN_NAME);

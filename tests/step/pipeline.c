@@ -1,166 +1,141 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See pipeline.h. Orders of passes: Narayanan et al., SC 2021, section 2.2. */
+/* See pipeline.h. */
 #include "step/pipeline.h"
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
 
-typedef struct pass {
-    bool backward;
-    uint32_t chunk, micro_batch;
-} pass;
-
-typedef struct run {
-    const pipeline *pipe;
-    pass order[PIPELINE_MAX_STAGES][PIPELINE_MAX_PASSES];
-    double done_s[2][PIPELINE_MAX_STAGES][PIPELINE_MAX_PASSES]; /* NAN = not yet */
-} run;
-
-/* The k-th forward pass of a stage: p micro-batches through chunk 0, the same through chunk 1, ...;
- * backward passes take the chunks in reverse. */
-static pass nth_pass(const pipeline *pipe, bool backward, uint32_t k)
+sp_pipeline_shape shape_of(const pipeline *pipe)
 {
-    const uint32_t round = pipe->p * pipe->v, in_round = k % round, chunk = in_round / pipe->p;
-    if (pipe->v == 1) return (pass){backward, 0, k};
-    return (pass){.backward = backward,
-                  .chunk = backward ? pipe->v - 1 - chunk : chunk,
-                  .micro_batch = k / round * pipe->p + in_round % pipe->p};
+    return (sp_pipeline_shape){.p = pipe->p, .v = pipe->v, .m = pipe->m, .pairs = pipe->pairs};
 }
 
-/* `warm` forward passes, then one forward and one backward in turn, then the backward passes left.
- */
-static void list_passes(run *r, uint32_t stage, uint32_t warm)
+static double stage_span_s(const sp_played_pass *played, size_t n, uint32_t stage)
 {
-    const uint32_t all = r->pipe->m * r->pipe->v;
-    assert_in_range(all, 1, PIPELINE_MAX_PASSES / 2);
-    uint32_t forward = 0, backward = 0;
-    for (uint32_t n = 0; n < 2 * all; n++) {
-        const bool turn = forward >= warm && backward < forward - warm;
-        const bool back = forward == all || turn;
-        r->order[stage][n] = nth_pass(r->pipe, back, back ? backward++ : forward++);
+    double start_s = INFINITY, end_s = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        if (played[i].stage != stage) continue;
+        start_s = fmin(start_s, played[i].start_s);
+        end_s = fmax(end_s, played[i].end_s);
     }
+    return end_s - start_s;
 }
 
-/* When the pass on which this one waits is done; NAN while it is not. */
-static double ready_s(const run *r, uint32_t stage, const pass *x)
+pipeline_result run_schedule(sp_schedule schedule, const pipeline *pipe)
 {
-    const uint32_t p = r->pipe->p, last = r->pipe->v - 1, m = r->pipe->m;
-    if (!x->backward) {
-        if (stage > 0) return r->done_s[0][stage - 1][x->chunk * m + x->micro_batch];
-        return x->chunk == 0 ? 0.0 : r->done_s[0][p - 1][(x->chunk - 1) * m + x->micro_batch];
-    }
-    if (stage + 1 < p) return r->done_s[1][stage + 1][x->chunk * m + x->micro_batch];
-    return x->chunk == last ? r->done_s[0][stage][x->chunk * m + x->micro_batch]
-                            : r->done_s[1][0][(x->chunk + 1) * m + x->micro_batch];
-}
-
-/* Runs the passes of a stage that can run; returns how many of its list are done. */
-static uint32_t advance(run *r, uint32_t stage, uint32_t next, double *clock_s)
-{
-    const pipeline *pipe = r->pipe;
-    for (; next < 2 * pipe->m * pipe->v; next++) {
-        const pass *x = &r->order[stage][next];
-        const double ready = ready_s(r, stage, x);
-        if (isnan(ready)) break;
-        *clock_s = fmax(*clock_s, ready) +
-                   (x->backward ? pipe->backward_s[stage] : pipe->forward_s[stage]);
-        r->done_s[x->backward][stage][x->chunk * pipe->m + x->micro_batch] = *clock_s;
-    }
-    return next;
-}
-
-static uint32_t count_held(const run *r, uint32_t stage)
-{
-    uint32_t held = 0, peak = 0;
-    for (uint32_t n = 0; n < 2 * r->pipe->m * r->pipe->v; n++) {
-        held = r->order[stage][n].backward ? held - 1 : held + 1;
-        peak = held > peak ? held : peak;
-    }
-    return peak;
-}
-
-static pipeline_result play(run *r)
-{
-    const uint32_t p = r->pipe->p, all = 2 * r->pipe->m * r->pipe->v;
-    uint32_t next[PIPELINE_MAX_STAGES] = {0}, done = 0;
-    double clock_s[PIPELINE_MAX_STAGES] = {0};
-    pipeline_result result = {0};
-    while (done < p * all) {
-        const uint32_t before = done;
-        done = 0;
-        for (uint32_t i = 0; i < p; i++) {
-            next[i] = advance(r, i, next[i], &clock_s[i]);
-            done += next[i];
-        }
-        if (done == before) fail_msg("the pipeline of %u stages is stuck", p);
-    }
-    for (uint32_t i = 0; i < p; i++) {
-        result.step_s = fmax(result.step_s, clock_s[i]);
-        result.chunks_held[i] = count_held(r, i);
-    }
-    return result;
-}
-
-static uint32_t smaller(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
-typedef uint32_t (*warm_up)(const pipeline *pipe, uint32_t stage);
-
-static uint32_t warm_1f1b(const pipeline *pipe, uint32_t stage)
-{
-    return smaller(pipe->m, pipe->p - stage - 1);
-}
-
-static uint32_t warm_interleaved(const pipeline *pipe, uint32_t stage)
-{
-    return smaller(pipe->m * pipe->v, 2 * (pipe->p - stage - 1) + (pipe->v - 1) * pipe->p);
-}
-
-static uint32_t warm_gpipe(const pipeline *pipe, uint32_t stage)
-{
-    (void)stage;
-    return pipe->m;
-}
-
-static pipeline_result run_with(const pipeline *pipe, warm_up warm)
-{
+    const sp_schedule_kind *kind = sp_schedule_describe(schedule);
+    const sp_pipeline_shape shape = shape_of(pipe);
+    const uint32_t chunks = sp_pipeline_chunks(kind, &shape);
     assert_in_range(pipe->p, 1, PIPELINE_MAX_STAGES);
-    run *r = malloc(sizeof *r);
-    assert_non_null(r);
-    r->pipe = pipe;
-    for (uint32_t i = 0; i < pipe->p; i++) {
-        list_passes(r, i, warm(pipe, i));
-        for (uint32_t k = 0; k < pipe->m * pipe->v; k++) {
-            r->done_s[0][i][k] = r->done_s[1][i][k] = (double)NAN;
-        }
+    sp_pass_times *times = calloc((size_t)pipe->p * chunks, sizeof *times);
+    sp_played_pass *played = calloc(sp_pipeline_max_passes(kind, &shape), sizeof *played);
+    assert_true(times != NULL && played != NULL);
+    for (uint32_t k = 0; k < pipe->p * chunks; k++) {
+        const uint32_t i = k / chunks;
+        times[k] = (sp_pass_times){pipe->forward_s[i], pipe->backward_s[i], pipe->weight_s[i],
+                                   pipe->hidden_s[i]};
     }
-    const pipeline_result result = play(r);
-    free(r);
+    const sp_pipeline whole = {kind, shape, times, pipe->message_s};
+    pipeline_result result = {0};
+    size_t n = 0;
+    sp_error err = {0};
+    assert_int_equal(sp_pipeline_play(&whole, played, &n, &result.step_s, &err), SP_OK);
+    for (uint32_t i = 0; i < pipe->p; i++) {
+        result.chunks_held[i] = (uint32_t)list_peak(schedule, pipe, i, 1.0, 1.0);
+        result.span_s = fmax(result.span_s, stage_span_s(played, n, i));
+    }
+    free(played);
+    free(times);
     return result;
+}
+
+double list_peak(sp_schedule schedule, const pipeline *pipe, uint32_t stage, double whole,
+                 double weight_grad)
+{
+    const sp_schedule_kind *kind = sp_schedule_describe(schedule);
+    const sp_pipeline_shape shape = shape_of(pipe);
+    sp_pass_list list = {.passes =
+                             calloc(sp_pipeline_max_passes(kind, &shape), sizeof(sp_stage_pass))};
+    assert_non_null(list.passes);
+    kind->list(&shape, stage, &list);
+    double peak = 0.0, before = 0.0, after = 0.0;
+    for (uint32_t n = 0; n < list.n; n++) {
+        const sp_stage_pass_kind pass = (sp_stage_pass_kind)list.passes[n].kind;
+        before += pass == SP_PASS_FORWARD ? 1.0 : 0.0;
+        peak = fmax(peak, before * whole + after * weight_grad);
+        before -= pass == SP_PASS_BACKWARD || pass == SP_PASS_INPUT_GRAD ? 1.0 : 0.0;
+        after += pass == SP_PASS_INPUT_GRAD ? 1.0 : 0.0;
+        peak = fmax(peak, before * whole + after * weight_grad);
+        after -= pass == SP_PASS_WEIGHT_GRAD ? 1.0 : 0.0;
+    }
+    free(list.passes);
+    return peak;
 }
 
 pipeline_result run_1f1b(const pipeline *pipe)
 {
-    assert_int_equal(pipe->v, 1);
-    return run_with(pipe, warm_1f1b);
+    return run_schedule(SP_SCHEDULE_1F1B, pipe);
 }
 
 pipeline_result run_gpipe(const pipeline *pipe)
 {
-    assert_int_equal(pipe->v, 1);
-    return run_with(pipe, warm_gpipe);
+    return run_schedule(SP_SCHEDULE_GPIPE, pipe);
 }
 
 pipeline_result run_interleaved(const pipeline *pipe)
 {
-    assert_int_equal(pipe->m % pipe->p, 0);
-    return run_with(pipe, warm_interleaved);
+    return run_schedule(SP_SCHEDULE_INTERLEAVED, pipe);
+}
+
+/* The passes of a stage, of all its chunks. */
+static sp_pass_times stage_times(const pipeline *pipe, uint32_t chunks, uint32_t i)
+{
+    return (sp_pass_times){chunks * pipe->forward_s[i], chunks * pipe->backward_s[i],
+                           chunks * pipe->weight_s[i], chunks * pipe->hidden_s[i]};
+}
+
+/* Stages that differ: p of them, of a mirrored pipeline the first half. */
+static uint32_t n_distinct(const sp_schedule_kind *kind, const pipeline *pipe)
+{
+    return kind->layout == SP_LAYOUT_MIRROR ? pipe->p / 2 : pipe->p;
+}
+
+static void add_passes(sp_pass_times *sum, const sp_pass_times *t)
+{
+    sum->forward_s += t->forward_s;
+    sum->input_grad_s += t->input_grad_s;
+    sum->weight_grad_s += t->weight_grad_s;
+}
+
+double closed_form_s(sp_schedule schedule, const pipeline *pipe)
+{
+    const sp_schedule_kind *kind = sp_schedule_describe(schedule);
+    const sp_pipeline_shape shape = shape_of(pipe);
+    const uint32_t chunks = sp_pipeline_chunks(kind, &shape), n = n_distinct(kind, pipe);
+    sp_pass_times stages[PIPELINE_MAX_STAGES], sum = {0};
+    for (uint32_t i = 0; i < n; i++) {
+        stages[i] = stage_times(pipe, chunks, i);
+        add_passes(&sum, &stages[i]);
+    }
+    double longest = 0.0;
+    for (uint32_t i = 0; i < n; i++) {
+        sp_pass_times after = {0};
+        for (uint32_t k = i + 1; k < n; k++) {
+            add_passes(&after, &stages[k]);
+        }
+        const sp_chain chain = {.shape = &shape,
+                                .pivot = &stages[i],
+                                .sum = &sum,
+                                .n = n,
+                                .n_after = n - 1 - i,
+                                .after_s =
+                                    after.forward_s + after.input_grad_s + after.weight_grad_s};
+        longest = fmax(longest, kind->chain_s(&chain));
+    }
+    return longest;
 }

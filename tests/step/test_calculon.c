@@ -80,7 +80,8 @@ static bool check_in_flight(const calculon_case *g)
     const double blocks = (double)(((uint32_t)layers + g->pp - 1) / g->pp);
     const sp_schedule_kind *schedule =
         sp_schedule_describe(g->vpp > 1 ? SP_SCHEDULE_INTERLEAVED : SP_SCHEDULE_1F1B);
-    const double held = schedule->in_flight(g->pp, g->vpp, g->batches, 0);
+    const sp_pipeline_shape shape = {.p = g->pp, .v = g->vpp, .m = g->batches};
+    const double held = sp_schedule_in_flight(schedule, &shape, 0);
     assert_close(held, calculon_number(&g->stats, "act_checkpoint_size") / (blocks * one), EXACT);
     return true;
 }

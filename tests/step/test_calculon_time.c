@@ -277,7 +277,17 @@ static bool compare_bubble(const calculon_case *g)
     }
     const sp_schedule_kind *schedule =
         sp_schedule_describe(g->vpp > 1 ? SP_SCHEDULE_INTERLEAVED : SP_SCHEDULE_1F1B);
-    add(&bubble, schedule->fill_ratio(g->vpp) * (g->pp - 1.0) * stage_s, theirs);
+    const sp_pipeline_shape shape = {.p = g->pp, .v = g->vpp, .m = g->batches};
+    const sp_pass_times one = {.forward_s = stage_s / 3.0, .input_grad_s = 2.0 * stage_s / 3.0};
+    const sp_pass_times all = {.forward_s = g->pp * one.forward_s,
+                               .input_grad_s = g->pp * one.input_grad_s};
+    const sp_chain chain = {.shape = &shape,
+                            .pivot = &one,
+                            .sum = &all,
+                            .n = g->pp,
+                            .n_after = g->pp - 1,
+                            .after_s = (g->pp - 1.0) * stage_s};
+    add(&bubble, schedule->chain_s(&chain) - g->batches * stage_s, theirs);
     return true;
 }
 

@@ -34,7 +34,7 @@ static sp_layer_cost price(const made_problem *made, uint32_t cp, sp_cp_kind kin
     cut_sequences(made, (uint16_t)cp, &plan);
     plan.cp_kind = (uint8_t)kind;
     sp_groups groups = {0};
-    sp_groups_build(&made->problem.fabric, &plan, false, &groups);
+    sp_groups_build(&made->problem.fabric, &plan, false, false, &groups);
     const sp_op_time core = {.forward_s = core_s, .input_grad_s = 2.5 * core_s};
     sp_layer_cost cost = {0};
     *forward_bytes = sp_context_price(&made->problem, &plan, &groups, &comm, &core, &cost);

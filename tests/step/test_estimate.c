@@ -262,6 +262,28 @@ static void experts_and_borrowed_kernels_widen_the_interval(void **state)
     free_problem(&experts);
 }
 
+static void a_site_factor_lengthens_all_times_alike(void **state)
+{
+    (void)state;
+    made_problem made;
+    sp_estimate plain, site;
+    make_machine(&made);
+    make_llama(&made.model, 1024, 8, 8, 4096, 4);
+    derive_problem(&made);
+    const sp_plan plan = make_plan(&made, 2, 2, 2, 1);
+    sp_estimate_plan(&made.problem, &plan, &plain);
+    made.problem.question.site_factor = 1.25;
+    made.problem.question.site_error_ratio = 0.05;
+    sp_estimate_plan(&made.problem, &plan, &site);
+    assert_close(site.time.step_s, 1.25 * plain.time.step_s, 1e-12);
+    assert_close(site.time.backward_s, 1.25 * plain.time.backward_s, 1e-12);
+    assert_close(site.time.bubble_s, 1.25 * plain.time.bubble_s, 1e-12);
+    assert_close(site.tokens_per_s, plain.tokens_per_s / 1.25, 1e-12);
+    assert_close(site.step_high_s, 1.05 * site.time.step_s, 1e-12);
+    assert_true(site.memory.peak_bytes == plain.memory.peak_bytes);
+    free_problem(&made);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +296,7 @@ int main(void)
         cmocka_unit_test(too_much_exposed_traffic_is_a_verdict),
         cmocka_unit_test(idle_gpus_are_counted_where_fewer_may_be_used),
         cmocka_unit_test(verdicts_have_names),
+        cmocka_unit_test(a_site_factor_lengthens_all_times_alike),
         cmocka_unit_test(experts_and_borrowed_kernels_widen_the_interval),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

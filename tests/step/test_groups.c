@@ -32,7 +32,7 @@ static sp_plan plan_of(uint16_t tp, uint16_t cp, uint16_t pp, uint32_t dp)
 static sp_groups groups_of(const made_problem *made, const sp_plan *plan, bool moe)
 {
     sp_groups groups = {0};
-    sp_groups_build(&made->problem.fabric, plan, moe, &groups);
+    sp_groups_build(&made->problem.fabric, plan, moe, false, &groups);
     return groups;
 }
 

@@ -111,8 +111,7 @@ static sp_plan read_plan(const row *r, made_problem *made)
 
 static const sp_stage_class *first_stage(const made_problem *made, const sp_plan *plan)
 {
-    const sp_stage_split *s =
-        sp_problem_split(&made->problem, plan->pp, (sp_stage_layers)plan->stage_layers);
+    const sp_stage_split *s = sp_plan_split(&made->problem, plan);
     for (uint32_t i = 0; i < s->n_classes; i++) {
         if (s->classes[i].embedding) return &s->classes[i];
     }
@@ -163,7 +162,8 @@ static bool check_activations(const row *r)
     sp_inputs in;
     sp_inputs_build(&made.problem, &plan, false, &in);
     const sp_schedule_kind *schedule = sp_schedule_describe((sp_schedule)plan.schedule);
-    const double held = schedule->in_flight(plan.pp, plan.vpp, plan.accumulation, 0);
+    const sp_pipeline_shape shape = sp_plan_pipeline(&plan);
+    const double held = sp_schedule_in_flight(schedule, &shape, 0);
     assert_close(held * sp_stage_kept_bytes(&in, stage), MIB * cell(r, "activation_MiB") - ends,
                  EXACT);
     free_problem(&made);

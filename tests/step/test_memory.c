@@ -63,7 +63,8 @@ static void tied_layers_are_held_once_a_stage(void **state)
     assert_true(state_bytes(&m) == 18.0 * (double)made.problem.parameters.total);
     sp_inputs in;
     sp_inputs_build(&made.problem, &two, false, &in);
-    const sp_stage_split *split = sp_problem_split(&made.problem, 2, SP_STAGE_LAYERS_EVEN);
+    const sp_stage_split *split =
+        sp_problem_split(&made.problem, 2, SP_STAGE_LAYERS_EVEN, SP_LAYOUT_ROW);
     double sum = 0.0;
     for (uint32_t i = 0; i < split->n_classes; i++) {
         const sp_stage_params p = sp_stage_params_of(&in, &split->classes[i]);
@@ -159,24 +160,64 @@ static void logits_lie_on_the_stage_of_the_head(void **state)
     free_problem(&made);
 }
 
-static void each_dimension_in_use_has_its_buffers(void **state)
+/* What lies past the allocator beside the driver's context. */
+static double communicators(const made_problem *made, const sp_plan *plan)
+{
+    const sp_memory m = memory_of(made, plan);
+    const double outside = m.peak_bytes - m.reserved_peak_bytes - made->gpu.context_bytes;
+    return outside / made->profile.communication_bytes;
+}
+
+/* tp, cp (twice where heads are exchanged near and blocks passed on far), pp, the copies. */
+static void each_communicator_of_a_dense_model_has_its_buffers(void **state)
 {
     (void)state;
     made_problem made;
     make_example(&made);
-    static const uint16_t sizes[][3] = {
-        {1, 1, 1},
-        {2, 1, 1},
-        {2, 2, 1},
-        {2, 2, 2}
-    };
-    for (uint32_t i = 0; i < 4; i++) {
-        sp_plan plan = make_plan(&made, sizes[i][0], sizes[i][1], sizes[i][2], 1);
-        const sp_memory m = memory_of(&made, &plan);
-        const double bucket = plan.dp > 1 ? made.profile.bucket_bytes : 0.0;
-        assert_close(m.communication_bytes, i * made.profile.communication_bytes + bucket, 1e-14);
-        assert_true(m.workspace_bytes == made.profile.workspace_bytes);
-    }
+    sp_plan plan = make_plan(&made, 1, 1, 1, 1);
+    assert_true(communicators(&made, &plan) == 0.0);
+    plan = make_plan(&made, 2, 2, 1, 1);
+    assert_close(communicators(&made, &plan), 2, 1e-9);
+    plan = make_plan(&made, 2, 2, 4, 1);
+    assert_close(communicators(&made, &plan), 3, 1e-9);
+    plan.shard_group = 2;
+    assert_close(communicators(&made, &plan), 4, 1e-9);
+    plan = make_plan(&made, 1, 1, 1, 1);
+    cut_sequences(&made, 4, &plan);
+    assert_close(communicators(&made, &plan), 2, 1e-9);
+    plan.cp_kind = SP_CP_HYBRID;
+    assert_close(communicators(&made, &plan), 3, 1e-9);
+    free_problem(&made);
+}
+
+/* 16 ranks: tp, ep, etp, copies of the dense weights and of the experts; groups of 4 of the 8 dense
+ * copies leave one copy of each expert in a group, and copies of the groups. */
+static void experts_have_communicators_of_their_own(void **state)
+{
+    (void)state;
+    made_problem made;
+    make_machine(&made);
+    make_moe(&made.model, 1024, 8, 512, 16, 2, 0, 4);
+    derive_problem(&made);
+    sp_plan plan = make_plan(&made, 2, 1, 8, 1);
+    plan.ep = 4;
+    plan.etp = 2;
+    assert_close(communicators(&made, &plan), 5, 1e-9);
+    plan.shard_group = 4;
+    assert_close(communicators(&made, &plan), 4 + 2, 1e-9);
+    free_problem(&made);
+}
+
+static void copies_have_a_bucket(void **state)
+{
+    (void)state;
+    made_problem made;
+    make_example(&made);
+    const sp_plan one = make_plan(&made, 2, 1, 1, 1), two = make_plan(&made, 2, 1, 2, 1);
+    const sp_memory a = memory_of(&made, &one), b = memory_of(&made, &two);
+    assert_close(b.communication_bytes - a.communication_bytes,
+                 made.profile.communication_bytes + made.profile.bucket_bytes, 1e-9);
+    assert_true(a.workspace_bytes == made.profile.workspace_bytes);
     free_problem(&made);
 }
 
@@ -299,9 +340,10 @@ static void sums(made_problem *made, const sp_plan *plan, draw *d)
         assert_true(parts[i] >= 0.0);
         sum += parts[i];
     }
-    assert_close(m.allocated_peak_bytes, sum, 1e-14);
-    assert_close(m.reserved_peak_bytes, sum * 1.04, 1e-14);
-    assert_close(m.peak_bytes, m.reserved_peak_bytes + made->gpu.context_bytes, 1e-14);
+    const double outside = sum - m.allocated_peak_bytes; /* buffers of communicators */
+    assert_at_most(outside, 11 * made->profile.communication_bytes, 1e-9);
+    assert_close(m.reserved_peak_bytes, m.allocated_peak_bytes * 1.04, 1e-14);
+    assert_close(m.peak_bytes, m.reserved_peak_bytes + outside + made->gpu.context_bytes, 1e-9);
     assert_true(m.usable_bytes == made->gpu.memory_bytes);
     assert_true(m.worst_stage < plan->pp);
 }
@@ -334,9 +376,9 @@ static void memory_alone_is_that_of_the_whole_estimate(void **state)
 static void all_stages(made_problem *made, const sp_plan *plan, draw *d)
 {
     (void)d;
-    static sp_stage_split all[16 * 128]; /* splits as they are, with no stage passed over */
+    static sp_stage_split all[6 * 128]; /* splits as they are, with no stage passed over */
     const sp_stage_split *const kept = made->problem.splits;
-    const uint32_t n = made->problem.model->n_layers * SP_N_STAGE_LAYERS;
+    const uint32_t n = made->problem.model->n_layers * SP_N_STAGE_LAYERS * SP_N_LAYOUTS;
     assert_true(n <= sizeof all / sizeof all[0]);
     memcpy(all, kept, n * sizeof *all);
     for (uint32_t i = 0; i < n; i++) {
@@ -364,7 +406,8 @@ static void monotone(made_problem *made, const sp_plan *plan, draw *d)
     (void)d;
     sp_plan other = *plan;
     const sp_memory m = memory_of(made, plan);
-    if (plan->zero < 3 && plan->pp == 1) {
+    const uint32_t zeropp = made->problem.question.zeropp;
+    if (plan->zero < 3 && plan->pp == 1 && (zeropp & SP_ZEROPP_HPZ) == 0) {
         other.zero = (uint8_t)(plan->zero + 1);
         const sp_memory more = memory_of(made, &other);
         assert_at_most(more.weights_bytes + more.gradients_bytes + more.optimizer_bytes,
@@ -395,6 +438,25 @@ static void a_plan_fits_up_to_the_allowed_bytes(void **state)
     assert_false(sp_memory_fits(&problem, &over));
 }
 
+/* 1 in 10 published peaks lies above low .. high, half of them above the estimate. */
+static void one_in_ten_runs_needs_more_than_the_high_end(void **state)
+{
+    (void)state;
+    sp_engine_profile profile = {.memory_error_ratio = 0.25};
+    const sp_problem problem = {.profile = &profile};
+    const sp_memory high = {.peak_bytes = 80.0, .usable_bytes = 100.0};
+    const sp_memory full = {.peak_bytes = 100.0, .usable_bytes = 100.0};
+    const sp_memory over = {.peak_bytes = 100.0, .usable_bytes = 75.0};
+    assert_true(sp_memory_range_of(&problem, &high).high_bytes == 100.0);
+    assert_true(sp_memory_range_of(&problem, &high).low_bytes == 60.0);
+    assert_close(sp_memory_range_of(&problem, &high).p_oom, 0.1, 1e-9);
+    assert_close(sp_memory_range_of(&problem, &full).p_oom, 0.5, 1e-12);
+    assert_close(sp_memory_range_of(&problem, &over).p_oom, 0.9, 1e-9);
+    profile.memory_error_ratio = 0.0;
+    assert_true(sp_memory_range_of(&problem, &high).p_oom == 0.0);
+    assert_true(sp_memory_range_of(&problem, &over).p_oom == 1.0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -405,7 +467,9 @@ int main(void)
         cmocka_unit_test(one_stage_keeps_every_layer),
         cmocka_unit_test(layers_of_the_first_stage_count_once_a_micro_batch_in_flight),
         cmocka_unit_test(logits_lie_on_the_stage_of_the_head),
-        cmocka_unit_test(each_dimension_in_use_has_its_buffers),
+        cmocka_unit_test(each_communicator_of_a_dense_model_has_its_buffers),
+        cmocka_unit_test(experts_have_communicators_of_their_own),
+        cmocka_unit_test(copies_have_a_bucket),
         cmocka_unit_test(the_fullest_phase_has_a_name),
         cmocka_unit_test(fused_kernels_have_no_whole_logits),
         cmocka_unit_test(weights_stay_gathered_over_a_pipeline),
@@ -415,6 +479,7 @@ int main(void)
         cmocka_unit_test(stages_passed_over_are_never_the_fullest),
         cmocka_unit_test(sharding_saves_and_larger_micro_batches_cost),
         cmocka_unit_test(a_plan_fits_up_to_the_allowed_bytes),
+        cmocka_unit_test(one_in_ten_runs_needs_more_than_the_high_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

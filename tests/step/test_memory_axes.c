@@ -4,6 +4,7 @@
 #include "common/close.h"
 #include "common/problems.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -235,6 +236,137 @@ static void gpipe_holds_every_micro_batch(void **state)
     free_problem(&twelve);
 }
 
+/* 4 stages, 16 micro-batches of a Llama with a table of 128 words. One more layer on each stage
+ * (two more blocks' of a mirrored one) counts as often as the fullest stage holds its
+ * micro-batches: 4 of H1 and V, 7 of H2, 3 of V-Half, 2 of V-Min, 2.5 of both blocks of
+ * DualPipe, 4.5 of DualPipeV.
+ */
+static void make_pair(made_problem *few, made_problem *many)
+{
+    make_machine(few);
+    make_machine(many);
+    few->problem.question.global_batch = many->problem.question.global_batch = 16;
+    make_llama(&few->model, 1024, 8, 8, 2816, 16);
+    make_llama(&many->model, 1024, 8, 8, 2816, 24);
+    few->model.model.vocab = many->model.model.vocab = 128;
+    derive_problem(few);
+    derive_problem(many);
+}
+
+static const struct {
+    sp_schedule schedule;
+    uint16_t vpp;
+    double held, layers; /* layers of a stage that 8 more of the model add */
+} split_schedules[] = {
+    {SP_SCHEDULE_ZB_H1,      1, 4,   2},
+    {SP_SCHEDULE_ZB_H2,      1, 7,   2},
+    {SP_SCHEDULE_ZB_V,       2, 4,   2},
+    {SP_SCHEDULE_V_HALF,     2, 3,   2},
+    {SP_SCHEDULE_V_MIN,      2, 2,   2},
+    {SP_SCHEDULE_DUALPIPE,   1, 2.5, 4},
+    {SP_SCHEDULE_DUALPIPE_V, 2, 4.5, 2},
+};
+#define N_SPLIT (sizeof split_schedules / sizeof split_schedules[0])
+
+static sp_plan split_plan(const made_problem *made, size_t i)
+{
+    sp_plan plan = make_plan(made, 1, 4, 1, 1);
+    plan.schedule = (uint8_t)split_schedules[i].schedule;
+    plan.vpp = split_schedules[i].vpp;
+    return plan;
+}
+
+static void stages_hold_what_their_schedule_does(void **state)
+{
+    (void)state;
+    made_problem few, many;
+    make_pair(&few, &many);
+    for (size_t i = 0; i < N_SPLIT; i++) {
+        const sp_plan plan = split_plan(&few, i);
+        const double more =
+            memory_of(&many, &plan).activations_bytes - memory_of(&few, &plan).activations_bytes;
+        assert_close(
+            more, split_schedules[i].held * split_schedules[i].layers * LAYER_KEPT * TOKENS, EXACT);
+    }
+    free_problem(&few);
+    free_problem(&many);
+}
+
+/* DualPipe holds weights and gradients of two stages; their optimizer is dealt to both copies. */
+static void mirrored_stages_hold_weights_twice(void **state)
+{
+    (void)state;
+    made_problem few, many;
+    make_pair(&few, &many);
+    sp_plan plan = make_plan(&few, 1, 4, 1, 1);
+    const sp_memory once[] = {memory_of(&few, &plan), memory_of(&many, &plan)};
+    plan.schedule = SP_SCHEDULE_DUALPIPE;
+    const sp_memory twice[] = {memory_of(&few, &plan), memory_of(&many, &plan)};
+    assert_close(twice[1].weights_bytes - twice[0].weights_bytes,
+                 2 * (once[1].weights_bytes - once[0].weights_bytes), EXACT);
+    assert_close(twice[1].gradients_bytes - twice[0].gradients_bytes,
+                 2 * (once[1].gradients_bytes - once[0].gradients_bytes), EXACT);
+    assert_close(twice[1].optimizer_bytes - twice[0].optimizer_bytes,
+                 once[1].optimizer_bytes - once[0].optimizer_bytes, EXACT);
+    free_problem(&few);
+    free_problem(&many);
+}
+
+/* Under full recomputation a layer keeps its input, 2 h bytes a token, until its backward pass, and
+ * all that it computed until the gradients of its weights are there: stage 3 of H1 holds none of
+ * the former and 4 of the latter. */
+static void late_gradients_hold_all_that_is_computed_again(void **state)
+{
+    (void)state;
+    made_problem few, many;
+    make_pair(&few, &many);
+    sp_plan plan = make_plan(&few, 1, 4, 1, 1);
+    plan.schedule = SP_SCHEDULE_ZB_H1;
+    plan.recompute = SP_RECOMPUTE_FULL;
+    const sp_memory a = memory_of(&few, &plan), b = memory_of(&many, &plan);
+    assert_int_equal(b.worst_stage, 3);
+    assert_close(b.activations_bytes - a.activations_bytes, 2 * 4 * LAYER_KEPT * TOKENS, EXACT);
+    plan.schedule = SP_SCHEDULE_1F1B;
+    const double early =
+        memory_of(&many, &plan).activations_bytes - memory_of(&few, &plan).activations_bytes;
+    assert_close(early, 2 * 4 * 2 * HIDDEN * TOKENS, EXACT);
+    free_problem(&few);
+    free_problem(&many);
+}
+
+/* Shares of activations leave, but for what late gradients need: only
+ * the room of two layers that they pass through is added.
+ * Layers that are computed again free memory one by one under every schedule. */
+static void every_schedule_offloads_and_recomputes_in_parts(void **state)
+{
+    (void)state;
+    made_problem few, many;
+    make_pair(&few, &many);
+    for (size_t i = 0; i < N_SPLIT; i++) {
+        sp_plan plan = split_plan(&many, i);
+        double before = memory_of(&many, &plan).activations_bytes, away = 0.0;
+        for (uint8_t share = 25; share <= 100; share = (uint8_t)(share + 25)) {
+            plan.offload_activations = share;
+            const sp_memory m = memory_of(&many, &plan);
+            const double room = share / 100.0 * 2 * LAYER_KEPT * TOKENS;
+            assert_true(m.activations_bytes - room <= before && m.host_bytes > away);
+            before = m.activations_bytes - room;
+            away = m.host_bytes;
+        }
+        plan.offload_activations = 0;
+        plan.recompute = SP_RECOMPUTE_FULL;
+        before = INFINITY;
+        for (uint16_t layers = 1; layers <= 6; layers++) {
+            plan.recompute_layers = (uint16_t)(layers % 6);
+            const double now = memory_of(&many, &plan).activations_bytes;
+            assert_true(now <= before);
+            before = now;
+        }
+    }
+    free_problem(&few);
+    free_problem(&many);
+}
+
 /* Under GPipe the logits of all 16 micro-batches wait for the first backward pass. */
 static void gpipe_holds_the_logits_of_every_micro_batch(void **state)
 {
@@ -387,6 +519,10 @@ int main(void)
         cmocka_unit_test(low_precision_keeps_smaller_inputs_of_products),
         cmocka_unit_test(gpipe_holds_every_micro_batch),
         cmocka_unit_test(gpipe_holds_the_logits_of_every_micro_batch),
+        cmocka_unit_test(stages_hold_what_their_schedule_does),
+        cmocka_unit_test(mirrored_stages_hold_weights_twice),
+        cmocka_unit_test(late_gradients_hold_all_that_is_computed_again),
+        cmocka_unit_test(every_schedule_offloads_and_recomputes_in_parts),
         cmocka_unit_test(overlapped_experts_hold_another_micro_batch),
         cmocka_unit_test(frozen_models_hold_no_gradients_and_no_optimizer),
         cmocka_unit_test(prediction_modules_lie_on_the_last_stage),

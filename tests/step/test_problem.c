@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Questions: what is loaded, what is refused and by which flag, and the name of a question. */
+#include "common/shipped.h"
 #include "step/step.h"
 
 #include <setjmp.h>
@@ -12,8 +13,7 @@
 static sp_question example(void)
 {
     sp_question q = sp_question_default();
-    q.home = getenv("SHARDPLAN_HOME");
-    if (q.home == NULL) fail_msg("%s", "SHARDPLAN_HOME names the source tree");
+    q.home = source_home();
     q.model = "llama-3.1-8b";
     q.cluster = "dgx-h100";
     q.gpus = "64";
@@ -22,23 +22,11 @@ static sp_question example(void)
     return q;
 }
 
-static sp_problem *build(const sp_question *q)
-{
-    sp_error err = {0};
-    sp_problem *problem = NULL;
-    if (sp_problem_build(q, &problem, &err) != SP_OK) {
-        char text[SP_ERROR_TEXT_BYTES];
-        sp_error_format(&err, text, sizeof text);
-        fail_msg("%s", text);
-    }
-    return problem;
-}
-
 static void a_question_loads_what_it_names(void **state)
 {
     (void)state;
     const sp_question q = example();
-    sp_problem *problem = build(&q);
+    sp_problem *problem = build_problem(&q);
     assert_string_equal(sp_problem_model(problem)->name, "llama-3.1-8b");
     assert_string_equal(sp_problem_cluster(problem)->name, "dgx-h100");
     assert_int_equal(problem->n_gpus_values, 1);
@@ -62,7 +50,7 @@ static void a_question_keeps_nothing_of_its_caller(void **state)
     q.gpus = gpus;
     q.sets[q.n_sets++] = set;
     q.wheres[q.n_wheres++] = where;
-    sp_problem *problem = build(&q);
+    sp_problem *problem = build_problem(&q);
     memset(model, '#', sizeof model - 1);
     memset(set, '#', sizeof set - 1);
     memset(where, '#', sizeof where - 1);
@@ -80,7 +68,7 @@ static void what_no_plan_changes_is_worked_out_once(void **state)
     (void)state;
     sp_question q = example();
     q.usd_per_gpu_hour = 3.5;
-    sp_problem *problem = build(&q);
+    sp_problem *problem = build_problem(&q);
     const double usable = problem->cluster->gpu->memory_bytes;
     assert_true(problem->allowed_bytes == usable * (1.0 - 0.06));
     assert_true(problem->usd_per_gpu_hour == 3.5);
@@ -97,7 +85,7 @@ static void wheres_know_when_they_can_be_decided(void **state)
     q.wheres[q.n_wheres++] = "memory.peak<=72GiB";
     q.wheres[q.n_wheres++] = "tp==8 || time.step<=3s";
     q.wheres[q.n_wheres++] = "accumulation>=8";
-    sp_problem *problem = build(&q);
+    sp_problem *problem = build_problem(&q);
     assert_int_equal(problem->n_wheres, 4);
     assert_false(problem->wheres[0].reads_results);
     assert_int_equal(problem->wheres[0].deepest, SP_AXIS_pp);
@@ -198,7 +186,7 @@ static void a_sequence_beyond_learned_positions_is_refused(void **state)
     assert_string_equal(err.file, "--seq-len");
     assert_string_equal(err.range, "1 .. 1024");
     q.seq_len = 1024;
-    sp_problem_free(build(&q));
+    sp_problem_free(build_problem(&q));
 }
 
 static void an_axis_is_set_once(void **state)
@@ -221,7 +209,7 @@ static void money_needs_a_price_and_a_length(void **state)
     q.objectives = "usd_run";
     assert_non_null(strstr(refusal(&q, SP_E_USAGE).message, "--tokens"));
     q.tokens = 1e12;
-    sp_problem *problem = build(&q);
+    sp_problem *problem = build_problem(&q);
     assert_true(problem->ranks_by_money);
     sp_problem_free(problem);
 }
@@ -239,7 +227,7 @@ static void an_optimizer_that_is_not_there_is_refused_with_the_nearest(void **st
 /* ---- the name of a question ---- */
 static void name_of(const sp_question *q, char out[33])
 {
-    sp_problem *problem = build(q);
+    sp_problem *problem = build_problem(q);
     strcpy(out, sp_problem_fingerprint(problem));
     sp_problem_free(problem);
 }

@@ -42,7 +42,8 @@ static void surplus_layers_go_to_the_middle(void **state)
     (void)state;
     made_problem made;
     make_layers(&made, 10);
-    const sp_stage_split *split = sp_problem_split(&made.problem, 4, SP_STAGE_LAYERS_EVEN);
+    const sp_stage_split *split =
+        sp_problem_split(&made.problem, 4, SP_STAGE_LAYERS_EVEN, SP_LAYOUT_ROW);
     assert_int_equal(split->n_classes, 3);
     assert_int_equal(layers_of(stage_with(split, true, false)), 2);
     assert_int_equal(layers_of(stage_with(split, false, true)), 2);
@@ -64,11 +65,13 @@ static void a_head_of_two_layers_takes_the_place_of_two(void **state)
     make_llama(&made.model, 1024, 8, 8, 2816, 22);
     made.model.model.vocab = 29184;
     derive_problem(&made);
-    const sp_stage_split *split = sp_problem_split(&made.problem, 4, SP_STAGE_LAYERS_WEIGHTED);
+    const sp_stage_split *split =
+        sp_problem_split(&made.problem, 4, SP_STAGE_LAYERS_WEIGHTED, SP_LAYOUT_ROW);
     assert_int_equal(layers_of(stage_with(split, true, false)), 6);
     assert_int_equal(layers_of(stage_with(split, false, false)), 6);
     assert_int_equal(layers_of(stage_with(split, false, true)), 4);
-    const sp_stage_split *even = sp_problem_split(&made.problem, 4, SP_STAGE_LAYERS_EVEN);
+    const sp_stage_split *even =
+        sp_problem_split(&made.problem, 4, SP_STAGE_LAYERS_EVEN, SP_LAYOUT_ROW);
     assert_int_equal(layers_of(stage_with(even, false, true)), 5);
     free_problem(&made);
 }
@@ -79,7 +82,8 @@ static void one_stage_holds_everything(void **state)
     made_problem made;
     make_layers(&made, 12);
     for (int policy = 0; policy < SP_N_STAGE_LAYERS; policy++) {
-        const sp_stage_split *split = sp_problem_split(&made.problem, 1, (sp_stage_layers)policy);
+        const sp_stage_split *split =
+            sp_problem_split(&made.problem, 1, (sp_stage_layers)policy, SP_LAYOUT_ROW);
         assert_int_equal(split->n_classes, 1);
         const sp_stage_class *only = stage_with(split, true, true);
         assert_int_equal(layers_of(only), 12);
@@ -121,10 +125,12 @@ static void every_split_deals_each_layer_once(void **state)
         made_problem made;
         make_layers(&made, n_layers);
         for (uint32_t p = 1; p <= n_layers; p++) {
-            check_even(sp_problem_split(&made.problem, p, SP_STAGE_LAYERS_EVEN), n_layers, p);
+            check_even(sp_problem_split(&made.problem, p, SP_STAGE_LAYERS_EVEN, SP_LAYOUT_ROW),
+                       n_layers, p);
             for (int policy = 0; policy < SP_N_STAGE_LAYERS; policy++) {
-                check_counts(sp_problem_split(&made.problem, p, (sp_stage_layers)policy), n_layers,
-                             p);
+                check_counts(
+                    sp_problem_split(&made.problem, p, (sp_stage_layers)policy, SP_LAYOUT_ROW),
+                    n_layers, p);
             }
         }
         free_problem(&made);
@@ -153,9 +159,11 @@ static void weighted_stages_are_never_slower_than_even_ones(void **state)
                      layer = 2 * (4 * 1024.0 * 1024 + 3 * 1024.0 * 2816) + 2 * 2048.0 * 1024;
         for (uint32_t p = 1; p <= n_layers; p++) {
             const double even =
-                slowest(sp_problem_split(&made.problem, p, SP_STAGE_LAYERS_EVEN), head / layer);
+                slowest(sp_problem_split(&made.problem, p, SP_STAGE_LAYERS_EVEN, SP_LAYOUT_ROW),
+                        head / layer);
             const double weighted =
-                slowest(sp_problem_split(&made.problem, p, SP_STAGE_LAYERS_WEIGHTED), head / layer);
+                slowest(sp_problem_split(&made.problem, p, SP_STAGE_LAYERS_WEIGHTED, SP_LAYOUT_ROW),
+                        head / layer);
             assert_at_most(weighted, even, 1e-12);
             better += weighted < 0.9 * even;
         }
@@ -174,7 +182,8 @@ static void stages_are_runs_of_neighbouring_layers(void **state)
         make_moe(&made.model, 1024, 8, 512, 16, 2, dense, 24);
         derive_problem(&made);
         for (uint32_t p = 1; p <= 24; p++) {
-            const sp_stage_split *split = sp_problem_split(&made.problem, p, SP_STAGE_LAYERS_EVEN);
+            const sp_stage_split *split =
+                sp_problem_split(&made.problem, p, SP_STAGE_LAYERS_EVEN, SP_LAYOUT_ROW);
             uint32_t mixed = 0, dense_dealt = 0;
             for (uint32_t i = 0; i < split->n_classes; i++) {
                 const sp_stage_class *c = &split->classes[i];
@@ -188,9 +197,34 @@ static void stages_are_runs_of_neighbouring_layers(void **state)
     }
 }
 
+/* 13 layers in 8 blocks, 1 2 2 2 2 2 1 1: stage 0 of a V has the blocks 0 and 7 with both ends, the
+ * others 1 and 6, 2 and 5, 3 and 4. 4 blocks of a mirrored pipeline, 3 4 3 3, lie on two stages. */
+static void folded_pipelines_have_both_ends_on_the_first_stage(void **state)
+{
+    (void)state;
+    made_problem made;
+    make_layers(&made, 13);
+    const sp_stage_split *v = sp_problem_split(&made.problem, 4, SP_STAGE_LAYERS_EVEN, SP_LAYOUT_V);
+    assert_int_equal(v->n_classes, 3);
+    assert_int_equal(layers_of(stage_with(v, true, true)), 2);
+    assert_int_equal(layers_of(&v->classes[1]), 3);
+    assert_int_equal(layers_of(&v->classes[2]), 4);
+    assert_int_equal(v->classes[2].n_stages, 2);
+    assert_int_equal(v->classes[2].first_stage, 2);
+    assert_int_equal(v->classes[2].last_stage, 3);
+    assert_int_equal(v->classes[1].after[2], 2);
+    const sp_stage_split *mirror =
+        sp_problem_split(&made.problem, 4, SP_STAGE_LAYERS_EVEN, SP_LAYOUT_MIRROR);
+    assert_int_equal(mirror->n_classes, 2);
+    assert_int_equal(layers_of(stage_with(mirror, true, true)), 6);
+    assert_int_equal(layers_of(stage_with(mirror, false, false)), 7);
+    free_problem(&made);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(folded_pipelines_have_both_ends_on_the_first_stage),
         cmocka_unit_test(surplus_layers_go_to_the_middle),
         cmocka_unit_test(a_head_of_two_layers_takes_the_place_of_two),
         cmocka_unit_test(one_stage_holds_everything),

@@ -2,6 +2,7 @@
 /* What training Llama-2-7B is held in, by hand: 32 layers with 4 h^2 + 3 h f numbers in matrices
  * and 2 h in norms (h = 4096, f = 11008), embedding and head of 32,000 h, a last norm of h. */
 #include "common/close.h"
+#include "common/shipped.h"
 #include "step/step.h"
 
 #include <setjmp.h>
@@ -28,9 +29,7 @@ typedef struct asked {
 static sp_problem *build(const asked *a)
 {
     sp_question q = sp_question_default();
-    sp_error err = {0};
-    sp_problem *problem = NULL;
-    q.home = getenv("SHARDPLAN_HOME");
+    q.home = source_home();
     q.model = "llama-2-7b";
     q.cluster = a->cluster != NULL ? a->cluster : "dgx-a100-80g";
     q.gpus = "1,2,4,8,16";
@@ -41,22 +40,14 @@ static sp_problem *build(const asked *a)
     q.lora_rank = 16;
     q.gradients = a->gradients;
     if (a->optimizer != NULL) q.optimizer = a->optimizer;
-    if (sp_problem_build(&q, &problem, &err) != SP_OK) {
-        fail_msg("%s (%s)", err.message, err.value);
-    }
-    return problem;
+    return build_problem(&q);
 }
 
 static sp_estimate estimate(const asked *a)
 {
     sp_problem *problem = build(a);
-    sp_plan plan = sp_plan_default();
-    sp_error err = {0};
+    const sp_plan plan = plan_on(problem, a->plan != NULL ? a->plan : "gpus=1,zero=0");
     sp_estimate out;
-    if (sp_plan_parse(a->plan != NULL ? a->plan : "gpus=1,zero=0", &plan, &err) != SP_OK) {
-        fail_msg("%s (%s)", err.message, err.value);
-    }
-    sp_plan_derive(&plan, 64);
     sp_estimate_plan(problem, &plan, &out);
     sp_problem_free(problem);
     return out;
