@@ -94,7 +94,7 @@ static double bytes_of(const sp_op *op)
 
 static sp_op_time price(const calculon_case *g, const sp_op *op)
 {
-    sp_rates rates = {.score_bytes_ratio = 1.0, .grad_bytes = 0.5};
+    sp_rates rates = {.score_bytes_ratio = 1.0, .grad_bytes = 0.5, .misaligned_ratio = 1.0};
     sp_gemm_rate *rate = &rates.gemm[SP_PRECISION_BF16];
     const double bytes = s_per_byte(g, bytes_of(op));
     *rate = (sp_gemm_rate){.s_per_byte = bytes};
