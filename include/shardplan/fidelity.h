@@ -68,15 +68,14 @@ void sp_params_score_json(const sp_params_score *score, bool with_points, struct
 void sp_params_score_page(const sp_params_score *score, struct sp_text *out);
 
 /* Deployments that served a closed loop of requests, in the columns of InferenceMAX dumps as
- * configs/validation/serving-points.json reads them. models: a folder of Hugging Face
- * configurations for models that HOME has not, or NULL. */
+ * configs/validation/serving-points.json reads them. */
 typedef struct sp_deployed_score sp_deployed_score;
-sp_status sp_score_serving(const char *home, const char *models, const char *file,
-                           sp_deployed_score **score, sp_error *err);
+sp_status sp_score_serving(const char *home, const char *file, sp_deployed_score **score,
+                           sp_error *err);
 void sp_deployed_score_free(sp_deployed_score *score); /* NULL is fine */
 void sp_deployed_score_json(const sp_deployed_score *score, bool with_points, struct sp_text *out);
 void sp_deployed_score_page(const sp_deployed_score *score, const sp_report_options *options,
-                          struct sp_text *out);
+                            struct sp_text *out);
 
 /* Serving memory: `file` ("shardplan/serving-logs/1") has what engines printed when they started,
  * such as HOME/configs/validation/serving-memory.json. Errors are by engine, of all, and of logs

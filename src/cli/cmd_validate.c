@@ -8,22 +8,16 @@
 
 static sp_status check_kind(const char *word, sp_error *err)
 {
-    static const char *const names[] = {"training", "params", "memory", "ops"};
-    static const char *const later[] = {"serving"};
+    static const char *const names[] = {"training", "serving", "params", "memory", "ops"};
     for (size_t i = 0; word != NULL && i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(word, names[i]) == 0) return SP_OK;
-    }
-    for (size_t i = 0; word != NULL && i < sizeof later / sizeof later[0]; i++) {
-        if (strcmp(word, later[i]) != 0) continue;
-        sp_fail(err, SP_E_NOT_YET, "measurements of this kind cannot be scored");
-        return sp_fail_value(err, "%s", word);
     }
     sp_fail(err, SP_E_USAGE,
             word != NULL
                 ? "there is no such kind of measurements"
                 : "say what was measured, for example shardplan validate training runs.csv");
     sp_fail_value(err, "%s", word != NULL ? word : "");
-    return word != NULL ? sp_fail_names(err, word, names, 4) : err->status;
+    return word != NULL ? sp_fail_names(err, word, names, 5) : err->status;
 }
 
 static sp_status check_words(const sp_settings *settings, sp_error *err)
@@ -112,6 +106,29 @@ static sp_exit score_memory(const sp_context *context, bool points)
     return sp_cli_write(context, &text, SP_EXIT_FOUND);
 }
 
+static sp_exit score_serving(const sp_context *context, bool points)
+{
+    sp_error err = {0};
+    sp_text text = {0};
+    sp_deployed_score *score = NULL;
+    const sp_report_options options = sp_cli_options(context);
+    if (sp_settings_text(context->settings, SP_FLAG_cross) != NULL) {
+        sp_fail(&err, SP_E_NOT_YET, "the constants of serving are not fitted anew");
+        sp_fail_file(&err, "--cross");
+        return sp_cli_fail(context, &err);
+    }
+    if (sp_score_serving(context->home, context->settings->words[1], &score, &err) != SP_OK) {
+        return sp_cli_fail(context, &err);
+    }
+    if (context->run.format == SP_FORMAT_JSON) {
+        sp_deployed_score_json(score, points, &text);
+    } else {
+        sp_deployed_score_page(score, &options, &text);
+    }
+    sp_deployed_score_free(score);
+    return sp_cli_write(context, &text, SP_EXIT_FOUND);
+}
+
 /* Only tables of kernels may be several. */
 static sp_status check_count(const sp_settings *settings, sp_error *err)
 {
@@ -133,36 +150,43 @@ static sp_exit run(const sp_context *context)
     if (!context->speaks) return SP_EXIT_FOUND;
     if (strcmp(settings->words[0], "params") == 0) return score_params(context, points);
     if (strcmp(settings->words[0], "memory") == 0) return score_memory(context, points);
+    if (strcmp(settings->words[0], "serving") == 0) return score_serving(context, points);
     if (strcmp(settings->words[0], "ops") == 0) return sp_cli_score_ops(context, points);
     return score_training(context, points);
 }
 
 const sp_command sp_command_validate = {
     .name = "validate",
-    .usage = "validate training|params|memory|ops FILE.. [FLAG..]",
+    .usage = "validate training|serving|params|memory|ops FILE.. [FLAG..]",
     .summary = "scores the models against measurements",
-    .about = "training: FILE is a CSV table of measured training runs, one run or out-of-memory "
-             "event a row.\n"
-             "Every row is predicted from its configuration alone and compared with what was "
-             "measured; rows\n"
-             "that cannot be expressed are counted with the reason. "
-             "configs/validation/training-points.json\n"
-             "says how the words of a row become a plan. --cross fits the constants that\n"
-             "configs/validation/fit-training.json lists without each group of rows and scores "
-             "that group.\n"
-             "params: FILE is a folder with configs/NAME.json, Hugging Face configurations, and "
-             "expected.json,\n"
-             "the counts that another client makes of them; ours must be equal.\n"
-             "memory: FILE is a JSON list of what serving engines printed when they started: "
-             "weights, peak,\n"
-             "cache. configs/validation/serving-memory.json is one.\n"
-             "ops: FILEs are CSV tables of measured kernel calls, as `calibrate ops` takes them; the "
-             "surfaces\n"
-             "of the accelerator (--gpu, else the folder of the table) are compared with every "
-             "call.\n",
+    .about =
+        "training: FILE is a CSV table of measured training runs, one run or out-of-memory "
+        "event a row.\n"
+        "Every row is predicted from its configuration alone and compared with what was "
+        "measured; rows\n"
+        "that cannot be expressed are counted with the reason. "
+        "configs/validation/training-points.json\n"
+        "says how the words of a row become a plan. --cross fits the constants that\n"
+        "configs/validation/fit-training.json lists without each group of rows and scores "
+        "that group.\n"
+        "serving: FILE is a CSV table of measured deployments under a closed loop of requests, in "
+        "the columns\n"
+        "of InferenceMAX dumps. configs/validation/serving-points.json says how its words become "
+        "formats.\n"
+        "params: FILE is a folder with configs/NAME.json, Hugging Face configurations, and "
+        "expected.json,\n"
+        "the counts that another client makes of them; ours must be equal.\n"
+        "memory: FILE is a JSON list of what serving engines printed when they started: "
+        "weights, peak,\n"
+        "cache. configs/validation/serving-memory.json is one.\n"
+        "ops: FILEs are CSV tables of measured kernel calls, as `calibrate ops` takes them; the "
+        "surfaces\n"
+        "of the accelerator (--gpu, else the folder of the table) are compared with every "
+        "call.\n",
     .examples = "  shardplan validate training runs.csv\n"
                 "  shardplan validate training runs.csv --json --points -o score.json\n"
                 "  shardplan validate training runs.csv --cross source\n"
+                "  shardplan validate serving deployments.csv\n"
                 "  shardplan validate params ./counts\n"
                 "  shardplan validate memory configs/validation/serving-memory.json\n"
                 "  shardplan validate ops h100_sxm/gemm.csv.gz\n",

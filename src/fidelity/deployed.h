@@ -96,9 +96,9 @@ typedef struct sp_deployed_prediction {
 } sp_deployed_prediction;
 
 typedef struct sp_deployed_predictor sp_deployed_predictor;
-sp_status sp_deployed_predictor_make(const char *home, const char *models,
-                                     const sp_deployed_table *table, const sp_deployed_map *map,
-                                     sp_deployed_predictor **predictor, sp_error *err);
+sp_status sp_deployed_predictor_make(const char *home, const sp_deployed_table *table,
+                                     const sp_deployed_map *map, sp_deployed_predictor **predictor,
+                                     sp_error *err);
 void sp_deployed_predictor_free(sp_deployed_predictor *predictor);
 sp_status sp_deployed_predict(sp_deployed_predictor *predictor, uint32_t row,
                               sp_deployed_prediction *out, sp_error *err);

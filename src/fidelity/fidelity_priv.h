@@ -87,8 +87,8 @@ typedef struct sp_map_rule {
     sp_map_test *tests;
     const char *engine, *link, *skip, *optimizer; /* NULL = says nothing about it */
     uint32_t n_settings;
-    sp_map_setting *settings; /* of axes */
-    uint32_t lora_rank;       /* 0 = says nothing */
+    sp_map_setting *settings;   /* of axes */
+    uint32_t lora_rank;         /* 0 = says nothing */
     double moe_imbalance_ratio; /* likewise */
     bool names_memory;
     sp_memory_kind memory;

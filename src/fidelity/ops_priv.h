@@ -41,7 +41,8 @@ sp_status sp_ops_number(const sp_ops_reader *r, uint32_t row, uint32_t column, d
 
 /* ---- ops_table.c ---- */
 /* Appends one row under its kernel, whose words are copied. */
-sp_status sp_ops_add(sp_ops *ops, const sp_ops_kernel *kernel, const sp_ops_row *row, sp_error *err);
+sp_status sp_ops_add(sp_ops *ops, const sp_ops_kernel *kernel, const sp_ops_row *row,
+                     sp_error *err);
 
 /* ---- ops_moe.c ---- */
 /* Loads of routings that were worked out already: they repeat over widths and formats. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A row as workers, pools and a load, and its prediction from configuration columns alone. */
 #include "fidelity/deployed.h"
+#include "shardplan/surface.h"
 
-#include <assert.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,20 +24,20 @@ typedef struct named {
 
 struct sp_deployed_predictor {
     sp_arena arena;
-    const char *home, *models; /* models: a folder of configurations, or NULL */
+    const char *home;
     const sp_deployed_table *table;
     const sp_deployed_map *map;
     named *known_models, *clusters, *engines;
 };
 
-sp_status sp_deployed_predictor_make(const char *home, const char *models,
-                                     const sp_deployed_table *table, const sp_deployed_map *map,
-                                     sp_deployed_predictor **predictor, sp_error *err)
+sp_status sp_deployed_predictor_make(const char *home, const sp_deployed_table *table,
+                                     const sp_deployed_map *map, sp_deployed_predictor **predictor,
+                                     sp_error *err)
 {
     sp_deployed_predictor *p = sp_alloc(sizeof *p);
     *predictor = p;
     if (p == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for predictions");
-    *p = (sp_deployed_predictor){.home = home, .models = models, .table = table, .map = map};
+    *p = (sp_deployed_predictor){.home = home, .table = table, .map = map};
     return SP_OK;
 }
 
@@ -227,10 +228,36 @@ static sp_status read_layout(const sp_deployed_predictor *p, uint32_t row, const
     return SP_OK;
 }
 
+/* What a GPU of the pool holds, asked of the engine's memory; false where it cannot be asked. */
+static bool ask_memory(const row_parts *parts, const sp_worker_layout *l, double concurrency,
+                       sp_footprint *out)
+{
+    sp_error unasked = {0};
+    sp_footprint_question q = {
+        .model = parts->model, .gpu = parts->cluster->gpu, .server = parts->engine->server};
+    const sp_surface_format *attention = sp_surface_format_find(parts->formats.attention);
+    const sp_surface_format *ffn = sp_surface_format_find(parts->formats.ffn);
+    sp_footprint_defaults(&q);
+    q.tp = l->tp;
+    q.pp = l->pp;
+    q.dp = l->attn_dp;
+    q.ep = l->attn_dp > 1 ? l->moe_tp * l->ep : l->ep;
+    q.batch = (uint64_t)ceil(concurrency);
+    q.isl = (uint64_t)ceil(parts->load.isl);
+    q.osl = (uint64_t)ceil(parts->load.osl);
+    if (attention != NULL) q.bits.attention_weight = 8.0 * attention->weight_bytes;
+    if (ffn != NULL) q.bits.ffn_weight = 8.0 * ffn->weight_bytes;
+    if (sp_footprint_check(&q, &unasked) != SP_OK) return false;
+    sp_footprint_evaluate(&q, out);
+    return true;
+}
+
 static sp_status make_pool(sp_deployed_predictor *p, uint32_t row, const layout_columns *c,
-                           const row_parts *parts, sp_pool *pool, sp_reason *reason, sp_error *err)
+                           const row_parts *parts, sp_pool *pool, bool *fits, sp_reason *reason,
+                           sp_error *err)
 {
     sp_error failure = {0};
+    sp_footprint footprint;
     sp_worker_setup setup = {.home = p->home,
                              .model = parts->model,
                              .cluster = parts->cluster,
@@ -238,8 +265,13 @@ static sp_status make_pool(sp_deployed_predictor *p, uint32_t row, const layout_
                              .formats = parts->formats};
     *pool = (sp_pool){.step_tokens = parts->engine->timing.step_tokens};
     SP_TRY(read_layout(p, row, c, parts->model, &setup.layout, &pool->workers, err));
-    if (sp_worker_build(&p->arena, &setup, &pool->worker, &failure) == SP_OK) return SP_OK;
-    return sp_excuse(&failure, reason, err);
+    if (sp_worker_build(&p->arena, &setup, &pool->worker, &failure) != SP_OK) {
+        return sp_excuse(&failure, reason, err);
+    }
+    if (ask_memory(parts, &setup.layout, parts->load.concurrency / pool->workers, &footprint)) {
+        *fits = *fits && footprint.verdict != SP_FOOTPRINT_OOM;
+    }
+    return SP_OK;
 }
 
 static sp_status count_workers(const sp_deployed_predictor *p, uint32_t row, const sp_pool *pool,
@@ -253,11 +285,10 @@ static sp_status count_workers(const sp_deployed_predictor *p, uint32_t row, con
 }
 
 /* Times to first tokens are those of a run. */
-static sp_status simulate(sp_deployed_predictor *p, const sp_pool *pool, const sp_serve_load *load,
-                          sp_served *served, sp_error *err)
+static sp_status simulate(const sp_pool *pool, const sp_serve_load *load, sp_served *served,
+                          sp_error *err)
 {
     sp_simulated run;
-    (void)p;
     sp_arena scratch = {0};
     const sp_status status = sp_serve_simulate(&scratch, pool, load, 0, 1, &run, err);
     sp_arena_fini(&scratch);
@@ -270,7 +301,6 @@ static sp_status simulate(sp_deployed_predictor *p, const sp_pool *pool, const s
 static void keep(const sp_served *served, const row_parts *parts, sp_deployed_prediction *out)
 {
     out->made = true;
-    out->fits = true;
     out->ttft_s = served->ttft_s;
     out->tpot_s = served->tpot_s;
     out->tokens_per_s_per_gpu = served->tokens_per_s_per_gpu;
@@ -282,17 +312,17 @@ sp_status sp_deployed_predict(sp_deployed_predictor *predictor, uint32_t row,
 {
     row_parts parts = {0};
     sp_served served;
-    *out = (sp_deployed_prediction){0};
+    *out = (sp_deployed_prediction){.fits = true};
     SP_TRY(read_parts(predictor, row, &parts, &out->reason, err));
     if (out->reason.text[0] != '\0') return SP_OK;
     const bool apart =
         strcmp(sp_deployed_text(predictor->table, row, SP_DEPLOYED_MODE), "disagg") == 0;
     sp_pool first, second;
-    SP_TRY(
-        make_pool(predictor, row, apart ? &prefill : &together, &parts, &first, &out->reason, err));
+    SP_TRY(make_pool(predictor, row, apart ? &prefill : &together, &parts, &first, &out->fits,
+                     &out->reason, err));
     if (out->reason.text[0] != '\0') return SP_OK;
     if (apart) {
-        SP_TRY(make_pool(predictor, row, &decode, &parts, &second, &out->reason, err));
+        SP_TRY(make_pool(predictor, row, &decode, &parts, &second, &out->fits, &out->reason, err));
         if (out->reason.text[0] != '\0') return SP_OK;
         const sp_cluster *c = parts.cluster;
         const sp_level *far = &c->levels[c->n_levels - 1];
@@ -301,7 +331,7 @@ sp_status sp_deployed_predict(sp_deployed_predictor *predictor, uint32_t row,
     } else {
         SP_TRY(count_workers(predictor, row, &first, &first.workers, err));
         sp_serve_together(&first, &parts.load, &served);
-        SP_TRY(simulate(predictor, &first, &parts.load, &served, err));
+        SP_TRY(simulate(&first, &parts.load, &served, err));
     }
     keep(&served, &parts, out);
     return SP_OK;
