@@ -265,7 +265,7 @@ static void interleaved_stages_hold_the_chunks_of_their_warm_up(void **state)
 static void the_first_stage_pays_the_published_factor(void **state)
 {
     (void)state;
-    for (uint32_t p = 2; p <= 32; p++) {
+    for (uint32_t p = 2; p <= PIPELINE_MAX_STAGES; p++) {
         for (uint32_t v = 2; v <= 8; v++) {
             const pipeline pipe = even_pipeline(p, v, 100 * p, 1, 2);
             const double form = form_of(SP_SCHEDULE_INTERLEAVED, &pipe, 0);
