@@ -114,14 +114,23 @@ static double replicated_latents(const sp_attention *a, double h)
     return a->kv_lora > 0 ? h * (latents + a->rope_dim) + latents : 0.0;
 }
 
+/* An indexer is whole on every rank: queries from their latent vector, one key, a weight a head,
+ * and the norm of the key with its bias. */
+static double replicated_indexer(const sp_attention *a, double h)
+{
+    const double queries = (double)a->q_lora * a->index_heads * a->index_dim;
+    return a->index_heads > 0
+               ? queries + h * ((double)a->index_dim + a->index_heads) + 2.0 * a->index_dim
+               : 0.0;
+}
+
 /* What every tensor-parallel rank holds of a layer: norms, biases of sums, router, shared gate. */
 static double replicated_params(const sp_model *model, const sp_layer_kind *kind)
 {
     const double h = model->hidden, norm = model->norm_vectors * h;
     return 2 * norm + replicated_latents(&kind->attention, h) +
-           (kind->attention.out_bias ? h : 0.0) +
-           kind->attention.qk_norm +
-           (kind->ffn.bias ? h : 0.0) + h * kind->ffn.n_experts +
+           replicated_indexer(&kind->attention, h) + (kind->attention.out_bias ? h : 0.0) +
+           kind->attention.qk_norm + (kind->ffn.bias ? h : 0.0) + h * kind->ffn.n_experts +
            (kind->ffn.router_bias ? kind->ffn.n_experts : 0.0) + (kind->ffn.shared_gate ? h : 0.0);
 }
 
@@ -159,6 +168,7 @@ static void surplus_ranks_hold_kv_again(const sp_model *model)
 {
     const sp_layer_kind *kind = &model->kinds[0];
     const sp_attention *a = &kind->attention;
+    if (a->heads == 0) return; /* a recurrence */
     const sp_sharding cut = {.tp = a->heads, .cp = 1, .ep = 1, .etp = 1, .sp = true};
     const double tp = a->heads, d = a->head_dim;
     const double head = 2 * d * (model->hidden + (a->qkv_bias ? 1.0 : 0.0)); /* key and value */
