@@ -18,6 +18,7 @@
  * measured alone. Evaluation allocates nothing and has no state. */
 #include "shardplan/analysis.h"
 #include "shardplan/memory.h"
+#include "shardplan/surface.h"
 
 /* ---- engines: what their loop takes beside kernels --------------------------------------------
  */
@@ -58,11 +59,11 @@ typedef struct sp_serve_formats {
     const char *attention,
         *ffn;       /* of products with these weights, as measured tables name them
                      * (surface.h): "bfloat16", "fp8_block"; the head stays in 16 bits */
-    sp_widths bits; /* of which kv_cache counts                                       */
+    double kv_bits; /* of one element of the cache                                    */
 } sp_serve_formats;
 
 typedef struct sp_worker_setup {
-    const char *home;
+    const sp_surfaces *surfaces; /* of the cluster's GPU */
     const sp_model *model;
     const sp_cluster *cluster;
     const sp_server_timing *timing;

@@ -146,9 +146,9 @@ struct sp_deployed_score {
     sp_arena arena;
     const char *file;
     sp_deployed_map map;
-    uint32_t n_rows, n_eligible, n_predicted, n_refused_memory, n_reasons;
+    uint32_t n_rows, n_refused_memory;
     sp_deployed_row *rows;
-    sp_skipped *skipped;
+    sp_coverage eligible;
     uint32_t n_sources;
     sp_deployed_source *sources;
     sp_metric by_mode[SP_N_DEPLOYED_MODES][SP_N_DEPLOYED_METRICS];

@@ -299,6 +299,12 @@ typedef struct sp_coverage {
     uint32_t n_rows, n_predicted, n_reasons;
     sp_skipped *skipped;
 } sp_coverage;
+/* coverage.c: counts a row for its reason; skipped has room for one a row. */
+void sp_coverage_skip(sp_coverage *coverage, const char *reason);
+void sp_coverage_sort(sp_coverage *coverage);
+/* score_json.c, score_page.c: the reasons and how often. */
+void sp_coverage_put(sp_json_writer *w, const sp_coverage *coverage);
+void sp_coverage_add(const sp_coverage *coverage, struct sp_text *out);
 
 struct sp_score {
     sp_arena arena;

@@ -7,12 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* An engine's timing and memory by its name. */
+/* An engine's timing and memory. */
 typedef struct engine {
-    const char *name;
     sp_server server;
     sp_server_timing timing;
-    struct engine *next;
 } engine;
 
 typedef struct named {
@@ -27,7 +25,7 @@ struct sp_deployed_predictor {
     const char *home;
     const sp_deployed_table *table;
     const sp_deployed_map *map;
-    named *known_models, *clusters, *engines;
+    named *known_models, *clusters, *surfaces, *engines; /* clusters and surfaces: by system */
 };
 
 sp_status sp_deployed_predictor_make(const char *home, const sp_deployed_table *table,
@@ -89,6 +87,17 @@ static sp_status load_cluster(sp_deployed_predictor *p, const char *name, const 
     return SP_OK;
 }
 
+static sp_status load_surfaces(sp_deployed_predictor *p, const char *name, const void **thing,
+                               sp_error *err)
+{
+    const sp_cluster *cluster = NULL;
+    const sp_surfaces *surfaces = NULL;
+    SP_TRY(sp_cluster_find(&p->arena, p->home, name, &cluster, err));
+    SP_TRY(sp_surfaces_load(&p->arena, p->home, cluster->gpu, &surfaces, err));
+    *thing = surfaces;
+    return SP_OK;
+}
+
 static sp_status load_engine(sp_deployed_predictor *p, const char *name, const void **thing,
                              sp_error *err)
 {
@@ -105,6 +114,7 @@ static sp_status load_engine(sp_deployed_predictor *p, const char *name, const v
 typedef struct row_parts {
     const sp_model *model;
     const sp_cluster *cluster;
+    const sp_surfaces *surfaces;
     const engine *engine;
     sp_deployed_rule rule;
     sp_serve_formats formats;
@@ -148,19 +158,20 @@ static sp_status read_load(const sp_deployed_predictor *p, uint32_t row,
 static sp_status read_parts(sp_deployed_predictor *p, uint32_t row, row_parts *out,
                             sp_reason *reason, sp_error *err)
 {
-    const named *model = NULL, *cluster = NULL, *served_by = NULL;
+    const named *model = NULL, *cluster = NULL, *surfaces = NULL, *served_by = NULL;
+    const char *system = sp_deployed_text(p->table, row, SP_DEPLOYED_SYSTEM);
     out->rule = sp_deployed_map_apply(p->map, &p->table->csv, row);
     if (out->rule.skip != NULL) {
         give(reason, out->rule.skip);
         return SP_OK;
     }
     SP_TRY(find_model(p, row, &model, err));
-    SP_TRY(find_named(p, &p->clusters, sp_deployed_text(p->table, row, SP_DEPLOYED_SYSTEM),
-                      load_cluster, &cluster, err));
+    SP_TRY(find_named(p, &p->clusters, system, load_cluster, &cluster, err));
+    SP_TRY(find_named(p, &p->surfaces, system, load_surfaces, &surfaces, err));
     SP_TRY(find_named(p, &p->engines, sp_deployed_text(p->table, row, SP_DEPLOYED_BACKEND),
                       load_engine, &served_by, err));
-    const named *const all[] = {model, cluster, served_by};
-    for (size_t i = 0; i < 3; i++) {
+    const named *const all[] = {model, cluster, surfaces, served_by};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (all[i]->thing == NULL) {
             *reason = all[i]->reason;
             return SP_OK;
@@ -168,15 +179,15 @@ static sp_status read_parts(sp_deployed_predictor *p, uint32_t row, row_parts *o
     }
     out->model = model->thing;
     out->cluster = cluster->thing;
+    out->surfaces = surfaces->thing;
     out->engine = served_by->thing;
     SP_TRY(read_load(p, row, &out->rule, &out->load, err));
     if (out->load.isl <= 0.0 || out->load.osl <= 0.0 || out->load.concurrency <= 0.0) {
         give(reason, "the load is not stated");
         return SP_OK;
     }
-    out->formats = (sp_serve_formats){.attention = out->rule.attention,
-                                      .ffn = out->rule.ffn,
-                                      .bits = {.kv_cache = out->rule.kv_bits}};
+    out->formats = (sp_serve_formats){
+        .attention = out->rule.attention, .ffn = out->rule.ffn, .kv_bits = out->rule.kv_bits};
     return SP_OK;
 }
 
@@ -258,7 +269,7 @@ static sp_status make_pool(sp_deployed_predictor *p, uint32_t row, const layout_
 {
     sp_error failure = {0};
     sp_footprint footprint;
-    sp_worker_setup setup = {.home = p->home,
+    sp_worker_setup setup = {.surfaces = parts->surfaces,
                              .model = parts->model,
                              .cluster = parts->cluster,
                              .timing = &parts->engine->timing,

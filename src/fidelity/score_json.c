@@ -25,7 +25,7 @@ static void put_metrics(sp_json_writer *w, const char *key, const sp_metric *met
     sp_jw_close_object(w);
 }
 
-static void put_skipped(sp_json_writer *w, const sp_coverage *coverage)
+void sp_coverage_put(sp_json_writer *w, const sp_coverage *coverage)
 {
     sp_jw_open_object(w, "skipped");
     for (uint32_t i = 0; i < coverage->n_reasons; i++) {
@@ -122,11 +122,11 @@ static void put_counts(sp_json_writer *w, const sp_score *score)
     sp_jw_u64(w, "eligible", score->eligible.n_rows);
     sp_jw_u64(w, "scored", score->n_scored);
     put_ratio(w, "coverage_ratio", score->eligible.n_predicted, score->eligible.n_rows);
-    put_skipped(w, &score->eligible);
+    sp_coverage_put(w, &score->eligible);
     sp_jw_open_object(w, "core_rows");
     sp_jw_u64(w, "n", score->core.n_rows);
     sp_jw_u64(w, "predicted", score->core.n_predicted);
-    put_skipped(w, &score->core);
+    sp_coverage_put(w, &score->core);
     sp_jw_close_object(w);
 }
 

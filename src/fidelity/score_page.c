@@ -30,7 +30,7 @@ static sp_word two_decimals(double x)
 
 /* ---- what was scored ---- */
 
-static void add_reasons(const sp_coverage *coverage, struct sp_text *out)
+void sp_coverage_add(const sp_coverage *coverage, struct sp_text *out)
 {
     for (uint32_t i = 0; i < coverage->n_reasons; i++) {
         sp_text_printf(out, "  %5u  %s\n", coverage->skipped[i].n, coverage->skipped[i].reason);
@@ -49,7 +49,7 @@ static void add_coverage(const sp_score *score, struct sp_text *out)
         sp_text_printf(out, " (%s)", percent((double)core->n_predicted / core->n_rows).text);
     }
     sp_text_add(out, core->n_reasons > 0 ? ", the others not:\n" : "\n");
-    add_reasons(core, out);
+    sp_coverage_add(core, out);
 }
 
 /* ---- tables by source ---- */

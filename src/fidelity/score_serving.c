@@ -246,33 +246,18 @@ static sp_picks pick_all(const sp_deployed_score *score, bool equal_only, double
 
 /* ---- all of it ---- */
 
-static int by_frequency(const void *a, const void *b)
-{
-    const sp_skipped *x = a, *y = b;
-    if (x->n != y->n) return x->n > y->n ? -1 : 1;
-    return strcmp(x->reason, y->reason);
-}
-
 static void count_rows(sp_deployed_score *score)
 {
+    sp_coverage *eligible = &score->eligible;
     for (uint32_t i = 0; i < score->n_rows; i++) {
         const sp_deployed_row *row = &score->rows[i];
         if (!row->counts) continue;
-        score->n_eligible++;
-        score->n_predicted += row->predicted.made;
+        eligible->n_rows++;
+        eligible->n_predicted += row->predicted.made;
         score->n_refused_memory += row->predicted.made && !row->predicted.fits;
-        if (row->predicted.made) continue;
-        uint32_t r = 0;
-        while (r < score->n_reasons &&
-               strcmp(score->skipped[r].reason, row->predicted.reason.text) != 0) {
-            r++;
-        }
-        if (r == score->n_reasons) {
-            score->skipped[score->n_reasons++].reason = row->predicted.reason.text;
-        }
-        score->skipped[r].n++;
+        if (!row->predicted.made) sp_coverage_skip(eligible, row->predicted.reason.text);
     }
-    qsort(score->skipped, score->n_reasons, sizeof *score->skipped, by_frequency);
+    sp_coverage_sort(eligible);
 }
 
 static sp_status score_rows(sp_deployed_score *score, sp_error *err)
@@ -282,8 +267,9 @@ static sp_status score_rows(sp_deployed_score *score, sp_error *err)
     sp_pair *pairs = sp_alloc(n * sizeof *pairs);
     double *regrets = sp_alloc(n * sizeof *regrets);
     score->sources = sp_arena_alloc(&score->arena, n * sizeof *score->sources);
-    score->skipped = sp_arena_alloc(&score->arena, n * sizeof *score->skipped);
-    if (pairs != NULL && regrets != NULL && score->sources != NULL && score->skipped != NULL) {
+    score->eligible.skipped = sp_arena_alloc(&score->arena, n * sizeof *score->eligible.skipped);
+    if (pairs != NULL && regrets != NULL && score->sources != NULL &&
+        score->eligible.skipped != NULL) {
         count_rows(score);
         list_sources(score);
         score_metrics(score, pairs, &failed);

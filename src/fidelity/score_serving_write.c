@@ -58,16 +58,13 @@ static void put_point(sp_json_writer *w, const sp_deployed_row *row)
 static void put_counts(sp_json_writer *w, const sp_deployed_score *score)
 {
     sp_jw_u64(w, "rows", score->n_rows);
-    sp_jw_u64(w, "eligible", score->n_eligible);
-    sp_jw_u64(w, "scored", score->n_predicted);
-    if (score->n_eligible > 0) {
-        sp_jw_double(w, "coverage_ratio", (double)score->n_predicted / score->n_eligible);
+    sp_jw_u64(w, "eligible", score->eligible.n_rows);
+    sp_jw_u64(w, "scored", score->eligible.n_predicted);
+    if (score->eligible.n_rows > 0) {
+        sp_jw_double(w, "coverage_ratio",
+                     (double)score->eligible.n_predicted / score->eligible.n_rows);
     }
-    sp_jw_open_object(w, "skipped");
-    for (uint32_t i = 0; i < score->n_reasons; i++) {
-        sp_jw_u64(w, score->skipped[i].reason, score->skipped[i].n);
-    }
-    sp_jw_close_object(w);
+    sp_coverage_put(w, &score->eligible);
     sp_jw_open_array(w, "fitted_on");
     for (uint32_t i = 0; i < score->map.n_fitted_on; i++) {
         sp_jw_string(w, NULL, score->map.fitted_on[i]);
@@ -103,9 +100,10 @@ void sp_deployed_score_json(const sp_deployed_score *score, bool with_points, st
     put_picks(&w, "equal_gpus", &score->picks_equal_gpus);
     sp_jw_close_object(&w);
     sp_jw_open_object_compact(&w, "oom");
-    sp_jw_u64(&w, "n_ran", score->n_predicted);
-    if (score->n_predicted > 0) {
-        sp_jw_double(&w, "false_rate", (double)score->n_refused_memory / score->n_predicted);
+    sp_jw_u64(&w, "n_ran", score->eligible.n_predicted);
+    if (score->eligible.n_predicted > 0) {
+        sp_jw_double(&w, "false_rate",
+                     (double)score->n_refused_memory / score->eligible.n_predicted);
     }
     sp_jw_close_object(&w);
     if (with_points) {
@@ -187,11 +185,9 @@ void sp_deployed_score_page(const sp_deployed_score *score, const sp_report_opti
                             struct sp_text *out)
 {
     sp_text_printf(out, "%s\n%u rows, %u eligible, %u of these predicted", score->file,
-                   score->n_rows, score->n_eligible, score->n_predicted);
-    sp_text_add(out, score->n_reasons > 0 ? ", the others not:\n" : "\n");
-    for (uint32_t i = 0; i < score->n_reasons; i++) {
-        sp_text_printf(out, "  %5u  %s\n", score->skipped[i].n, score->skipped[i].reason);
-    }
+                   score->n_rows, score->eligible.n_rows, score->eligible.n_predicted);
+    sp_text_add(out, score->eligible.n_reasons > 0 ? ", the others not:\n" : "\n");
+    sp_coverage_add(&score->eligible, out);
     for (int mode = 0; mode < SP_N_DEPLOYED_MODES; mode++) {
         add_table(score, (sp_deployed_mode)mode, options, out);
     }

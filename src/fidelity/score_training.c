@@ -27,23 +27,6 @@ static bool is_core(const sp_scored_row *row)
     return row->core;
 }
 
-static int by_frequency(const void *a, const void *b)
-{
-    const sp_skipped *x = a, *y = b;
-    if (x->n != y->n) return x->n > y->n ? -1 : 1;
-    return strcmp(x->reason, y->reason);
-}
-
-static void count_reason(sp_coverage *coverage, const char *reason)
-{
-    uint32_t i = 0;
-    while (i < coverage->n_reasons && strcmp(coverage->skipped[i].reason, reason) != 0) {
-        i++;
-    }
-    if (i == coverage->n_reasons) coverage->skipped[coverage->n_reasons++].reason = reason;
-    coverage->skipped[i].n++;
-}
-
 static sp_status count_coverage(sp_score *score, bool (*chosen)(const sp_scored_row *),
                                 sp_coverage *out, sp_error *err)
 {
@@ -54,9 +37,9 @@ static sp_status count_coverage(sp_score *score, bool (*chosen)(const sp_scored_
         if (!chosen(row)) continue;
         out->n_rows++;
         out->n_predicted += row->predicted.made;
-        if (!row->predicted.made) count_reason(out, row->asked.reason.text);
+        if (!row->predicted.made) sp_coverage_skip(out, row->asked.reason.text);
     }
-    qsort(out->skipped, out->n_reasons, sizeof *out->skipped, by_frequency);
+    sp_coverage_sort(out);
     return SP_OK;
 }
 

@@ -7,16 +7,6 @@
 
 #include <math.h>
 
-static double larger(double a, double b)
-{
-    return a > b ? a : b;
-}
-
-static double smaller(double a, double b)
-{
-    return a < b ? a : b;
-}
-
 /* ---- steps of a load ---- */
 
 typedef struct loaded {
@@ -31,7 +21,7 @@ static loaded load_pool(const sp_pool *pool, const sp_serve_load *load)
     const double hit = load->prefix_hit_ratio * load->isl;
     return (loaded){.pool = pool,
                     .load = load,
-                    .new_tokens = larger(1.0, load->isl - hit),
+                    .new_tokens = fmax(1.0, load->isl - hit),
                     .past = hit,
                     .context = load->isl + load->osl / 2.0};
 }
@@ -48,10 +38,10 @@ static double decode_s(const loaded *l, double running)
 static double prompts_s(const loaded *l, double prompts, double running)
 {
     sp_serve_step_time t;
-    const double room = larger(1.0, l->pool->step_tokens - running);
+    const double room = fmax(1.0, l->pool->step_tokens - running);
     const double steps = ceil(prompts * l->new_tokens / room);
-    const double chunk = l->new_tokens / larger(1.0, steps / prompts);
-    const sp_serve_batch batch = {.prompts = prompts / larger(1.0, steps / ceil(steps / prompts)),
+    const double chunk = l->new_tokens / fmax(1.0, steps / prompts);
+    const sp_serve_batch batch = {.prompts = prompts / fmax(1.0, steps / ceil(steps / prompts)),
                                   .prompt_tokens = chunk,
                                   .prompt_past = l->past + (l->new_tokens - chunk) / 2.0,
                                   .decodes = running,
@@ -64,8 +54,8 @@ static double prompts_s(const loaded *l, double prompts, double running)
 /* Prompts that fit a step together: as they do when many wait. */
 static double crowd_s(const loaded *l, double waiting)
 {
-    const double most = larger(1.0, floor(l->pool->step_tokens / l->new_tokens));
-    const double prompts = smaller(most, larger(1.0, waiting));
+    const double most = fmax(1.0, floor(l->pool->step_tokens / l->new_tokens));
+    const double prompts = fmin(most, fmax(1.0, waiting));
     return prompts_s(l, prompts, 0.0) / prompts;
 }
 
@@ -77,9 +67,9 @@ static double running_of(const sp_pool *pool, const sp_serve_load *load, double 
 {
     double most = pool->batch > 0.0 ? pool->batch : wanted;
     const double room = pool->cache_tokens / (load->isl + load->osl);
-    *limited = pool->cache_tokens > 0.0 && room < smaller(wanted, most);
-    most = pool->cache_tokens > 0.0 ? smaller(most, room) : most;
-    return larger(1.0, smaller(wanted, most));
+    *limited = pool->cache_tokens > 0.0 && room < fmin(wanted, most);
+    most = pool->cache_tokens > 0.0 ? fmin(most, room) : most;
+    return fmax(1.0, fmin(wanted, most));
 }
 
 /* The first tokens of a burst come after half of the prompts before them. */
@@ -102,14 +92,14 @@ void sp_serve_together(const sp_pool *pool, const sp_serve_load *load, sp_served
     const sp_server_timing *timing = worker->timing;
     const loaded l = load_pool(pool, load);
     const double ranks = (double)pool->workers * worker->layout.attn_dp;
-    const double wanted = larger(1.0, load->concurrency / ranks);
+    const double wanted = fmax(1.0, load->concurrency / ranks);
     const double running = running_of(pool, load, wanted, &out->cache_limited);
     const double step_s = decode_s(&l, running);
     const double mixed_s = timing->rule == SP_SERVE_PROMPTS_FIRST ? prompts_s(&l, 1.0, 0.0) + step_s
                                                                   : prompts_s(&l, 1.0, running);
-    const double stall_s = larger(0.0, mixed_s - step_s);
+    const double stall_s = fmax(0.0, mixed_s - step_s);
     const double busy = running * stall_s / (load->osl * step_s + running * stall_s);
-    const double ahead = smaller(1.0 / (1.0 - busy), running);
+    const double ahead = fmin(1.0 / (1.0 - busy), running);
     out->running = running;
     out->tpot_s = step_s + running / load->osl * stall_s;
     out->ttft_s = timing->request_s + mixed_s + (1.0 + timing->poll_steps) / 2.0 * step_s +
@@ -127,7 +117,7 @@ static double cache_bytes_of_rank(const sp_worker *worker, double tokens)
         const sp_cache cache = sp_graph_cache(&worker->model->kinds[k], &worker->sharding);
         elements += worker->n_layers[k] * sp_cache_elements(&cache, tokens);
     }
-    return elements * worker->formats.bits.kv_cache / 8.0;
+    return elements * worker->formats.kv_bits / 8.0;
 }
 
 /* Prompts: servers take one after the other, in crowds when many wait. Answers: one clock for all
@@ -145,12 +135,12 @@ void sp_serve_apart(const sp_pool *prefill, const sp_pool *decode, const sp_serv
     double active = load->concurrency, tpot_s = 0.0, queue_s = 0.0;
     for (int round = 0; round < 12; round++) {
         const double running =
-            running_of(decode, load, larger(1.0, active / ranks), &out->cache_limited);
-        const double waiting = larger(1.0, (load->concurrency - active) / servers);
-        tpot_s = decode_s(&d, running) * larger(1.0, active / ranks / running);
+            running_of(decode, load, fmax(1.0, active / ranks), &out->cache_limited);
+        const double waiting = fmax(1.0, (load->concurrency - active) / servers);
+        tpot_s = decode_s(&d, running) * fmax(1.0, active / ranks / running);
         const double answer_s = (load->osl - 1.0) * tpot_s;
         const double full_s = load->concurrency / servers * crowd_s(&p, waiting);
-        queue_s = larger(0.0, full_s - (prompt_s + send_s + answer_s));
+        queue_s = fmax(0.0, full_s - (prompt_s + send_s + answer_s));
         const double cycle_s = timing->request_s + queue_s + prompt_s + send_s + answer_s;
         active = 0.5 * active + 0.5 * load->concurrency * answer_s / cycle_s;
         out->running = running;
@@ -160,7 +150,7 @@ void sp_serve_apart(const sp_pool *prefill, const sp_pool *decode, const sp_serv
                                            crowd_s(&p, load->concurrency / servers) / users
                                      : 0.0;
     out->tpot_s = tpot_s;
-    out->ttft_s = timing->request_s + queue_s + prompt_s + send_s + larger(0.0, burst);
+    out->ttft_s = timing->request_s + queue_s + prompt_s + send_s + fmax(0.0, burst);
     finish(load,
            (double)prefill->workers * prefill->worker->gpus +
                (double)decode->workers * decode->worker->gpus,

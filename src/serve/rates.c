@@ -106,7 +106,7 @@ static sp_serve_kernels find_core(search *f, sp_surface_op op, double width, dou
 
 static void find_cores(search *f, const sp_worker_setup *setup, sp_serve_rates *rates)
 {
-    const double kv_bytes = setup->formats.bits.kv_cache / 8.0;
+    const double kv_bytes = setup->formats.kv_bits / 8.0;
     for (uint32_t k = 0; k < setup->model->n_kinds; k++) {
         const sp_attention *a = &setup->model->kinds[k].attention;
         if (a->heads == 0) continue;
@@ -151,13 +151,11 @@ static void find_all(search *f, const sp_worker_setup *setup, sp_serve_rates *ra
     rates->borrowed = f->borrowed;
 }
 
-sp_status sp_serve_rates_build(struct sp_arena *arena, const sp_worker_setup *setup,
-                               sp_serve_rates *rates, sp_error *err)
+sp_status sp_serve_rates_build(const sp_worker_setup *setup, sp_serve_rates *rates, sp_error *err)
 {
     const sp_gpu *gpu = setup->cluster->gpu;
-    search f = {.timing = setup->timing};
+    search f = {.all = setup->surfaces, .timing = setup->timing};
     *rates = (sp_serve_rates){0};
-    SP_TRY(sp_surfaces_load(arena, setup->home, gpu, &f.all, err));
     if (gpu->stream_ratio > 0.0) find_all(&f, setup, rates);
     const bool experts = !has_experts(setup->model) || rates->experts.n > 0;
     if (rates->wide.n == 0 || rates->attention.n == 0 || !experts) {

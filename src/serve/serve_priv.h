@@ -40,8 +40,7 @@ struct sp_worker {
 
 /* ---- rates.c ---- */
 /* Surfaces of the engine's framework where it has some, else of the next best. */
-sp_status sp_serve_rates_build(struct sp_arena *arena, const sp_worker_setup *setup,
-                               sp_serve_rates *rates, sp_error *err);
+sp_status sp_serve_rates_build(const sp_worker_setup *setup, sp_serve_rates *rates, sp_error *err);
 
 /* ---- kernels.c: seconds of one operator on one rank ---- */
 double sp_serve_product_s(const sp_worker *worker, const sp_op *op, double m);

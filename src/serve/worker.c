@@ -69,7 +69,7 @@ sp_status sp_worker_build(struct sp_arena *arena, const sp_worker_setup *setup,
         .sharding = {
                      .tp = setup->layout.tp, .cp = 1, .ep = setup->layout.ep, .etp = setup->layout.moe_tp}
     };
-    SP_TRY(sp_serve_rates_build(arena, setup, &made->rates, err));
+    SP_TRY(sp_serve_rates_build(setup, &made->rates, err));
     count_layers(setup->model, made->n_layers);
     place(setup->cluster, made);
     *worker = made;

@@ -107,11 +107,6 @@ uint32_t sp_dual_held(uint32_t n, uint32_t rank, sp_held moments[SP_MAX_HELD])
     return rank + 1 < n ? 3 : 2;
 }
 
-static double larger(double a, double b)
-{
-    return a > b ? a : b;
-}
-
 double sp_dual_chain_s(const sp_chain *chain, uint32_t n)
 {
     const sp_pass_times *t = chain->pivot, others = sp_chain_others(chain), *o = &others;
@@ -119,7 +114,7 @@ double sp_dual_chain_s(const sp_chain *chain, uint32_t n)
     const double most = n + 2.0, forwards = 2.0 * n < most ? 2.0 * n : most;
     const double alone_s = forwards * t->forward_s + (2.0 * n - forwards) * o->forward_s +
                            most * t->input_grad_s + 3.0 * t->weight_grad_s;
-    const double fill_s = larger(n * o->forward_s, (n - 1.0) * o->input_grad_s);
-    const double drain_s = (n - 1.0) * larger(o->input_grad_s, o->weight_grad_s);
+    const double fill_s = sp_larger(n * o->forward_s, (n - 1.0) * o->input_grad_s);
+    const double drain_s = (n - 1.0) * sp_larger(o->input_grad_s, o->weight_grad_s);
     return 0.5 * ((2.0 * chain->shape->m - most) * pair_s + alone_s + fill_s + drain_s);
 }

@@ -19,23 +19,18 @@ static uint32_t held(const sp_pipeline_shape *shape, uint32_t stage, sp_held mom
     return 1;
 }
 
-static double larger(double a, double b)
-{
-    return a > b ? a : b;
-}
-
 /* Exact for equal stages with F and W <= B. */
 static double chain_s(const sp_chain *chain)
 {
     const double p = chain->shape->p, m = chain->shape->m;
     if (chain->shape->p % 2 == 1) {
         const double ends_s = sp_v_ends_s(chain, p - 1.0, 3.0 * p - 3.0, (1.0 - p) / 2.0);
-        return larger(ends_s, sp_v_steady_s(chain, 2.0 * (p - m), 2.0 * (m + p) - 4.0, 1.0 - m));
+        return sp_larger(ends_s, sp_v_steady_s(chain, 2.0 * (p - m), 2.0 * (m + p) - 4.0, 1.0 - m));
     }
     const double ends_s = sp_v_ends_s(chain, p + 1.0, 3.0 * p - 3.0, -p / 2.0);
     const double near_s = sp_v_steady_s(chain, 2.0 * (p - m) + 3.0, 2.0 * (m + p) - 5.0, 1.0 - m);
     const double far_s = sp_v_steady_s(chain, 2.0 * (p - m) + 1.0, 2.0 * (m + p) - 4.0, 1.0 - m);
-    return larger(ends_s, larger(near_s, far_s));
+    return sp_larger(ends_s, sp_larger(near_s, far_s));
 }
 
 static void list(const sp_pipeline_shape *shape, uint32_t stage, sp_pass_list *out)

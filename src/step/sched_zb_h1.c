@@ -21,11 +21,6 @@ static uint32_t held(const sp_pipeline_shape *shape, uint32_t stage, sp_held mom
     return 1;
 }
 
-static double larger(double a, double b)
-{
-    return a > b ? a : b;
-}
-
 /* Chains through the pivot's passes that come down to it at the start or go up from it at the end,
  * or do both: then the stages ahead of it leave out one weight gradient each, as late as they are,
  * and those behind it, which the chain visits once, a pass that the pivot runs meanwhile. */
@@ -39,7 +34,7 @@ static double chain_s(const sp_chain *chain)
     const double meanwhile_s = t->forward_s < t->input_grad_s ? t->forward_s : t->input_grad_s;
     const double through_s = both_s + behind * (o->forward_s + o->input_grad_s - meanwhile_s);
     return chain->shape->m * (t->forward_s + t->input_grad_s + t->weight_grad_s) +
-           larger(larger(down_s, up_s), larger(both_s, through_s));
+           sp_larger(sp_larger(down_s, up_s), sp_larger(both_s, through_s));
 }
 
 static void list(const sp_pipeline_shape *shape, uint32_t stage, sp_pass_list *out)

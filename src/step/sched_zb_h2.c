@@ -20,11 +20,6 @@ static uint32_t held(const sp_pipeline_shape *shape, uint32_t stage, sp_held mom
     return 1;
 }
 
-static double larger(double a, double b)
-{
-    return a > b ? a : b;
-}
-
 /* As those of H1, with twice the passes left out. */
 static double chain_s(const sp_chain *chain)
 {
@@ -36,7 +31,7 @@ static double chain_s(const sp_chain *chain)
     const double through_s =
         both_s + behind * (o->forward_s + o->input_grad_s - 2.0 * t->forward_s);
     return chain->shape->m * (t->forward_s + t->input_grad_s + t->weight_grad_s) +
-           larger(larger(down_s, up_s), larger(both_s, through_s));
+           sp_larger(sp_larger(down_s, up_s), sp_larger(both_s, through_s));
 }
 
 static void list(const sp_pipeline_shape *shape, uint32_t stage, sp_pass_list *out)

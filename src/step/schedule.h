@@ -6,6 +6,11 @@
 #include "base/base.h"
 #include "shardplan/plan.h"
 
+static inline double sp_larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
 /* ---- the passes of a stage ------------------------------------------------------------------- */
 typedef enum sp_stage_pass_kind {
     SP_PASS_FORWARD,

@@ -6,11 +6,6 @@
 #include "shardplan/problem.h"
 #include "step/schedule.h"
 
-static inline double sp_larger(double a, double b)
-{
-    return a > b ? a : b;
-}
-
 /* ---- stage_split.c: which layers a pipeline stage holds -------------------------------------- */
 #define SP_MAX_STAGE_CLASSES 12
 
@@ -185,7 +180,7 @@ sp_shape sp_plan_shape(const sp_problem *problem, const sp_plan *plan);
 typedef struct sp_layer_cost {
     double forward_s, backward_s, recompute_s; /* computation                                     */
     double ep_alone_s;                         /* shown only by passes without a pair             */
-    double weight_grad_s;                      /* the part of backward_s on which nothing waits    */
+    double weight_grad_s;               /* the part of backward_s on which nothing waits    */
     double tp_forward_s, tp_backward_s; /* exposed; recomputation's share is in backward   */
     double cp_forward_s, cp_backward_s;
     double ep_forward_s, ep_backward_s;
@@ -384,7 +379,7 @@ void sp_memory_price(const sp_inputs *in, sp_memory *memory);
 /* memory_state.c. What the stages of a plan have in common. */
 typedef struct sp_rank {
     const sp_schedule_kind *schedule;
-    double heads;               /* micro-batches whose passes through the head wait              */
+    double heads; /* micro-batches whose passes through the head wait              */
     sp_pipeline_shape pipeline;
     double pipeline_unit_bytes; /* of a parameter that stays whole between micro-batches         */
     double bucket_bytes;        /* of gradients in flight                                        */

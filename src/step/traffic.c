@@ -200,8 +200,8 @@ static void add_layers(const sp_inputs *in, const sp_stage_class *stage, sp_traf
         sp_shape shape = in->shape;
         shape.expert_excess = sp_plan_expert_excess(problem, in->plan, &kind->ffn);
         sp_graph_layer(problem->model, kind, &shape, &sharding, problem->rates.flash, &work);
-        const sp_layer_calls calls = {in, n * in->pipeline.m,
-                                      sp_stage_redo_share(in->plan, stage), &work};
+        const sp_layer_calls calls = {in, n * in->pipeline.m, sp_stage_redo_share(in->plan, stage),
+                                      &work};
         add_layer_tp(&calls, out);
         if (in->plan->cp > 1) add_layer_cp(&calls, out);
         if (problem->has_experts) add_layer_ep(&calls, out);

@@ -114,8 +114,8 @@ static void measured_deployments_are_answered(void **state)
     if (data == NULL) skip();
     (void)snprintf(path, sizeof path, "%s/serving-points/dev.csv", data);
     sp_deployed_score *score = score_of(path);
-    assert_true(score->n_predicted >= 0.99 * score->n_eligible);
-    assert_true(score->n_refused_memory <= 0.01 * score->n_predicted);
+    assert_true(score->eligible.n_predicted >= 0.99 * score->eligible.n_rows);
+    assert_true(score->n_refused_memory <= 0.01 * score->eligible.n_predicted);
     assert_true(score->by_mode[SP_DEPLOYED_AGG][SP_DEPLOYED_METRIC_TPOT].median_ape < 0.25);
     assert_true(score->picks.best_picked_ratio > 0.85);
     sp_deployed_score_free(score);

@@ -27,14 +27,16 @@ static void serve(served *s, const char *model, const char *cluster, const char 
 {
     *s = (served){0};
     s->setup = (sp_worker_setup){
-        .home = source_home(),
         .timing = &s->timing,
         .layout = layout,
-        .formats = {.attention = "bfloat16", .ffn = "bfloat16", .bits = {.kv_cache = 16.0}}
+        .formats = {.attention = "bfloat16", .ffn = "bfloat16", .kv_bits = 16.0}
     };
     must(sp_model_find(&s->arena, source_home(), model, &s->setup.model, &s->err), &s->err);
     must(sp_cluster_find(&s->arena, source_home(), cluster, &s->setup.cluster, &s->err), &s->err);
     must(sp_server_timing_load(&s->arena, source_home(), engine, &s->timing, &s->err), &s->err);
+    must(sp_surfaces_load(&s->arena, source_home(), s->setup.cluster->gpu, &s->setup.surfaces,
+                          &s->err),
+         &s->err);
     must(sp_worker_build(&s->arena, &s->setup, &s->worker, &s->err), &s->err);
 }
 
