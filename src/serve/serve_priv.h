@@ -54,3 +54,22 @@ double sp_serve_core_s(const sp_worker *worker, const sp_attention *attention, c
 double sp_serve_other_core_s(const sp_worker *worker, const sp_op *op);
 double sp_serve_element_s(const sp_worker *worker, const sp_op *op);
 double sp_serve_all_reduce_s(const sp_worker *worker, const sp_group *group, double bytes);
+
+/* ---- loaded.c: steps of a pool under a load ---- */
+typedef struct sp_loaded {
+    const sp_pool *pool;
+    const sp_serve_load *load;
+    double new_tokens, past; /* of a prompt: computed, found in the cache */
+    double context;          /* of an answer half way */
+} sp_loaded;
+sp_loaded sp_loaded_make(const sp_pool *pool, const sp_serve_load *load);
+double sp_loaded_decode_s(const sp_loaded *l, double running);
+/* `prompts` of them beside `running` answers, in as many steps as their tokens need. */
+double sp_loaded_prompts_s(const sp_loaded *l, double prompts, double running);
+/* Of one prompt among `waiting` that share steps. */
+double sp_loaded_crowd_s(const sp_loaded *l, double waiting);
+/* Sequences that a rank runs at once, of `wanted`; *limited: the cache has no room for more. */
+double sp_loaded_running(const sp_pool *pool, const sp_serve_load *load, double wanted,
+                         bool *limited);
+/* Tokens a second of all, from the times of a request. */
+void sp_served_finish(const sp_serve_load *load, double gpus, sp_served *out);
