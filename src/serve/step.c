@@ -103,7 +103,7 @@ static double experts_exchange_s(const sp_worker *worker, const sp_ffn *ffn, dou
     if (worker->width.n == 1) return 0.0;
     if (l->attn_dp == 1) return sp_serve_all_reduce_s(worker, &worker->width, hidden * tokens);
     const double gathered = hidden * tokens * l->attn_dp;
-    if (l->ep == 1 || worker->width.n <= worker->timing->gather_width) {
+    if (!sp_serve_sends_tokens(worker)) {
         return 2.0 * sp_coll_allgather_s(&worker->width, gathered);
     }
     const double sent = hidden * tokens / l->tp * ffn->top_k;
