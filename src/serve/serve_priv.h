@@ -47,6 +47,8 @@ sp_status sp_serve_rates_build(const sp_worker_setup *setup, sp_serve_rates *rat
 
 /* ---- kernels.c: seconds of one operator on one rank ---- */
 double sp_serve_product_s(const sp_worker *worker, const sp_op *op, double m);
+/* Each token goes to the ranks of its experts, rather than all tokens to all ranks. */
+bool sp_serve_sends_tokens(const sp_worker *worker);
 /* The experts of one layer, permutation and both products: `tokens` of all ranks that share them.
  */
 double sp_serve_experts_s(const sp_worker *worker, const sp_ffn *ffn, double tokens);
