@@ -46,6 +46,12 @@ typedef struct sp_server_timing {
 sp_status sp_server_timing_load(struct sp_arena *arena, const char *home, const char *name,
                                 sp_server_timing *timing, sp_error *err);
 
+/* Its numbers one by one, in the order of serve_timing.def; workers see a change at once. */
+uint32_t sp_timing_count(void);
+const char *sp_timing_name(uint32_t constant); /* "floor_ratio" */
+double sp_timing_get(const sp_server_timing *timing, uint32_t constant);
+void sp_timing_set(sp_server_timing *timing, uint32_t constant, double value);
+
 /* ---- one worker --------------------------------------------------------------------------------
  */
 typedef struct sp_worker_layout {
@@ -80,6 +86,8 @@ sp_status sp_worker_build(struct sp_arena *arena, const sp_worker_setup *setup,
                           const sp_worker **worker, sp_error *err);
 
 uint32_t sp_worker_gpus(const sp_worker *worker);
+/* Some of its kernels were measured on another part, in another format or by another framework. */
+bool sp_worker_borrows(const sp_worker *worker);
 
 /* What one attention-data-parallel rank runs in a step; the others run as much. */
 typedef struct sp_serve_batch {

@@ -83,3 +83,8 @@ uint32_t sp_worker_gpus(const sp_worker *worker)
 {
     return worker->gpus;
 }
+
+bool sp_worker_borrows(const sp_worker *worker)
+{
+    return worker->rates.borrowed;
+}
