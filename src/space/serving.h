@@ -90,6 +90,10 @@ uint32_t sp_serving_verdict_refusal(const sp_serving_space *space, sp_serving_ve
 uint32_t sp_serving_result_refusal(const sp_serving_space *space, const sp_serving_plan *plan,
                                    const sp_serving_estimate *estimate);
 
+/* Objectives so that smaller is better. */
+void sp_serving_space_keys(const sp_serving_space *space, const sp_serving_estimate *estimate,
+                           double keys[SP_MAX_OBJECTIVES]);
+
 /* ---- serving_walk.c ---- */
 /* Over the plans below a prefix in the order of their ids; see sp_walk (space.h). refused[d] is the
  * first engine rule or --where that refused at depth d or above. */
@@ -106,4 +110,7 @@ typedef struct sp_serving_walk {
 
 void sp_serving_walk_begin(sp_serving_walk *walk, const sp_serving_space *space, uint64_t prefix_id,
                            sp_serving_axis_id first, sp_serving_axis_id last, uint64_t *pruned);
+/* The plans below one that another walk stands at. */
+void sp_serving_walk_below(sp_serving_walk *walk, const sp_serving_walk *above,
+                           sp_serving_axis_id last, uint64_t *pruned);
 bool sp_serving_walk_next(sp_serving_walk *walk);

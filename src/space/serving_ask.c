@@ -147,6 +147,16 @@ uint32_t sp_serving_result_refusal(const sp_serving_space *space, const sp_servi
     return SP_NO_RULE;
 }
 
+void sp_serving_space_keys(const sp_serving_space *space, const sp_serving_estimate *estimate,
+                           double keys[SP_MAX_OBJECTIVES])
+{
+    for (uint32_t i = 0; i < space->problem->n_objectives; i++) {
+        const double value = estimate->objective[i];
+        const bool maximise = sp_serving_problem_objective(space->problem, i)->maximise;
+        keys[i] = maximise ? -value : value;
+    }
+}
+
 /* ---- all about one plan ---- */
 
 uint32_t sp_serving_space_refusal(const sp_serving_space *space, const sp_serving_plan *plan)

@@ -319,8 +319,7 @@ static sp_status build_axis(sp_serving_space *space, sp_serving_axis_id axis, sp
     }
     list l = {0};
     add_values(space, axis, &l);
-    uint32_t *values =
-        l.failed ? NULL : sp_arena_alloc(&space->arena, (l.n + 1) * sizeof *values);
+    uint32_t *values = l.failed ? NULL : sp_arena_alloc(&space->arena, (l.n + 1) * sizeof *values);
     if (values != NULL) {
         assert(l.n > 0);
         memcpy(values, l.values, l.n * sizeof *values);

@@ -59,8 +59,8 @@ bool sp_serving_prune_attn_dp_without_experts(const sp_serving_space *space,
     return space->problem->has_experts || plan->value[axis] == 1;
 }
 
-bool sp_serving_prune_ep_without_experts(const sp_serving_space *space,
-                                         const sp_serving_plan *plan, sp_serving_axis_id axis)
+bool sp_serving_prune_ep_without_experts(const sp_serving_space *space, const sp_serving_plan *plan,
+                                         sp_serving_axis_id axis)
 {
     return space->problem->has_experts || plan->value[axis] == 1;
 }
@@ -68,8 +68,7 @@ bool sp_serving_prune_ep_without_experts(const sp_serving_space *space,
 bool sp_serving_prune_chunk_without_effect(const sp_serving_space *space,
                                            const sp_serving_plan *plan, sp_serving_axis_id axis)
 {
-    const sp_serving_engine *engine =
-        &space->problem->engines[plan->value[SP_SERVING_AXIS_engine]];
+    const sp_serving_engine *engine = &space->problem->engines[plan->value[SP_SERVING_AXIS_engine]];
     return engine->timing.rule != SP_SERVE_STATIC || at_first(space, plan, axis);
 }
 

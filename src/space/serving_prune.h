@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The functions of serving_prunes.def: true when the plan passes, asked where `axis` turns, with all
- * axes above it known. */
+/* The functions of serving_prunes.def: true when the plan passes, asked where `axis` turns, with
+ * all axes above it known. */
 #include "space/serving.h"
 
 #define SP_SERVING_PRUNE(rule_class, name, depths, meaning)                                        \

@@ -41,8 +41,7 @@ static void *take(builder *b, size_t n, size_t bytes)
 
 static uint32_t add_rule(builder *b, const char *name, const char *meaning, sp_rule_class class)
 {
-    b->rules[b->space->n_rules] =
-        (sp_rule_info){.name = name, .meaning = meaning, .class = class};
+    b->rules[b->space->n_rules] = (sp_rule_info){.name = name, .meaning = meaning, .class = class};
     return b->space->n_rules++;
 }
 
@@ -227,25 +226,16 @@ static uint32_t sort_wheres(builder *b, bool results, sp_serving_axis_id depth,
 
 /* ---- engines ---- */
 
-/* Names of formats by their position in a plan, then those that only rules speak of. */
-static sp_status list_formats(sp_serving_space *space, sp_error *err)
+static sp_status load_engines(sp_serving_space *space, sp_error *err)
 {
     const sp_serving_problem *problem = space->problem;
     space->facts = (sp_serving_facts){.model = problem->model,
                                       .cluster = sp_serving_any_cluster(problem),
                                       .max_context = problem->question.max_context,
-                                      .weight_formats = problem->weight_names,
-                                      .n_weight_formats = problem->n_weights,
-                                      .kv_formats = problem->cache_names,
-                                      .n_kv_formats = problem->n_caches};
-    (void)err;
-    return SP_OK;
-}
-
-static sp_status load_engines(sp_serving_space *space, sp_error *err)
-{
-    const sp_serving_problem *problem = space->problem;
-    SP_TRY(list_formats(space, err));
+                                      .weight_formats = problem->spoken_weights,
+                                      .n_weight_formats = problem->n_spoken_weights,
+                                      .kv_formats = problem->spoken_caches,
+                                      .n_kv_formats = problem->n_spoken_caches};
     for (uint32_t e = 0; e < problem->n_engines; e++) {
         const sp_serving_engine *engine = &problem->engines[e];
         SP_TRY(sp_serving_rules_load(&space->arena, problem->question.home, engine->name,

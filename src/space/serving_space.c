@@ -80,8 +80,7 @@ static uint32_t find_value(const sp_serving_axis *axis, uint32_t value)
     return lo < axis->n_values && axis->values[lo] == value ? lo : axis->n_values;
 }
 
-bool sp_serving_space_rank(const sp_serving_space *space, const sp_serving_plan *plan,
-                           uint64_t *id)
+bool sp_serving_space_rank(const sp_serving_space *space, const sp_serving_plan *plan, uint64_t *id)
 {
     uint64_t sum = 0;
     for (sp_serving_axis_id axis = 0; axis < SP_N_SERVING_AXES; axis++) {

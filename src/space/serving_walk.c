@@ -69,6 +69,17 @@ void sp_serving_walk_begin(sp_serving_walk *w, const sp_serving_space *space, ui
     assert(rest == 0);
 }
 
+void sp_serving_walk_below(sp_serving_walk *w, const sp_serving_walk *above,
+                           sp_serving_axis_id last, uint64_t *pruned)
+{
+    assert(above->depth == above->last && above->last < last);
+    *w = *above;
+    w->first = w->depth = (sp_serving_axis_id)(above->last + 1);
+    w->last = last;
+    w->started = false;
+    w->pruned = pruned;
+}
+
 bool sp_serving_walk_next(sp_serving_walk *w)
 {
     bool more = !w->started || turn(w);
