@@ -67,8 +67,8 @@ typedef struct sp_serving_set {
 } sp_serving_set;
 
 /* Variables of --where: the axes, then `replicas` (workers), then the figures of the estimate. */
-#define SP_SERVING_VAR_WORKERS SP_N_SERVING_AXES
-#define SP_SERVING_VAR_FIELDS  (SP_N_SERVING_AXES + 1)
+#define SP_SERVING_WHERE_WORKERS SP_N_SERVING_AXES
+#define SP_SERVING_WHERE_FIELDS  (SP_N_SERVING_AXES + 1)
 
 typedef struct sp_serving_where {
     const struct sp_expr *expr;

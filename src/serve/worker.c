@@ -43,15 +43,17 @@ static void count_layers(const sp_model *model, uint32_t *n_layers)
     }
 }
 
-/* tp nearest, then attention's replicas (the same GPUs hold the experts), then stages. */
-static void place(sp_worker *worker)
+/* tp nearest, then attention's replicas (the same GPUs hold the experts), then stages. A worker
+ * that a domain has room for lies inside one, however many others share the domain with it. */
+static void place(const sp_fabric *whole, sp_worker *worker)
 {
     const sp_worker_layout *l = &worker->layout;
     const uint32_t width = l->tp * l->attn_dp;
+    worker->gpus = width * l->pp;
+    worker->fabric = sp_fabric_fit(whole, worker->gpus);
     worker->tp = sp_group_build(&worker->fabric, l->tp, 1);
     worker->width = sp_group_build(&worker->fabric, width, 1);
     worker->stages = sp_group_build(&worker->fabric, l->pp, width);
-    worker->gpus = width * l->pp;
 }
 
 void sp_worker_fill(const sp_worker_setup *setup, const sp_serve_rates *rates,
@@ -63,12 +65,11 @@ void sp_worker_fill(const sp_worker_setup *setup, const sp_serve_rates *rates,
         .layout = setup->layout,
         .formats = setup->formats,
         .rates = *rates,
-        .fabric = *fabric,
         .sharding = {
                      .tp = setup->layout.tp, .cp = 1, .ep = setup->layout.ep, .etp = setup->layout.moe_tp}
     };
     count_layers(setup->model, worker->n_layers);
-    place(worker);
+    place(fabric, worker);
 }
 
 sp_status sp_worker_build(struct sp_arena *arena, const sp_worker_setup *setup,
@@ -89,4 +90,9 @@ sp_status sp_worker_build(struct sp_arena *arena, const sp_worker_setup *setup,
 uint32_t sp_worker_gpus(const sp_worker *worker)
 {
     return worker->gpus;
+}
+
+bool sp_worker_borrows(const sp_worker *worker)
+{
+    return worker->rates.borrowed;
 }
