@@ -135,6 +135,7 @@ typedef struct sp_pool {
     double cache_tokens; /* room of such a rank; 0 = any                                        */
     double step_tokens;  /* most tokens of a step: chunks of prompts                            */
     double poll_steps;   /* steps of answers between looks for new requests; 0 = the engine's   */
+    bool mixes; /* answers ride along with prompts though the engine's rule is prompts first    */
     double draft_tokens; /* that a step checks of each sequence; 0 = no speculation             */
     double acceptance;   /* of a drafted token, those before it accepted                        */
     double draft_ratio;  /* what it takes to draft one, over a step                             */

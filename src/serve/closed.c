@@ -25,7 +25,7 @@ void sp_serve_together(const sp_pool *pool, const sp_serve_load *load, sp_served
     const double wanted = fmax(1.0, load->concurrency / ranks);
     const double running = sp_loaded_running(pool, load, wanted, &out->cache_limited);
     const double step_s = sp_loaded_decode_s(&l, running);
-    const double mixed_s = timing->rule == SP_SERVE_PROMPTS_FIRST
+    const double mixed_s = sp_pool_rule(pool, timing) == SP_SERVE_PROMPTS_FIRST
                                ? sp_loaded_prompts_s(&l, 1.0, 0.0) + step_s
                                : sp_loaded_prompts_s(&l, 1.0, running);
     const double stall_s = fmax(0.0, mixed_s - step_s);

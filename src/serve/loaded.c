@@ -11,6 +11,11 @@ double sp_pool_tokens_a_step(const sp_pool *pool)
     return a >= 1.0 ? k + 1.0 : (1.0 - pow(a, k + 1.0)) / (1.0 - a);
 }
 
+sp_serve_rule sp_pool_rule(const sp_pool *pool, const sp_server_timing *timing)
+{
+    return pool->mixes && timing->rule == SP_SERVE_PROMPTS_FIRST ? SP_SERVE_MIXED : timing->rule;
+}
+
 sp_loaded sp_loaded_make(const sp_pool *pool, const sp_serve_load *load)
 {
     const double hit = load->prefix_hit_ratio * load->isl;

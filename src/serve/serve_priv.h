@@ -55,6 +55,9 @@ double sp_serve_other_core_s(const sp_worker *worker, const sp_op *op);
 double sp_serve_element_s(const sp_worker *worker, const sp_op *op);
 double sp_serve_all_reduce_s(const sp_worker *worker, const sp_group *group, double bytes);
 
+/* Of a pool whose answers ride along though its engine's do not. */
+sp_serve_rule sp_pool_rule(const sp_pool *pool, const sp_server_timing *timing);
+
 /* ---- loaded.c: steps of a pool under a load ---- */
 typedef struct sp_loaded {
     const sp_pool *pool;
