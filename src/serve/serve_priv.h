@@ -67,7 +67,8 @@ typedef struct sp_loaded {
 } sp_loaded;
 sp_loaded sp_loaded_make(const sp_pool *pool, const sp_serve_load *load);
 double sp_loaded_decode_s(const sp_loaded *l, double running);
-/* `prompts` of them beside `running` answers, in as many steps as their tokens need. */
+/* Steps that the tokens of so many prompts need beside `running` answers, and all of these. */
+double sp_loaded_steps(const sp_loaded *l, double prompts, double running);
 double sp_loaded_prompts_s(const sp_loaded *l, double prompts, double running);
 /* Of one prompt among `waiting` that share steps. */
 double sp_loaded_crowd_s(const sp_loaded *l, double waiting);
