@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The plans of a serving question as numbers, and the complete search of them. The rules of
- * space.h hold here too: canonical, structure, engine, where, memory, and `slo` for limits. */
+/* The plans of a serving question as numbers; sp_serving_search (search.h) searches all of them. The
+ * rules of space.h hold here too: canonical, structure, engine, where, memory, and `slo` for each
+ * limit and for a rate that is more than the deployment can take. */
 #include "shardplan/serving.h"
 #include "shardplan/space.h"
 

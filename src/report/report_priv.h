@@ -29,7 +29,8 @@ typedef enum sp_tone {
     SP_TONE_STRONG,
     SP_TONE_FAINT,
     SP_TONE_GOOD,
-    SP_TONE_BAD
+    SP_TONE_BAD,
+    SP_TONE_OTHER /* of a second kind beside the good ones */
 } sp_tone;
 /* Adds text in a tone; plain where color is off. */
 void sp_tone_add(struct sp_text *out, bool color, sp_tone tone, const char *text);
