@@ -272,7 +272,7 @@ static double step_tokens_of(const row_parts *parts, double users)
     const double nominal = parts->load.isl / rule->length_ratio;
     const double said =
         rule->step_tokens + rule->step_prompts * nominal + rule->step_users * users;
-    return said > 0.0 ? said : parts->engine->timing.step_tokens;
+    return said > 0.0 ? said : parts->engine->timing->step_tokens;
 }
 
 static sp_status make_pool(sp_deployed_predictor *p, uint32_t row, const layout_columns *c,
@@ -387,13 +387,12 @@ sp_status sp_deployed_answer(const sp_deployed_question *question, bool tpot_alo
                              sp_deployed_prediction *out, sp_error *err)
 {
     sp_served served;
-    sp_pool first = question->first;
+    const sp_pool first = question->first;
     *out = (sp_deployed_prediction){.made = question->asked, .fits = question->fits};
     if (!question->asked) {
         out->reason = question->reason;
         return SP_OK;
     }
-    first.step_tokens = question->timing->step_tokens;
     if (question->apart) {
         sp_serve_apart(&first, &question->second, &question->load, question->link_bytes_per_s,
                        &served);
