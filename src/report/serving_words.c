@@ -26,7 +26,7 @@ sp_word sp_word_latency(double seconds)
 {
     sp_word word = {0};
     const bool small = seconds < 1.0;
-    (void)snprintf(word.text, sizeof word.text, "%s %s",
+    (void)snprintf(word.text, sizeof word.text, "%.*s %s", SP_WORD_BYTES - 4,
                    sp_word_short(small ? 1e3 * seconds : seconds).text, small ? "ms" : "s");
     return word;
 }
@@ -52,10 +52,10 @@ typedef struct worker_axes {
 
 static const worker_axes axes_of[SP_N_ROLES] = {
     [SP_ROLE_PREFILL] = {SP_SERVING_AXIS_prefill_tp, SP_SERVING_AXIS_prefill_attn_dp,
-                         SP_SERVING_AXIS_prefill_ep, SP_SERVING_AXIS_prefill_moe_tp,
-                         SP_SERVING_AXIS_prefill_pp},
-    [SP_ROLE_DECODE] = {SP_SERVING_AXIS_tp, SP_SERVING_AXIS_attn_dp, SP_SERVING_AXIS_ep,
-                        SP_SERVING_AXIS_moe_tp, SP_SERVING_AXIS_pp},
+                         SP_SERVING_AXIS_prefill_ep,                                                      SP_SERVING_AXIS_prefill_moe_tp,
+                         SP_SERVING_AXIS_prefill_pp                                                                                                         },
+    [SP_ROLE_DECODE] = {SP_SERVING_AXIS_tp,         SP_SERVING_AXIS_attn_dp,         SP_SERVING_AXIS_ep,
+                         SP_SERVING_AXIS_moe_tp,                                                                                          SP_SERVING_AXIS_pp},
 };
 
 /* "2 x tp4 dp2 ep8"; what is 1 is not said, and moe_tp only where ep is said. */
@@ -106,9 +106,9 @@ void sp_served_settings(const sp_serving_space *space, const sp_serving_plan *pl
         sp_serving_axis_id axis;
         const char *before;
     } said[] = {
-        {SP_SERVING_AXIS_weight_dtype, ""},
-        {SP_SERVING_AXIS_kv_dtype, "kv "},
-        {SP_SERVING_AXIS_spec, "spec "},
+        {SP_SERVING_AXIS_weight_dtype, ""     },
+        {SP_SERVING_AXIS_kv_dtype,     "kv "  },
+        {SP_SERVING_AXIS_spec,         "spec "},
     };
     text[0] = '\0';
     for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
