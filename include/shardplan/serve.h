@@ -46,6 +46,12 @@ typedef struct sp_server_timing {
 sp_status sp_server_timing_load(struct sp_arena *arena, const char *home, const char *name,
                                 sp_server_timing *timing, sp_error *err);
 
+/* Its numbers one by one, in the order of serve_timing.def; workers see a change at once. */
+uint32_t sp_timing_count(void);
+const char *sp_timing_name(uint32_t constant); /* "floor_ratio" */
+double sp_timing_get(const sp_server_timing *timing, uint32_t constant);
+void sp_timing_set(sp_server_timing *timing, uint32_t constant, double value);
+
 /* ---- one worker --------------------------------------------------------------------------------
  */
 typedef struct sp_worker_layout {
@@ -80,6 +86,8 @@ sp_status sp_worker_build(struct sp_arena *arena, const sp_worker_setup *setup,
                           const sp_worker **worker, sp_error *err);
 
 uint32_t sp_worker_gpus(const sp_worker *worker);
+/* Some of its kernels were measured on another part, in another format or by another framework. */
+bool sp_worker_borrows(const sp_worker *worker);
 
 /* What one attention-data-parallel rank runs in a step; the others run as much. */
 typedef struct sp_serve_batch {
@@ -106,7 +114,13 @@ void sp_serve_step(const sp_worker *worker, const sp_serve_batch *batch, sp_serv
 
 /* ---- a load on workers --------------------------------------------------------------------------
  */
-/* A closed loop: so many requests are always under way, each followed by the next. */
+/* A request of a trace. */
+typedef struct sp_serve_request {
+    double arrival_s, isl, osl;
+} sp_serve_request;
+
+/* A closed loop: so many requests are always under way, each followed by the next. An open one:
+ * requests come at a rate, or when a trace says. */
 typedef struct sp_serve_load {
     double isl, osl; /* tokens of a prompt and its answer, means                           */
     double prefix_hit_ratio; /* of the prompt, found in the cache */
@@ -117,6 +131,9 @@ typedef struct sp_serve_load {
     double length_spread; /* lengths are drawn evenly within 1 +- this times their mean         */
     double requests_per_user; /* that a user sends one after the other; few of them leave the mean
                                * under the burst at the start. 0: long after it */
+    uint32_t n_requests;       /* of a trace: the simulation takes lengths from there, and, with
+                                * neither rate nor concurrency, arrivals; 0 = none */
+    const sp_serve_request *requests;
 } sp_serve_load;
 
 typedef struct sp_pool {
@@ -125,7 +142,19 @@ typedef struct sp_pool {
     double batch;        /* most running sequences of an attention-data-parallel rank; 0 = any   */
     double cache_tokens; /* room of such a rank; 0 = any                                        */
     double step_tokens;  /* most tokens of a step: chunks of prompts                            */
+    double poll_steps;   /* steps of answers between looks for new requests; 0 = the engine's   */
+    double draft_tokens; /* that a step checks of each sequence; 0 = no speculation             */
+    double acceptance;   /* of a drafted token, those before it accepted                        */
+    double draft_ratio;  /* what it takes to draft one, over a step                             */
 } sp_pool;
+
+/* Tokens of an answer in a step: (1 - a^(k + 1)) / (1 - a) of k drafts accepted with a each.
+ * Source: Leviathan, Kalman, Matias, ICML 2023, equation 1. */
+double sp_pool_tokens_a_step(const sp_pool *pool);
+
+typedef struct sp_tail {
+    double mean, p50, p90, p95, p99;
+} sp_tail;
 
 /* What a user sees, means over the run. */
 typedef struct sp_served {
@@ -145,14 +174,12 @@ void sp_serve_apart(const sp_pool *prefill, const sp_pool *decode, const sp_serv
 
 /* ---- the same as a run, request by request
  * ------------------------------------------------------- */
-typedef struct sp_tail {
-    double mean, p50, p90, p95, p99;
-} sp_tail;
-
 typedef struct sp_simulated {
     sp_tail ttft_s, tpot_s, e2e_s; /* tpot: of a request, after its first token */
+    sp_tail itl_s;                 /* between two steps that told something, within 0.8 %  */
     double tokens_per_s, tokens_per_s_per_gpu, requests_per_s;
-    uint64_t requests, steps;
+    double in_flight; /* requests with the engines, mean over the run */
+    uint64_t requests, steps, preempted;
 } sp_simulated;
 
 /* Runs the engine's rule on one attention-data-parallel rank with its share of the users; the same

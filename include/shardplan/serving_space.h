@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The plans of a serving question as numbers, and the complete search of them. The rules of
- * space.h hold here too: canonical, structure, engine, where, memory, and `slo` for limits. */
-#include "shardplan/search.h"
+/* The plans of a serving question as numbers; sp_serving_search (search.h) searches all of them. The
+ * rules of space.h hold here too: canonical, structure, engine, where, memory, and `slo` for each
+ * limit and for a rate that is more than the deployment can take. */
 #include "shardplan/serving.h"
+#include "shardplan/space.h"
 
 typedef struct sp_serving_space sp_serving_space;
 
@@ -25,8 +26,3 @@ uint32_t sp_serving_space_rule_count(const sp_serving_space *space);
 const sp_rule_info *sp_serving_space_rule(const sp_serving_space *space, uint32_t rule);
 /* The first rule that refuses the plan (memory and limits included), or UINT32_MAX. */
 uint32_t sp_serving_space_refusal(const sp_serving_space *space, const sp_serving_plan *plan);
-
-/* sp_search_run for this space: the same options, front, ranked, layouts (one a worker layout and
- * mode), counts and exactness; cells are tp x pp. */
-sp_status sp_serving_search(const sp_serving_space *space, const sp_search_options *options,
-                            sp_search_result *result, sp_error *err);

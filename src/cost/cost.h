@@ -103,6 +103,9 @@ double sp_coll_alltoall_s(const sp_group *group, double bytes);
  * copies for ranks of one domain cross to it once and are forwarded there. reach: largest share of
  * the domains that a token can go to. */
 double sp_coll_dispatch_s(const sp_group *group, double bytes, double copies, double reach);
+/* The same by one kernel that writes to all ranks at once (DeepEP's low-latency mode, TensorRT-LLM's
+ * one-sided exchange): of the latencies only the farthest rank's is waited for. */
+double sp_coll_put_s(const sp_group *group, double bytes, double copies, double reach);
 /* Between neighbours of the group, over the slowest link between any two. */
 double sp_coll_p2p_s(const sp_group *group, double bytes);
 

@@ -4,6 +4,13 @@
 
 #include <math.h>
 
+double sp_pool_tokens_a_step(const sp_pool *pool)
+{
+    const double k = pool->draft_tokens, a = pool->acceptance;
+    if (k <= 0.0 || a <= 0.0) return 1.0;
+    return a >= 1.0 ? k + 1.0 : (1.0 - pow(a, k + 1.0)) / (1.0 - a);
+}
+
 sp_loaded sp_loaded_make(const sp_pool *pool, const sp_serve_load *load)
 {
     const double hit = load->prefix_hit_ratio * load->isl;

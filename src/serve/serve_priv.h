@@ -16,8 +16,9 @@ typedef struct sp_serve_rates {
     sp_serve_kernels attention, ffn, wide; /* products, by whose weights they multiply; wide:
                                             * router and head                                   */
     sp_serve_kernels experts;
-    sp_serve_kernels context, generation; /* attention cores                                   */
-    sp_serve_kernels all_reduce;          /* inside a node, small messages                     */
+    sp_serve_kernels context[SP_MODEL_MAX_KINDS],
+        generation[SP_MODEL_MAX_KINDS]; /* attention cores, by kind of layer                 */
+    sp_serve_kernels all_reduce;        /* inside a node, small messages                     */
     double element_s_per_byte;
     double vector_s_per_flop;
     double flop_s; /* of arithmetic that no surface covers                                      */
@@ -40,16 +41,20 @@ struct sp_worker {
 
 /* ---- rates.c ---- */
 /* Surfaces of the engine's framework where it has some, else of the next best. */
+/* Keys that a query meets at most, 0 = all. */
+double sp_serve_reach(const sp_attention *attention);
 sp_status sp_serve_rates_build(const sp_worker_setup *setup, sp_serve_rates *rates, sp_error *err);
 
 /* ---- kernels.c: seconds of one operator on one rank ---- */
 double sp_serve_product_s(const sp_worker *worker, const sp_op *op, double m);
+/* Each token goes to the ranks of its experts, rather than all tokens to all ranks. */
+bool sp_serve_sends_tokens(const sp_worker *worker);
 /* The experts of one layer, permutation and both products: `tokens` of all ranks that share them.
  */
 double sp_serve_experts_s(const sp_worker *worker, const sp_ffn *ffn, double tokens);
 /* The attention core of one kind of layer in a batch of `sequences`, `fresh` new tokens each. */
-double sp_serve_core_s(const sp_worker *worker, const sp_attention *attention, const sp_op *op,
-                       double sequences, double fresh, double past);
+double sp_serve_core_s(const sp_worker *worker, uint32_t kind, const sp_op *op, double sequences,
+                       double fresh, double past);
 /* Other products of activations: chunks of recurrences, indexers. */
 double sp_serve_other_core_s(const sp_worker *worker, const sp_op *op);
 double sp_serve_element_s(const sp_worker *worker, const sp_op *op);

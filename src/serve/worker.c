@@ -43,16 +43,19 @@ static void count_layers(const sp_model *model, uint32_t *n_layers)
     }
 }
 
-/* tp nearest, then attention's replicas (the same GPUs hold the experts), then stages. */
+/* tp nearest, then attention's replicas (the same GPUs hold the experts), then stages. A worker
+ * that a domain has room for lies inside one, however many others share the domain with it. */
 static void place(const sp_cluster *cluster, sp_worker *worker)
 {
     const sp_worker_layout *l = &worker->layout;
     const uint32_t width = l->tp * l->attn_dp;
-    sp_fabric_build(cluster, &worker->fabric);
+    sp_fabric whole;
+    sp_fabric_build(cluster, &whole);
+    worker->gpus = width * l->pp;
+    worker->fabric = sp_fabric_fit(&whole, worker->gpus);
     worker->tp = sp_group_build(&worker->fabric, l->tp, 1);
     worker->width = sp_group_build(&worker->fabric, width, 1);
     worker->stages = sp_group_build(&worker->fabric, l->pp, width);
-    worker->gpus = width * l->pp;
 }
 
 sp_status sp_worker_build(struct sp_arena *arena, const sp_worker_setup *setup,
@@ -79,4 +82,9 @@ sp_status sp_worker_build(struct sp_arena *arena, const sp_worker_setup *setup,
 uint32_t sp_worker_gpus(const sp_worker *worker)
 {
     return worker->gpus;
+}
+
+bool sp_worker_borrows(const sp_worker *worker)
+{
+    return worker->rates.borrowed;
 }
