@@ -15,6 +15,13 @@ static double cache_bytes_of_rank(const sp_worker *worker, double tokens)
     return elements * worker->formats.kv_bits / 8.0;
 }
 
+double sp_serve_transfer_s(const sp_pool *prefill, const sp_serve_load *load,
+                           double link_bytes_per_s)
+{
+    return prefill->worker->timing->transfer_base_s +
+           cache_bytes_of_rank(prefill->worker, load->isl) / link_bytes_per_s;
+}
+
 /* Prompts: servers take one after the other, in crowds when many wait. Answers: one clock for all
  * that run. What the slower pool lets through, the other sees; a few rounds settle it. */
 void sp_serve_apart(const sp_pool *prefill, const sp_pool *decode, const sp_serve_load *load,
@@ -25,8 +32,7 @@ void sp_serve_apart(const sp_pool *prefill, const sp_pool *decode, const sp_serv
     const double servers = (double)prefill->workers * prefill->worker->layout.attn_dp;
     const double ranks = (double)decode->workers * decode->worker->layout.attn_dp;
     const double prompt_s = sp_loaded_prompts_s(&p, 1.0, 0.0);
-    const double send_s = timing->transfer_base_s +
-                          cache_bytes_of_rank(prefill->worker, load->isl) / link_bytes_per_s;
+    const double send_s = sp_serve_transfer_s(prefill, load, link_bytes_per_s);
     double active = load->concurrency, tpot_s = 0.0, queue_s = 0.0;
     for (int round = 0; round < 12; round++) {
         const double running =

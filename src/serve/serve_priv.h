@@ -39,6 +39,14 @@ struct sp_worker {
     uint32_t gpus;
 };
 
+/* ---- worker.c ---- */
+/* Whether the layout divides what it cuts. */
+sp_status sp_worker_check(const sp_model *model, const sp_worker_layout *layout, sp_error *err);
+/* The same worker as sp_worker_build makes of a checked setup, with kernels and network found
+ * before, where the caller wants it. Its groups point into it: it must not be moved. */
+void sp_worker_fill(const sp_worker_setup *setup, const sp_serve_rates *rates,
+                    const sp_fabric *fabric, sp_worker *worker);
+
 /* ---- rates.c ---- */
 /* Surfaces of the engine's framework where it has some, else of the next best. */
 /* Keys that a query meets at most, 0 = all. */
@@ -78,3 +86,8 @@ double sp_loaded_running(const sp_pool *pool, const sp_serve_load *load, double 
                          bool *limited);
 /* Tokens a second of all, from the times of a request. */
 void sp_served_finish(const sp_serve_load *load, double gpus, sp_served *out);
+
+/* ---- apart.c ---- */
+/* One request's cache on its way from a prefill worker to its decode worker. */
+double sp_serve_transfer_s(const sp_pool *prefill, const sp_serve_load *load,
+                           double link_bytes_per_s);
