@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Steps of a pool under a load: of answers alone, of prompts beside them, of a crowd of prompts. */
-#include "serve/serve_priv.h"
+#include "serve/step_table.h"
 
 #include <math.h>
+
+void sp_pool_step(const sp_pool *pool, const sp_serve_batch *batch, sp_serve_step_time *out)
+{
+    if (pool->steps != NULL) {
+        sp_step_table_step(pool->steps, batch, out);
+    } else {
+        sp_serve_step(pool->worker, batch, out);
+    }
+}
 
 double sp_pool_tokens_a_step(const sp_pool *pool)
 {
@@ -25,7 +34,7 @@ double sp_loaded_decode_s(const sp_loaded *l, double running)
 {
     sp_serve_step_time t;
     const sp_serve_batch batch = {.decodes = running, .context = l->context, .emitted = running};
-    sp_serve_step(l->pool->worker, &batch, &t);
+    sp_pool_step(l->pool, &batch, &t);
     return t.step_s;
 }
 
@@ -42,7 +51,7 @@ double sp_loaded_prompts_s(const sp_loaded *l, double prompts, double running)
                                   .decodes = running,
                                   .context = l->context,
                                   .emitted = running + prompts / steps};
-    sp_serve_step(l->pool->worker, &batch, &t);
+    sp_pool_step(l->pool, &batch, &t);
     return steps * t.step_s;
 }
 
