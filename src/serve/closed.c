@@ -23,34 +23,36 @@ static bool prompts_alone(const sp_loaded *l)
     return rule == SP_SERVE_PROMPTS_FIRST || rule == SP_SERVE_STATIC;
 }
 
-/* Prompts together against their time: a line through one and through as many as fit a step. */
+/* Prompts together against their time: a line through one and as many as fit a step, then at the
+ * rate of full steps. */
 typedef struct line {
-    double one_s, each_s, most;
+    double one_s, each_s, most, more_s;
 } line;
 
 static line prompts_line(const sp_loaded *l, double beside, double room)
 {
     const double many = fmin(16.0, floor(room));
     line a = {.one_s = sp_loaded_prompts_s(l, 1.0, beside), .most = fmax(1.0, floor(room))};
-    a.each_s = a.one_s;
     if (many >= 2.0) {
         const double many_s = sp_loaded_prompts_s(l, many, beside);
         a.each_s = fmax(0.0, many_s - a.one_s) / (many - 1.0);
+        a.more_s = (a.one_s + a.each_s * (a.most - 1.0)) / a.most;
+    } else {
+        a.more_s = room == 1.0 ? a.one_s : sp_loaded_prompts_s(l, room, beside) / room;
     }
     return a;
 }
 
-/* Beyond a full step another one begins. */
 static double group_s(const line *a, double group)
 {
     const double full = fmin(group, a->most);
-    return fmax(1.0, group / a->most) * (a->one_s + a->each_s * (full - 1.0));
+    return a->one_s + a->each_s * (full - 1.0) + a->more_s * (group - full);
 }
 
-/* Mean of a Poisson number of mean z that is not 0, z / (1 - exp(-z)), within 2 %. */
+/* Mean of a Poisson number of mean z that is not 0. */
 static double at_least_one(double z)
 {
-    return 1.0 + z * (z + 3.0) / (z + 6.0);
+    return z > 1e-6 ? z / -expm1(-z) : 1.0;
 }
 
 /* Prompts that came in one round go together in the next: a round of answers, or of prompts where
@@ -58,20 +60,21 @@ static double at_least_one(double z)
  * time this rises to where it stays. */
 static void settle(const line *a, bool alone, double users, sp_flow *f)
 {
-    const double others = users > 1.0 ? 1.0 - 1.0 / users : 0.0;
+    const double others = users > 1.0 ? 1.0 - 1.0 / users : 0.0, first_steps = ceil(1.0 / f->room);
     f->group = 1.0;
     for (int turn = 0; turn < 6; turn++) {
         f->prompts_s = group_s(a, f->group);
-        f->steps = ceil(f->group / f->room);
+        f->steps = first_steps + fmax(0.0, f->group - a->most) / f->room;
         f->stall_s = fmax(0.0, f->prompts_s - (alone ? 0.0 : f->steps * f->step_s)) / f->group;
         f->requests_per_s = f->running / (f->answer_steps * f->step_s + f->running * f->stall_s);
-        const double answers = f->requests_per_s * f->look_steps * f->step_s;
+        const double answers = f->requests_per_s * f->look_steps * f->step_s * others;
         const double prompts = f->requests_per_s * f->prompts_s * others;
-        const double again = prompts / (1.0 + prompts);
-        const double next =
-            (1.0 - again) * at_least_one(answers * others) + again * at_least_one(prompts);
-        f->group = fmax(f->group, next);
+        const double again = -expm1(-prompts);
+        f->group =
+            fmax(f->group, (1.0 - again) * at_least_one(answers) + again * at_least_one(prompts));
     }
+    const double full = fmin(f->group, a->most);
+    f->first_s = (group_s(a, full) + f->prompts_s) / 2.0;
 }
 
 sp_flow sp_flow_at(const sp_loaded *l, double running, double users)
@@ -86,7 +89,7 @@ sp_flow sp_flow_at(const sp_loaded *l, double running, double users)
     const line a = prompts_line(l, beside, f.room);
     settle(&a, alone, users, &f);
     f.busy = fmin(1.0, f.requests_per_s * f.prompts_s / f.group);
-    f.filled = alone ? fmin(1.0, f.requests_per_s * group_s(&a, a.most) / a.most)
+    f.filled = alone ? fmin(1.0, f.requests_per_s * a.more_s)
                      : fmin(1.0, running / f.answer_steps / f.room);
     f.tpot_s = f.step_s / e / (1.0 - f.requests_per_s * f.stall_s);
     return f;
@@ -135,8 +138,7 @@ sp_first sp_first_of(const sp_loaded *l, const sp_flow *f)
     first.looks_s = f->busy * one_s + (1.0 - f->busy) * f->look_steps * f->step_s;
     first.queue_s =
         pow(f->filled, 1.0 + fmax(1.0, f->room)) * f->prompts_s / f->group / (2.0 * spare);
-    first.prompt_s =
-        f->group > 1.0 ? f->prompts_s * (f->steps + 1.0) / (2.0 * f->steps) : f->prompts_s;
+    first.prompt_s = f->first_s;
     first.mean_s =
         l->pool->worker->timing->request_s + first.looks_s / 2.0 + first.queue_s + first.prompt_s;
     return first;
@@ -160,24 +162,28 @@ static void serve_static(const sp_loaded *l, double running, double users, sp_fl
                     l->pool->worker->timing->request_s;
 }
 
-/* Of `users` some wait for their first token while the others answer. Where more come than may run,
- * the rest waits for its turn: what a round takes beyond the answer. */
+/* Where more come than may run, the rest waits for its turn: what a round takes beyond the answer.
+ * Else of `users` some wait for their first token while the others answer. */
 static void serve_users(const sp_loaded *l, double most, double users, sp_flow *f, sp_first *first)
 {
     const double answer = l->load->osl - 1.0;
     *f = sp_flow_at(l, fmin(users, most), users);
     *first = sp_first_of(l, f);
+    const double start_s = first->mean_s - first->queue_s;
+    if (users > most + f->requests_per_s * start_s) {
+        first->queue_s = 0.0;
+        first->mean_s = users / f->requests_per_s - answer * f->tpot_s;
+        first->turn_s = first->mean_s - start_s;
+        first->ahead = users - most;
+        return;
+    }
     for (int round = 0; round < 2; round++) {
         const double share = answer * f->tpot_s / (answer * f->tpot_s + first->mean_s);
         *f = sp_flow_at(l, fmin(most, fmax(fmin(1.0, users), users * share)), users);
         *first = sp_first_of(l, f);
-        first->queue_s = fmin(first->queue_s, users * f->prompts_s / f->group / 2.0);
-    }
-    const double turn_s = users / f->requests_per_s - answer * f->tpot_s;
-    if (users > most && turn_s > first->mean_s) {
-        first->turn_s = turn_s - first->mean_s;
-        first->ahead = users - most;
-        first->mean_s = turn_s;
+        const double crowd_s = users * f->prompts_s / f->group / 2.0;
+        first->mean_s -= fmax(0.0, first->queue_s - crowd_s);
+        first->queue_s = fmin(first->queue_s, crowd_s);
     }
 }
 

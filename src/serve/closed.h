@@ -13,6 +13,7 @@ typedef struct sp_flow {
     double group;        /* prompts that go together                                        */
     double steps;        /* that they take                                                  */
     double prompts_s;    /* all of them, beside the answers where the rule is so            */
+    double first_s;      /* until one of them is through, mean                              */
     double stall_s;      /* what each of them delays the answers                            */
     double requests_per_s;
     double busy;   /* share of time in which prompts run                              */

@@ -22,20 +22,22 @@ static double queue_at(const sp_first *first, double q)
     return first->queue_s / first->filled * log(first->filled / (1.0 - q));
 }
 
-/* Of those that began together the share q waited less than q of the burst; they are the slowest of
- * all. A turn waits for the ends of as many others as are ahead, each by chance. */
+/* A turn waits for the ends of as many others as are ahead, each by chance. */
+static double steady_at(const sp_loaded *l, const sp_first *first, double q, double normal)
+{
+    const double looks_s = (q - 0.5) * first->looks_s;
+    const double length_s = (2.0 * q - 1.0) * l->load->length_spread * first->prompt_s;
+    const double turn_s = first->ahead > 0.0 ? normal * first->turn_s / sqrt(first->ahead) : 0.0;
+    return queue_at(first, q) + hypot(hypot(looks_s, length_s), turn_s);
+}
+
+/* The requests of a burst are the slowest of all; of those the share q waited less than q of it. */
 static double first_at(const sp_loaded *l, const sp_first *first, double q, double normal)
 {
-    const double spread = l->load->length_spread;
-    const double looks_s = (q - 0.5) * first->looks_s;
-    const double length_s = (2.0 * q - 1.0) * spread * first->prompt_s;
-    const double turn_s = first->ahead > 0.0 ? normal * first->turn_s / sqrt(first->ahead) : 0.0;
-    const double base_s =
-        first->mean_s - first->burst_share * first->burst_s / 2.0 - first->queue_s;
-    const double steady_s = base_s + queue_at(first, q) + hypot(hypot(looks_s, length_s), turn_s);
-    if (1.0 - q >= first->burst_share) return steady_s;
-    const double place = 1.0 - (1.0 - q) / first->burst_share;
-    return fmax(steady_s, base_s + place * first->burst_s);
+    const double late = first->burst_share;
+    const double base_s = first->mean_s - late * first->burst_s / 2.0 - first->queue_s;
+    if (q > 1.0 - late) return base_s + (q - 1.0 + late) / late * first->burst_s;
+    return base_s + steady_at(l, first, fmin(0.99, q / (1.0 - late)), normal);
 }
 
 /* A step of answers that has prompts, or follows them, takes that much longer. */
