@@ -86,6 +86,8 @@ typedef struct sp_loaded {
 } sp_loaded;
 sp_loaded sp_loaded_make(const sp_pool *pool, const sp_serve_load *load);
 double sp_loaded_decode_s(const sp_loaded *l, double running);
+/* Prompts that fit a step beside so many answers; below one: chunks of them. */
+double sp_loaded_per_step(const sp_loaded *l, double running);
 /* Steps that the tokens of so many prompts need beside `running` answers, and all of these. */
 double sp_loaded_steps(const sp_loaded *l, double prompts, double running);
 double sp_loaded_prompts_s(const sp_loaded *l, double prompts, double running);
