@@ -77,11 +77,6 @@ void sp_search_result_fini(sp_search_result *result);
 sp_status sp_serving_search(const sp_serving_space *space, const sp_search_options *options,
                             sp_search_result *result, sp_error *err);
 
-/* The same for serving plans: a layout is the workers of a plan whatever their batch and chunks; the
- * cells are those of the (decode) workers' tp and pp. */
-sp_status sp_serving_search(const sp_serving_space *space, const sp_search_options *options,
-                            sp_search_result *result, sp_error *err);
-
 /* ---- ranks: MPI is started only under a launcher ------------------------------------------------ */
 /* Call once at the start and end of the process. rank 0 of 1 without a launcher or without MPI. */
 sp_status sp_ranks_init(int *argc, char ***argv, sp_error *err);

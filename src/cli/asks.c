@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whether a question is about training or about serving: some commands take both. */
-#include "cli/cli.h"
+#include "cli/plan_list.h"
 
 #include <assert.h>
 #include <string.h>
@@ -66,4 +66,32 @@ sp_status sp_asks_settle(sp_settings *settings, sp_error *err)
             other == SP_ASKS_SERVE ? "serving" : "training",
             other == SP_ASKS_SERVE ? "training" : "serving");
     return sp_fail_value(err, "--%s", sp_flag_describe(flag)->name);
+}
+
+/* Flags that this kind of question does not have are not shown. */
+static unsigned shown(unsigned takes, sp_asks asks)
+{
+    const unsigned other =
+        asks == SP_ASKS_SERVE ? SP_TAKES_QUESTION | SP_TAKES_BASELINE : SP_TAKES_SERVING;
+    return takes & ~other;
+}
+
+sp_exit sp_ask(const sp_context *context, const char *file, unsigned takes)
+{
+    sp_error err = {0};
+    sp_context with_file = *context;
+    sp_settings *settings = context->settings;
+    sp_catch_signals();
+    if (sp_plan_read_files(&with_file, file, &err) != SP_OK ||
+        sp_asks_settle(settings, &err) != SP_OK) {
+        return sp_cli_fail(context, &err);
+    }
+    if (with_file.run.show_config) {
+        sp_text text = {0};
+        sp_show_config(settings, shown(takes, settings->asks), &text);
+        return sp_cli_write(&with_file, &text, SP_EXIT_FOUND);
+    }
+    if (settings->recommends) return sp_recommend_answer(&with_file);
+    return settings->asks == SP_ASKS_SERVE ? sp_serve_answer(&with_file)
+                                           : sp_train_answer(&with_file);
 }

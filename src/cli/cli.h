@@ -113,6 +113,7 @@ typedef enum sp_asks { SP_ASKS_UNSAID, SP_ASKS_TRAIN, SP_ASKS_SERVE } sp_asks;
 typedef struct sp_settings {
     sp_arena arena;
     sp_asks asks;
+    bool recommends;         /* the fewest GPUs, least money or largest rate is wanted */
     sp_setting of[SP_N_FLAGS];
     const char *file;        /* of values from a file */
     const char *fingerprint; /* of the question in it, or NULL */
@@ -276,8 +277,13 @@ typedef struct sp_command {
 #undef SP_COMMAND
 #undef SP_COMMAND_LATER
 
-/* file is NULL when flags or --result make the question. */
-sp_exit sp_train(const sp_context *context, const char *file);
+/* asks.c: reads the file (NULL when flags or --result make the question), then answers what is asked
+ * or shows the settings. */
+sp_exit sp_ask(const sp_context *context, const char *file, unsigned takes);
+/* The settings are complete. */
+sp_exit sp_train_answer(const sp_context *context);
+sp_exit sp_serve_answer(const sp_context *context);
+sp_exit sp_recommend_answer(const sp_context *context);
 
 /* ---- help.c, home.c, show_config.c, cli.c ---------------------------------------------------- */
 void sp_help_all(sp_text *out);

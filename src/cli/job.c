@@ -215,8 +215,10 @@ static sp_status check_command(sp_settings *settings, const sp_json *job, sp_err
         sp_json_fail(&value, err, SP_E_UNKNOWN_NAME, "a job cannot hold this command");
         return sp_fail_names(err, command, names, sizeof names / sizeof names[0]);
     }
+    const bool recommends = strcmp(command, "recommend") == 0;
+    settings->recommends = settings->recommends || recommends;
     settings->asks = asks_of(command, job);
-    if (wanted == SP_ASKS_UNSAID || settings->asks == wanted) return SP_OK;
+    if (wanted == SP_ASKS_UNSAID || (settings->asks == wanted && !recommends)) return SP_OK;
     return sp_json_fail(&value, err, SP_E_INCONSISTENT,
                         "this is no question of shardplan %s; shardplan run asks any",
                         sp_asks_name(wanted));

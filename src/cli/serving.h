@@ -15,10 +15,6 @@ sp_status sp_serving_question_build(sp_settings *settings, const char *home,
                                     sp_serving_problem **problem, sp_serving_space **space,
                                     sp_error *err);
 
-/* ---- cmd_serve.c ---- */
-/* The settings are complete. */
-sp_exit sp_serve_answer(const sp_context *context);
-
 /* ---- serving_plans.c ---- */
 /* `estimate` of a question of serving: one plan, or those of a file. */
 sp_exit sp_serving_estimate_command(const sp_context *context, const char *plan, const char *ids);

@@ -166,9 +166,7 @@ void sp_serving_front_draw(const sp_serving_answer *answer, const sp_report_opti
     measure(answer, &user, &gpu);
     if (!(user > 0.0 && gpu > 0.0)) return;
     const uint32_t room = options->width > LABEL + 4 ? options->width - LABEL - 4 : 0;
-    c.columns = room < LEAST_COLUMNS  ? LEAST_COLUMNS
-                : room > MOST_COLUMNS ? MOST_COLUMNS
-                                      : room;
+    c.columns = room < LEAST_COLUMNS ? LEAST_COLUMNS : room > MOST_COLUMNS ? MOST_COLUMNS : room;
     c.x = scale_to(user, 8);
     c.y = scale_to(gpu, 5);
     fill(&c, answer);

@@ -45,7 +45,8 @@ static columns add_columns(const sp_serving_space *space, const sp_report_option
     columns c;
     c.mark = sp_grid_column_add(grid, "#", SP_RIGHT, 0);
     c.gpus = optional(grid, sp_serving_varies(space, SP_SERVING_AXIS_gpus), "GPUs", SP_RIGHT, 0);
-    c.engine = optional(grid, sp_serving_varies(space, SP_SERVING_AXIS_engine), "engine", SP_LEFT, 0);
+    c.engine =
+        optional(grid, sp_serving_varies(space, SP_SERVING_AXIS_engine), "engine", SP_LEFT, 0);
     c.mode = optional(grid, sp_serving_varies(space, SP_SERVING_AXIS_mode), "mode", SP_LEFT, 6);
     c.workers = sp_grid_column_add(grid, "workers", SP_LEFT, 0);
     c.settings = optional(grid, has_settings(space), "formats", SP_LEFT, 0);
@@ -159,11 +160,11 @@ static void add_layout_words(const sp_serving_answer *answer, struct sp_text *le
         const char *mark, *words;
     } marks[] = {
         {" + ", ", those that read prompts + those that answer"},
-        {" dp", "; dp: copies of attention in a worker"         },
-        {" ep", "; ep: ranks that share the experts"            },
-        {" mt", "; mt: pieces of each expert"                   },
-        {" pp", "; pp: pipeline stages"                         },
-        {" cp", "; cp: pieces of each prompt"                   },
+        {" dp", "; dp: copies of attention in a worker"        },
+        {" ep", "; ep: ranks that share the experts"           },
+        {" mt", "; mt: pieces of each expert"                  },
+        {" pp", "; pp: pipeline stages"                        },
+        {" cp", "; cp: pieces of each prompt"                  },
     };
     sp_text_add(legend, "workers: copies of the model x GPUs that share a layer (tp)");
     for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
