@@ -309,6 +309,22 @@ static sp_status simulate(const sp_pool *pool, const sp_serve_load *load, sp_ser
     return SP_OK;
 }
 
+/* Both pools stand in one cluster, in one domain of its network where they fit. */
+static sp_status predict_apart(const sp_pool *first, const sp_pool *second, const row_parts *parts,
+                               sp_served *served, sp_error *err)
+{
+    sp_joined joined;
+    (void)err;
+    const double gpus = (double)first->workers * sp_worker_gpus(first->worker) +
+                        (double)second->workers * sp_worker_gpus(second->worker);
+    const sp_kv_link link = sp_kv_link_between(parts->cluster, parts->cluster, gpus);
+    sp_serve_apart(first, second, &parts->load, &link, &joined);
+    *served = (sp_served){.ttft_s = joined.ttft_s,
+                          .tpot_s = joined.tpot_s,
+                          .tokens_per_s_per_gpu = joined.tokens_per_s_per_gpu};
+    return SP_OK;
+}
+
 static void keep(const sp_served *served, const row_parts *parts, sp_deployed_prediction *out)
 {
     out->made = true;
@@ -335,10 +351,7 @@ sp_status sp_deployed_predict(sp_deployed_predictor *predictor, uint32_t row,
     if (apart) {
         SP_TRY(make_pool(predictor, row, &decode, &parts, &second, &out->fits, &out->reason, err));
         if (out->reason.text[0] != '\0') return SP_OK;
-        const sp_cluster *c = parts.cluster;
-        const sp_level *far = &c->levels[c->n_levels - 1];
-        sp_serve_apart(&first, &second, &parts.load, far->bytes_per_s * far->efficiency_ratio,
-                       &served);
+        SP_TRY(predict_apart(&first, &second, &parts, &served, err));
     } else {
         SP_TRY(count_workers(predictor, row, &first, &first.workers, err));
         sp_serve_together(&first, &parts.load, &served);
