@@ -313,15 +313,19 @@ static sp_status simulate(const sp_pool *pool, const sp_serve_load *load, sp_ser
 static sp_status predict_apart(const sp_pool *first, const sp_pool *second, const row_parts *parts,
                                sp_served *served, sp_error *err)
 {
-    sp_joined joined;
-    (void)err;
+    sp_simulated run;
+    sp_arena scratch = {0};
     const double gpus = (double)first->workers * sp_worker_gpus(first->worker) +
                         (double)second->workers * sp_worker_gpus(second->worker);
     const sp_kv_link link = sp_kv_link_between(parts->cluster, parts->cluster, gpus);
-    sp_serve_apart(first, second, &parts->load, &link, &joined);
-    *served = (sp_served){.ttft_s = joined.ttft_s,
-                          .tpot_s = joined.tpot_s,
-                          .tokens_per_s_per_gpu = joined.tokens_per_s_per_gpu};
+    const sp_status status =
+        sp_serve_simulate_apart(&scratch, first, second, &parts->load, &link, 0, 1, &run, err);
+    sp_arena_fini(&scratch);
+    if (status != SP_OK) return status;
+    const double tokens_per_s = parts->load.concurrency * parts->load.osl / run.e2e_s.mean;
+    *served = (sp_served){.ttft_s = run.ttft_s.mean,
+                          .tpot_s = run.tpot_s.mean,
+                          .tokens_per_s_per_gpu = tokens_per_s / gpus};
     return SP_OK;
 }
 

@@ -152,7 +152,7 @@ static double burst_s(const join *j, const flow *f)
 }
 
 /* Every GPU sends and gets at its own link: whichever has more of the cache. */
-static double send_s(const sp_prefill_side *p, const sp_decode_side *d, const sp_kv_link *link)
+double sp_pools_send_s(const sp_prefill_side *p, const sp_decode_side *d, const sp_kv_link *link)
 {
     const double senders = p->gpus / p->servers;
     const double bytes = fmax(d->received_bytes, d->received_in_all_bytes / senders);
@@ -185,7 +185,7 @@ void sp_serve_join(const sp_prefill_side *prefill, const sp_decode_side *decode,
     const double most = fmin(prefill->most_rate, decode->most_rate);
     flow f = {0};
     *out = (sp_joined){.most_rate = most};
-    j.send_s = send_s(prefill, decode, link);
+    j.send_s = sp_pools_send_s(prefill, decode, link);
     if (load->rate > 0.0) {
         under_way(&j, fmin(load->rate, most), &f);
         out->slot_s = open_slot_s(&j, &f);
@@ -201,15 +201,18 @@ void sp_serve_join(const sp_prefill_side *prefill, const sp_decode_side *decode,
     if (f.rate < 0.98 * most) out->bound = SP_BOUND_USERS;
 }
 
+double sp_pools_most(const sp_pool *decode, const sp_serve_load *load)
+{
+    const double ranks = (double)decode->workers * decode->worker->layout.attn_dp;
+    return load->rate > 0.0 ? decode->worker->timing->graph_tokens : load->concurrency / ranks;
+}
+
 void sp_serve_apart(const sp_pool *prefill, const sp_pool *decode, const sp_serve_load *load,
                     const sp_kv_link *link, sp_joined *out)
 {
     sp_prefill_side p;
     sp_decode_side d;
-    const double ranks = (double)decode->workers * decode->worker->layout.attn_dp;
-    const double most =
-        load->rate > 0.0 ? decode->worker->timing->graph_tokens : load->concurrency / ranks;
     sp_prefill_side_make(prefill, load, &p);
-    sp_decode_side_make(decode, load, most, &d);
+    sp_decode_side_make(decode, load, sp_pools_most(decode, load), &d);
     sp_serve_join(&p, &d, load, link, out);
 }
