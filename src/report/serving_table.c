@@ -109,6 +109,7 @@ void sp_report_serve_table(const sp_serving_answer *answer, const sp_report_opti
                            struct sp_text *out)
 {
     const sp_report_options o = with_defaults(options);
+    sp_page_put_recommendation(&o, out);
     sp_serving_summary_question(sp_serving_space_problem(answer->space), &o, out);
     if (answer->n_rows > 0) {
         sp_grid grid;
@@ -133,6 +134,7 @@ void sp_report_serve_markdown(const sp_serving_answer *answer, const sp_report_o
     sp_report_options o = with_defaults(options);
     o.color = false;
     o.width = UINT32_MAX;
+    sp_page_put_recommendation(&o, out);
     sp_serving_summary_question(sp_serving_space_problem(answer->space), &o, out);
     sp_text_add(out, "\n");
     if (answer->n_rows > 0) {
