@@ -2,6 +2,7 @@
 /* The question about serving in two lines and the search in a few. */
 #include "report/serving_page.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,7 +38,7 @@ static void add_load(struct sp_text *line, const sp_serving_question *q)
         sp_text_printf(line, ", %g %% of prompts in the cache", 100.0 * q->prefix_hit_ratio);
     }
     if (q->rate > 0.0) {
-        sp_text_printf(line, ", %s requests/s", sp_word_short(q->rate).text);
+        sp_text_printf(line, ", %s requests/s", sp_word_brief(q->rate).text);
         if (q->burstiness != 1.0) sp_text_printf(line, " in bursts of %g", q->burstiness);
     } else if (q->concurrency > 0.0) {
         sp_text_printf(line, ", %s requests under way",
@@ -96,17 +97,20 @@ static const char *words_of(sp_rule_class class)
         return "do not fit the memory";
     case SP_RULE_NETWORK:
         return "wait too long for the network";
+    case SP_RULE_SLO:
+        return "miss your limits";
     case SP_N_RULE_CLASSES:
         break;
     }
-    return "miss your limits";
+    assert(!"a class of rules");
+    return "";
 }
 
 static void add_pruned(struct sp_text *line, const sp_serving_space *space,
                        const sp_search_counts *counts)
 {
     const char *before = "Left out: ";
-    for (uint32_t class = 0; class <= SP_N_RULE_CLASSES; class ++) {
+    for (uint32_t class = 0; class < SP_N_RULE_CLASSES; class ++) {
         uint64_t n = 0;
         for (uint32_t rule = 0; rule < sp_serving_space_rule_count(space); rule++) {
             const bool of_class = sp_serving_space_rule(space, rule)->class == class;

@@ -37,9 +37,9 @@ static void add_front_row(const sp_serving_space *space, const sp_point *point, 
     sp_served_layout(problem, &p.plan, layout, sizeof layout);
     sp_serving_format_value(problem, SP_SERVING_AXIS_engine, value[SP_SERVING_AXIS_engine], engine);
     sp_grid_row_add(grid, SP_TONE_PLAIN);
-    sp_grid_set(grid, USER, sp_word_short(p.estimate.tokens_per_s_per_user).text);
-    sp_grid_set(grid, RATE, sp_word_short(p.estimate.tokens_per_s_per_gpu).text);
-    sp_grid_set(grid, TTFT, sp_word_short(p.estimate.latency_s[SP_LATENCY_TTFT][SP_MEAN]).text);
+    sp_grid_set(grid, USER, sp_word_brief(p.estimate.tokens_per_s_per_user).text);
+    sp_grid_set(grid, RATE, sp_word_brief(p.estimate.tokens_per_s_per_gpu).text);
+    sp_grid_set(grid, TTFT, sp_word_brief(p.estimate.latency_s[SP_LATENCY_TTFT][SP_MEAN]).text);
     sp_grid_set(grid, ENGINE, engine);
     sp_grid_set(grid, WORKERS, layout);
     sp_grid_set(grid, BATCH, sp_word_count(value[SP_SERVING_AXIS_batch]).text);

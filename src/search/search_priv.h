@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* How a search is put together, from the inside out: a block of ids into a tally (tally.c), a run of
- * blocks over threads (team.c, threads_omp.c), runs of blocks over ranks (coordinator.c and worker.c
- * by way of messages over ranks_mpi.c), the whole (search.c).
+/* How a search is put together, from the inside out: a block of ids into a tally (tally.c), a run
+ * of blocks over threads (team.c, threads_omp.c), runs of blocks over ranks (coordinator.c and
+ * worker.c by way of messages over ranks_mpi.c), the whole (search.c).
  *
  * None of these knows an axis: what they ask of a space is sp_searchable, which plans of training
  * (training.c) and of serving (serving.c) answer. */
@@ -27,7 +27,7 @@ void sp_id_list_add(sp_id_list *list, uint64_t id);
 typedef struct sp_searchable {
     const void *space;
     const char *fingerprint;
-    uint64_t n_ids, block_ids;        /* of all, of a block */
+    uint64_t n_ids, block_ids; /* of all, of a block */
     uint32_t n_rules, n_keys, n_cells;
     /* First ids of the blocks that may hold a plan. What the rules refuse above them is added to
      * pruned, by rule, so that the blocks hold the rest of the ids. */
@@ -75,6 +75,10 @@ void sp_tally_close(sp_tally *tally, uint32_t cell, const sp_layout *layout);
 
 /* ---- training.c: blocks of a training space -------------------------------------------------- */
 sp_searchable sp_training_searchable(const sp_space *space);
+
+/* ---- serving.c: blocks of a space of serving plans --------------------------------------------
+ */
+sp_searchable sp_serving_searchable(const sp_serving_space *space);
 
 /* ---- threads_omp.c: the only file that knows OpenMP ------------------------------------------ */
 uint32_t sp_threads_available(void); /* threads that this process is told to use */

@@ -67,8 +67,8 @@ typedef struct sp_serving_set {
 } sp_serving_set;
 
 /* Variables of --where: the axes, then `replicas` (workers), then the figures of the estimate. */
-#define SP_SERVING_VAR_WORKERS SP_N_SERVING_AXES
-#define SP_SERVING_VAR_FIELDS  (SP_N_SERVING_AXES + 1)
+#define SP_SERVING_WHERE_WORKERS SP_N_SERVING_AXES
+#define SP_SERVING_WHERE_FIELDS  (SP_N_SERVING_AXES + 1)
 
 typedef struct sp_serving_where {
     const struct sp_expr *expr;
@@ -96,6 +96,10 @@ struct sp_serving_problem {
     uint32_t n_caches;
     sp_cache_format caches[SP_MAX_KV_FORMATS];
     const char *cache_names[SP_MAX_KV_FORMATS];
+    /* Every name that rules of engines may speak of: those above first, in their order. */
+    uint32_t n_spoken_weights, n_spoken_caches;
+    const char *spoken_weights[SP_MAX_WEIGHT_FORMATS];
+    const char *spoken_caches[2 * SP_MAX_KV_FORMATS];
     const sp_serve_rates *rates; /* [place][engine][weight][cache] */
     uint32_t n_lengths;
     const sp_length *lengths; /* none: isl and osl of the question alone */
