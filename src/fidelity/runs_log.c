@@ -308,7 +308,7 @@ static void set_attention(run *r)
     if (whole || get(r, "kv_heads")[0] == '\0') set(r, "kv_heads", get(r, "heads"));
     set(r, "attn", strcmp(get(r, "heads"), get(r, "kv_heads")) == 0 ? "mha" : "gqa");
     if (strcmp(r->noted[LATENT], "True") == 0) {
-        char text[5 * VALUE_BYTES];
+        char text[6 * VALUE_BYTES];
         (void)snprintf(text, sizeof text, "mla(q%s,kv%s,nope%s,rope%s,v%s)", r->noted[Q_LORA],
                        r->noted[KV_LORA], r->noted[NOPE], r->noted[ROPE], r->noted[V_HEAD]);
         set(r, "attn", text);
