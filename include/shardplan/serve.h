@@ -146,6 +146,7 @@ typedef struct sp_pool {
     double cache_tokens; /* room of such a rank; 0 = any                                        */
     double step_tokens;  /* most tokens of a step: chunks of prompts                            */
     double poll_steps;   /* steps of answers between looks for new requests; 0 = the engine's   */
+    bool mixes; /* answers ride along with prompts though the engine's rule is prompts first    */
     double draft_tokens; /* that a step checks of each sequence; 0 = no speculation             */
     double acceptance;   /* of a drafted token, those before it accepted                        */
     double draft_ratio;  /* what it takes to draft one, over a step                             */
@@ -159,12 +160,18 @@ typedef struct sp_tail {
     double mean, p50, p90, p95, p99;
 } sp_tail;
 
-/* What a user sees, means over the run. */
+/* What a user sees, over the run. Of an open loop that comes faster than it is served, times are
+ * infinite. */
 typedef struct sp_served {
-    double ttft_s, tpot_s;
+    double ttft_s, tpot_s; /* means                                                         */
+    sp_tail ttft_tail_s, tpot_tail_s, itl_tail_s, e2e_tail_s;
     double tokens_per_s; /* of the deployment, generated                                   */
     double tokens_per_s_per_gpu;
-    double running;     /* sequences of a rank that decode at once                        */
+    double requests_per_s;
+    double most_requests_per_s; /* that it can serve                                             */
+    double in_flight;           /* requests with it: throughput x time (Little)                  */
+    double running;             /* sequences of a rank that decode at once                        */
+    bool stable;        /* a closed loop always is                                               */
     bool cache_limited; /* requests wait for room in the cache                            */
 } sp_served;
 

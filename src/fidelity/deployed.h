@@ -73,6 +73,10 @@ typedef struct sp_deployed_rule {
     const char *attention, *ffn; /* NULL = says nothing */
     const char *skip;
     double kv_bits, length_ratio, requests_per_user; /* 0 = says nothing */
+    double step_tokens, step_prompts, step_users; /* most tokens of a step: these, so many prompts
+                                                   * of the nominal length, so many for each user */
+    double poll_steps, running;
+    bool mixes; /* answers ride along with prompts */
 } sp_deployed_rule;
 
 typedef struct sp_deployed_map {

@@ -73,6 +73,12 @@ static sp_status read_rule(const sp_map_reader *r, const sp_json *rule, sp_deplo
                                        "kv",
                                        "length_ratio",
                                        "requests_per_user",
+                                       "step_tokens",
+                                       "step_prompts",
+                                       "step_users",
+                                       "poll_steps",
+                                       "mixes",
+                                       "running",
                                        "skip",
                                        "source"};
     const char *source = NULL;
@@ -84,8 +90,14 @@ static sp_status read_rule(const sp_map_reader *r, const sp_json *rule, sp_deplo
     SP_TRY(sp_map_keep_optional(r, rule, "skip", &out->skip));
     SP_TRY(sp_json_double_or(rule, "kv", 1.0, 64.0, 0.0, &out->kv_bits, r->err));
     SP_TRY(sp_json_double_or(rule, "length_ratio", 0.01, 1.0, 0.0, &out->length_ratio, r->err));
-    return sp_json_double_or(rule, "requests_per_user", 1.0, 1e9, 0.0, &out->requests_per_user,
-                             r->err);
+    SP_TRY(sp_json_double_or(rule, "requests_per_user", 1.0, 1e9, 0.0, &out->requests_per_user,
+                             r->err));
+    SP_TRY(sp_json_double_or(rule, "step_tokens", 1.0, 1e9, 0.0, &out->step_tokens, r->err));
+    SP_TRY(sp_json_double_or(rule, "step_prompts", 0.01, 1e6, 0.0, &out->step_prompts, r->err));
+    SP_TRY(sp_json_double_or(rule, "step_users", 0.0, 1e6, 0.0, &out->step_users, r->err));
+    SP_TRY(sp_json_bool_or(rule, "mixes", false, &out->mixes, r->err));
+    SP_TRY(sp_json_double_or(rule, "poll_steps", 1.0, 1e6, 0.0, &out->poll_steps, r->err));
+    return sp_json_double_or(rule, "running", 1.0, 1e9, 0.0, &out->running, r->err);
 }
 
 static sp_status read_map(const sp_map_reader *r, const sp_json *root, sp_deployed_map *map)
@@ -133,6 +145,13 @@ sp_deployed_rule sp_deployed_map_apply(const sp_deployed_map *map, const sp_csv 
         if (rule->kv_bits > 0.0) all.kv_bits = rule->kv_bits;
         if (rule->length_ratio > 0.0) all.length_ratio = rule->length_ratio;
         if (rule->requests_per_user > 0.0) all.requests_per_user = rule->requests_per_user;
+        if (rule->poll_steps > 0.0) all.poll_steps = rule->poll_steps;
+        if (rule->running > 0.0) all.running = rule->running;
+        all.mixes = all.mixes || rule->mixes;
+        if (rule->step_tokens <= 0.0 && rule->step_prompts <= 0.0) continue;
+        all.step_tokens = rule->step_tokens;
+        all.step_prompts = rule->step_prompts;
+        all.step_users = rule->step_users;
     }
     return all;
 }

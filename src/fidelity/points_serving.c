@@ -265,6 +265,16 @@ static bool ask_memory(const row_parts *parts, const sp_worker_layout *l, double
     return true;
 }
 
+/* As the rules say; else the engine's own. */
+static double step_tokens_of(const row_parts *parts, double users)
+{
+    const sp_deployed_rule *rule = &parts->rule;
+    const double nominal = parts->load.isl / rule->length_ratio;
+    const double said =
+        rule->step_tokens + rule->step_prompts * nominal + rule->step_users * users;
+    return said > 0.0 ? said : parts->engine->timing->step_tokens;
+}
+
 static sp_status make_pool(sp_deployed_predictor *p, uint32_t row, const layout_columns *c,
                            const row_parts *parts, sp_pool *pool, bool *fits, sp_reason *reason,
                            sp_error *err)
@@ -276,8 +286,12 @@ static sp_status make_pool(sp_deployed_predictor *p, uint32_t row, const layout_
                              .cluster = parts->cluster,
                              .timing = parts->engine->timing,
                              .formats = parts->formats};
-    *pool = (sp_pool){.step_tokens = parts->engine->timing->step_tokens};
+    *pool = (sp_pool){.poll_steps = parts->rule.poll_steps,
+                      .batch = parts->rule.running,
+                      .mixes = parts->rule.mixes};
     SP_TRY(read_layout(p, row, c, parts->model, &setup.layout, &pool->workers, err));
+    const double ranks = (double)pool->workers * setup.layout.attn_dp;
+    pool->step_tokens = step_tokens_of(parts, parts->load.concurrency / ranks);
     if (sp_worker_build(&p->arena, &setup, &pool->worker, &failure) != SP_OK) {
         return sp_excuse(&failure, reason, err);
     }
@@ -373,13 +387,12 @@ sp_status sp_deployed_answer(const sp_deployed_question *question, bool tpot_alo
                              sp_deployed_prediction *out, sp_error *err)
 {
     sp_served served;
-    sp_pool first = question->first;
+    const sp_pool first = question->first;
     *out = (sp_deployed_prediction){.made = question->asked, .fits = question->fits};
     if (!question->asked) {
         out->reason = question->reason;
         return SP_OK;
     }
-    first.step_tokens = question->timing->step_tokens;
     if (question->apart) {
         sp_serve_apart(&first, &question->second, &question->load, question->link_bytes_per_s,
                        &served);

@@ -72,6 +72,9 @@ double sp_serve_other_core_s(const sp_worker *worker, const sp_op *op);
 double sp_serve_element_s(const sp_worker *worker, const sp_op *op);
 double sp_serve_all_reduce_s(const sp_worker *worker, const sp_group *group, double bytes);
 
+/* Of a pool whose answers ride along though its engine's do not. */
+sp_serve_rule sp_pool_rule(const sp_pool *pool, const sp_server_timing *timing);
+
 /* ---- loaded.c: steps of a pool under a load ---- */
 /* By the pool's table where it has one. */
 void sp_pool_step(const sp_pool *pool, const sp_serve_batch *batch, sp_serve_step_time *out);
@@ -83,7 +86,8 @@ typedef struct sp_loaded {
 } sp_loaded;
 sp_loaded sp_loaded_make(const sp_pool *pool, const sp_serve_load *load);
 double sp_loaded_decode_s(const sp_loaded *l, double running);
-/* `prompts` of them beside `running` answers, in as many steps as their tokens need. */
+/* Steps that the tokens of so many prompts need beside `running` answers, and all of these. */
+double sp_loaded_steps(const sp_loaded *l, double prompts, double running);
 double sp_loaded_prompts_s(const sp_loaded *l, double prompts, double running);
 /* Of one prompt among `waiting` that share steps. */
 double sp_loaded_crowd_s(const sp_loaded *l, double waiting);

@@ -256,11 +256,44 @@ static sp_status load_rates(sp_serving_problem *problem, sp_error *err)
     return SP_OK;
 }
 
+/* ---- names ---- */
+
+static void speak(const char *name, const char **names, uint32_t *n, uint32_t capacity)
+{
+    for (uint32_t i = 0; i < *n; i++) {
+        if (strcmp(names[i], name) == 0) return;
+    }
+    if (*n < capacity) names[(*n)++] = name;
+}
+
+static void list_spoken(sp_serving_problem *p, const sp_formats_file *file)
+{
+    const uint32_t most_caches = sizeof p->spoken_caches / sizeof p->spoken_caches[0];
+    for (uint32_t i = 0; i < p->n_weights; i++) {
+        speak(p->weight_names[i], p->spoken_weights, &p->n_spoken_weights, SP_MAX_WEIGHT_FORMATS);
+    }
+    for (uint32_t i = 0; i < file->n; i++) {
+        speak(file->list[i].name, p->spoken_weights, &p->n_spoken_weights, SP_MAX_WEIGHT_FORMATS);
+    }
+    for (uint32_t i = 0; i < p->n_caches; i++) {
+        speak(p->cache_names[i], p->spoken_caches, &p->n_spoken_caches, most_caches);
+    }
+    for (uint32_t e = 0; e < p->n_engines; e++) {
+        const sp_server *server = &p->engines[e].server;
+        for (uint32_t i = 0; i < server->n_kv_formats; i++) {
+            const char *name = server->kv_formats[i].name;
+            const char *ours = strcmp(name, "none") == 0 ? "bf16" : name;
+            speak(ours, p->spoken_caches, &p->n_spoken_caches, most_caches);
+        }
+    }
+}
+
 sp_status sp_serving_formats_load(sp_serving_problem *problem, sp_error *err)
 {
     sp_formats_file file = {0};
     SP_TRY(sp_formats_file_load(problem, &file, err));
     SP_TRY(load_weights(problem, &file, err));
     SP_TRY(load_caches(problem, &file, err));
+    list_spoken(problem, &file);
     return load_rates(problem, err);
 }

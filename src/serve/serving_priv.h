@@ -69,8 +69,8 @@ typedef struct sp_serving_set {
 } sp_serving_set;
 
 /* Variables of --where: the axes, then `replicas` (workers), then the figures of the estimate. */
-#define SP_SERVING_WHERE_WORKERS SP_N_SERVING_AXES
-#define SP_SERVING_WHERE_FIELDS  (SP_N_SERVING_AXES + 1)
+#define SP_SERVING_VAR_WORKERS SP_N_SERVING_AXES
+#define SP_SERVING_VAR_FIELDS  (SP_N_SERVING_AXES + 1)
 
 typedef struct sp_serving_where {
     const struct sp_expr *expr;
@@ -98,6 +98,10 @@ struct sp_serving_problem {
     uint32_t n_caches;
     sp_cache_format caches[SP_MAX_KV_FORMATS];
     const char *cache_names[SP_MAX_KV_FORMATS];
+    /* Every name that rules of engines may speak of: those above first, in their order. */
+    uint32_t n_spoken_weights, n_spoken_caches;
+    const char *spoken_weights[SP_MAX_WEIGHT_FORMATS];
+    const char *spoken_caches[2 * SP_MAX_KV_FORMATS];
     const sp_serve_rates *rates; /* [place][engine][weight][cache] */
     uint32_t n_lengths;
     const sp_length *lengths; /* none: isl and osl of the question alone */
@@ -112,6 +116,7 @@ struct sp_serving_problem {
     uint32_t n_wheres;
     sp_serving_where wheres[SP_MAX_WHERES];
     bool space_all;
+    double draft_ratio; /* of a step: what one of the model's own modules takes to draft a token */
     double loan_error_ratio; /* of a part whose kernels are another's */
     char fingerprint[33];
 };
@@ -192,16 +197,16 @@ void sp_serving_side_of(const sp_serving_problem *problem, const sp_serving_plan
                         sp_serving_role role, sp_serving_base *base, sp_serving_side *side);
 
 /* ---- serving_estimate.c ---- */
-/* What a deployment gives its users, before money and limits. */
+/* Of the question's load, what falls to so many aggregated workers, or to all of the decode pool.
+ */
+sp_serve_load sp_serving_load_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
+                                 double workers);
+/* What one aggregated worker, or both pools, give their users, before money and limits. */
 typedef struct sp_serving_point {
-    sp_served served;        /* of all serving workers */
-    double load_concurrency; /* requests under way in all */
-    double max_rate;
+    sp_served served;
     double prefill_s, queue_s, kv_transfer_s;
     sp_serve_step_time prefill_step, decode_step;
     double prefill_busy_ratio, decode_busy_ratio;
-    double gap_long_s,
-        gap_long_ratio; /* gaps between tokens with a piece of a prompt, their share */
 } sp_serving_point;
 /* prefill NULL: aggregated. */
 void sp_serving_point_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
