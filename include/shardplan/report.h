@@ -52,6 +52,7 @@ typedef struct sp_baseline {
 typedef struct sp_report_options {
     bool color;                  /* terminal colours */
     bool verbose;                /* the whole front, every rule */
+    bool unicode;                /* marks beyond ASCII where something is drawn */
     bool by_layout;              /* one row a layout with its best plan; otherwise one row a plan */
     uint32_t width;              /* columns of a line; 0 = 100 */
     const sp_baseline *baseline; /* shown beside every plan; NULL = none */

@@ -73,9 +73,7 @@ typedef struct sp_search_result {
 sp_status sp_search_run(const sp_space *space, const sp_search_options *options,
                         sp_search_result *result, sp_error *err);
 void sp_search_result_fini(sp_search_result *result);
-
-/* The same for serving plans: a layout is the workers of a plan whatever their batch and chunks; the
- * cells are those of the (decode) workers' tp and pp. */
+/* The same for plans of serving: a layout is what differs in chunk_tokens and batch alone. */
 sp_status sp_serving_search(const sp_serving_space *space, const sp_search_options *options,
                             sp_search_result *result, sp_error *err);
 

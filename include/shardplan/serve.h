@@ -47,6 +47,12 @@ typedef struct sp_server_timing {
 sp_status sp_server_timing_load(struct sp_arena *arena, const char *home, const char *name,
                                 sp_server_timing *timing, sp_error *err);
 
+/* Its numbers one by one, in the order of serve_timing.def; workers see a change at once. */
+uint32_t sp_timing_count(void);
+const char *sp_timing_name(uint32_t constant); /* "floor_ratio" */
+double sp_timing_get(const sp_server_timing *timing, uint32_t constant);
+void sp_timing_set(sp_server_timing *timing, uint32_t constant, double value);
+
 /* ---- one worker --------------------------------------------------------------------------------
  */
 typedef struct sp_worker_layout {
@@ -81,6 +87,8 @@ sp_status sp_worker_build(struct sp_arena *arena, const sp_worker_setup *setup,
                           const sp_worker **worker, sp_error *err);
 
 uint32_t sp_worker_gpus(const sp_worker *worker);
+/* Some of its kernels were measured on another part, in another format or by another framework. */
+bool sp_worker_borrows(const sp_worker *worker);
 
 /* What one attention-data-parallel rank runs in a step; the others run as much. */
 typedef struct sp_serve_batch {
@@ -136,6 +144,7 @@ typedef struct sp_pool {
     double cache_tokens; /* room of such a rank; 0 = any                                        */
     double step_tokens;  /* most tokens of a step: chunks of prompts                            */
     double poll_steps;   /* steps of answers between looks for new requests; 0 = the engine's   */
+    bool mixes; /* answers ride along with prompts though the engine's rule is prompts first    */
     double draft_tokens; /* that a step checks of each sequence; 0 = no speculation             */
     double acceptance;   /* of a drafted token, those before it accepted                        */
     double draft_ratio;  /* what it takes to draft one, over a step                             */
@@ -149,12 +158,18 @@ typedef struct sp_tail {
     double mean, p50, p90, p95, p99;
 } sp_tail;
 
-/* What a user sees, means over the run. */
+/* What a user sees, over the run. Of an open loop that comes faster than it is served, times are
+ * infinite. */
 typedef struct sp_served {
-    double ttft_s, tpot_s;
+    double ttft_s, tpot_s; /* means                                                         */
+    sp_tail ttft_tail_s, tpot_tail_s, itl_tail_s, e2e_tail_s;
     double tokens_per_s; /* of the deployment, generated                                   */
     double tokens_per_s_per_gpu;
-    double running;     /* sequences of a rank that decode at once                        */
+    double requests_per_s;
+    double most_requests_per_s; /* that it can serve                                             */
+    double in_flight;           /* requests with it: throughput x time (Little)                  */
+    double running;             /* sequences of a rank that decode at once                        */
+    bool stable;        /* a closed loop always is                                               */
     bool cache_limited; /* requests wait for room in the cache                            */
 } sp_served;
 
@@ -215,27 +230,22 @@ typedef enum sp_serve_bound {
 } sp_serve_bound;
 const char *sp_serve_bound_name(sp_serve_bound bound); /* "users", "prefill", "decode" */
 
-/* What a user sees of two pools, means over the run, and how they match. */
+/* What a user sees of two pools, and how they match. */
 typedef struct sp_joined {
-    double ttft_s, tpot_s, e2e_s;
+    sp_served served; /* tails: sp_joined_tails                                             */
     double wait_s, prompt_s, send_s, slot_s; /* parts of ttft: for a prefill worker, of the prompt,
                                               * of its cache, for a place in a decode worker */
-    double burst_s; /* first tokens of the requests that all users send at the start  */
-    double requests_per_s, tokens_per_s, tokens_per_s_per_gpu;
-    double most_rate; /* requests a second that both pools can take                          */
-    double running;   /* answers of a rank at once                                           */
+    double burst_s; /* first tokens of the requests that all users send at the start       */
     double prefill_busy_ratio, decode_busy_ratio;
+    double step_spread_s; /* of steps, as answers come and go: one standard deviation         */
     sp_serve_bound bound;
-    bool cache_limited;
 } sp_joined;
 
-/* A few flops, no step is priced. Open loops above most_rate are answered at it, with endless
- * times. */
+/* A few flops, no step is priced. */
 void sp_serve_join(const sp_prefill_side *prefill, const sp_decode_side *decode,
                    const sp_serve_load *load, const sp_kv_link *link, sp_joined *out);
-/* Times to first token and of requests with their tails. */
-void sp_joined_tails(const sp_joined *joined, const sp_serve_load *load, sp_tail *ttft_s,
-                     sp_tail *tpot_s, sp_tail *e2e_s);
+/* Fills the tails of joined->served. */
+void sp_joined_tails(const sp_serve_load *load, sp_joined *joined);
 
 /* Both sides and their join. */
 void sp_serve_apart(const sp_pool *prefill, const sp_pool *decode, const sp_serve_load *load,

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The plans of a serving question as numbers, and the complete search of them. The rules of
- * space.h hold here too: canonical, structure, engine, where, memory, and `slo` for limits. */
+/* The plans of a serving question as numbers; sp_serving_search (search.h) searches all of them. The
+ * rules of space.h hold here too: canonical, structure, engine, where, memory, and `slo` for each
+ * limit and for a rate that is more than the deployment can take. */
 #include "shardplan/serving.h"
+#include "shardplan/serving_rules.h"
 #include "shardplan/space.h"
 
 typedef struct sp_serving_space sp_serving_space;
@@ -25,3 +27,9 @@ uint32_t sp_serving_space_rule_count(const sp_serving_space *space);
 const sp_rule_info *sp_serving_space_rule(const sp_serving_space *space, uint32_t rule);
 /* The first rule that refuses the plan (memory and limits included), or UINT32_MAX. */
 uint32_t sp_serving_space_refusal(const sp_serving_space *space, const sp_serving_plan *plan);
+
+/* Rules and flags of one of the problem's engines, and the variables of a worker that they ask for
+ * (BOTH in aggregated plans). */
+const sp_serving_rules *sp_serving_space_engine(const sp_serving_space *space, uint32_t engine);
+void sp_serving_worker_values(const sp_serving_plan *plan, sp_worker_role role,
+                              double values[SP_N_SERVING_VARS]);

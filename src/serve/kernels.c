@@ -71,18 +71,12 @@ double sp_serve_experts_s(const sp_worker *worker, const sp_ffn *ffn, double tok
     return engine_s(worker, &worker->rates.experts, dim);
 }
 
-/* Keys that a query meets at most: a window, or those that an indexer chooses. */
-static double reach_of(const sp_attention *a)
-{
-    if (a->index_top_k > 0) return a->index_top_k;
-    return a->window > 0 ? a->window : a->chunk;
-}
-
-double sp_serve_core_s(const sp_worker *worker, const sp_attention *attention, const sp_op *op,
-                       double sequences, double fresh, double past)
+double sp_serve_core_s(const sp_worker *worker, uint32_t kind, const sp_op *op, double sequences,
+                       double fresh, double past)
 {
     const sp_serve_rates *r = &worker->rates;
-    const sp_serve_kernels *kernels = fresh > 1.0 ? &r->context : &r->generation;
+    const sp_attention *attention = &worker->model->kinds[kind].attention;
+    const sp_serve_kernels *kernels = fresh > 1.0 ? &r->context[kind] : &r->generation[kind];
     if (kernels->n == 0) return sp_serve_other_core_s(worker, op);
     const double heads = op->count / sequences;
     const bool shared = kernels->of[0]->op == SP_SURFACE_MLA_GENERATION;
@@ -95,7 +89,7 @@ double sp_serve_core_s(const sp_worker *worker, const sp_attention *attention, c
                                              [SP_DIM_VALUE] = op->v,
                                              [SP_DIM_NEW] = fresh,
                                              [SP_DIM_PAST] = past,
-                                             [SP_DIM_WINDOW] = reach_of(attention)};
+                                             [SP_DIM_WINDOW] = sp_serve_reach(attention)};
     return engine_s(worker, kernels, dim);
 }
 

@@ -16,8 +16,9 @@ typedef struct sp_serve_rates {
     sp_serve_kernels attention, ffn, wide; /* products, by whose weights they multiply; wide:
                                             * router and head                                   */
     sp_serve_kernels experts;
-    sp_serve_kernels context, generation; /* attention cores                                   */
-    sp_serve_kernels all_reduce;          /* inside a node, small messages                     */
+    sp_serve_kernels context[SP_MODEL_MAX_KINDS],
+        generation[SP_MODEL_MAX_KINDS]; /* attention cores, by kind of layer                 */
+    sp_serve_kernels all_reduce;        /* inside a node, small messages                     */
     double element_s_per_byte;
     double vector_s_per_flop;
     double flop_s; /* of arithmetic that no surface covers                                      */
@@ -38,8 +39,18 @@ struct sp_worker {
     uint32_t gpus;
 };
 
+/* ---- worker.c ---- */
+/* Whether the layout divides what it cuts. */
+sp_status sp_worker_check(const sp_model *model, const sp_worker_layout *layout, sp_error *err);
+/* The same worker as sp_worker_build makes of a checked setup, with kernels and network found
+ * before, where the caller wants it. Its groups point into it: it must not be moved. */
+void sp_worker_fill(const sp_worker_setup *setup, const sp_serve_rates *rates,
+                    const sp_fabric *fabric, sp_worker *worker);
+
 /* ---- rates.c ---- */
 /* Surfaces of the engine's framework where it has some, else of the next best. */
+/* Keys that a query meets at most, 0 = all. */
+double sp_serve_reach(const sp_attention *attention);
 sp_status sp_serve_rates_build(const sp_worker_setup *setup, sp_serve_rates *rates, sp_error *err);
 
 /* ---- kernels.c: seconds of one operator on one rank ---- */
@@ -50,12 +61,15 @@ bool sp_serve_sends_tokens(const sp_worker *worker);
  */
 double sp_serve_experts_s(const sp_worker *worker, const sp_ffn *ffn, double tokens);
 /* The attention core of one kind of layer in a batch of `sequences`, `fresh` new tokens each. */
-double sp_serve_core_s(const sp_worker *worker, const sp_attention *attention, const sp_op *op,
-                       double sequences, double fresh, double past);
+double sp_serve_core_s(const sp_worker *worker, uint32_t kind, const sp_op *op, double sequences,
+                       double fresh, double past);
 /* Other products of activations: chunks of recurrences, indexers. */
 double sp_serve_other_core_s(const sp_worker *worker, const sp_op *op);
 double sp_serve_element_s(const sp_worker *worker, const sp_op *op);
 double sp_serve_all_reduce_s(const sp_worker *worker, const sp_group *group, double bytes);
+
+/* Of a pool whose answers ride along though its engine's do not. */
+sp_serve_rule sp_pool_rule(const sp_pool *pool, const sp_server_timing *timing);
 
 /* ---- loaded.c: steps of a pool under a load ---- */
 typedef struct sp_loaded {
@@ -66,7 +80,8 @@ typedef struct sp_loaded {
 } sp_loaded;
 sp_loaded sp_loaded_make(const sp_pool *pool, const sp_serve_load *load);
 double sp_loaded_decode_s(const sp_loaded *l, double running);
-/* `prompts` of them beside `running` answers, in as many steps as their tokens need. */
+/* Steps that the tokens of so many prompts need beside `running` answers, and all of these. */
+double sp_loaded_steps(const sp_loaded *l, double prompts, double running);
 double sp_loaded_prompts_s(const sp_loaded *l, double prompts, double running);
 /* Of one prompt among `waiting` that share steps. */
 double sp_loaded_crowd_s(const sp_loaded *l, double waiting);

@@ -2,6 +2,7 @@
 /* Who runs in a step: admission into the cache, chunks of prompts beside or before answers, and who
  * goes back when the cache is full. Nothing here looks at more requests than it changes. */
 #include "serve/sim.h"
+#include "serve/serve_priv.h"
 
 #include <assert.h>
 #include <math.h>
@@ -193,7 +194,7 @@ void sp_sim_make_room(sp_sim *s)
 static double chunk_of(const sp_sim *s, const sp_sim_request *r, double budget, bool first)
 {
     const double left = r->need - r->done;
-    const sp_serve_rule rule = s->up->timing->rule;
+    const sp_serve_rule rule = sp_pool_rule(s->up->pool, s->up->timing);
     const bool whole = rule == SP_SERVE_WHOLE || rule == SP_SERVE_STATIC;
     if (left <= budget || (whole && first)) return left;
     return whole ? 0.0 : budget;
@@ -224,7 +225,7 @@ static double add_prompts(sp_sim *s, double budget, sp_serve_batch *b)
 sp_serve_batch sp_sim_plan(sp_sim *s)
 {
     sp_serve_batch b = {0};
-    const bool alone = s->up->timing->rule == SP_SERVE_PROMPTS_FIRST;
+    const bool alone = sp_pool_rule(s->up->pool, s->up->timing) == SP_SERVE_PROMPTS_FIRST;
     const double width = 1.0 + s->up->pool->draft_tokens, n = s->n_answering;
     const double budget = s->up->pool->step_tokens - (alone ? 0.0 : n * width);
     const double tokens = add_prompts(s, fmax(budget, 1.0), &b);

@@ -51,8 +51,8 @@ typedef struct half {
 } half;
 
 /* One operator for its own tokens and for the rows of its partner; experts come at once. */
-static void add_op(const sp_worker *worker, const sp_layer_kind *kind, const sp_op *op,
-                   const sp_op *joined, const half *h, sp_serve_step_time *t)
+static void add_op(const sp_worker *worker, uint32_t kind, const sp_op *op, const sp_op *joined,
+                   const half *h, sp_serve_step_time *t)
 {
     if (op->part == SP_PART_EXPERTS && op->class != SP_OP_GEMM) return;
     if (op->class == SP_OP_GEMM) {
@@ -60,9 +60,8 @@ static void add_op(const sp_worker *worker, const sp_layer_kind *kind, const sp_
         t->projection_s += sp_serve_product_s(worker, op, m);
     } else if (op->class == SP_OP_ATTENTION) {
         const bool core = strcmp(op->name, "attention_core") == 0;
-        t->attention_s +=
-            core ? sp_serve_core_s(worker, &kind->attention, op, h->sequences, h->fresh, h->past)
-                 : sp_serve_other_core_s(worker, op);
+        t->attention_s += core ? sp_serve_core_s(worker, kind, op, h->sequences, h->fresh, h->past)
+                               : sp_serve_other_core_s(worker, op);
     } else {
         t->element_s += sp_serve_element_s(worker, op);
     }
@@ -73,9 +72,10 @@ static bool joins(const sp_op *op)
     return op->class == SP_OP_GEMM;
 }
 
-static void add_ops(const sp_worker *worker, const sp_layer_kind *kind, const both_works *w,
+static void add_ops(const sp_worker *worker, uint32_t kind, const both_works *w,
                     const sp_serve_batch *batch, sp_serve_step_time *t)
 {
+    const sp_ffn *ffn = &worker->model->kinds[kind].ffn;
     const half prompts = {batch->prompts, batch->prompt_tokens, batch->prompt_past};
     const half answers = {batch->decodes, 1.0, batch->context};
     for (uint32_t i = 0; i < w->prompts.n_ops; i++) {
@@ -87,9 +87,9 @@ static void add_ops(const sp_worker *worker, const sp_layer_kind *kind, const bo
         const bool done = joins(op) && partner(&w->prompts, op->name) != NULL;
         if (!done) add_op(worker, kind, op, NULL, &answers, t);
     }
-    if (kind->ffn.n_experts > 0) {
+    if (ffn->n_experts > 0) {
         const double tokens = w->prompt_tokens + w->answer_tokens;
-        t->experts_s += sp_serve_experts_s(worker, &kind->ffn, tokens * worker->layout.attn_dp);
+        t->experts_s += sp_serve_experts_s(worker, ffn, tokens * worker->layout.attn_dp);
     }
 }
 
@@ -161,7 +161,7 @@ static void add_kind(const sp_worker *worker, uint32_t k, const sp_serve_batch *
     sp_serve_step_time one = {0};
     both_works w;
     expand(worker, kind, batch, &w);
-    add_ops(worker, kind, &w, batch, &one);
+    add_ops(worker, k, &w, batch, &one);
     const sp_layer_work *work = w.prompts.n_ops > 0 ? &w.prompts : &w.answers;
     one.collective_s = exchange_s(worker, kind, work, w.prompt_tokens + w.answer_tokens);
     one.element_s += is_special(kind) ? worker->timing->special_layer_s : 0.0;
