@@ -137,8 +137,11 @@ typedef struct sp_serve_load {
     const sp_serve_request *requests;
 } sp_serve_load;
 
+struct sp_step_table; /* src/serve/step_table.h */
+
 typedef struct sp_pool {
     const sp_worker *worker;
+    struct sp_step_table *steps; /* of the worker, priced once each; NULL: every step anew */
     uint32_t workers;
     double batch;        /* most running sequences of an attention-data-parallel rank; 0 = any   */
     double cache_tokens; /* room of such a rank; 0 = any                                        */

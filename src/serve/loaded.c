@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Steps of a pool under a load: of answers alone, of prompts beside them, of a crowd of prompts. */
-#include "serve/serve_priv.h"
+#include "serve/step_table.h"
 
 #include <math.h>
+
+void sp_pool_step(const sp_pool *pool, const sp_serve_batch *batch, sp_serve_step_time *out)
+{
+    if (pool->steps != NULL) {
+        sp_step_table_step(pool->steps, batch, out);
+    } else {
+        sp_serve_step(pool->worker, batch, out);
+    }
+}
 
 double sp_pool_tokens_a_step(const sp_pool *pool)
 {
@@ -38,7 +47,7 @@ static void add_answers(const sp_loaded *l, double running, sp_serve_batch *b)
 static double step_s(const sp_loaded *l, const sp_serve_batch *batch)
 {
     sp_serve_step_time t;
-    sp_serve_step(l->pool->worker, batch, &t);
+    sp_pool_step(l->pool, batch, &t);
     if (batch->decodes <= 0.0) return t.step_s;
     return t.step_s * (1.0 + l->pool->draft_tokens * l->pool->draft_ratio);
 }
@@ -50,16 +59,19 @@ double sp_loaded_decode_s(const sp_loaded *l, double running)
     return step_s(l, &batch);
 }
 
-/* Chunks fill a step to the last token; whole prompts, as many as fit and at least one. */
-double sp_loaded_steps(const sp_loaded *l, double prompts, double running)
+/* Chunks fill a step to the last token; of whole prompts as many as fit, and at least one. */
+double sp_loaded_per_step(const sp_loaded *l, double running)
 {
     const sp_serve_rule rule = l->pool->worker->timing->rule;
     const double width = 1.0 + l->pool->draft_tokens;
-    const double room = fmax(1.0, l->pool->step_tokens - running * width);
-    if (rule == SP_SERVE_WHOLE || rule == SP_SERVE_STATIC) {
-        return ceil(prompts / fmax(1.0, floor(room / l->new_tokens)));
-    }
-    return ceil(prompts * l->new_tokens / room);
+    const double fit = fmax(1.0, l->pool->step_tokens - running * width) / l->new_tokens;
+    const bool whole = rule == SP_SERVE_WHOLE || rule == SP_SERVE_STATIC;
+    return whole ? fmax(1.0, floor(fit)) : fit;
+}
+
+double sp_loaded_steps(const sp_loaded *l, double prompts, double running)
+{
+    return ceil(prompts / sp_loaded_per_step(l, running));
 }
 
 double sp_loaded_prompts_s(const sp_loaded *l, double prompts, double running)

@@ -53,6 +53,10 @@ void sp_worker_fill(const sp_worker_setup *setup, const sp_serve_rates *rates,
 double sp_serve_reach(const sp_attention *attention);
 sp_status sp_serve_rates_build(const sp_worker_setup *setup, sp_serve_rates *rates, sp_error *err);
 
+/* ---- step.c ---- */
+/* Of the engine's loop in a step whose kernels take gpu_s. */
+double sp_serve_host_s(const sp_worker *worker, const sp_serve_batch *batch, double gpu_s);
+
 /* ---- kernels.c: seconds of one operator on one rank ---- */
 double sp_serve_product_s(const sp_worker *worker, const sp_op *op, double m);
 /* Each token goes to the ranks of its experts, rather than all tokens to all ranks. */
@@ -72,6 +76,8 @@ double sp_serve_all_reduce_s(const sp_worker *worker, const sp_group *group, dou
 sp_serve_rule sp_pool_rule(const sp_pool *pool, const sp_server_timing *timing);
 
 /* ---- loaded.c: steps of a pool under a load ---- */
+/* By the pool's table where it has one. */
+void sp_pool_step(const sp_pool *pool, const sp_serve_batch *batch, sp_serve_step_time *out);
 typedef struct sp_loaded {
     const sp_pool *pool;
     const sp_serve_load *load;
@@ -80,6 +86,8 @@ typedef struct sp_loaded {
 } sp_loaded;
 sp_loaded sp_loaded_make(const sp_pool *pool, const sp_serve_load *load);
 double sp_loaded_decode_s(const sp_loaded *l, double running);
+/* Prompts that fit a step beside so many answers; below one: chunks of them. */
+double sp_loaded_per_step(const sp_loaded *l, double running);
 /* Steps that the tokens of so many prompts need beside `running` answers, and all of these. */
 double sp_loaded_steps(const sp_loaded *l, double prompts, double running);
 double sp_loaded_prompts_s(const sp_loaded *l, double prompts, double running);

@@ -93,8 +93,8 @@ static void fill_steps(const sp_pool *pool, const sp_pool *prompts, const sp_ser
                                    .decodes = beside,
                                    .context = d.context,
                                    .emitted = beside};
-    sp_serve_step(pool->worker, &answers, &point->decode_step);
-    sp_serve_step(prompts->worker, &prompt, &point->prefill_step);
+    sp_pool_step(pool, &answers, &point->decode_step);
+    sp_pool_step(prompts, &prompt, &point->prefill_step);
     point->prefill_s = sp_loaded_prompts_s(&p, 1.0, beside);
 }
 
@@ -163,7 +163,7 @@ void sp_serving_point_of(const sp_serving_problem *problem, const sp_serving_pla
     fill_gaps(&p.decode, &load, prefill != NULL, point);
     const double rate = requests_per_s(&p, &point->served);
     fill_busy(&p, rate, point);
-    const double request_s = decode->worker.timing->request_s;
+    const double request_s = decode->base->worker.timing->request_s;
     point->queue_s =
         fmax(0.0, point->served.ttft_s - request_s - point->prefill_s - point->kv_transfer_s);
 }
@@ -261,9 +261,9 @@ static double all_watts(const sp_serving_problem *problem, const sp_serving_plan
 static void fill_interval(const sp_serving_problem *problem, const sp_serving_side *prefill,
                           const sp_serving_side *decode, sp_serving_estimate *out)
 {
-    const double own = decode->worker.timing->error_ratio;
-    out->borrowed =
-        decode->worker.rates.borrowed || (prefill != NULL && prefill->worker.rates.borrowed);
+    const double own = decode->base->worker.timing->error_ratio;
+    out->borrowed = decode->base->worker.rates.borrowed ||
+                    (prefill != NULL && prefill->base->worker.rates.borrowed);
     const double loan = out->borrowed ? problem->loan_error_ratio : 0.0;
     const double error = sqrt(own * own + loan * loan);
     out->low_ratio = 1.0 / (1.0 + error);
@@ -323,11 +323,16 @@ void sp_serving_combine(const sp_serving_problem *problem, const sp_serving_plan
 void sp_serving_estimate_plan(const sp_serving_problem *problem, const sp_serving_plan *plan,
                               sp_serving_estimate *out)
 {
+    sp_serving_base bases[SP_N_ROLES];
     sp_serving_side prefill, decode;
     sp_serving_point point;
     const bool apart = is_apart(plan);
-    if (apart) sp_serving_side_of(problem, plan, SP_ROLE_PREFILL, &prefill);
-    sp_serving_side_of(problem, plan, SP_ROLE_DECODE, &decode);
+    if (apart) {
+        sp_serving_base_of(problem, plan, SP_ROLE_PREFILL, &bases[SP_ROLE_PREFILL]);
+        sp_serving_side_of(problem, plan, SP_ROLE_PREFILL, &bases[SP_ROLE_PREFILL], &prefill);
+    }
+    sp_serving_base_of(problem, plan, SP_ROLE_DECODE, &bases[SP_ROLE_DECODE]);
+    sp_serving_side_of(problem, plan, SP_ROLE_DECODE, &bases[SP_ROLE_DECODE], &decode);
     sp_serving_point_of(problem, plan, apart ? &prefill : NULL, &decode, &point);
     sp_serving_combine(problem, plan, apart ? &prefill : NULL, &decode, &point, out);
 }

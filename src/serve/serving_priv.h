@@ -5,15 +5,17 @@
  * A plan's estimate falls into pieces that many plans share, each a pure function of a part of the
  * plan, so that a search may keep them:
  *
- *     side   worker and memory of a pool    engine, formats, layout, chunk_tokens, batch, spec
+ *     base   worker, its steps and weights  engine, formats, layout, spec
+ *     side   memory of a pool               the same, chunk_tokens and batch
  *     point  what one worker (or one pair   the same and the load of a worker
  *            of pools) gives its users
  *     whole  sums over workers, money,      all of the plan
  *            verdict
  *
  * sp_serving_estimate_plan calls exactly these pieces, in this order. */
+#include "analysis/memory_priv.h"
 #include "base/base.h"
-#include "serve/serve_priv.h"
+#include "serve/step_table.h"
 #include "shardplan/serving.h"
 
 #define SP_MAX_SERVING_ENGINES 12
@@ -166,22 +168,32 @@ uint32_t sp_serving_worker_gpus(const sp_serving_plan *plan, sp_serving_role rol
 /* Into the caller's room, whose address is that of the worker from then on. */
 void sp_serving_worker_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
                           sp_serving_role role, sp_worker *worker);
-void sp_serving_memory_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
-                          sp_serving_role role, sp_footprint *out);
 /* False, with the reason, where a worker of such a layout cannot be built or asked for its memory:
  * what the structure rules of a space refuse. */
 bool sp_serving_side_is_sound(const sp_serving_problem *problem, const sp_serving_plan *plan,
                               sp_serving_role role, sp_error *why);
 
-/* A pool of one worker. It points into itself: fill it where it stays. */
-typedef struct sp_serving_side {
+/* What all plans of one engine, formats and layout share: every axis of the role but chunk_tokens
+ * and batch. It points into itself, so fill it where it stays; steps are added as they are asked
+ * for, so it belongs to one thread. */
+typedef struct sp_serving_base {
     sp_worker worker;
+    sp_step_table steps;
+    sp_footprint_question memory; /* of one request, the engine's settings as on this GPU */
+    sp_share share;
+    uint32_t gpus; /* of one worker */
+} sp_serving_base;
+void sp_serving_base_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
+                        sp_serving_role role, sp_serving_base *base);
+
+/* A pool of one worker: with chunk_tokens and batch of the plan. */
+typedef struct sp_serving_side {
+    const sp_serving_base *base;
     sp_pool pool;
     sp_footprint memory;
-    uint32_t gpus; /* of one worker */
 } sp_serving_side;
 void sp_serving_side_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
-                        sp_serving_role role, sp_serving_side *side);
+                        sp_serving_role role, sp_serving_base *base, sp_serving_side *side);
 
 /* ---- serving_estimate.c ---- */
 /* What a deployment gives its users, before money and limits. */

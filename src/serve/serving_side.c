@@ -101,7 +101,6 @@ static sp_footprint_question memory_question(const sp_serving_problem *problem,
     q.dp = l.attn_dp;
     q.ep = l.attn_dp > 1 ? l.moe_tp * l.ep : l.ep;
     q.nodes = (gpus + cluster->node_gpus - 1) / cluster->node_gpus;
-    q.batch = (uint64_t)plan->value[SP_SERVING_AXIS_batch] * l.attn_dp;
     q.isl = (uint64_t)ceil(problem->load.isl / cp);
     q.osl = (uint64_t)ceil(problem->load.osl / cp);
     q.bits.attention_weight = w->attention_bits;
@@ -109,20 +108,18 @@ static sp_footprint_question memory_question(const sp_serving_problem *problem,
     q.reserve_bytes = asked->reserve_bytes + asked->headroom_ratio * cluster->gpu->memory_bytes;
     q.headroom_ratio = 0.0;
     q.server.kv = e->kv[plan->value[SP_SERVING_AXIS_kv_dtype]];
-    q.server.chunk_tokens = ceil(plan->value[SP_SERVING_AXIS_chunk_tokens] / cp);
-    q.server.max_running = plan->value[SP_SERVING_AXIS_batch];
     q.server.max_context = ceil((double)asked->max_context / cp);
     q.server.draft_layers =
         plan->value[SP_SERVING_AXIS_spec] > 0 ? problem->model->mtp_layers : 0.0;
     return q;
 }
 
-void sp_serving_memory_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
-                          sp_serving_role role, sp_footprint *out)
+static void put_batch(const sp_serving_plan *plan, sp_serving_role role, sp_footprint_question *q)
 {
-    const sp_footprint_question q = memory_question(problem, plan, role);
-    assert(q.server.kv != UINT32_MAX);
-    sp_footprint_evaluate(&q, out);
+    const double cp = sp_serving_cp_of(plan, role);
+    q->batch = (uint64_t)plan->value[SP_SERVING_AXIS_batch] * q->dp;
+    q->server.chunk_tokens = ceil(plan->value[SP_SERVING_AXIS_chunk_tokens] / cp);
+    q->server.max_running = plan->value[SP_SERVING_AXIS_batch];
 }
 
 bool sp_serving_side_is_sound(const sp_serving_problem *problem, const sp_serving_plan *plan,
@@ -145,19 +142,34 @@ bool sp_serving_side_is_sound(const sp_serving_problem *problem, const sp_servin
         return false;
     }
     if (sp_worker_check(problem->model, &layout, why) != SP_OK) return false;
-    const sp_footprint_question q = memory_question(problem, plan, role);
+    sp_footprint_question q = memory_question(problem, plan, role);
+    put_batch(plan, role, &q);
     return sp_footprint_check(&q, why) == SP_OK;
 }
 
 /* ---- both ---- */
 
-void sp_serving_side_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
-                        sp_serving_role role, sp_serving_side *side)
+void sp_serving_base_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
+                        sp_serving_role role, sp_serving_base *base)
 {
-    sp_serving_worker_of(problem, plan, role, &side->worker);
-    sp_serving_memory_of(problem, plan, role, &side->memory);
-    side->gpus = sp_serving_worker_gpus(plan, role);
-    side->pool = (sp_pool){.worker = &side->worker,
+    sp_serving_worker_of(problem, plan, role, &base->worker);
+    sp_step_table_begin(&base->worker, problem->load.isl + problem->load.osl / 2.0, &base->steps);
+    base->memory = memory_question(problem, plan, role);
+    base->memory.server = sp_server_on_gpu(&base->memory);
+    sp_share_build(&base->memory, &base->share);
+    base->gpus = sp_serving_worker_gpus(plan, role);
+}
+
+void sp_serving_side_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
+                        sp_serving_role role, sp_serving_base *base, sp_serving_side *side)
+{
+    sp_footprint_question q = base->memory;
+    (void)problem;
+    put_batch(plan, role, &q);
+    sp_footprint_evaluate_shared(&q, &base->share, &side->memory);
+    side->base = base;
+    side->pool = (sp_pool){.worker = &base->worker,
+                           .steps = &base->steps,
                            .workers = 1,
                            .batch = plan->value[SP_SERVING_AXIS_batch],
                            .cache_tokens = side->memory.tokens * sp_serving_cp_of(plan, role),

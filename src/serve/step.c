@@ -184,7 +184,7 @@ static void add_head(const sp_worker *worker, const sp_serve_batch *batch, sp_se
 
 /* Captured steps start at once; others are launched layer by layer, and the longer of both counts.
  */
-static double host_s(const sp_worker *worker, const sp_serve_batch *batch, double gpu_s)
+double sp_serve_host_s(const sp_worker *worker, const sp_serve_batch *batch, double gpu_s)
 {
     const sp_server_timing *timing = worker->timing;
     const bool captured = batch->prompts <= 0.0 && batch->decodes <= timing->graph_tokens;
@@ -209,7 +209,7 @@ void sp_serve_step(const sp_worker *worker, const sp_serve_batch *batch, sp_serv
     }
     const double gpu_s =
         t.projection_s + t.attention_s + t.experts_s + t.element_s + t.collective_s;
-    t.host_s = host_s(worker, batch, gpu_s);
+    t.host_s = sp_serve_host_s(worker, batch, gpu_s);
     t.step_s = gpu_s + t.host_s;
     t.stage_s = layers_s / stages + (gpu_s - layers_s) + t.host_s;
     *out = t;
