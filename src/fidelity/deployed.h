@@ -111,7 +111,7 @@ typedef struct sp_deployed_question {
     bool borrowed;         /* some kernels were measured on another part or in another format */
     sp_pool first, second; /* second: of answers, where they are apart */
     sp_serve_load load;
-    double link_bytes_per_s; /* from pool to pool */
+    sp_kv_link link; /* from pool to pool */
 } sp_deployed_question;
 
 typedef struct sp_deployed_prediction {

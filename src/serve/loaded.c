@@ -59,16 +59,19 @@ double sp_loaded_decode_s(const sp_loaded *l, double running)
     return step_s(l, &batch);
 }
 
-/* Chunks fill a step to the last token; whole prompts, as many as fit and at least one. */
-double sp_loaded_steps(const sp_loaded *l, double prompts, double running)
+/* Chunks fill a step to the last token; of whole prompts as many as fit, and at least one. */
+double sp_loaded_per_step(const sp_loaded *l, double running)
 {
     const sp_serve_rule rule = l->pool->worker->timing->rule;
     const double width = 1.0 + l->pool->draft_tokens;
-    const double room = fmax(1.0, l->pool->step_tokens - running * width);
-    if (rule == SP_SERVE_WHOLE || rule == SP_SERVE_STATIC) {
-        return ceil(prompts / fmax(1.0, floor(room / l->new_tokens)));
-    }
-    return ceil(prompts * l->new_tokens / room);
+    const double fit = fmax(1.0, l->pool->step_tokens - running * width) / l->new_tokens;
+    const bool whole = rule == SP_SERVE_WHOLE || rule == SP_SERVE_STATIC;
+    return whole ? fmax(1.0, floor(fit)) : fit;
+}
+
+double sp_loaded_steps(const sp_loaded *l, double prompts, double running)
+{
+    return ceil(prompts / sp_loaded_per_step(l, running));
 }
 
 double sp_loaded_prompts_s(const sp_loaded *l, double prompts, double running)

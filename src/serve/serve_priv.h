@@ -86,6 +86,8 @@ typedef struct sp_loaded {
 } sp_loaded;
 sp_loaded sp_loaded_make(const sp_pool *pool, const sp_serve_load *load);
 double sp_loaded_decode_s(const sp_loaded *l, double running);
+/* Prompts that fit a step beside so many answers; below one: chunks of them. */
+double sp_loaded_per_step(const sp_loaded *l, double running);
 /* Steps that the tokens of so many prompts need beside `running` answers, and all of these. */
 double sp_loaded_steps(const sp_loaded *l, double prompts, double running);
 double sp_loaded_prompts_s(const sp_loaded *l, double prompts, double running);
@@ -98,6 +100,11 @@ double sp_loaded_running(const sp_pool *pool, const sp_serve_load *load, double 
 void sp_served_finish(const sp_serve_load *load, double gpus, sp_served *out);
 
 /* ---- apart.c ---- */
-/* One request's cache on its way from a prefill worker to its decode worker. */
-double sp_serve_transfer_s(const sp_pool *prefill, const sp_serve_load *load,
-                           double link_bytes_per_s);
+double sp_prefill_side_spill(double servers);
+
+/* ---- join.c ---- */
+/* Seconds until the cache of a prompt has been sent. */
+double sp_pools_send_s(const sp_prefill_side *prefill, const sp_decode_side *decode,
+                       const sp_kv_link *link);
+/* Answers of a rank that a load can bring at once; an open one any that is captured. */
+double sp_pools_most(const sp_pool *decode, const sp_serve_load *load);

@@ -11,7 +11,6 @@ static bool is_apart(const sp_serving_plan *plan)
     return plan->value[SP_SERVING_AXIS_mode] == SP_SERVING_DISAGG;
 }
 
-/* Workers of a pool that take load: the others stand by. */
 static uint32_t serving(const sp_serving_problem *problem, uint32_t workers)
 {
     const uint32_t spare = problem->question.spare_replicas;
@@ -19,9 +18,17 @@ static uint32_t serving(const sp_serving_problem *problem, uint32_t workers)
 }
 
 /* Of a deployment without any, times are those of one worker, and its throughput is nothing. */
-static uint32_t at_least_one(uint32_t workers)
+uint32_t sp_serving_workers_of(const sp_serving_problem *problem, uint32_t workers)
 {
-    return workers > 0 ? workers : 1;
+    const uint32_t taking = serving(problem, workers);
+    return taking > 0 ? taking : 1;
+}
+
+sp_kv_link sp_serving_link_of(const sp_serving_problem *problem, const sp_serving_plan *plan)
+{
+    return sp_kv_link_between(problem->machine[SP_PLACE_PREFILL].cluster,
+                              problem->machine[SP_PLACE_DECODE].cluster,
+                              plan->value[SP_SERVING_AXIS_gpus]);
 }
 
 /* ---- one worker under its load ---- */
@@ -35,7 +42,7 @@ static double room_of(const sp_serving_plan *plan, double workers)
 sp_serve_load sp_serving_load_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
                                  double workers)
 {
-    const double share = workers / at_least_one(serving(problem, plan->workers));
+    const double share = workers / sp_serving_workers_of(problem, plan->workers);
     sp_serve_load load = problem->load;
     load.rate *= share;
     load.concurrency *= share;
@@ -45,99 +52,109 @@ sp_serve_load sp_serving_load_of(const sp_serving_problem *problem, const sp_ser
     return load;
 }
 
-static double seconds_of_step(const sp_pool *pool, sp_serve_batch batch, double running,
-                              const sp_loaded *l, sp_serve_step_time *out)
+/* Of `running` answers on a rank, and the prompts that the batch holds beside them. */
+static void step_of(const sp_pool *pool, sp_serve_batch batch, double running, const sp_loaded *l,
+                    sp_serve_step_time *out)
 {
     const double width = 1.0 + pool->draft_tokens;
     batch.decodes = running * width;
     batch.context = l->context / width;
     batch.emitted += batch.decodes;
     sp_pool_step(pool, &batch, out);
-    return out->step_s;
 }
 
-/* What a user's prompt and a step of answers take in the state that the load leads to. */
-static void fill_steps(const sp_pool *prompts, const sp_pool *answers, const sp_serve_load *load,
+/* A piece of a prompt, beside answers where both share a pool, and a step of answers alone. */
+static void fill_parts(const sp_pool *prompts, const sp_pool *answers, const sp_serve_load *load,
                        sp_serving_point *point)
 {
     const sp_loaded d = sp_loaded_make(answers, load), p = sp_loaded_make(prompts, load);
     const double beside = prompts == answers ? point->served.running : 0.0;
-    const double steps = sp_loaded_steps(&p, 1.0, beside);
+    const double steps = fmax(1.0, ceil(sp_loaded_steps(&p, 1.0, beside)));
     const double chunk = p.new_tokens / steps;
-    const sp_serve_batch prompt = {.prompts = 1.0,
-                                   .prompt_tokens = chunk,
-                                   .prompt_past = p.past + (p.new_tokens - chunk) / 2.0,
-                                   .emitted = 1.0 / steps};
-    (void)seconds_of_step(answers, (sp_serve_batch){0}, point->served.running, &d,
-                          &point->decode_step);
-    point->prefill_s = steps * seconds_of_step(prompts, prompt, beside, &p, &point->prefill_step);
+    const sp_serve_batch piece = {.prompts = 1.0,
+                                  .prompt_tokens = chunk,
+                                  .prompt_past = p.past + (p.new_tokens - chunk) / 2.0,
+                                  .emitted = 1.0 / steps};
+    step_of(answers, (sp_serve_batch){0}, point->served.running, &d, &point->decode_step);
+    step_of(prompts, piece, beside, &p, &point->prefill_step);
 }
 
-/* Shares of time in which the pools work. */
-static void fill_busy(const sp_pool *prompts, const sp_pool *answers, const sp_serve_load *load,
-                      sp_serving_point *point)
+/* The share of time in which a worker works: on prompts beside answers, or on answers alone. */
+static void fill_busy(const sp_pool *pool, const sp_serve_load *load, sp_serving_point *point)
 {
-    const double servers = (double)prompts->workers * prompts->worker->layout.attn_dp;
-    const double ranks = (double)answers->workers * answers->worker->layout.attn_dp;
-    const double rate = point->served.requests_per_s;
-    const double tokens = rate * load->osl / sp_pool_tokens_a_step(answers) / ranks;
-    const double filling = fmin(1.0, rate * point->prefill_s / servers);
-    const double answering =
-        fmin(1.0, tokens * point->decode_step.step_s / fmax(1.0, point->served.running));
-    const bool apart = prompts != answers;
-    point->prefill_busy_ratio = apart ? filling : fmax(filling, answering);
-    point->decode_busy_ratio = apart ? answering : fmax(filling, answering);
+    const double ranks = pool->worker->layout.attn_dp, rate = point->served.requests_per_s / ranks;
+    const double tokens = rate * load->osl / sp_pool_tokens_a_step(pool);
+    const double filling = rate * point->prefill_s;
+    const double answering = tokens * point->decode_step.step_s / fmax(1.0, point->served.running);
+    point->prefill_busy_ratio = fmin(1.0, fmax(filling, answering));
+    point->decode_busy_ratio = point->prefill_busy_ratio;
 }
 
-/* Waiting is memoryless, what follows it is not. */
-static sp_tail tail_of(double least_s, double wait_s)
+/* The sides of a pool of one worker as those of so many. */
+static sp_prefill_side prefill_of(const sp_serving_side *side, uint32_t workers)
 {
-    return (sp_tail){least_s + wait_s, least_s - wait_s * log1p(-0.5),
-                     least_s - wait_s * log1p(-0.9), least_s - wait_s * log1p(-0.95),
-                     least_s - wait_s * log1p(-0.99)};
+    sp_prefill_side p = side->prompts;
+    p.gpus = (double)side->base->gpus * workers;
+    p.servers *= workers;
+    p.most_rate *= workers;
+    p.spill = sp_prefill_side_spill(p.servers);
+    return p;
 }
 
-static void serve_apart(const sp_serving_problem *problem, const sp_pool *prefill,
-                        const sp_pool *decode, const sp_serve_load *load, sp_serving_point *point)
+static sp_decode_side decode_of(const sp_serving_side *side, uint32_t workers)
 {
-    sp_served *s = &point->served;
-    sp_serve_apart(prefill, decode, load, problem->link_bytes_per_s, s);
-    s->stable = true;
-    s->requests_per_s = s->most_requests_per_s = s->tokens_per_s / load->osl;
-    s->in_flight = load->concurrency;
-    point->kv_transfer_s = sp_serve_transfer_s(prefill, load, problem->link_bytes_per_s);
-    fill_steps(prefill, decode, load, point);
-    const double alone_s = point->prefill_s + point->kv_transfer_s;
-    const double wait_s = fmax(0.0, s->ttft_s - alone_s);
-    const double answer_s = (load->osl - 1.0) * s->tpot_s;
-    s->ttft_tail_s = tail_of(s->ttft_s - wait_s, wait_s);
-    s->e2e_tail_s = tail_of(s->ttft_s - wait_s + answer_s, wait_s);
-    s->tpot_tail_s = s->itl_tail_s = tail_of(s->tpot_s, 0.0);
+    sp_decode_side d = side->answers;
+    d.gpus *= workers;
+    d.ranks *= workers;
+    d.most_rate *= workers;
+    return d;
+}
+
+static void serve_apart(const sp_serving_problem *problem, const sp_serving_plan *plan,
+                        const sp_serving_side *prefill, const sp_serving_side *decode,
+                        sp_serving_point *point)
+{
+    const uint32_t first = plan->value[SP_SERVING_AXIS_prefill_workers];
+    const sp_prefill_side p = prefill_of(prefill, sp_serving_workers_of(problem, first));
+    const uint32_t workers = sp_serving_workers_of(problem, plan->workers);
+    const sp_decode_side d = decode_of(decode, workers);
+    const sp_serve_load load = sp_serving_load_of(problem, plan, workers);
+    const sp_kv_link link = sp_serving_link_of(problem, plan);
+    sp_joined joined;
+    sp_serve_join(&p, &d, &load, &link, &joined);
+    sp_joined_tails(&load, &joined);
+    point->served = joined.served;
+    fill_parts(&prefill->pool, &decode->pool, &load, point);
+    point->prefill_s = joined.prompt_s;
+    point->queue_s = joined.wait_s + joined.slot_s + joined.burst_s;
+    point->kv_transfer_s = joined.send_s;
+    point->prefill_busy_ratio = fmin(1.0, joined.prefill_busy_ratio);
+    point->decode_busy_ratio = fmin(1.0, joined.decode_busy_ratio);
+}
+
+static void serve_together(const sp_serving_problem *problem, const sp_serving_plan *plan,
+                           const sp_serving_side *side, sp_serving_point *point)
+{
+    const sp_serve_load load = sp_serving_load_of(problem, plan, 1.0);
+    sp_serve_together(&side->pool, &load, &point->served);
+    const sp_loaded l = sp_loaded_make(&side->pool, &load);
+    point->prefill_s = sp_loaded_prompts_s(&l, 1.0, point->served.running);
+    fill_parts(&side->pool, &side->pool, &load, point);
+    fill_busy(&side->pool, &load, point);
+    point->queue_s =
+        fmax(0.0, point->served.ttft_s - side->base->worker.timing->request_s - point->prefill_s);
 }
 
 void sp_serving_point_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
                          const sp_serving_side *prefill, const sp_serving_side *decode,
                          sp_serving_point *point)
 {
-    sp_pool answers = decode->pool, prompts = {0};
-    if (prefill != NULL) {
-        prompts = prefill->pool;
-        const uint32_t workers = plan->value[SP_SERVING_AXIS_prefill_workers];
-        prompts.workers = at_least_one(serving(problem, workers));
-        answers.workers = at_least_one(serving(problem, plan->workers));
-    }
-    const sp_pool *first = prefill != NULL ? &prompts : &answers;
-    const sp_serve_load load = sp_serving_load_of(problem, plan, answers.workers);
     *point = (sp_serving_point){0};
     if (prefill != NULL) {
-        serve_apart(problem, &prompts, &answers, &load, point);
+        serve_apart(problem, plan, prefill, decode, point);
     } else {
-        sp_serve_together(&answers, &load, &point->served);
-        fill_steps(first, &answers, &load, point);
+        serve_together(problem, plan, decode, point);
     }
-    fill_busy(first, &answers, &load, point);
-    point->queue_s = fmax(0.0, point->served.ttft_s - decode->base->worker.timing->request_s -
-                                   point->prefill_s - point->kv_transfer_s);
 }
 
 /* ---- what users see ---- */

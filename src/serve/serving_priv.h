@@ -69,8 +69,8 @@ typedef struct sp_serving_set {
 } sp_serving_set;
 
 /* Variables of --where: the axes, then `replicas` (workers), then the figures of the estimate. */
-#define SP_SERVING_VAR_WORKERS SP_N_SERVING_AXES
-#define SP_SERVING_VAR_FIELDS  (SP_N_SERVING_AXES + 1)
+#define SP_SERVING_WHERE_WORKERS SP_N_SERVING_AXES
+#define SP_SERVING_WHERE_FIELDS  (SP_N_SERVING_AXES + 1)
 
 typedef struct sp_serving_where {
     const struct sp_expr *expr;
@@ -85,7 +85,6 @@ struct sp_serving_problem {
     bool has_experts;
     bool modes[SP_N_SERVING_MODES];
     sp_serving_machine machine[SP_N_PLACES]; /* cluster NULL: the mode is not asked for */
-    double link_bytes_per_s;                 /* of a GPU, from pool to pool */
     uint32_t n_gpus_values;
     const uint32_t *gpus_values;
     uint32_t n_engines;
@@ -192,11 +191,17 @@ typedef struct sp_serving_side {
     const sp_serving_base *base;
     sp_pool pool;
     sp_footprint memory;
+    sp_prefill_side prompts; /* in disaggregated plans: of one worker of the prefill pool, */
+    sp_decode_side answers;  /* or of the decode pool                                      */
 } sp_serving_side;
 void sp_serving_side_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
                         sp_serving_role role, sp_serving_base *base, sp_serving_side *side);
 
 /* ---- serving_estimate.c ---- */
+/* Workers of a pool that take load, at least one: the others stand by. */
+uint32_t sp_serving_workers_of(const sp_serving_problem *problem, uint32_t workers);
+/* What caches are sent over. */
+sp_kv_link sp_serving_link_of(const sp_serving_problem *problem, const sp_serving_plan *plan);
 /* Of the question's load, what falls to so many aggregated workers, or to all of the decode pool.
  */
 sp_serve_load sp_serving_load_of(const sp_serving_problem *problem, const sp_serving_plan *plan,

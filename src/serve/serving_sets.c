@@ -174,10 +174,10 @@ static int resolve(void *user, const char *name, const char *context, double *co
     const sp_serving_axis_id axis = sp_serving_axis_find(name);
     if (axis != SP_N_SERVING_AXES) return (int)axis;
     if (strcmp(name, "replicas") == 0 || strcmp(name, "decode.workers") == 0) {
-        return SP_SERVING_VAR_WORKERS;
+        return SP_SERVING_WHERE_WORKERS;
     }
     const uint32_t field = sp_serving_field_find(name);
-    if (field != UINT32_MAX) return (int)(SP_SERVING_VAR_FIELDS + field);
+    if (field != UINT32_MAX) return (int)(SP_SERVING_WHERE_FIELDS + field);
     const sp_serving_axis_id beside =
         context != NULL ? sp_serving_axis_find(context) : SP_N_SERVING_AXES;
     if (beside == SP_N_SERVING_AXES || !sp_serving_axis_describe(beside)->named) {
@@ -202,7 +202,7 @@ sp_status sp_serving_wheres_load(sp_serving_problem *problem, sp_error *err)
         const int *variables = NULL;
         const size_t n = sp_expr_variables(expr, &variables);
         where->expr = expr;
-        where->reads_results = n > 0 && variables[n - 1] >= SP_SERVING_VAR_FIELDS;
+        where->reads_results = n > 0 && variables[n - 1] >= SP_SERVING_WHERE_FIELDS;
         problem->n_wheres++;
     }
     return SP_OK;

@@ -178,4 +178,10 @@ void sp_serving_side_of(const sp_serving_problem *problem, const sp_serving_plan
                            .draft_tokens = plan->value[SP_SERVING_AXIS_spec],
                            .acceptance = problem->question.spec_acceptance,
                            .draft_ratio = problem->draft_ratio};
+    if (!is_apart(plan)) return;
+    if (role == SP_ROLE_PREFILL) {
+        sp_prefill_side_make(&side->pool, &problem->load, &side->prompts);
+    } else {
+        sp_decode_side_make(&side->pool, &problem->load, side->pool.batch, &side->answers);
+    }
 }

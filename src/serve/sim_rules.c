@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who runs in a step: admission into the cache, chunks of prompts beside or before answers, and who
  * goes back when the cache is full. Nothing here looks at more requests than it changes. */
-#include "serve/sim.h"
 #include "serve/serve_priv.h"
+#include "serve/sim.h"
 
 #include <assert.h>
 #include <math.h>

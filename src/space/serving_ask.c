@@ -86,14 +86,14 @@ static void fill_values(const sp_serving_plan *plan, double *values)
     for (sp_serving_axis_id axis = 0; axis < SP_N_SERVING_AXES; axis++) {
         values[axis] = plan->value[axis];
     }
-    values[SP_SERVING_VAR_WORKERS] = plan->workers;
+    values[SP_SERVING_WHERE_WORKERS] = plan->workers;
 }
 
 static uint32_t where_refusal(const sp_serving_space *space, const sp_serving_plan *plan,
                               sp_serving_axis_id depth)
 {
     const sp_serving_depth *at = &space->depths[depth];
-    double values[SP_SERVING_VAR_FIELDS];
+    double values[SP_SERVING_WHERE_FIELDS];
     if (at->n_wheres > 0) fill_values(plan, values);
     for (uint32_t i = 0; i < at->n_wheres; i++) {
         if (sp_expr_eval(at->wheres[i].expr, values) == 0.0) return at->wheres[i].rule;
@@ -133,12 +133,12 @@ enum { MAX_FIELDS = 128 };
 uint32_t sp_serving_result_refusal(const sp_serving_space *space, const sp_serving_plan *plan,
                                    const sp_serving_estimate *estimate)
 {
-    double values[SP_SERVING_VAR_FIELDS + MAX_FIELDS];
+    double values[SP_SERVING_WHERE_FIELDS + MAX_FIELDS];
     assert(sp_serving_field_count() <= MAX_FIELDS);
     if (space->n_result_wheres == 0) return SP_NO_RULE;
     fill_values(plan, values);
     for (uint32_t i = 0; i < sp_serving_field_count(); i++) {
-        values[SP_SERVING_VAR_FIELDS + i] = sp_serving_field_get(estimate, i);
+        values[SP_SERVING_WHERE_FIELDS + i] = sp_serving_field_get(estimate, i);
     }
     for (uint32_t i = 0; i < space->n_result_wheres; i++) {
         const sp_where_check *where = &space->result_wheres[i];

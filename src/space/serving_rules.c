@@ -199,7 +199,7 @@ static sp_serving_axis_id where_depth(const struct sp_expr *expr)
     const size_t n = sp_expr_variables(expr, &variables);
     sp_serving_axis_id depth = SP_SERVING_AXIS_gpus;
     for (size_t i = 0; i < n; i++) {
-        const sp_serving_axis_id axis = variables[i] == SP_SERVING_VAR_WORKERS
+        const sp_serving_axis_id axis = variables[i] == SP_SERVING_WHERE_WORKERS
                                             ? SP_SERVING_LAYOUT_AXIS
                                             : (sp_serving_axis_id)variables[i];
         if (axis > depth) depth = axis;
