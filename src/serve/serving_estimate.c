@@ -110,6 +110,15 @@ static sp_decode_side decode_of(const sp_serving_side *side, uint32_t workers)
     return d;
 }
 
+/* Requests that come faster than they are answered. */
+static void never_served(sp_served *s)
+{
+    const sp_tail never = {INFINITY, INFINITY, INFINITY, INFINITY, INFINITY};
+    s->ttft_tail_s = s->e2e_tail_s = never;
+    s->tpot_tail_s = s->itl_tail_s =
+        (sp_tail){s->tpot_s, s->tpot_s, s->tpot_s, s->tpot_s, s->tpot_s};
+}
+
 static void serve_apart(const sp_serving_problem *problem, const sp_serving_plan *plan,
                         const sp_serving_side *prefill, const sp_serving_side *decode,
                         sp_serving_point *point)
@@ -122,7 +131,11 @@ static void serve_apart(const sp_serving_problem *problem, const sp_serving_plan
     const sp_kv_link link = sp_serving_link_of(problem, plan);
     sp_joined joined;
     sp_serve_join(&p, &d, &load, &link, &joined);
-    sp_joined_tails(&load, &joined);
+    if (isfinite(joined.served.ttft_s)) {
+        sp_joined_tails(&load, &joined);
+    } else {
+        never_served(&joined.served);
+    }
     point->served = joined.served;
     fill_parts(&prefill->pool, &decode->pool, &load, point);
     point->prefill_s = joined.prompt_s;
