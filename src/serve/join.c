@@ -109,21 +109,38 @@ static double under_way(const join *j, double rate, flow *f)
     return rate * busy_s(j, f) + j->decode->ranks * f->running;
 }
 
-#define ROUNDS 24 /* halvings: the rate within 1e-7 of the most */
+/* How far they are from the users that there are: -1 .. 1, 0 where they are as many. */
+static double excess(const join *j, double rate, flow *f)
+{
+    const double n = under_way(j, rate, f);
+    return isfinite(n) ? (n - j->users) / (n + j->users) : 1.0;
+}
 
+#define ROUNDS 40   /* at most: it takes seven or so */
+#define NEAR   1e-9 /* of the users */
+
+/* The false position, with the weight of an end halved that stays twice (Illinois). */
 static flow closed_flow(const join *j, double most)
 {
     flow f = {0};
-    double low = 0.0, high = most;
-    for (int i = 0; i < ROUNDS; i++) {
-        const double middle = 0.5 * (low + high);
-        if (under_way(j, middle, &f) < j->users) {
-            low = middle;
+    double low = 0.0, high = most, at_low = -1.0, at_high = excess(j, most, &f);
+    int last = 0;
+    for (int i = 0; i < ROUNDS && at_high > NEAR; i++) {
+        const double rate = (low * at_high - high * at_low) / (at_high - at_low);
+        const double at = excess(j, rate, &f);
+        if (fabs(at) <= NEAR) return f;
+        const int side = at < 0.0 ? -1 : 1;
+        if (side < 0) {
+            low = rate;
+            at_low = at;
+            if (last == side) at_high *= 0.5;
         } else {
-            high = middle;
+            high = rate;
+            at_high = at;
+            if (last == side) at_low *= 0.5;
         }
+        last = side;
     }
-    under_way(j, high, &f);
     return f;
 }
 

@@ -268,9 +268,14 @@ static void fill_interval(const sp_serving_problem *problem, const sp_serving_si
     out->high_ratio = 1.0 + error;
 }
 
+bool sp_serving_side_fits(const sp_serving_side *side)
+{
+    return side->memory.verdict != SP_FOOTPRINT_OOM;
+}
+
 static bool lacks_memory(const sp_serving_side *side)
 {
-    return side != NULL && side->memory.verdict == SP_FOOTPRINT_OOM;
+    return side != NULL && !sp_serving_side_fits(side);
 }
 
 static bool is_tight(const sp_serving_side *side)
