@@ -117,7 +117,7 @@ static double excess(const join *j, double rate, flow *f)
 }
 
 #define ROUNDS 40   /* at most: it takes seven or so */
-#define NEAR   1e-9 /* of the users */
+#define NEAR   1e-7 /* of the users */
 
 /* The false position, with the weight of an end halved that stays twice (Illinois). */
 static flow closed_flow(const join *j, double most)
