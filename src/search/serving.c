@@ -47,8 +47,9 @@ static uint32_t judge(const visit *v, const sp_serving_walk *walk, sp_serving_es
     const sp_serving_side *sides[SP_N_ROLES] = {NULL};
     sp_serving_point point;
     if (!find_sides(v, walk, sides)) return v->space->memory_rule;
-    sp_serving_point_of(problem, &walk->plan, sides[SP_ROLE_PREFILL], sides[SP_ROLE_DECODE],
-                        &point);
+    const bool read = v->space->n_result_wheres > 0; /* any figure, by a --where */
+    (read ? sp_serving_point_of : sp_serving_point_judged)(
+        problem, &walk->plan, sides[SP_ROLE_PREFILL], sides[SP_ROLE_DECODE], &point);
     sp_serving_combine(problem, &walk->plan, sides[SP_ROLE_PREFILL], sides[SP_ROLE_DECODE], &point,
                        out);
     return sp_serving_verdict_refusal(v->space, out->verdict, out->limit);

@@ -220,6 +220,10 @@ typedef struct sp_serving_point {
 void sp_serving_point_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
                          const sp_serving_side *prefill, const sp_serving_side *decode,
                          sp_serving_point *point);
+/* The same, but what neither limits nor objectives ask for may be left blank. */
+void sp_serving_point_judged(const sp_serving_problem *problem, const sp_serving_plan *plan,
+                             const sp_serving_side *prefill, const sp_serving_side *decode,
+                             sp_serving_point *point);
 void sp_serving_combine(const sp_serving_problem *problem, const sp_serving_plan *plan,
                         const sp_serving_side *prefill, const sp_serving_side *decode,
                         const sp_serving_point *point, sp_serving_estimate *out);
