@@ -19,6 +19,8 @@
 
 #define SP_SURFACE_MAX_DIMS   8
 #define SP_SURFACE_MAX_PARAMS 10
+/* Query heads that share a key head and one tile of a kernel, at most. */
+#define SP_SURFACE_WIDEST_GROUP 32.0
 
 typedef enum sp_surface_op {
     SP_SURFACE_GEMM,

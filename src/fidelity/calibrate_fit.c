@@ -11,8 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FEW_TOKENS 64.0 /* below it a product is a matter of reading weights */
-#define NO_FOLD    UINT32_MAX
+#define FEW_TOKENS    64.0 /* below it a product is a matter of reading weights */
+#define NO_FOLD       UINT32_MAX
+#define FEWEST_SHAPES 2 /* one is left out, one remains */
 
 typedef struct work {
     const sp_calibration *settings;
@@ -54,7 +55,7 @@ static void deal_folds(work *w)
             w->shapes[w->n_shapes++] = w->shapes[i];
         }
     }
-    w->n_folds = w->settings->n_folds;
+    w->n_folds = w->settings->n_folds < w->n_shapes ? w->settings->n_folds : w->n_shapes;
     for (uint32_t i = 0; i < w->rows->n; i++) {
         const uint64_t *at = bsearch(&w->rows->row[i]->shape, w->shapes, w->n_shapes,
                                      sizeof w->shapes[0], compare_u64);
@@ -201,7 +202,7 @@ sp_status sp_kernel_calibrate(const sp_calibration *settings, const sp_surface *
     assert(rows->n > 0);
     SP_TRY(allocate(&w, &block));
     deal_folds(&w);
-    *fitted = w.n_shapes >= w.n_folds;
+    *fitted = w.n_folds >= FEWEST_SHAPES;
     const sp_status status = *fitted ? fit_folds(&w, out) : SP_OK;
     sp_free(block);
     return status;

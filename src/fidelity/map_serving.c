@@ -17,7 +17,7 @@ typedef struct column_kind {
 static const column_kind columns[SP_N_DEPLOYED_COLUMNS] = {SP_DEPLOYED_COLUMN_LIST(COLUMN)};
 #undef COLUMN
 
-static bool is_measured(const char *name)
+bool sp_deployed_column_is_measured(const char *name)
 {
     for (uint32_t i = 0; i < SP_N_DEPLOYED_COLUMNS; i++) {
         if (strcmp(columns[i].name, name) == 0) return columns[i].measured;
@@ -122,7 +122,7 @@ static sp_status read_map(const sp_map_reader *r, const sp_json *root, sp_deploy
 sp_status sp_deployed_map_load(sp_arena *arena, const char *home, const sp_csv *csv,
                                sp_deployed_map *map, sp_error *err)
 {
-    const sp_map_reader r = {arena, csv, is_measured, err};
+    const sp_map_reader r = {arena, csv, sp_deployed_column_is_measured, err};
     const char *file = sp_arena_printf(arena, "%s/configs/validation/serving-points.json", home);
     if (file == NULL) return sp_map_no_memory(&r);
     sp_json_doc *doc = NULL;

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define WIDEST_GROUP 32.0 /* of query heads that share a key head and one tile of a kernel */
 
 /* DeepSeek-AI, DeepSeek-V2, arXiv:2405.04434: a latent vector of 512 beside 64 rotated dimensions;
  * expanded, keys of 128 + 64 and values of 128 a head. */
@@ -58,7 +57,7 @@ static const char *variant_of(const sp_ops_reader *r, const double *dim)
     const double group = dim[SP_DIM_HEADS] / dim[SP_DIM_KV_HEADS];
     if (dim[SP_DIM_WINDOW] > 0.0) return "window";
     if (r->kind->op != SP_SURFACE_ATTENTION_GENERATION) return "";
-    return group <= 1.0 ? "mha" : group <= WIDEST_GROUP ? "gqa" : "mqa";
+    return group <= 1.0 ? "mha" : group <= SP_SURFACE_WIDEST_GROUP ? "gqa" : "mqa";
 }
 
 /* Decoding has one new token and all others in the cache. */

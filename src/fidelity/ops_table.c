@@ -199,6 +199,31 @@ static int compare_versions(const char *a, const char *b)
     return (*a != '\0') - (*b != '\0');
 }
 
+/* Whole shapes of one kernel: what its rows name, each once, of which the first few say enough. */
+#define MANY_SHAPES 8
+
+static uint32_t count_shapes(const sp_ops *ops, uint32_t kernel_idx)
+{
+    uint64_t shapes[MANY_SHAPES];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < ops->n_rows && n < MANY_SHAPES; i++) {
+        const sp_ops_row *row = &ops->rows[i];
+        uint32_t at = 0;
+        if (row->kernel_idx != kernel_idx) continue;
+        while (at < n && shapes[at] != row->shape)
+            at++;
+        shapes[at] = row->shape;
+        n += at == n;
+    }
+    return n;
+}
+
+/* A version that was measured on a few shapes alone does not speak for the others. */
+static bool replaces(const sp_ops *ops, uint32_t newer, uint32_t old)
+{
+    return 2 * count_shapes(ops, newer) > count_shapes(ops, old);
+}
+
 void sp_ops_supersede(sp_ops *ops)
 {
     for (uint32_t i = 0; i < ops->n_kernels; i++) {
@@ -207,7 +232,7 @@ void sp_ops_supersede(sp_ops *ops)
             sp_ops_kernel same = *old;
             same.version = ops->kernels[k].version;
             if (same_kernel(&same, &ops->kernels[k]) &&
-                compare_versions(old->version, same.version) < 0) {
+                compare_versions(old->version, same.version) < 0 && replaces(ops, k, i)) {
                 old->superseded = true;
             }
         }

@@ -41,17 +41,25 @@ double sp_serve_product_s(const sp_worker *worker, const sp_op *op, double m)
     return engine_s(worker, kernels_of(worker, op->part), dim);
 }
 
+bool sp_serve_sends_tokens(const sp_worker *worker)
+{
+    const sp_worker_layout *l = &worker->layout;
+    return l->attn_dp > 1 && l->ep > 1 && worker->width.n > worker->timing->gather_width;
+}
+
 /* Of E experts a token meets k; N tokens leave (1 - k/E)^N of them untouched, whose weights nobody
- * reads. Where experts are spread, the busiest rank has the imbalance's share more. */
+ * reads. Where experts are spread, the busiest rank has the imbalance's share more. A rank that is
+ * sent its tokens gathers and adds up these alone, others look through the tokens of all. */
 double sp_serve_experts_s(const sp_worker *worker, const sp_ffn *ffn, double tokens)
 {
     const double all = (double)ffn->n_experts + ffn->idle_experts;
     const double share = ffn->top_k / all, own = (double)ffn->n_experts / worker->layout.ep;
     const double load = worker->layout.ep > 1 ? 1.0 + worker->timing->imbalance_ratio : 1.0;
     const double choices = fmax(1.0, load * tokens * share * own);
+    const double seen = sp_serve_sends_tokens(worker) ? choices / ffn->top_k : tokens;
     const double active = fmax(1.0, own * (1.0 - pow(1.0 - share, tokens)));
     const double hidden = ffn->latent > 0 ? ffn->latent : worker->model->hidden;
-    const double dim[SP_SURFACE_MAX_DIMS] = {[SP_DIM_TOKENS] = tokens,
+    const double dim[SP_SURFACE_MAX_DIMS] = {[SP_DIM_TOKENS] = seen,
                                              [SP_DIM_HIDDEN] = hidden,
                                              [SP_DIM_WIDTH] =
                                                  (double)ffn->expert_ffn / worker->layout.moe_tp,
@@ -63,18 +71,12 @@ double sp_serve_experts_s(const sp_worker *worker, const sp_ffn *ffn, double tok
     return engine_s(worker, &worker->rates.experts, dim);
 }
 
-/* Keys that a query meets at most: a window, or those that an indexer chooses. */
-static double reach_of(const sp_attention *a)
-{
-    if (a->index_top_k > 0) return a->index_top_k;
-    return a->window > 0 ? a->window : a->chunk;
-}
-
-double sp_serve_core_s(const sp_worker *worker, const sp_attention *attention, const sp_op *op,
-                       double sequences, double fresh, double past)
+double sp_serve_core_s(const sp_worker *worker, uint32_t kind, const sp_op *op, double sequences,
+                       double fresh, double past)
 {
     const sp_serve_rates *r = &worker->rates;
-    const sp_serve_kernels *kernels = fresh > 1.0 ? &r->context : &r->generation;
+    const sp_attention *attention = &worker->model->kinds[kind].attention;
+    const sp_serve_kernels *kernels = fresh > 1.0 ? &r->context[kind] : &r->generation[kind];
     if (kernels->n == 0) return sp_serve_other_core_s(worker, op);
     const double heads = op->count / sequences;
     const bool shared = kernels->of[0]->op == SP_SURFACE_MLA_GENERATION;
@@ -87,7 +89,7 @@ double sp_serve_core_s(const sp_worker *worker, const sp_attention *attention, c
                                              [SP_DIM_VALUE] = op->v,
                                              [SP_DIM_NEW] = fresh,
                                              [SP_DIM_PAST] = past,
-                                             [SP_DIM_WINDOW] = reach_of(attention)};
+                                             [SP_DIM_WINDOW] = sp_serve_reach(attention)};
     return engine_s(worker, kernels, dim);
 }
 

@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Steps of a pool under a load: of answers alone, of prompts beside them, of a crowd of prompts. */
-#include "serve/serve_priv.h"
+#include "serve/step_table.h"
 
 #include <math.h>
+
+void sp_pool_step(const sp_pool *pool, const sp_serve_batch *batch, sp_serve_step_time *out)
+{
+    if (pool->steps != NULL) {
+        sp_step_table_step(pool->steps, batch, out);
+    } else {
+        sp_serve_step(pool->worker, batch, out);
+    }
+}
 
 double sp_pool_tokens_a_step(const sp_pool *pool)
 {
@@ -38,7 +47,7 @@ static void add_answers(const sp_loaded *l, double running, sp_serve_batch *b)
 static double step_s(const sp_loaded *l, const sp_serve_batch *batch)
 {
     sp_serve_step_time t;
-    sp_serve_step(l->pool->worker, batch, &t);
+    sp_pool_step(l->pool, batch, &t);
     if (batch->decodes <= 0.0) return t.step_s;
     return t.step_s * (1.0 + l->pool->draft_tokens * l->pool->draft_ratio);
 }

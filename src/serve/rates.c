@@ -10,6 +10,8 @@
 typedef struct search {
     const sp_surfaces *all;
     const sp_server_timing *timing;
+    const sp_ffn *experts; /* of the model, NULL = none */
+    double hidden;
     bool borrowed; /* something was found only in another place */
 } search;
 
@@ -38,12 +40,29 @@ static bool timed_with_host(const search *f, const sp_surface *s)
     return single && s->param[2] > f->timing->eager_launch_s;
 }
 
+/* Kernels of experts with a gate are not those of experts without. */
+static bool runs_experts(const search *f, const sp_surface *s)
+{
+    return s->op != SP_SURFACE_MOE || s->lo[SP_DIM_MATRICES] == (f->experts->gated ? 3.0 : 2.0);
+}
+
+/* One that was measured with experts of other widths alone is a guess. */
+static bool knows_experts(const search *f, const sp_surface *s)
+{
+    return s->op != SP_SURFACE_MOE ||
+           (f->hidden >= s->lo[SP_DIM_HIDDEN] && f->hidden <= s->hi[SP_DIM_HIDDEN]);
+}
+
+/* Those measured with the model's shapes where there are any. */
 static sp_serve_kernels collect(const search *f, const sp_surface_query *query)
 {
     sp_serve_kernels found = {0};
-    for (uint32_t i = 0; i < f->all->n && found.n < SP_SERVE_MAX_KERNELS; i++) {
-        const sp_surface *s = &f->all->list[i];
-        if (fits(s, query) && !timed_with_host(f, s)) found.of[found.n++] = s;
+    for (uint32_t guess = 0; guess < 2 && found.n == 0; guess++) {
+        for (uint32_t i = 0; i < f->all->n && found.n < SP_SERVE_MAX_KERNELS; i++) {
+            const sp_surface *s = &f->all->list[i];
+            const bool fit = fits(s, query) && !timed_with_host(f, s) && runs_experts(f, s);
+            if (fit && (guess == 1 || knows_experts(f, s))) found.of[found.n++] = s;
+        }
     }
     return found;
 }
@@ -86,47 +105,77 @@ static sp_serve_kernels find_format(search *f, sp_surface_query query, const cha
     return found;
 }
 
+/* Keys that a query meets at most: a window, or those that an indexer chooses. */
+double sp_serve_reach(const sp_attention *a)
+{
+    if (a->index_top_k > 0) return a->index_top_k;
+    return a->window > 0 ? a->window : a->chunk;
+}
+
+/* As tables of measured kernels tell them apart, in the order in which they stand in for one
+ * another: windows, and in decoding how many query heads share a key head. */
+#define MAX_VARIANTS 2
+
+static void variants_of(const sp_attention *a, sp_surface_op op, uint32_t tp,
+                        const char *variants[MAX_VARIANTS])
+{
+    const bool decodes = op == SP_SURFACE_ATTENTION_GENERATION;
+    const double group = (double)a->heads / tp / sp_kv_heads_local(a, tp);
+    const char *full = decodes ? "gqa" : "";
+    variants[0] = variants[1] = full;
+    if (op == SP_SURFACE_MLA_CONTEXT || op == SP_SURFACE_MLA_GENERATION) return;
+    if (sp_serve_reach(a) > 0.0) {
+        variants[0] = "window";
+    } else if (decodes && group <= 1.0) {
+        variants[0] = "mha";
+    } else if (decodes && group > SP_SURFACE_WIDEST_GROUP) {
+        variants[0] = "mqa";
+    }
+}
+
 /* Widths of keys are fitted one by one; where there is none the nearest common one is taken. */
-static sp_serve_kernels find_core(search *f, sp_surface_op op, double width, double kv_bytes)
+static sp_serve_kernels find_core(search *f, const sp_worker_setup *setup, const sp_attention *a,
+                                  sp_surface_op op)
 {
     static const double widths[] = {128.0, 64.0, 256.0, 192.0};
-    const char *const caches[] = {kv_bytes < 2.0 ? "fp8" : "bfloat16", "bfloat16"};
+    const bool latent = a->kv_lora > 0;
+    const char *const caches[] = {setup->formats.kv_bits < 16.0 ? "fp8" : "bfloat16", "bfloat16"};
+    const char *variants[MAX_VARIANTS];
     sp_serve_kernels found = {0};
-    for (uint32_t c = 0; c < 2 && found.n == 0; c++) {
-        for (uint32_t i = 0; i < 5 && found.n == 0; i++) {
-            found = find_in(f, (sp_surface_query){.op = op,
-                                                  .dtype = "bfloat16",
-                                                  .kv_dtype = caches[c],
-                                                  .key_width = i == 0 ? width : widths[i - 1]});
-            f->borrowed = f->borrowed || (i > 0 && found.n > 0);
-        }
+    variants_of(a, op, setup->layout.tp, variants);
+    for (uint32_t i = 0; i < 2 * MAX_VARIANTS * 5 && found.n == 0; i++) {
+        const uint32_t cache = i / (MAX_VARIANTS * 5), variant = i % MAX_VARIANTS;
+        const uint32_t width = i / MAX_VARIANTS % 5;
+        const double own = latent ? 0.0 : a->head_dim;
+        found = find_in(f, (sp_surface_query){.op = op,
+                                              .variant = variants[variant],
+                                              .dtype = "bfloat16",
+                                              .kv_dtype = caches[cache],
+                                              .key_width = width == 0 ? own : widths[width - 1]});
+        f->borrowed = f->borrowed || (i > 0 && found.n > 0);
     }
     return found;
 }
 
 static void find_cores(search *f, const sp_worker_setup *setup, sp_serve_rates *rates)
 {
-    const double kv_bytes = setup->formats.kv_bits / 8.0;
     for (uint32_t k = 0; k < setup->model->n_kinds; k++) {
         const sp_attention *a = &setup->model->kinds[k].attention;
-        if (a->heads == 0) continue;
         const bool latent = a->kv_lora > 0;
-        const double width = latent ? 0.0 : a->head_dim;
-        rates->context = find_core(
-            f, latent ? SP_SURFACE_MLA_CONTEXT : SP_SURFACE_ATTENTION_CONTEXT, width, kv_bytes);
-        rates->generation =
-            find_core(f, latent ? SP_SURFACE_MLA_GENERATION : SP_SURFACE_ATTENTION_GENERATION,
-                      width, kv_bytes);
-        return;
+        if (a->heads == 0) continue;
+        rates->context[k] =
+            find_core(f, setup, a, latent ? SP_SURFACE_MLA_CONTEXT : SP_SURFACE_ATTENTION_CONTEXT);
+        rates->generation[k] = find_core(
+            f, setup, a, latent ? SP_SURFACE_MLA_GENERATION : SP_SURFACE_ATTENTION_GENERATION);
     }
 }
 
-static bool has_experts(const sp_model *model)
+static const sp_ffn *experts_of(const sp_model *model)
 {
     for (uint32_t k = 0; k < model->n_kinds; k++) {
-        if (model->kinds[k].ffn.n_experts > 0) return true;
+        if (model->kinds[k].ffn.n_experts > 0) return &model->kinds[k].ffn;
     }
-    return false;
+    return NULL;
 }
 
 static bool has_dense(const sp_model *model)
@@ -143,7 +192,9 @@ static void find_all(search *f, const sp_worker_setup *setup, sp_serve_rates *ra
     rates->attention = find_format(f, product, setup->formats.attention);
     rates->wide = find_format(f, product, "bfloat16");
     if (has_dense(setup->model)) rates->ffn = find_format(f, product, setup->formats.ffn);
-    if (has_experts(setup->model)) rates->experts = find_format(f, moe, setup->formats.ffn);
+    f->experts = experts_of(setup->model);
+    f->hidden = setup->model->hidden;
+    if (f->experts != NULL) rates->experts = find_format(f, moe, setup->formats.ffn);
     find_cores(f, setup, rates);
     rates->all_reduce = find_in(f, (sp_surface_query){.op = SP_SURFACE_COLLECTIVE,
                                                       .variant = "all_reduce",
@@ -157,7 +208,7 @@ sp_status sp_serve_rates_build(const sp_worker_setup *setup, sp_serve_rates *rat
     search f = {.all = setup->surfaces, .timing = setup->timing};
     *rates = (sp_serve_rates){0};
     if (gpu->stream_ratio > 0.0) find_all(&f, setup, rates);
-    const bool experts = !has_experts(setup->model) || rates->experts.n > 0;
+    const bool experts = experts_of(setup->model) == NULL || rates->experts.n > 0;
     if (rates->wide.n == 0 || rates->attention.n == 0 || !experts) {
         sp_fail(err, SP_E_INCONSISTENT, "kernels of this accelerator were never measured");
         return sp_fail_value(err, "%s", gpu->name);

@@ -16,8 +16,9 @@ typedef struct sp_serve_rates {
     sp_serve_kernels attention, ffn, wide; /* products, by whose weights they multiply; wide:
                                             * router and head                                   */
     sp_serve_kernels experts;
-    sp_serve_kernels context, generation; /* attention cores                                   */
-    sp_serve_kernels all_reduce;          /* inside a node, small messages                     */
+    sp_serve_kernels context[SP_MODEL_MAX_KINDS],
+        generation[SP_MODEL_MAX_KINDS]; /* attention cores, by kind of layer                 */
+    sp_serve_kernels all_reduce;        /* inside a node, small messages                     */
     double element_s_per_byte;
     double vector_s_per_flop;
     double flop_s; /* of arithmetic that no surface covers                                      */
@@ -38,18 +39,34 @@ struct sp_worker {
     uint32_t gpus;
 };
 
+/* ---- worker.c ---- */
+/* Whether the layout divides what it cuts. */
+sp_status sp_worker_check(const sp_model *model, const sp_worker_layout *layout, sp_error *err);
+/* The same worker as sp_worker_build makes of a checked setup, with kernels and network found
+ * before, where the caller wants it. Its groups point into it: it must not be moved. */
+void sp_worker_fill(const sp_worker_setup *setup, const sp_serve_rates *rates,
+                    const sp_fabric *fabric, sp_worker *worker);
+
 /* ---- rates.c ---- */
 /* Surfaces of the engine's framework where it has some, else of the next best. */
+/* Keys that a query meets at most, 0 = all. */
+double sp_serve_reach(const sp_attention *attention);
 sp_status sp_serve_rates_build(const sp_worker_setup *setup, sp_serve_rates *rates, sp_error *err);
+
+/* ---- step.c ---- */
+/* Of the engine's loop in a step whose kernels take gpu_s. */
+double sp_serve_host_s(const sp_worker *worker, const sp_serve_batch *batch, double gpu_s);
 
 /* ---- kernels.c: seconds of one operator on one rank ---- */
 double sp_serve_product_s(const sp_worker *worker, const sp_op *op, double m);
+/* Each token goes to the ranks of its experts, rather than all tokens to all ranks. */
+bool sp_serve_sends_tokens(const sp_worker *worker);
 /* The experts of one layer, permutation and both products: `tokens` of all ranks that share them.
  */
 double sp_serve_experts_s(const sp_worker *worker, const sp_ffn *ffn, double tokens);
 /* The attention core of one kind of layer in a batch of `sequences`, `fresh` new tokens each. */
-double sp_serve_core_s(const sp_worker *worker, const sp_attention *attention, const sp_op *op,
-                       double sequences, double fresh, double past);
+double sp_serve_core_s(const sp_worker *worker, uint32_t kind, const sp_op *op, double sequences,
+                       double fresh, double past);
 /* Other products of activations: chunks of recurrences, indexers. */
 double sp_serve_other_core_s(const sp_worker *worker, const sp_op *op);
 double sp_serve_element_s(const sp_worker *worker, const sp_op *op);
@@ -59,6 +76,8 @@ double sp_serve_all_reduce_s(const sp_worker *worker, const sp_group *group, dou
 sp_serve_rule sp_pool_rule(const sp_pool *pool, const sp_server_timing *timing);
 
 /* ---- loaded.c: steps of a pool under a load ---- */
+/* By the pool's table where it has one. */
+void sp_pool_step(const sp_pool *pool, const sp_serve_batch *batch, sp_serve_step_time *out);
 typedef struct sp_loaded {
     const sp_pool *pool;
     const sp_serve_load *load;
@@ -79,3 +98,10 @@ double sp_loaded_running(const sp_pool *pool, const sp_serve_load *load, double 
                          bool *limited);
 /* Tokens a second of all, from the times of a request. */
 void sp_served_finish(const sp_serve_load *load, double gpus, sp_served *out);
+
+/* ---- join.c ---- */
+/* Seconds until the cache of a prompt has been sent. */
+double sp_pools_send_s(const sp_prefill_side *prefill, const sp_decode_side *decode,
+                       const sp_kv_link *link);
+/* Answers of a rank that a load can bring at once; an open one any that is captured. */
+double sp_pools_most(const sp_pool *decode, const sp_serve_load *load);

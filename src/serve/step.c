@@ -51,8 +51,8 @@ typedef struct half {
 } half;
 
 /* One operator for its own tokens and for the rows of its partner; experts come at once. */
-static void add_op(const sp_worker *worker, const sp_layer_kind *kind, const sp_op *op,
-                   const sp_op *joined, const half *h, sp_serve_step_time *t)
+static void add_op(const sp_worker *worker, uint32_t kind, const sp_op *op, const sp_op *joined,
+                   const half *h, sp_serve_step_time *t)
 {
     if (op->part == SP_PART_EXPERTS && op->class != SP_OP_GEMM) return;
     if (op->class == SP_OP_GEMM) {
@@ -60,9 +60,8 @@ static void add_op(const sp_worker *worker, const sp_layer_kind *kind, const sp_
         t->projection_s += sp_serve_product_s(worker, op, m);
     } else if (op->class == SP_OP_ATTENTION) {
         const bool core = strcmp(op->name, "attention_core") == 0;
-        t->attention_s +=
-            core ? sp_serve_core_s(worker, &kind->attention, op, h->sequences, h->fresh, h->past)
-                 : sp_serve_other_core_s(worker, op);
+        t->attention_s += core ? sp_serve_core_s(worker, kind, op, h->sequences, h->fresh, h->past)
+                               : sp_serve_other_core_s(worker, op);
     } else {
         t->element_s += sp_serve_element_s(worker, op);
     }
@@ -73,9 +72,10 @@ static bool joins(const sp_op *op)
     return op->class == SP_OP_GEMM;
 }
 
-static void add_ops(const sp_worker *worker, const sp_layer_kind *kind, const both_works *w,
+static void add_ops(const sp_worker *worker, uint32_t kind, const both_works *w,
                     const sp_serve_batch *batch, sp_serve_step_time *t)
 {
+    const sp_ffn *ffn = &worker->model->kinds[kind].ffn;
     const half prompts = {batch->prompts, batch->prompt_tokens, batch->prompt_past};
     const half answers = {batch->decodes, 1.0, batch->context};
     for (uint32_t i = 0; i < w->prompts.n_ops; i++) {
@@ -87,28 +87,33 @@ static void add_ops(const sp_worker *worker, const sp_layer_kind *kind, const bo
         const bool done = joins(op) && partner(&w->prompts, op->name) != NULL;
         if (!done) add_op(worker, kind, op, NULL, &answers, t);
     }
-    if (kind->ffn.n_experts > 0) {
+    if (ffn->n_experts > 0) {
         const double tokens = w->prompt_tokens + w->answer_tokens;
-        t->experts_s += sp_serve_experts_s(worker, &kind->ffn, tokens * worker->layout.attn_dp);
+        t->experts_s += sp_serve_experts_s(worker, ffn, tokens * worker->layout.attn_dp);
     }
 }
 
 /* Around experts: with attention cut by tp alone all ranks have all tokens and reduce a sum; with
  * attention replicated they gather all tokens and scatter the sum, or, in wide groups, send each
- * token where its experts are. */
+ * token where its experts are, in the format of their products, and get 16 bits back (DeepEP,
+ * README, 2025-02: "FP8 dispatching and BF16 combining"). */
 static double experts_exchange_s(const sp_worker *worker, const sp_ffn *ffn, double tokens)
 {
-    const double hidden = 2.0 * (ffn->latent > 0 ? ffn->latent : worker->model->hidden);
+    const double elements = ffn->latent > 0 ? ffn->latent : worker->model->hidden;
     const sp_worker_layout *l = &worker->layout;
     if (worker->width.n == 1) return 0.0;
-    if (l->attn_dp == 1) return sp_serve_all_reduce_s(worker, &worker->width, hidden * tokens);
-    const double gathered = hidden * tokens * l->attn_dp;
-    if (l->ep == 1 || worker->width.n <= worker->timing->gather_width) {
-        return 2.0 * sp_coll_allgather_s(&worker->width, gathered);
+    if (l->attn_dp == 1) {
+        return sp_serve_all_reduce_s(worker, &worker->width, 2.0 * elements * tokens);
     }
-    const double sent = hidden * tokens / l->tp * ffn->top_k;
+    if (!sp_serve_sends_tokens(worker)) {
+        return 2.0 * sp_coll_allgather_s(&worker->width, 2.0 * elements * tokens * l->attn_dp);
+    }
+    const sp_surface_format *format = sp_surface_format_find(worker->formats.ffn);
+    const double sent = elements * tokens / l->tp * ffn->top_k;
     const double reach = ffn->top_groups > 0 ? (double)ffn->top_groups / ffn->expert_groups : 1.0;
-    return 2.0 * sp_coll_dispatch_s(&worker->width, sent, ffn->top_k, reach);
+    const double there = format != NULL ? format->activation_bytes : 2.0;
+    return sp_coll_put_s(&worker->width, there * sent, ffn->top_k, reach) +
+           sp_coll_put_s(&worker->width, 2.0 * sent, ffn->top_k, reach);
 }
 
 /* Norms over all heads of queries and keys need the sum of squares of every rank: one number a
@@ -156,7 +161,7 @@ static void add_kind(const sp_worker *worker, uint32_t k, const sp_serve_batch *
     sp_serve_step_time one = {0};
     both_works w;
     expand(worker, kind, batch, &w);
-    add_ops(worker, kind, &w, batch, &one);
+    add_ops(worker, k, &w, batch, &one);
     const sp_layer_work *work = w.prompts.n_ops > 0 ? &w.prompts : &w.answers;
     one.collective_s = exchange_s(worker, kind, work, w.prompt_tokens + w.answer_tokens);
     one.element_s += is_special(kind) ? worker->timing->special_layer_s : 0.0;
@@ -179,7 +184,7 @@ static void add_head(const sp_worker *worker, const sp_serve_batch *batch, sp_se
 
 /* Captured steps start at once; others are launched layer by layer, and the longer of both counts.
  */
-static double host_s(const sp_worker *worker, const sp_serve_batch *batch, double gpu_s)
+double sp_serve_host_s(const sp_worker *worker, const sp_serve_batch *batch, double gpu_s)
 {
     const sp_server_timing *timing = worker->timing;
     const bool captured = batch->prompts <= 0.0 && batch->decodes <= timing->graph_tokens;
@@ -204,7 +209,7 @@ void sp_serve_step(const sp_worker *worker, const sp_serve_batch *batch, sp_serv
     }
     const double gpu_s =
         t.projection_s + t.attention_s + t.experts_s + t.element_s + t.collective_s;
-    t.host_s = host_s(worker, batch, gpu_s);
+    t.host_s = sp_serve_host_s(worker, batch, gpu_s);
     t.step_s = gpu_s + t.host_s;
     t.stage_s = layers_s / stages + (gpu_s - layers_s) + t.host_s;
     *out = t;

@@ -166,6 +166,43 @@ static void a_newer_version_replaces_an_older_one(void **state)
     sp_text_fini(&text);
 }
 
+/* What a newer version was not measured on the older one still says. */
+static void a_version_with_a_few_shapes_replaces_none(void **state)
+{
+    (void)state;
+    sp_text text = {0};
+    sp_text_add(&text, gemm_header);
+    add_gemm(&text, "1.9", 2.0);
+    for (int m = 1; m <= 100; m++) {
+        sp_text_printf(&text, "made,1.10,plain,bfloat16,%d,512,512,0.01\n", m);
+    }
+    write_file("gemm.few.csv", &text);
+    sp_calibrated *c = calibrate((const char *[]){"gemm.few.csv"}, 1);
+    assert_int_equal(c->n_superseded, 0);
+    assert_int_equal(sp_calibrated_count(c), 1);
+    assert_string_equal(sp_calibrated_get(c, 0)->surface.framework, "made 1.9");
+    sp_calibrated_free(c);
+    sp_text_fini(&text);
+}
+
+/* Of two shapes each is left out once. */
+static void two_whole_shapes_are_enough(void **state)
+{
+    (void)state;
+    sp_text text = {0};
+    sp_text_add(&text, "gemm_dtype,m,n,k,latency_ms\n");
+    for (int m = 1; m <= 100; m++) {
+        sp_text_printf(&text, "bfloat16,%d,512,512,0.01\nbfloat16,%d,1024,512,0.01\n", m, m);
+    }
+    write_file("gemm.pair.csv", &text);
+    sp_calibrated *c = calibrate((const char *[]){"gemm.pair.csv"}, 1);
+    assert_int_equal(sp_calibrated_count(c), 1);
+    assert_int_equal(sp_calibrated_get(c, 0)->surface.shapes, 2);
+    assert_true(sp_calibrated_get(c, 0)->surface.median_ape_ratio < 0.1);
+    sp_calibrated_free(c);
+    sp_text_fini(&text);
+}
+
 static void one_whole_shape_cannot_be_left_out(void **state)
 {
     (void)state;
@@ -260,6 +297,8 @@ int main(void)
         cmocka_unit_test(beyond_the_table_a_shape_is_outside),
         cmocka_unit_test(collectives_are_found_again_by_their_kind),
         cmocka_unit_test(a_newer_version_replaces_an_older_one),
+        cmocka_unit_test(a_version_with_a_few_shapes_replaces_none),
+        cmocka_unit_test(two_whole_shapes_are_enough),
         cmocka_unit_test(one_whole_shape_cannot_be_left_out),
         cmocka_unit_test(the_same_tables_give_the_same_bytes_in_any_order),
         cmocka_unit_test(the_written_file_is_read_again_and_priced_alike),
