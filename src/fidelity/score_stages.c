@@ -51,15 +51,18 @@ static sp_status read_engine(const reader *r, const sp_json *root, sp_stage_setu
 static sp_status read_workload(const reader *r, const sp_json *root, sp_stage_setup *s)
 {
     sp_json workload, shared;
-    double question = 0.0, seconds = 0.0;
+    double question = 0.0, seconds = 0.0, systems = 0.0, users = 0.0;
     SP_TRY(sp_json_object(root, "workload", &workload, r->err));
     SP_TRY(sp_json_object(&workload, "shared_prefix", &shared, r->err));
     SP_TRY(read_number(r, &shared, "question_len", &question));
     SP_TRY(read_number(r, &shared, "system_prompt_len", &s->shared));
+    SP_TRY(read_number(r, &shared, "num_unique_system_prompts", &systems));
+    SP_TRY(read_number(r, &shared, "num_users_per_system_prompt", &users));
     SP_TRY(read_number(r, &shared, "output_len", &s->osl));
     SP_TRY(read_number(r, &workload, "requested_rate_rps", &s->rate));
     SP_TRY(read_number(r, &workload, "duration_s", &seconds));
     s->isl = question + s->shared;
+    s->prompts = systems * users;
     s->requests = s->rate * seconds;
     if (s->isl >= 1.0 && s->osl > 1.0 && s->requests >= 1.0) return SP_OK;
     return sp_json_fail(&workload, r->err, SP_E_RANGE, "a workload of at least one request");

@@ -31,6 +31,7 @@ typedef struct sp_stage_setup {
     uint32_t tp;
     double step_tokens, batch; /* limits of the engine, 0 = not stated */
     double isl, osl, shared;   /* shared: of isl, the same for many    */
+    double prompts;            /* different ones, asked in turn        */
     double rate, requests;
 } sp_stage_setup;
 

@@ -57,14 +57,19 @@ static void keep(const sp_tail *ttft, const sp_tail *e2e, double itl_s, double *
     }
 }
 
-/* A prefix that many share is found in the cache but for its last, unfilled block. */
+/* The load's generator makes one prompt for each user of each group and asks them in turn
+ * (inference- perf, shared_prefix_datagen.py): the first time a prompt shares what its group has,
+ * later all of it is found in the cache, in whole blocks and but for its last token. */
 static sp_serve_load load_of(const parts *p, const sp_stage_setup *s)
 {
     const double block = fmax(1.0, p->server.block_tokens);
+    const double first = floor(s->shared / block) * block;
+    const double again = floor((s->isl - 1.0) / block) * block;
+    const double fresh = fmin(1.0, s->prompts / s->requests);
     return (sp_serve_load){.isl = s->isl,
                            .osl = s->osl,
                            .rate = s->rate,
-                           .prefix_hit_ratio = floor(s->shared / block) * block / s->isl};
+                           .prefix_hit_ratio = (fresh * first + (1.0 - fresh) * again) / s->isl};
 }
 
 static sp_status predict(sp_arena *arena, const parts *p, sp_stage *stage, sp_error *err)
