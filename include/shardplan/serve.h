@@ -17,6 +17,7 @@
  * Steps are priced from the operators of graph/, by which training is priced too, with kernels as
  * measured alone. Evaluation allocates nothing and has no state. */
 #include "shardplan/analysis.h"
+#include "shardplan/cluster.h"
 #include "shardplan/memory.h"
 #include "shardplan/surface.h"
 
@@ -131,8 +132,8 @@ typedef struct sp_serve_load {
     double length_spread; /* lengths are drawn evenly within 1 +- this times their mean         */
     double requests_per_user; /* that a user sends one after the other; few of them leave the mean
                                * under the burst at the start. 0: long after it */
-    uint32_t n_requests;       /* of a trace: the simulation takes lengths from there, and, with
-                                * neither rate nor concurrency, arrivals; 0 = none */
+    uint32_t n_requests;      /* of a trace: the simulation takes lengths from there, and, with
+                               * neither rate nor concurrency, arrivals; 0 = none */
     const sp_serve_request *requests;
 } sp_serve_load;
 
@@ -178,9 +179,85 @@ typedef struct sp_served {
 /* Closed forms. Source of their shape: means of a closed loop; each is compared with the event
  * simulation in tests/serve. */
 void sp_serve_together(const sp_pool *pool, const sp_serve_load *load, sp_served *out);
-/* link_bytes_per_s: of one prefill worker's GPU to its decode worker. */
+
+/* ---- two pools, prefill and decode -------------------------------------------------------------
+ */
+/* What caches are sent over, of each GPU. */
+typedef struct sp_kv_link {
+    double bytes_per_s, latency_s;
+} sp_kv_link;
+/* The innermost level of a cluster that has room for all `gpus` of both pools, else its outermost;
+ * between two clusters the slower of their outermost ones. */
+sp_kv_link sp_kv_link_between(const sp_cluster *prefill, const sp_cluster *decode, double gpus);
+
+/* All that a join must know of prefill workers under a load, whatever they are joined with. */
+typedef struct sp_prefill_side {
+    double gpus, servers; /* servers: attention-data-parallel ranks of all workers                */
+    double alone_s;       /* of a prompt with nobody beside it                                    */
+    double start_s,
+        each_s;     /* n prompts of a rank in one step take start_s + n each_s, or alone_s  */
+    double full_s;  /* of a step with as many as its tokens allow                           */
+    double crowd_s; /* of each prompt when many wait: its share of such a step              */
+    double spill;   /* Sakasegawa's exponent: how seldom all servers are busy at once       */
+    double request_s, transfer_s; /* before the queue; before a cache is sent */
+    double exposed_ratio; /* share of the cache that is sent after its last layer is computed     */
+    double most_rate;     /* prompts a second that the pool can take                              */
+} sp_prefill_side;
+
+/* The same of decode workers: a step's time over the answers that a rank runs. */
+#define SP_DECODE_POINTS 12
+typedef struct sp_decode_side {
+    double gpus, ranks;
+    double steps; /* of an answer after its first token                                       */
+    double most;  /* answers of a rank at once, as its batch and its cache allow              */
+    uint32_t n_points; /* steps grow in proportion between them */
+    double running[SP_DECODE_POINTS], step_s[SP_DECODE_POINTS];
+    double received_bytes;        /* of a prompt's cache that each GPU gets        */
+    double received_in_all_bytes; /* by all GPUs of a rank */
+    double most_rate;   /* requests a second that the pool can take                             */
+    bool cache_limited; /* the cache has less room than the batch                               */
+} sp_decode_side;
+
+void sp_prefill_side_make(const sp_pool *pool, const sp_serve_load *load, sp_prefill_side *out);
+/* Steps are priced up to `most` answers of a rank, or what batch and cache allow if that is less.
+ */
+void sp_decode_side_make(const sp_pool *pool, const sp_serve_load *load, double most,
+                         sp_decode_side *out);
+double sp_decode_side_step_s(const sp_decode_side *side, double running);
+
+typedef enum sp_serve_bound {
+    SP_BOUND_USERS, /* neither pool is full: more users, or more of them a second, get served */
+    SP_BOUND_PREFILL,
+    SP_BOUND_DECODE,
+    SP_N_SERVE_BOUNDS
+} sp_serve_bound;
+const char *sp_serve_bound_name(sp_serve_bound bound); /* "users", "prefill", "decode" */
+
+/* What a user sees of two pools, means over the run, and how they match. */
+typedef struct sp_joined {
+    double ttft_s, tpot_s, e2e_s;
+    double wait_s, prompt_s, send_s, slot_s; /* parts of ttft: for a prefill worker, of the prompt,
+                                              * of its cache, for a place in a decode worker */
+    double burst_s; /* first tokens of the requests that all users send at the start  */
+    double requests_per_s, tokens_per_s, tokens_per_s_per_gpu;
+    double most_rate; /* requests a second that both pools can take                          */
+    double running;   /* answers of a rank at once                                           */
+    double prefill_busy_ratio, decode_busy_ratio;
+    sp_serve_bound bound;
+    bool cache_limited;
+} sp_joined;
+
+/* A few flops, no step is priced. Open loops above most_rate are answered at it, with endless
+ * times. */
+void sp_serve_join(const sp_prefill_side *prefill, const sp_decode_side *decode,
+                   const sp_serve_load *load, const sp_kv_link *link, sp_joined *out);
+/* Times to first token and of requests with their tails. */
+void sp_joined_tails(const sp_joined *joined, const sp_serve_load *load, sp_tail *ttft_s,
+                     sp_tail *tpot_s, sp_tail *e2e_s);
+
+/* Both sides and their join. */
 void sp_serve_apart(const sp_pool *prefill, const sp_pool *decode, const sp_serve_load *load,
-                    double link_bytes_per_s, sp_served *out);
+                    const sp_kv_link *link, sp_joined *out);
 
 /* ---- the same as a run, request by request
  * ------------------------------------------------------- */
@@ -196,3 +273,9 @@ typedef struct sp_simulated {
  * seed gives the same run. `requests` of them are measured (0: requests_per_user for each user). */
 sp_status sp_serve_simulate(struct sp_arena *arena, const sp_pool *pool, const sp_serve_load *load,
                             uint64_t requests, uint64_t seed, sp_simulated *out, sp_error *err);
+/* The same of two pools: every prefill worker with its queue, every cache that is sent, every
+ * decode worker with its steps. */
+sp_status sp_serve_simulate_apart(struct sp_arena *arena, const sp_pool *prefill,
+                                  const sp_pool *decode, const sp_serve_load *load,
+                                  const sp_kv_link *link, uint64_t requests, uint64_t seed,
+                                  sp_simulated *out, sp_error *err);

@@ -91,6 +91,11 @@ sp_status sp_deployed_map_load(sp_arena *arena, const char *home, const sp_csv *
 /* All that the rules say of a row, later ones over earlier ones. */
 sp_deployed_rule sp_deployed_map_apply(const sp_deployed_map *map, const sp_csv *csv, uint32_t row);
 
+/* ---- models_serving.c ---- */
+/* In the folder (NULL: none), by the last part of a path, then as sp_model_find does. */
+sp_status sp_deployed_model_find(sp_arena *arena, const char *home, const char *folder,
+                                 const char *name, const sp_model **model, sp_error *err);
+
 /* ---- points_serving.c ---- */
 typedef enum sp_deployed_metric {
     SP_DEPLOYED_METRIC_TPOT,
@@ -111,7 +116,7 @@ typedef struct sp_deployed_question {
     bool borrowed;         /* some kernels were measured on another part or in another format */
     sp_pool first, second; /* second: of answers, where they are apart */
     sp_serve_load load;
-    double link_bytes_per_s; /* from pool to pool */
+    sp_kv_link link; /* from pool to pool */
 } sp_deployed_question;
 
 typedef struct sp_deployed_prediction {

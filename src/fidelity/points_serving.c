@@ -73,7 +73,7 @@ static sp_status load_model(sp_deployed_predictor *p, const char *name, const vo
                             sp_error *err)
 {
     const sp_model *model = NULL;
-    SP_TRY(sp_model_find(&p->arena, p->home, name, &model, err));
+    SP_TRY(sp_deployed_model_find(&p->arena, p->home, p->models, name, &model, err));
     *thing = model;
     return SP_OK;
 }
@@ -128,15 +128,18 @@ static void give(sp_reason *reason, const char *text)
     (void)snprintf(reason->text, sizeof reason->text, "%s", text);
 }
 
-/* Models are asked for by architecture, then by the path that was served. */
+/* Models are asked for by the path that was served, then by architecture. */
 static sp_status find_model(sp_deployed_predictor *p, uint32_t row, const named **found,
                             sp_error *err)
 {
     const char *arch = sp_deployed_text(p->table, row, SP_DEPLOYED_MODEL);
     const char *path = sp_deployed_text(p->table, row, SP_DEPLOYED_PATH);
+    const named *other = NULL;
     SP_TRY(find_named(p, &p->known_models, path, load_model, found, err));
     if ((*found)->thing != NULL) return SP_OK;
-    return find_named(p, &p->known_models, arch, load_model, found, err);
+    SP_TRY(find_named(p, &p->known_models, arch, load_model, &other, err));
+    if (other->thing != NULL) *found = other;
+    return SP_OK;
 }
 
 static sp_status read_load(const sp_deployed_predictor *p, uint32_t row,
@@ -316,13 +319,14 @@ static sp_status count_workers(const sp_deployed_predictor *p, uint32_t row, con
 static sp_status ask_apart(sp_deployed_predictor *p, uint32_t row, const row_parts *parts,
                            sp_deployed_question *q, sp_error *err)
 {
-    const sp_cluster *c = parts->cluster;
-    const sp_level *far = &c->levels[c->n_levels - 1];
     SP_TRY(make_pool(p, row, &prefill, parts, &q->first, &q->fits, &q->reason, err));
     if (q->reason.text[0] != '\0') return SP_OK;
     SP_TRY(make_pool(p, row, &decode, parts, &q->second, &q->fits, &q->reason, err));
     q->apart = true;
-    q->link_bytes_per_s = far->bytes_per_s * far->efficiency_ratio;
+    if (q->reason.text[0] != '\0') return SP_OK;
+    const double gpus = (double)q->first.workers * sp_worker_gpus(q->first.worker) +
+                        (double)q->second.workers * sp_worker_gpus(q->second.worker);
+    q->link = sp_kv_link_between(parts->cluster, parts->cluster, gpus);
     return SP_OK;
 }
 
@@ -370,6 +374,24 @@ static sp_status simulate(const sp_pool *pool, const sp_serve_load *load, sp_ser
     return SP_OK;
 }
 
+/* Two pools are answered by a run of both. */
+static sp_status run_apart(const sp_deployed_question *q, sp_served *served, sp_error *err)
+{
+    sp_simulated run;
+    sp_arena scratch = {0};
+    const double gpus = (double)q->first.workers * sp_worker_gpus(q->first.worker) +
+                        (double)q->second.workers * sp_worker_gpus(q->second.worker);
+    const sp_status status = sp_serve_simulate_apart(&scratch, &q->first, &q->second, &q->load,
+                                                     &q->link, 0, 1, &run, err);
+    sp_arena_fini(&scratch);
+    if (status != SP_OK) return status;
+    *served = (sp_served){.ttft_s = run.ttft_s.mean,
+                          .tpot_s = run.tpot_s.mean,
+                          .tokens_per_s_per_gpu =
+                              q->load.concurrency * q->load.osl / run.e2e_s.mean / gpus};
+    return SP_OK;
+}
+
 /* 80 % lie within the estimate over and times 1 + these. */
 static void spread(const sp_deployed_question *q, sp_deployed_prediction *out)
 {
@@ -394,8 +416,7 @@ sp_status sp_deployed_answer(const sp_deployed_question *question, bool tpot_alo
         return SP_OK;
     }
     if (question->apart) {
-        sp_serve_apart(&first, &question->second, &question->load, question->link_bytes_per_s,
-                       &served);
+        SP_TRY(run_apart(question, &served, err));
     } else {
         sp_serve_together(&first, &question->load, &served);
         if (!tpot_alone) SP_TRY(simulate(&first, &question->load, &served, err));

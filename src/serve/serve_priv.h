@@ -99,7 +99,9 @@ double sp_loaded_running(const sp_pool *pool, const sp_serve_load *load, double 
 /* Tokens a second of all, from the times of a request. */
 void sp_served_finish(const sp_serve_load *load, double gpus, sp_served *out);
 
-/* ---- apart.c ---- */
-/* One request's cache on its way from a prefill worker to its decode worker. */
-double sp_serve_transfer_s(const sp_pool *prefill, const sp_serve_load *load,
-                           double link_bytes_per_s);
+/* ---- join.c ---- */
+/* Seconds until the cache of a prompt has been sent. */
+double sp_pools_send_s(const sp_prefill_side *prefill, const sp_decode_side *decode,
+                       const sp_kv_link *link);
+/* Answers of a rank that a load can bring at once; an open one any that is captured. */
+double sp_pools_most(const sp_pool *decode, const sp_serve_load *load);

@@ -36,7 +36,7 @@ static sp_serve_load load_of(const sp_serving_problem *problem, double concurren
 
 typedef struct pools {
     sp_pool prefill, decode; /* prefill.worker NULL: aggregated */
-    double link_bytes_per_s;
+    sp_kv_link link;
     const sp_serving_problem *problem;
 } pools;
 
@@ -46,7 +46,14 @@ static void serve(const pools *p, double concurrency, sp_served *out)
     if (p->prefill.worker == NULL) {
         sp_serve_together(&p->decode, &load, out);
     } else {
-        sp_serve_apart(&p->prefill, &p->decode, &load, p->link_bytes_per_s, out);
+        sp_joined joined;
+        sp_serve_apart(&p->prefill, &p->decode, &load, &p->link, &joined);
+        *out = (sp_served){.ttft_s = joined.ttft_s,
+                           .tpot_s = joined.tpot_s,
+                           .tokens_per_s = joined.tokens_per_s,
+                           .tokens_per_s_per_gpu = joined.tokens_per_s_per_gpu,
+                           .running = joined.running,
+                           .cache_limited = joined.cache_limited};
     }
 }
 
@@ -118,12 +125,14 @@ static void fill_busy(const pools *p, double rate, sp_serving_point *point)
 static pools pools_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
                       const sp_serving_side *prefill, const sp_serving_side *decode)
 {
-    pools p = {
-        .decode = decode->pool, .link_bytes_per_s = problem->link_bytes_per_s, .problem = problem};
+    pools p = {.decode = decode->pool, .problem = problem};
     if (prefill == NULL) return p;
     p.prefill = prefill->pool;
     p.prefill.workers = (uint32_t)serving(problem, plan->value[SP_SERVING_AXIS_prefill_workers]);
     p.decode.workers = (uint32_t)serving(problem, plan->workers);
+    p.link = sp_kv_link_between(problem->machine[SP_PLACE_PREFILL].cluster,
+                                problem->machine[SP_PLACE_DECODE].cluster,
+                                plan->value[SP_SERVING_AXIS_gpus]);
     return p;
 }
 
@@ -158,7 +167,9 @@ void sp_serving_point_of(const sp_serving_problem *problem, const sp_serving_pla
     const double rate = requests_per_s(&p, &point->served);
     fill_busy(&p, rate, point);
     if (prefill != NULL) {
-        point->kv_transfer_s = sp_serve_transfer_s(&p.prefill, &load, p.link_bytes_per_s);
+        sp_joined joined;
+        sp_serve_apart(&p.prefill, &p.decode, &load, &p.link, &joined);
+        point->kv_transfer_s = joined.send_s;
     }
     const double request_s = decode->base->worker.timing->request_s;
     point->queue_s =
