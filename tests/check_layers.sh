@@ -30,7 +30,8 @@ check_includes() {
                 if (header == "formula.h") return "formula"
                 if (header ~ /^(model|cluster|surface|discover|plan|engine|optimizer|recipe|checkpoint)\.h$|^(axes|model_fields)\.def$/) return "spec"
                 if (header ~ /^(analysis|sweep|memory)\.h$|^memory_(knobs|parts)\.def$/) return "analysis"
-                if (header ~ /^serve\.h$|^serve_timing\.def$/) return "serve"
+                if (header ~ /^(serve|serving|serving_rules)\.h$|^(serve_timing|serving_axes|serving_fields|serving_objectives)\.def$/) return "serve"
+                if (header == "serving_space.h") return "space"
                 if (header ~ /^(problem|estimate|timeline|traffic)\.h$/) return "step"
                 if (header ~ /^(space|front|search|report|fidelity)\.h$/) return substr(header, 1, length(header) - 2)
                 if (header == "inverse.h") return "search"

@@ -22,6 +22,9 @@ typedef struct sp_engine_profile {
     bool native_attention;       /* ... written for the part; otherwise for any since Ampere      */
     bool merges_expert_copies;   /* a token crosses to a node once, however many experts it meets there */
     bool gathers_each_batch;     /* ZeRO-2 gives weights back after every micro-batch             */
+    bool adds_gradients_apart;   /* by a kernel of its own; otherwise products add to the sum     */
+    bool waits_for_tp_sums;      /* of input gradients; otherwise weight gradients are beside them */
+    bool cuts_messages;          /* tp ranks send a share each to the next stage, even without sp */
     double gemm_ratio;           /* matrix products in a running step over isolated ones, >= 1    */
     double attention_ratio;      /* likewise for the attention core                               */
     double power_exponent;       /* kernels taken over from a like part of another power limit take

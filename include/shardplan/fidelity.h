@@ -70,11 +70,22 @@ void sp_params_score_page(const sp_params_score *score, struct sp_text *out);
 /* Deployments that served a closed loop of requests, in the columns of InferenceMAX dumps as
  * configs/validation/serving-points.json reads them. */
 typedef struct sp_deployed_score sp_deployed_score;
-sp_status sp_score_serving(const char *home, const char *file, sp_deployed_score **score,
+typedef struct sp_deployed_request {
+    const char *home, *file;
+    const char *models; /* NULL, or a folder of Hugging Face configurations: NAME.json, or
+                         * NAME/config.json, NAME as in the last part of a row's path */
+    const char *cross;  /* NULL, or a grouping of HOME/configs/validation/fit-serving.json: "model",
+                         * "system"; as with training */
+} sp_deployed_request;
+sp_status sp_score_serving(const sp_deployed_request *request, sp_deployed_score **score,
                            sp_error *err);
 void sp_deployed_score_free(sp_deployed_score *score); /* NULL is fine */
 void sp_deployed_score_json(const sp_deployed_score *score, bool with_points, struct sp_text *out);
 void sp_deployed_score_page(const sp_deployed_score *score, const sp_report_options *options,
+                            struct sp_text *out);
+/* Of a score across groups: the fitted constants as figures that files of engines take
+ * ("shardplan/steps/1"), dated `date`; `origin` NULL: the table is named as their source. */
+void sp_deployed_steps_json(const sp_deployed_score *score, const char *origin, const char *date,
                             struct sp_text *out);
 
 /* Serving memory: `file` ("shardplan/serving-logs/1") has what engines printed when they started,

@@ -7,6 +7,7 @@
  * problem; rank 0 gets the answer, the others an empty one.
  */
 #include "shardplan/front.h"
+#include "shardplan/serving_space.h"
 #include "shardplan/space.h"
 
 #include <signal.h>
@@ -72,6 +73,9 @@ typedef struct sp_search_result {
 sp_status sp_search_run(const sp_space *space, const sp_search_options *options,
                         sp_search_result *result, sp_error *err);
 void sp_search_result_fini(sp_search_result *result);
+/* The same for plans of serving: a layout is what differs in chunk_tokens and batch alone. */
+sp_status sp_serving_search(const sp_serving_space *space, const sp_search_options *options,
+                            sp_search_result *result, sp_error *err);
 
 /* ---- ranks: MPI is started only under a launcher ------------------------------------------------ */
 /* Call once at the start and end of the process. rank 0 of 1 without a launcher or without MPI. */

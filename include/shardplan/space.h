@@ -38,6 +38,7 @@ typedef enum sp_rule_class {
     SP_RULE_WHERE,
     SP_RULE_MEMORY,
     SP_RULE_NETWORK,
+    SP_RULE_SLO, /* of serving plans alone: a limit that their users set */
     SP_N_RULE_CLASSES
 } sp_rule_class;
 

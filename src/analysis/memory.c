@@ -124,18 +124,13 @@ static sp_memory_stage build_stage(const sp_share *share, uint32_t index)
     return s;
 }
 
-void sp_footprint_evaluate(const sp_footprint_question *question, sp_footprint *out)
+static void evaluate(const sp_footprint_question *q, const sp_share *share, sp_footprint *out)
 {
-    sp_share share;
     sp_memory_stage tightest = {0};
-    sp_footprint_question here = *question;
-    here.server = sp_server_on_gpu(question);
-    const sp_footprint_question *q = &here;
     *out = (sp_footprint){.usable = q->gpu->memory_bytes - q->reserve_bytes,
                           .host = q->server.host_bytes};
-    sp_share_build(q, &share);
     for (uint32_t index = 0; index < q->pp; index++) {
-        const sp_memory_stage s = build_stage(&share, index);
+        const sp_memory_stage s = build_stage(share, index);
         if (index > 0 && room(&s) >= room(&tightest)) continue;
         tightest = s;
         out->stage = index;
@@ -147,6 +142,23 @@ void sp_footprint_evaluate(const sp_footprint_question *question, sp_footprint *
     find_chance(q, out);
     fill_cache(&tightest, out);
     out->verdict = judge(q, out);
+}
+
+void sp_footprint_evaluate(const sp_footprint_question *question, sp_footprint *out)
+{
+    sp_share share;
+    sp_footprint_question here = *question;
+    here.server = sp_server_on_gpu(question);
+    sp_share_build(&here, &share);
+    evaluate(&here, &share, out);
+}
+
+void sp_footprint_evaluate_shared(const sp_footprint_question *question, const sp_share *share,
+                                  sp_footprint *out)
+{
+    sp_share here = *share;
+    here.question = question;
+    evaluate(question, &here, out);
 }
 
 bool sp_footprint_serves(const sp_footprint *footprint)

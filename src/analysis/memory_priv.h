@@ -58,6 +58,12 @@ void sp_share_build(const sp_footprint_question *question, sp_share *share);
 /* Layers are dealt evenly, the first stages having one more where they do not divide. */
 sp_held_layers sp_share_stage(const sp_footprint_question *question, uint32_t stage);
 
+/* ---- memory.c ---- */
+/* sp_footprint_evaluate where only requests, lengths and settings of the engine differ from the
+ * question that the share was built of; the engine is that of sp_server_on_gpu already. */
+void sp_footprint_evaluate_shared(const sp_footprint_question *question, const sp_share *share,
+                                  sp_footprint *out);
+
 /* ---- memory_cache.c: bytes of one request's cache on one rank ---- */
 typedef struct sp_cached {
     double values, scales, states;

@@ -159,7 +159,7 @@ static sp_status read_head(struct sp_arena *arena, const sp_json *root, sp_serve
     static const char *const keys[] = {"schema",   "name",          "about",        "version",
                                        "base",     "fraction_flag", "running_flag", "cache_unit",
                                        "settings", "by_gpu",        "kv_formats",   "options",
-                                       "timing"};
+                                       "timing",   "rules",         "flags"};
     static const char *const bases[] = {"total", "start", "free", "growing"};
     const char *text = NULL;
     uint32_t base = 0;

@@ -57,7 +57,7 @@ static sp_status refuse_word(const char *word, unsigned commands, sp_error *err)
 {
     char name[64];
     name_in(word, name, sizeof name);
-    const sp_flag_id flag = sp_flag_find(name);
+    const sp_flag_id flag = sp_flag_find_among(name, commands);
     const bool written = strncmp(word, "--", 2) == 0 && flag != SP_N_FLAGS;
     const bool taken = written && (sp_flag_describe(flag)->commands & commands) != 0;
     if (taken && sp_flag_describe(flag)->kind == SP_KIND_SWITCH && strchr(word, '=') != NULL) {
@@ -67,11 +67,12 @@ static sp_status refuse_word(const char *word, unsigned commands, sp_error *err)
     return sp_flag_refuse(word, name, commands, err);
 }
 
-static sp_status need_value(const char *word, sp_error *err)
+static sp_status need_value(const char *word, unsigned commands, sp_error *err)
 {
     char name[64];
     name_in(word, name, sizeof name);
-    const sp_flag_id id = name[1] == '\0' ? flag_of_letter(name[0]) : sp_flag_find(name);
+    const sp_flag_id id =
+        name[1] == '\0' ? flag_of_letter(name[0]) : sp_flag_find_among(name, commands);
     sp_fail(err, SP_E_USAGE, "this flag needs a value");
     sp_fail_value(err, "%s", word);
     return id == SP_N_FLAGS ? err->status
@@ -116,7 +117,7 @@ sp_status sp_settings_read_arguments(sp_settings *settings, unsigned commands, i
             const bool is_letter = optopt > 0 && optopt < FIRST_LONG;
             return refuse_word(is_letter ? letter : word, commands, err);
         }
-        if (found == ':') return need_value(word, err);
+        if (found == ':') return need_value(word, commands, err);
         const sp_flag_id id =
             found >= FIRST_LONG ? (sp_flag_id)(found - FIRST_LONG) : flag_of_letter(found);
         SP_TRY(put_flag(settings, id, word, commands, err));

@@ -87,7 +87,7 @@ static sp_status read_plan(sp_settings *settings, const sp_space *space, const c
 {
     sp_plan plan;
     SP_TRY(sp_plan_check_launch_file(text, err));
-    SP_TRY(sp_plan_check_id(settings, text, sp_space_problem(space), err));
+    SP_TRY(sp_plan_check_id(settings, text, sp_problem_fingerprint(sp_space_problem(space)), err));
     SP_TRY(sp_plan_read(text, space, &plan, err));
     sp_price_plan(space, &plan, &baseline->priced);
     SP_TRY(refuse_unbuilt(space, &baseline->priced, text, err));

@@ -5,6 +5,7 @@
 #include "base/base.h"
 #include "shardplan/report.h"
 #include "shardplan/search.h"
+#include "shardplan/serving.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,6 +39,8 @@ typedef enum sp_flag_kind {
 typedef enum sp_flag_group {
     SP_GROUP_QUESTION,
     SP_GROUP_LIMITS,
+    SP_GROUP_SERVING,
+    SP_GROUP_RECOMMEND,
     SP_GROUP_SEARCH,
     SP_GROUP_PLAN,
     SP_GROUP_TABLE,
@@ -60,7 +63,9 @@ enum {
     SP_TAKES_ANALYSIS = 256, /* analyze                      */
     SP_TAKES_FORMULAS = 512, /* formula                       */
     SP_TAKES_MEMORY = 1024, /* memory                        */
-    SP_TAKES_CALIBRATE = 2048 /* calibrate                   */
+    SP_TAKES_CALIBRATE = 2048, /* calibrate                  */
+    SP_TAKES_SERVING = 4096, /* serve, run, recommend, estimate */
+    SP_TAKES_RECOMMEND = 8192 /* recommend                   */
 };
 
 typedef struct sp_flag {
@@ -75,6 +80,9 @@ typedef struct sp_flag {
 const sp_flag *sp_flag_describe(sp_flag_id flag);
 /* By name, with '-' or '_'; SP_N_FLAGS when there is none. */
 sp_flag_id sp_flag_find(const char *name);
+/* A name may stand for two flags, which no command takes both of: the one that these commands take,
+ * else as sp_flag_find. */
+sp_flag_id sp_flag_find_among(const char *name, unsigned commands);
 /* "seq-len" -> "SHARDPLAN_SEQ_LEN" */
 void sp_flag_variable(const sp_flag *flag, char name[80]);
 /* Sets the nearest name among the flags that `commands` take. */
@@ -99,8 +107,13 @@ typedef struct sp_setting {
     int lines[SP_MAX_VALUES];
 } sp_setting;
 
+/* What a question is about. */
+typedef enum sp_asks { SP_ASKS_UNSAID, SP_ASKS_TRAIN, SP_ASKS_SERVE } sp_asks;
+
 typedef struct sp_settings {
     sp_arena arena;
+    sp_asks asks;
+    bool recommends;         /* the fewest GPUs, least money or largest rate is wanted */
     sp_setting of[SP_N_FLAGS];
     const char *file;        /* of values from a file */
     const char *fingerprint; /* of the question in it, or NULL */
@@ -126,7 +139,16 @@ sp_status sp_settings_read_arguments(sp_settings *settings, unsigned commands, i
                                      char **argv, sp_error *err);
 sp_status sp_settings_read_environment(sp_settings *settings, unsigned commands, sp_error *err);
 
-/* job.c: a job file or the question of a result */
+/* asks.c: flags that a question of this kind has, in files (and on the command line with the
+ * flags of the command) */
+unsigned sp_asks_takes(sp_asks asks);
+const char *sp_asks_name(sp_asks asks); /* "train", "serve" */
+/* Where the file did not say it, --command or a flag that one kind alone has; training where
+ * nothing does. Then refuses flags of the other kind. */
+sp_status sp_asks_settle(sp_settings *settings, sp_error *err);
+
+/* job.c: a job file or the question of a result; settings->asks is set, or refused where it is and
+ * the file asks for the other */
 sp_status sp_settings_read_job(sp_settings *settings, const char *file, sp_error *err);
 
 /* ---- flag_values.c: a flag that is not given leaves *out as it is ------------------------------ */
@@ -140,6 +162,9 @@ sp_status sp_flag_reserve(const sp_settings *s, double *bytes, sp_error *err);
 sp_status sp_flag_gradients(const sp_settings *s, sp_gradients *out, sp_error *err);
 sp_status sp_flag_choice(const sp_settings *s, sp_flag_id flag, const char *const *names,
                          size_t n_names, uint32_t *choice, sp_error *err);
+/* Adds the values of a list, `most` of them in all. */
+sp_status sp_flag_take_list(const sp_settings *s, sp_flag_id flag, const char **out, uint32_t most,
+                            uint32_t *n, sp_error *err);
 /* site_factor.c: "1.07", "1.07:9%", or a file of `calibrate steps --site` */
 sp_status sp_site_factor_read(const char *text, sp_question *q, sp_error *err);
 sp_status sp_flag_count(const sp_settings *s, sp_flag_id flag, uint64_t lo, uint64_t hi,
@@ -164,7 +189,7 @@ typedef enum sp_format {
 /* How to search and print. */
 typedef struct sp_run {
     uint32_t top, threads;
-    bool by_layout, no_bounds, dry_run, show_config, quiet, verbose, color, help;
+    bool by_layout, no_bounds, dry_run, show_config, quiet, verbose, color, unicode, help;
     sp_format format;
     bool as_yaml; /* JSON, turned into it when it is written */
     double timeout_s;
@@ -208,6 +233,7 @@ typedef struct sp_context {
     sp_run run;
     bool speaks;                 /* rank 0 */
     const sp_baseline *baseline; /* NULL = none */
+    const sp_recommendation *recommendation; /* that the answer stands behind; NULL = none */
     sp_evidence_base *evidence;  /* published runs, once an answer needs them */
 } sp_context;
 
@@ -252,8 +278,13 @@ typedef struct sp_command {
 #undef SP_COMMAND
 #undef SP_COMMAND_LATER
 
-/* file is NULL when flags or --result make the question. */
-sp_exit sp_train(const sp_context *context, const char *file);
+/* asks.c: reads the file (NULL when flags or --result make the question), then answers what is asked
+ * or shows the settings. */
+sp_exit sp_ask(const sp_context *context, const char *file, unsigned takes);
+/* The settings are complete. */
+sp_exit sp_train_answer(const sp_context *context);
+sp_exit sp_serve_answer(const sp_context *context);
+sp_exit sp_recommend_answer(const sp_context *context);
 
 /* ---- help.c, home.c, show_config.c, cli.c ---------------------------------------------------- */
 void sp_help_all(sp_text *out);

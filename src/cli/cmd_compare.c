@@ -35,7 +35,8 @@ static sp_status read_plan(const sp_context *context, const sp_space *space, con
                            const char *name, sp_priced *priced, sp_error *err)
 {
     sp_plan plan;
-    SP_TRY(sp_plan_check_id(context->settings, text, sp_space_problem(space), err));
+    SP_TRY(sp_plan_check_id(context->settings, text,
+                            sp_problem_fingerprint(sp_space_problem(space)), err));
     if (sp_plan_read(text, space, &plan, err) != SP_OK) return sp_fail_file(err, name);
     sp_price_plan(space, &plan, priced);
     return SP_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `shardplan estimate PLAN`: every term of one plan, or the figures of many. */
 #include "cli/plan_list.h"
+#include "cli/serving.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -83,22 +84,14 @@ static sp_exit estimate_many(const sp_context *context, const sp_space *space, c
 
 /* ---- the question behind it ---- */
 
-/* Ids of a file are those of --result; without it they are ids of the question that was asked. */
-static sp_status check_ids(const sp_settings *settings, const char *plan, const char *ids,
-                           const sp_problem *problem, sp_error *err)
-{
-    if (ids == NULL) return sp_plan_check_id(settings, plan, problem, err);
-    if (sp_settings_text(settings, SP_FLAG_result) == NULL) return SP_OK;
-    return sp_plan_check_fingerprint(settings, problem, err);
-}
-
 static sp_exit with_space(const sp_context *outer, const sp_space *space, const char *plan,
                           const char *ids)
 {
     sp_context context = *outer;
     sp_baseline baseline;
     sp_error err = {0};
-    if (check_ids(context.settings, plan, ids, sp_space_problem(space), &err) != SP_OK ||
+    if (sp_plan_check_ids(context.settings, plan, ids,
+                          sp_problem_fingerprint(sp_space_problem(space)), &err) != SP_OK ||
         sp_baseline_read(&context, space, &baseline, &err) != SP_OK) {
         return sp_cli_fail(&context, &err);
     }
@@ -150,11 +143,15 @@ static sp_exit run(const sp_context *outer)
     const char *job = settings->n_words > job_word ? settings->words[job_word] : NULL;
     if (sp_plan_read_files(&context, job, &err) != SP_OK ||
         sp_run_check_format(&context.run, SP_FORM_TABLE | SP_FORM_JSON | SP_FORM_CSV, &err) !=
-            SP_OK) {
+            SP_OK ||
+        sp_asks_settle(context.settings, &err) != SP_OK) {
         return sp_cli_fail(&context, &err);
     }
-    if (!context.run.show_config)
-        return answer(&context, ids != NULL ? "" : settings->words[0], ids);
+    const char *plan = ids != NULL ? "" : settings->words[0];
+    if (!context.run.show_config && settings->asks == SP_ASKS_SERVE) {
+        return sp_serving_estimate_command(&context, plan, ids);
+    }
+    if (!context.run.show_config) return answer(&context, plan, ids);
     sp_text text = {0};
     sp_show_config(settings, sp_command_estimate.takes, &text);
     return sp_cli_write(&context, &text, SP_EXIT_FOUND);
@@ -168,12 +165,16 @@ const sp_command sp_command_estimate = {
              "defaults for what is\n"
              "left out) with a question from flags or a job file, or an id with --result "
              "RESULT.json. With\n"
-             "--ids many plans are priced at once, as JSON.\n",
+             "--ids many plans are priced at once, as JSON. Flags or files that only serving has, "
+             "or --command\n"
+             "serve, make it a plan of serving.\n",
     .examples = "  shardplan estimate tp=8,pp=4,sp=on jobs/llama-3.1-70b-64xh100.json\n"
+                "  shardplan estimate engine=vllm,tp=4,batch=64 "
+                "jobs/serve-llama-3.1-70b-8xh100.json\n"
                 "  shardplan estimate 123456 --result result.json\n"
                 "  shardplan estimate --ids ids.txt --result result.json --format csv\n",
-    .takes =
-        SP_TAKES_QUESTION | SP_TAKES_PLAN | SP_TAKES_PLANS | SP_TAKES_BASELINE | SP_TAKES_OUTPUT,
+    .takes = SP_TAKES_QUESTION | SP_TAKES_SERVING | SP_TAKES_PLAN | SP_TAKES_PLANS |
+             SP_TAKES_BASELINE | SP_TAKES_OUTPUT,
     .max_words = 2,
     .run = run,
 };

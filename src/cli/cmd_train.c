@@ -155,8 +155,9 @@ static sp_status load_evidence(sp_context *context, sp_error *err)
     return sp_evidence_base_load(context->home, &context->evidence, err);
 }
 
-static sp_exit answer(sp_context *context)
+sp_exit sp_train_answer(const sp_context *outer)
 {
+    sp_context with_evidence = *outer, *context = &with_evidence;
     sp_problem *problem = NULL;
     sp_space *space = NULL;
     const char *note = NULL;
@@ -178,21 +179,12 @@ static sp_exit answer(sp_context *context)
     return code;
 }
 
-sp_exit sp_train(const sp_context *context, const char *file)
-{
-    sp_error err = {0};
-    sp_context with_file = *context;
-    sp_catch_signals();
-    if (sp_plan_read_files(&with_file, file, &err) != SP_OK) return sp_cli_fail(context, &err);
-    if (!with_file.run.show_config) return answer(&with_file);
-    sp_text text = {0};
-    sp_show_config(context->settings, sp_command_train.takes, &text);
-    return sp_cli_write(&with_file, &text, SP_EXIT_FOUND);
-}
-
 static sp_exit run(const sp_context *context)
 {
-    return sp_train(context, context->settings->n_words > 0 ? context->settings->words[0] : NULL);
+    sp_settings *settings = context->settings;
+    settings->asks = SP_ASKS_TRAIN;
+    return sp_ask(context, settings->n_words > 0 ? settings->words[0] : NULL,
+                  sp_command_train.takes);
 }
 
 const sp_command sp_command_train = {

@@ -112,14 +112,12 @@ static sp_exit score_serving(const sp_context *context, bool points)
     sp_text text = {0};
     sp_deployed_score *score = NULL;
     const sp_report_options options = sp_cli_options(context);
-    if (sp_settings_text(context->settings, SP_FLAG_cross) != NULL) {
-        sp_fail(&err, SP_E_NOT_YET, "the constants of serving are not fitted anew");
-        sp_fail_file(&err, "--cross");
-        return sp_cli_fail(context, &err);
-    }
-    if (sp_score_serving(context->home, context->settings->words[1], &score, &err) != SP_OK) {
-        return sp_cli_fail(context, &err);
-    }
+    const sp_deployed_request request = {
+        .home = context->home,
+        .file = context->settings->words[1],
+        .models = sp_settings_text(context->settings, SP_FLAG_models),
+        .cross = sp_settings_text(context->settings, SP_FLAG_cross)};
+    if (sp_score_serving(&request, &score, &err) != SP_OK) return sp_cli_fail(context, &err);
     if (context->run.format == SP_FORMAT_JSON) {
         sp_deployed_score_json(score, points, &text);
     } else {

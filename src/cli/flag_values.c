@@ -86,3 +86,18 @@ sp_status sp_flag_count(const sp_settings *s, sp_flag_id flag, uint64_t lo, uint
     sp_fail_range(err, "%llu .. %llu", (unsigned long long)lo, (unsigned long long)hi);
     return sp_flag_blame(err->status, flag, err);
 }
+
+sp_status sp_flag_take_list(const sp_settings *s, sp_flag_id flag, const char **out, uint32_t most,
+                            uint32_t *n, sp_error *err)
+{
+    const sp_setting *setting = &s->of[flag];
+    for (uint32_t i = 0; i < setting->n_values; i++) {
+        if (*n == most) {
+            sp_fail(err, SP_E_RANGE, "too many values");
+            sp_fail_range(err, "0 .. %u", most);
+            return sp_flag_blame(err->status, flag, err);
+        }
+        out[(*n)++] = setting->values[i];
+    }
+    return SP_OK;
+}

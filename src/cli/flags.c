@@ -19,6 +19,8 @@
 #define F SP_TAKES_FORMULAS
 #define K SP_TAKES_MEMORY
 #define C SP_TAKES_CALIBRATE
+#define S SP_TAKES_SERVING
+#define N SP_TAKES_RECOMMEND
 
 /* clang-format off */
 static const sp_flag flags[SP_N_FLAGS] = {
@@ -52,6 +54,15 @@ sp_flag_id sp_flag_find(const char *name)
     return SP_N_FLAGS;
 }
 
+sp_flag_id sp_flag_find_among(const char *name, unsigned commands)
+{
+    for (sp_flag_id flag = 0; flag < SP_N_FLAGS; flag++) {
+        const bool taken = (flags[flag].commands & commands) != 0;
+        if (taken && same_name(flags[flag].name, name)) return flag;
+    }
+    return sp_flag_find(name);
+}
+
 void sp_flag_variable(const sp_flag *flag, char name[80])
 {
     (void)snprintf(name, 80, "SHARDPLAN_%s", flag->name);
@@ -71,8 +82,11 @@ static bool suggest_set(const char *name, unsigned commands, sp_error *err)
     for (char *c = axis; *c != '\0'; c++) {
         if (*c == '-') *c = '_';
     }
-    if (sp_axis_find(axis) == SP_N_AXES) return false;
-    (void)snprintf(err->nearest, sizeof err->nearest, "--set %.*s=VALUE", (int)sizeof axis - 13, axis);
+    const bool of_training = (commands & Q) != 0 && sp_axis_find(axis) != SP_N_AXES;
+    const bool of_serving = (commands & S) != 0 && sp_serving_axis_find(axis) != SP_N_SERVING_AXES;
+    if (!of_training && !of_serving) return false;
+    (void)snprintf(err->nearest, sizeof err->nearest, "--set %.*s=VALUE", (int)sizeof axis - 13,
+                   axis);
     return true;
 }
 

@@ -7,6 +7,7 @@
 
 static const char *const group_titles[SP_N_GROUPS] = {
     [SP_GROUP_QUESTION] = "The question", [SP_GROUP_LIMITS] = "Limits and choices",
+    [SP_GROUP_SERVING] = "Serving: requests and limits", [SP_GROUP_RECOMMEND] = "What is wanted",
     [SP_GROUP_SEARCH] = "The search",     [SP_GROUP_PLAN] = "Which plan",
     [SP_GROUP_TABLE] = "The score",       [SP_GROUP_ANALYSIS] = "The analysis",
     [SP_GROUP_MEMORY] = "The memory",     [SP_GROUP_OUTPUT] = "Output",

@@ -6,9 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const unsigned IN_FILES =
-    SP_TAKES_QUESTION | SP_TAKES_SEARCH | SP_TAKES_BASELINE | SP_TAKES_OUTPUT;
-
 /* Where the value stands, kept for errors that are found later. */
 static sp_status keep_place(sp_settings *settings, sp_flag_id flag, const sp_json *value,
                             sp_error *err)
@@ -97,19 +94,20 @@ static void snake_case(const char *name, char *out, size_t capacity)
     }
 }
 
-static sp_status refuse_key(const sp_json *member, sp_error *err)
+static sp_status refuse_key(const sp_json *member, unsigned takes, sp_error *err)
 {
     char spellings[SP_N_FLAGS][32];
     const char *names[SP_N_FLAGS];
     size_t n = 0;
     for (sp_flag_id id = 0; id < SP_N_FLAGS; id++) {
         const sp_flag *flag = sp_flag_describe(id);
-        if ((flag->commands & IN_FILES) == 0 || flag->kind == SP_KIND_LATER) continue;
+        if ((flag->commands & takes) == 0 || flag->kind == SP_KIND_LATER) continue;
         snake_case(flag->name, spellings[n], sizeof spellings[n]);
         names[n] = spellings[n];
         n++;
     }
-    sp_json_fail(member, err, SP_E_UNKNOWN_KEY, "this is no key of a job");
+    sp_json_fail(member, err, SP_E_UNKNOWN_KEY, "this is no key of a %sjob",
+                 (takes & SP_TAKES_SERVING) != 0 ? "serving " : "");
     sp_fail_value(err, "%s", member->key);
     const char *nearest = sp_name_nearest(member->key, names, n);
     if (nearest != NULL) (void)snprintf(err->nearest, sizeof err->nearest, "%s", nearest);
@@ -133,10 +131,11 @@ static sp_status put_baseline(sp_settings *settings, const sp_json *value, sp_er
 
 static sp_status put_member(sp_settings *settings, const sp_json *member, sp_error *err)
 {
-    const sp_flag_id id = sp_flag_find(member->key);
-    if (id == SP_N_FLAGS || id == SP_FLAG_help) return refuse_key(member, err);
+    const unsigned takes = sp_asks_takes(settings->asks);
+    const sp_flag_id id = sp_flag_find_among(member->key, takes);
+    if (id == SP_N_FLAGS || id == SP_FLAG_help) return refuse_key(member, takes, err);
     const sp_flag *flag = sp_flag_describe(id);
-    if ((flag->commands & IN_FILES) == 0) return refuse_key(member, err);
+    if ((flag->commands & takes) == 0) return refuse_key(member, takes, err);
     if (flag->kind == SP_KIND_LATER) {
         return sp_json_fail(member, err, SP_E_NOT_YET, "%s is announced and not built",
                             member->key);
@@ -187,18 +186,42 @@ static sp_status read_job(sp_settings *settings, const sp_json *job, sp_error *e
     return SP_OK;
 }
 
-static sp_status check_command(const sp_json *job, sp_error *err)
+/* A recommendation is about serving where it says how long prompts are. */
+static sp_asks asks_of(const char *command, const sp_json *job)
 {
-    static const char *const later[] = {"serve", "recommend"}, *const names[] = {"train"};
-    const char *command = NULL;
-    SP_TRY(sp_json_string_or(job, "command", "train", &command, err));
-    if (strcmp(command, "train") == 0) return SP_OK;
-    const sp_json value = sp_json_get(job, "command");
-    if (is_one_of(command, later, 2)) {
-        return sp_json_fail(&value, err, SP_E_NOT_YET, "this command is announced and not built");
+    static const char *const of_serving[] = {"isl", "osl", "lengths"};
+    const sp_json workload = sp_json_get(job, "workload");
+    if (strcmp(command, "train") == 0) return SP_ASKS_TRAIN;
+    if (strcmp(command, "serve") == 0) return SP_ASKS_SERVE;
+    for (size_t i = 0; i < sizeof of_serving / sizeof of_serving[0]; i++) {
+        const char *key = of_serving[i];
+        const bool grouped = sp_json_is_object(&workload) && sp_json_has(&workload, key);
+        if (grouped || sp_json_has(job, key)) return SP_ASKS_SERVE;
     }
-    sp_json_fail(&value, err, SP_E_UNKNOWN_NAME, "a job cannot hold this command");
-    return sp_fail_names(err, command, names, 1);
+    return SP_ASKS_TRAIN;
+}
+
+/* Sets what the job is about, unless the command says it and the file does not. */
+static sp_status check_command(sp_settings *settings, const sp_json *job, sp_error *err)
+{
+    static const char *const names[] = {"train", "serve", "recommend"};
+    const char *command = NULL;
+    const sp_asks wanted = settings->asks;
+    SP_TRY(sp_json_string_or(job, "command", NULL, &command, err));
+    if (command == NULL && wanted != SP_ASKS_UNSAID) return SP_OK;
+    if (command == NULL) command = "train";
+    const sp_json value = sp_json_get(job, "command");
+    if (!is_one_of(command, names, sizeof names / sizeof names[0])) {
+        sp_json_fail(&value, err, SP_E_UNKNOWN_NAME, "a job cannot hold this command");
+        return sp_fail_names(err, command, names, sizeof names / sizeof names[0]);
+    }
+    const bool recommends = strcmp(command, "recommend") == 0;
+    settings->recommends = settings->recommends || recommends;
+    settings->asks = asks_of(command, job);
+    if (wanted == SP_ASKS_UNSAID || (settings->asks == wanted && !recommends)) return SP_OK;
+    return sp_json_fail(&value, err, SP_E_INCONSISTENT,
+                        "this is no question of shardplan %s; shardplan run asks any",
+                        sp_asks_name(wanted));
 }
 
 /* The job itself, or the question of a result. */
@@ -220,7 +243,7 @@ static sp_status read_root(sp_settings *settings, const sp_json *root, sp_error 
     const char *fingerprint = NULL;
     if (!sp_json_is_object(root)) return sp_json_fail(root, err, SP_E_TYPE, "a job is an object");
     SP_TRY(find_job(root, &job, err));
-    SP_TRY(check_command(&job, err));
+    SP_TRY(check_command(settings, &job, err));
     SP_TRY(sp_json_string_or(&job, "fingerprint", NULL, &fingerprint, err));
     if (fingerprint != NULL) {
         settings->fingerprint = sp_arena_strdup(&settings->arena, fingerprint);

@@ -11,11 +11,11 @@ sp_status sp_plan_check_launch_file(const char *plan, sp_error *err)
     return sp_fail_value(err, "%s", plan);
 }
 
-sp_status sp_plan_check_fingerprint(const sp_settings *settings, const sp_problem *problem,
+sp_status sp_plan_check_fingerprint(const sp_settings *settings, const char *fingerprint,
                                     sp_error *err)
 {
     const char *stated = settings->fingerprint != NULL ? settings->fingerprint : "none";
-    if (strcmp(stated, sp_problem_fingerprint(problem)) == 0) return SP_OK;
+    if (strcmp(stated, fingerprint) == 0) return SP_OK;
     sp_fail(
         err, SP_E_INCONSISTENT,
         settings->file_differs
@@ -26,15 +26,23 @@ sp_status sp_plan_check_fingerprint(const sp_settings *settings, const sp_proble
     return sp_fail_file(err, settings->file);
 }
 
-sp_status sp_plan_check_id(const sp_settings *settings, const char *plan, const sp_problem *problem,
+sp_status sp_plan_check_id(const sp_settings *settings, const char *plan, const char *fingerprint,
                            sp_error *err)
 {
     if (!sp_plan_is_id(plan)) return SP_OK;
     const bool has_answer =
         settings->fingerprint != NULL || sp_settings_text(settings, SP_FLAG_result) != NULL;
-    if (has_answer) return sp_plan_check_fingerprint(settings, problem, err);
+    if (has_answer) return sp_plan_check_fingerprint(settings, fingerprint, err);
     sp_fail(err, SP_E_USAGE, "an id needs the answer it comes from: --result RESULT.json");
     return sp_fail_value(err, "%s", plan);
+}
+
+sp_status sp_plan_check_ids(const sp_settings *settings, const char *plan, const char *ids,
+                            const char *fingerprint, sp_error *err)
+{
+    if (ids == NULL) return sp_plan_check_id(settings, plan, fingerprint, err);
+    if (sp_settings_text(settings, SP_FLAG_result) == NULL) return SP_OK;
+    return sp_plan_check_fingerprint(settings, fingerprint, err);
 }
 
 sp_status sp_plan_read_files(sp_context *context, const char *job, sp_error *err)

@@ -16,19 +16,23 @@ bool sp_plan_is_id(const char *text)
     return text[0] != '\0' && text[strspn(text, "0123456789")] == '\0';
 }
 
+sp_status sp_plan_parse_id(const char *text, uint64_t count, uint64_t *id, sp_error *err)
+{
+    bool fits = true;
+    *id = 0;
+    for (const char *c = text; *c != '\0' && fits; c++) {
+        fits = sp_mul_u64(*id, 10, id) && sp_add_u64(*id, (uint64_t)(*c - '0'), id) && *id < count;
+    }
+    if (fits) return SP_OK;
+    sp_fail(err, SP_E_RANGE, "the space of this question holds no such id");
+    sp_fail_value(err, "%s", text);
+    return sp_fail_range(err, "0 .. %" PRIu64, count - 1);
+}
+
 static sp_status read_id(const char *text, const sp_space *space, sp_plan *plan, sp_error *err)
 {
-    const uint64_t count = sp_space_count(space);
     uint64_t id = 0;
-    bool fits = true;
-    for (const char *c = text; *c != '\0' && fits; c++) {
-        fits = sp_mul_u64(id, 10, &id) && sp_add_u64(id, (uint64_t)(*c - '0'), &id) && id < count;
-    }
-    if (!fits) {
-        sp_fail(err, SP_E_RANGE, "the space of this question holds no such id");
-        sp_fail_value(err, "%s", text);
-        return sp_fail_range(err, "0 .. %" PRIu64, count - 1);
-    }
+    SP_TRY(sp_plan_parse_id(text, sp_space_count(space), &id, err));
     *plan = sp_space_unrank(space, id);
     return SP_OK;
 }
@@ -101,28 +105,14 @@ sp_status sp_plan_read(const char *text, const sp_space *space, sp_plan *plan, s
 
 /* ---- files ---- */
 
-static sp_status add_plan(sp_plan_list *list, const char *text, const sp_space *space,
-                          sp_error *err)
-{
-    if (list->n == list->capacity) {
-        const size_t capacity = list->capacity > 0 ? 2 * list->capacity : 64;
-        sp_priced *grown = sp_realloc(list->plans, capacity * sizeof *grown);
-        if (grown == NULL || capacity > 2 * MAX_PLANS) {
-            if (grown != NULL) list->plans = grown;
-            return sp_fail(err, SP_E_MEMORY, "no memory for so many plans");
-        }
-        list->plans = grown;
-        list->capacity = capacity;
-    }
-    sp_plan plan;
-    SP_TRY(sp_plan_read(text, space, &plan, err));
-    sp_price_plan(space, &plan, &list->plans[list->n++]);
-    return SP_OK;
-}
+typedef struct plan_file {
+    const char *name;
+    sp_plan_text_fn add;
+    void *user;
+} plan_file;
 
 /* The place is told for the error. */
-static sp_status add_line(sp_plan_list *list, char *line, int number, const char *file,
-                          const sp_space *space, sp_error *err)
+static sp_status add_line(const plan_file *f, char *line, int number, sp_error *err)
 {
     char *hash = strchr(line, '#');
     if (hash != NULL) *hash = '\0';
@@ -134,28 +124,26 @@ static sp_status add_line(sp_plan_list *list, char *line, int number, const char
         line[--length] = '\0';
     }
     if (length == 0) return SP_OK;
-    const sp_status status = add_plan(list, line, space, err);
+    const sp_status status = f->add(f->user, line, err);
     if (status == SP_OK) return SP_OK;
-    sp_fail_file(err, file);
+    sp_fail_file(err, f->name);
     err->line = number;
     return status;
 }
 
-static sp_status read_lines(sp_plan_list *list, char *text, const char *file, const sp_space *space,
-                            sp_error *err)
+static sp_status read_lines(const plan_file *f, char *text, sp_error *err)
 {
     int number = 1;
     for (char *line = text; line != NULL; number++) {
         char *end = strchr(line, '\n');
         if (end != NULL) *end = '\0';
-        SP_TRY(add_line(list, line, number, file, space, err));
+        SP_TRY(add_line(f, line, number, err));
         line = end != NULL ? end + 1 : NULL;
     }
     return SP_OK;
 }
 
-static sp_status read_array(sp_plan_list *list, const sp_json *array, const sp_space *space,
-                            sp_error *err)
+static sp_status read_array(const plan_file *f, const sp_json *array, sp_error *err)
 {
     for (size_t i = 0; i < sp_json_size(array); i++) {
         const sp_json element = sp_json_at(array, i);
@@ -164,7 +152,7 @@ static sp_status read_array(sp_plan_list *list, const sp_json *array, const sp_s
         const char *string = text.length > 0 ? text.data : "";
         sp_status status = SP_OK;
         if (sp_json_is_string(&element)) status = sp_json_as_string(&element, &string, err);
-        if (status == SP_OK) status = add_plan(list, string, space, err);
+        if (status == SP_OK) status = f->add(f->user, string, err);
         sp_text_fini(&text);
         if (status != SP_OK) {
             const sp_error cause = *err;
@@ -178,33 +166,70 @@ static sp_status read_array(sp_plan_list *list, const sp_json *array, const sp_s
 }
 
 /* A list, or {"ids": [..]}. */
-static sp_status read_json(sp_plan_list *list, const sp_text *text, const char *file,
-                           const sp_space *space, sp_error *err)
+static sp_status read_json(const plan_file *f, const sp_text *text, sp_error *err)
 {
     sp_json_doc *doc = NULL;
-    SP_TRY(sp_json_load_text(text->data, text->length, file, &doc, err));
+    SP_TRY(sp_json_load_text(text->data, text->length, f->name, &doc, err));
     const sp_json root = sp_json_root(doc);
     sp_json ids = root;
     sp_status status = SP_OK;
     if (!sp_json_is_array(&root)) status = sp_json_array(&root, "ids", &ids, err);
-    if (status == SP_OK) status = read_array(list, &ids, space, err);
+    if (status == SP_OK) status = read_array(f, &ids, err);
     sp_json_free(doc);
     return status;
+}
+
+sp_status sp_plan_file_each(const char *file, sp_plan_text_fn add, void *user, sp_error *err)
+{
+    const plan_file f = {file, add, user};
+    sp_text text = {0};
+    sp_status status = sp_file_read(file, MAX_FILE_BYTES, &text, err);
+    if (status == SP_OK && text.length > 0) {
+        const char first = text.data[strspn(text.data, " \t\r\n")];
+        status = first == '[' || first == '{' ? read_json(&f, &text, err)
+                                              : read_lines(&f, text.data, err);
+    }
+    sp_text_fini(&text);
+    return status;
+}
+
+sp_status sp_plan_grow(void **plans, size_t n, size_t *capacity, size_t bytes, sp_error *err)
+{
+    if (n < *capacity) return SP_OK;
+    const size_t more = *capacity > 0 ? 2 * *capacity : 64;
+    void *grown = more <= 2 * MAX_PLANS ? sp_realloc(*plans, more * bytes) : NULL;
+    if (grown == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for so many plans");
+    *plans = grown;
+    *capacity = more;
+    return SP_OK;
+}
+
+/* ---- plans of training ---- */
+
+typedef struct reading {
+    sp_plan_list *list;
+    const sp_space *space;
+} reading;
+
+static sp_status add_plan(void *user, const char *text, sp_error *err)
+{
+    const reading *r = user;
+    sp_plan_list *list = r->list;
+    void *plans = list->plans;
+    sp_plan plan;
+    SP_TRY(sp_plan_grow(&plans, list->n, &list->capacity, sizeof *list->plans, err));
+    list->plans = plans;
+    SP_TRY(sp_plan_read(text, r->space, &plan, err));
+    sp_price_plan(r->space, &plan, &list->plans[list->n++]);
+    return SP_OK;
 }
 
 sp_status sp_plan_list_read(sp_plan_list *list, const char *file, const sp_space *space,
                             sp_error *err)
 {
-    sp_text text = {0};
+    reading r = {list, space};
     *list = (sp_plan_list){0};
-    sp_status status = sp_file_read(file, MAX_FILE_BYTES, &text, err);
-    if (status == SP_OK && text.length > 0) {
-        const char first = text.data[strspn(text.data, " \t\r\n")];
-        status = first == '[' || first == '{' ? read_json(list, &text, file, space, err)
-                                              : read_lines(list, text.data, file, space, err);
-    }
-    sp_text_fini(&text);
-    return status;
+    return sp_plan_file_each(file, add_plan, &r, err);
 }
 
 void sp_plan_list_fini(sp_plan_list *list)

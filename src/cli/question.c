@@ -52,6 +52,18 @@ sp_status sp_run_check_format(const sp_run *run, unsigned forms, sp_error *err)
     return sp_flag_blame(err->status, SP_FLAG_format, err);
 }
 
+/* As the C library would choose the locale. */
+static bool speaks_unicode(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *value = getenv(names[i]);
+        if (value == NULL || value[0] == '\0') continue;
+        return strstr(value, "UTF-8") != NULL || strstr(value, "utf8") != NULL;
+    }
+    return false;
+}
+
 static sp_status read_color(const sp_settings *s, sp_run *run, sp_error *err)
 {
     static const char *const names[] = {"auto", "always", "never"};
@@ -62,6 +74,7 @@ static sp_status read_color(const sp_settings *s, sp_run *run, sp_error *err)
                         (terminal == NULL || strcmp(terminal, "dumb") != 0);
     const bool shown = strcmp(run->output, "-") == 0 && isatty(STDOUT_FILENO) == 1;
     run->color = choice == 1 || (choice == 0 && wanted && shown);
+    run->unicode = shown && speaks_unicode();
     return SP_OK;
 }
 
@@ -154,21 +167,6 @@ sp_status sp_question_read_kernels(const sp_settings *s, sp_question *q, sp_erro
     return SP_OK;
 }
 
-static sp_status take_list(const sp_settings *s, sp_flag_id flag, const char **out, uint32_t most,
-                           uint32_t *n, sp_error *err)
-{
-    const sp_setting *setting = &s->of[flag];
-    for (uint32_t i = 0; i < setting->n_values; i++) {
-        if (*n == most) {
-            sp_fail(err, SP_E_RANGE, "too many values");
-            sp_fail_range(err, "0 .. %u", most);
-            return sp_flag_blame(err->status, flag, err);
-        }
-        out[(*n)++] = setting->values[i];
-    }
-    return SP_OK;
-}
-
 /* --precision is short for --set precision=; the default is not written down. */
 static sp_status take_precision(sp_settings *s, sp_question *q, sp_error *err)
 {
@@ -194,8 +192,8 @@ static sp_status read_limits(sp_settings *s, sp_question *q, sp_error *err)
     SP_TRY(sp_flag_reserve(s, &q->reserve_bytes, err));
     SP_TRY(sp_flag_choice(s, SP_FLAG_use, uses, 2, &use, err));
     q->use_upto = use == 1;
-    SP_TRY(take_list(s, SP_FLAG_set, q->sets, SP_MAX_SETS, &q->n_sets, err));
-    SP_TRY(take_list(s, SP_FLAG_where, q->wheres, SP_MAX_WHERES, &q->n_wheres, err));
+    SP_TRY(sp_flag_take_list(s, SP_FLAG_set, q->sets, SP_MAX_SETS, &q->n_sets, err));
+    SP_TRY(sp_flag_take_list(s, SP_FLAG_where, q->wheres, SP_MAX_WHERES, &q->n_wheres, err));
     return take_precision(s, q, err);
 }
 

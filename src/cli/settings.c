@@ -75,10 +75,21 @@ static uint32_t blamed_value(const sp_setting *setting, const sp_error *err)
     return 0;
 }
 
+/* Of flags with this name the one that was given. */
+static sp_flag_id given_flag(const sp_settings *settings, const char *name)
+{
+    const sp_flag_id first = sp_flag_find(name);
+    for (sp_flag_id flag = first; flag < SP_N_FLAGS; flag++) {
+        const bool named = strcmp(sp_flag_describe(flag)->name, sp_flag_describe(first)->name) == 0;
+        if (named && settings->of[flag].n_values > 0) return flag;
+    }
+    return first;
+}
+
 void sp_settings_locate(const sp_settings *settings, sp_error *err)
 {
     if (strncmp(err->file, "--", 2) != 0 || err->line != 0) return;
-    const sp_flag_id flag = sp_flag_find(err->file + 2);
+    const sp_flag_id flag = given_flag(settings, err->file + 2);
     if (flag == SP_N_FLAGS) return;
     const sp_setting *setting = &settings->of[flag];
     if (setting->origin == SP_FROM_ENVIRONMENT) {

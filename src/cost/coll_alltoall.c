@@ -32,13 +32,19 @@ static double hit_ratio(double inside, double n, double copies, double reach)
     return inside > 1.0 && 1.0 - missed > reach ? reach : 1.0 - missed;
 }
 
+/* Latencies of a dispatch, of one peer after the other and of the farthest one, and its bytes. */
+typedef struct sends {
+    double one_by_one_s, farthest_s, bytes_s;
+} sends;
+
 /* Through every level a token goes once for each inner domain that it reaches there: its own copies
  * and those that the rank forwards for others are alike on average.
  * Source: DeepSeek-V3, arXiv:2412.19437, section 3.2.2; DeepEP, 2025. */
-double sp_coll_dispatch_s(const sp_group *group, double bytes, double copies, double reach)
+static sends sends_of(const sp_group *group, double bytes, double copies, double reach)
 {
     const double n = group->n;
-    double latency = 0.0, slowest = 0.0, nearer = 1.0;
+    sends s = {0};
+    double nearer = 1.0;
     for (uint32_t i = 0; i < group->n_levels; i++) {
         const sp_fabric_level *level = &group->fabric->level[i];
         const double inside = group->inside[i];
@@ -46,12 +52,25 @@ double sp_coll_dispatch_s(const sp_group *group, double bytes, double copies, do
             const double domains = n / nearer * hit_ratio(nearer, n, copies, reach);
             const double sent = bytes / copies * domains * (inside - nearer) / inside;
             const double t = sp_link_transfer_s(level, sent);
-            slowest = t > slowest ? t : slowest;
-            latency += (inside - nearer) * level->latency_s;
+            s.bytes_s = t > s.bytes_s ? t : s.bytes_s;
+            s.one_by_one_s += (inside - nearer) * level->latency_s;
+            s.farthest_s = level->latency_s > s.farthest_s ? level->latency_s : s.farthest_s;
         }
         nearer = inside;
     }
-    return group->base_s + latency + slowest;
+    return s;
+}
+
+double sp_coll_dispatch_s(const sp_group *group, double bytes, double copies, double reach)
+{
+    const sends s = sends_of(group, bytes, copies, reach);
+    return group->base_s + s.one_by_one_s + s.bytes_s;
+}
+
+double sp_coll_put_s(const sp_group *group, double bytes, double copies, double reach)
+{
+    const sends s = sends_of(group, bytes, copies, reach);
+    return group->base_s + s.farthest_s + s.bytes_s;
 }
 
 /* One message to a neighbour in the group: latency + bytes / bandwidth of the outermost level that

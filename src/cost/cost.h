@@ -30,6 +30,8 @@ typedef struct sp_rates {
     double score_bytes_ratio;
     double misaligned_ratio; /* of products with rows that are no multiples of 128 bytes */
     double grad_bytes;
+    double added_bytes; /* per weight: what a kernel moves that adds a gradient to the accumulated
+                           one; 0 = the product adds it */
     bool flash;
 } sp_rates;
 
@@ -103,6 +105,9 @@ double sp_coll_alltoall_s(const sp_group *group, double bytes);
  * copies for ranks of one domain cross to it once and are forwarded there. reach: largest share of
  * the domains that a token can go to. */
 double sp_coll_dispatch_s(const sp_group *group, double bytes, double copies, double reach);
+/* The same by one kernel that writes to all ranks at once (DeepEP's low-latency mode, TensorRT-LLM's
+ * one-sided exchange): of the latencies only the farthest rank's is waited for. */
+double sp_coll_put_s(const sp_group *group, double bytes, double copies, double reach);
 /* Between neighbours of the group, over the slowest link between any two. */
 double sp_coll_p2p_s(const sp_group *group, double bytes);
 
@@ -122,9 +127,9 @@ double sp_overlap_exposed_s(double compute_s, double ratio, double comm_s);
 /* What hides in so many seconds still slows the work there by this share of itself, since copies
  * take multiprocessors and memory traffic: comm - (1 - interference) min(comm, room). */
 double sp_overlap_slowed_s(double room_s, double interference, double comm_s);
-/* A computation and its communication in n equal pieces, each sent when it is computed: the last has
- * nothing left to hide under (or the first, where pieces are received before they are computed).
- *   t = c / n + (n - 1) / n slowed(compute, c) */
+/* A computation and its communication in n equal pieces, each sent when it is computed: the last
+ * has nothing left to hide under (or the first, where pieces are received before they are
+ * computed). t = c / n + (n - 1) / n slowed(compute, c) */
 double sp_overlap_pieces_s(double compute_s, double n, double interference, double comm_s);
 /* A ring that passes n pieces on by copy engines, its own piece being there from the start: n - 1
  * transfers beside n - 1 of n equal products. */
@@ -175,7 +180,8 @@ typedef struct sp_units {
 sp_state_bytes sp_mem_state(const sp_recipe *recipe, double params, const sp_units *units,
                             uint32_t zero, uint32_t shards);
 
-/* ---- mem_optimizer.c: what an optimizer holds that treats tensors by their kind --------------- */
+/* ---- mem_optimizer.c: what an optimizer holds that treats tensors by their kind ---------------
+ */
 /* Of some tensors on one rank. */
 typedef struct sp_moments {
     double bytes;       /* of state, which ZeRO cuts                                             */

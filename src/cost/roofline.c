@@ -115,17 +115,19 @@ double sp_roof_gemm_s(const sp_gemm_rate *rate, double m, double n, double k, do
 }
 
 /* Forward [m,k][k,n]; input gradient [m,n][n,k]; weight gradient [k,m][m,n], which reads and writes
- * the accumulated gradient. */
-static sp_op_time product_time(const sp_gemm_rate *rate, const sp_op *op, double grad_bytes)
+ * the accumulated gradient, or writes 16 bits that a kernel of its own adds. */
+static sp_op_time product_time(const sp_rates *rates, const sp_gemm_rate *rate, const sp_op *op)
 {
     const double in = 2.0 * op->m * op->k, out = 2.0 * op->m * op->n, weights = op->k * op->n;
     const double c = op->count;
     const double bytes = c * (in + out + 2.0 * weights);
-    const double weight_bytes = c * (in + out + 2.0 * grad_bytes * weights);
+    const double written = rates->added_bytes > 0.0 ? 2.0 : 2.0 * rates->grad_bytes;
+    const double weight_bytes = c * (in + out + written * weights);
+    const double added_s = c * weights * rates->added_bytes * rates->state_s_per_byte;
     return (sp_op_time){.forward_s = sp_roof_gemm_s(rate, op->m, op->n, op->k, c, bytes),
                         .input_grad_s = sp_roof_gemm_s(rate, op->m, op->k, op->n, c, bytes),
                         .weight_grad_s =
-                            sp_roof_gemm_s(rate, op->k, op->n, op->m, c, weight_bytes)};
+                            added_s + sp_roof_gemm_s(rate, op->k, op->n, op->m, c, weight_bytes)};
 }
 
 /* Rows of whole cache lines of 128 bytes, in both matrices of weights and activations. Source:
@@ -138,7 +140,7 @@ static bool is_aligned(const sp_op *op, double bytes)
 static sp_op_time gemm_time(const sp_rates *rates, const sp_gemm_rate *rate, const sp_op *op,
                             sp_precision precision)
 {
-    const sp_op_time t = product_time(rate, op, rates->grad_bytes);
+    const sp_op_time t = product_time(rates, rate, op);
     if (is_aligned(op, is_low(precision) ? 1.0 : 2.0)) return t;
     const double ratio = rates->misaligned_ratio;
     return (sp_op_time){t.forward_s * ratio, t.input_grad_s * ratio, t.weight_grad_s * ratio};

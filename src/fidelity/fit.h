@@ -33,7 +33,18 @@ sp_status sp_fit_solve(const sp_fit_task *task, double *x, sp_error *err);
 sp_status sp_fit_leave_out(const sp_fit_task *task, const double *x, const uint32_t *group_of_row,
                            uint32_t n_groups, double *residuals, sp_error *err);
 
-/* ---- fit_list.c: HOME/configs/validation/fit-training.json ----------------------------------- */
+/* ---- fit_list.c: HOME/configs/validation/fit-training.json, fit-serving.json ----------------- */
+/* Words that a list may use. */
+typedef struct sp_fit_words {
+    const char *file; /* in HOME/configs/validation */
+    uint32_t n_constants, n_metrics, n_rows;
+    const char *(*constant)(uint32_t idx); /* "gemm_ratio" */
+    const char *(*metric)(uint32_t idx);   /* "step_time" */
+    const char *const *rows;               /* that an interval can be about: "all" */
+    bool (*is_measured)(const char *column);
+} sp_fit_words;
+sp_fit_words sp_fit_training_words(void);
+
 #define SP_FIT_MAX_TERMS 32
 #define SP_FIT_MAX_TIED  4
 
@@ -49,11 +60,11 @@ typedef struct sp_fit_term {
     uint32_t n_constants, constants[SP_FIT_MAX_TIED]; /* as sp_engine_constant_describe */
     uint32_t n_engines;
     const char *const *engines; /* as sp_fit_decides has them */
-    sp_metric_id metric;
+    uint32_t metric;
     sp_fit_prior prior; /* of the logarithm */
 } sp_fit_term;
 
-/* Which rows an interval is about. */
+/* Which training runs an interval is about. */
 typedef enum sp_fit_rows {
     SP_FIT_ROWS_ALL,
     SP_FIT_ROWS_DENSE, /* models without experts on parts whose own kernels were measured */
@@ -63,9 +74,8 @@ typedef enum sp_fit_rows {
 
 /* An interval width: the share of rows within it is to be coverage_ratio. */
 typedef struct sp_fit_interval {
-    uint32_t constant;
-    sp_metric_id metric;
-    sp_fit_rows rows;
+    uint32_t constant, metric;
+    uint32_t rows;    /* of sp_fit_words */
     double prior;     /* believed beforehand, and counted as one source */
     bool within_sets; /* once the median error of a set of plans for one question is out */
     uint32_t n_engines;
@@ -87,23 +97,32 @@ typedef struct sp_fit_grouping {
     sp_fit_group *groups;
 } sp_fit_grouping;
 
+/* Rows that are scored and not fitted to: something ran that no column says. */
+typedef struct sp_fit_set_aside {
+    uint32_t n_tests;
+    sp_map_test *tests;
+} sp_fit_set_aside;
+
 typedef struct sp_fit_list {
-    double residual_ratio; /* error of a run that weighs as much as one prior width             */
-    double huber_ratio;    /* beyond this error a run pulls no harder                           */
-    double source_runs;    /* runs that a source counts as, however many it has                 */
-    double coverage_ratio; /* of intervals                                                      */
-    sp_site_prior site;
-    uint32_t n_terms, n_intervals, n_groupings;
+    double residual_ratio;   /* error of a run that weighs as much as one prior width             */
+    double huber_ratio;      /* beyond this error a run pulls no harder                           */
+    double source_runs;      /* runs that a source counts as, however many it has                 */
+    double coverage_ratio;   /* of intervals                                                      */
+    uint32_t
+        source_rows;    /* most rows of a source that are priced, spread over the table; 0 = all */
+    sp_site_prior site; /* 0: not stated */
+    uint32_t n_terms, n_intervals, n_groupings, n_set_aside;
+    sp_fit_set_aside *set_aside;
     sp_fit_term *terms;
     sp_fit_interval *intervals;
     sp_fit_grouping *groupings;
 } sp_fit_list;
 
-sp_status sp_fit_list_load(sp_arena *arena, const char *home, const sp_csv *csv, sp_fit_list *list,
-                           sp_error *err);
+sp_status sp_fit_list_load(sp_arena *arena, const char *home, const sp_csv *csv,
+                           const sp_fit_words *words, sp_fit_list *list, sp_error *err);
 
 /* ---- fit.c: a table of runs under other constants -------------------------------------------- */
-#define SP_FIT_MAX_INTERVALS 16
+#define SP_FIT_MAX_INTERVALS 32
 
 /* The numbers of a fit; 0 = as the engine files have it. */
 typedef struct sp_fit_values {
@@ -156,13 +175,23 @@ sp_status sp_fit_misses(sp_fit *fit, sp_metric_id metric, const bool *left_out,
                         sp_error *err);
 
 /* ---- fit_intervals.c: what is left over ------------------------------------------------------ */
+/* One row's: |measured / predicted - 1|, or the like. */
+typedef struct sp_fit_miss {
+    double size;
+    double weight;
+    const char *source, *set;
+} sp_fit_miss;
+#define SP_FIT_PRIOR_MISSES 9
+/* The least size within which `share` of the misses lie, sources weighing the same, those of fewer
+ * than 5 rows and the prior as one each. misses has room for SP_FIT_PRIOR_MISSES more. */
+double sp_fit_width(sp_fit_miss *misses, uint32_t n, double prior, double share);
 /* ratios: measured over predicted of rows, 0 = does not count. The widths of the metric that
  * coverage_ratio of the rows lie within, sources weighing the same, those of fewer than 5 rows and
  * the prior as one each. */
 sp_status sp_fit_widths(const sp_fit *fit, sp_metric_id metric, const double *ratios,
                         sp_fit_values *values, sp_error *err);
 
-/* ---- fit_cross.c: every group left out in turn ----------------------------------------------- */
+/* ---- fit_folds.c: every group left out in turn ----------------------------------------------- */
 /* A fitted number over the fits. */
 typedef struct sp_fit_figure {
     double median, least, most;
@@ -170,9 +199,26 @@ typedef struct sp_fit_figure {
 
 sp_status sp_fit_deal(sp_arena *arena, const sp_fit_grouping *grouping, const sp_csv *csv,
                       sp_fit_folds *folds, sp_error *err);
+/* A table that can be fitted again and again: sp_fit, or a table of deployments. */
+typedef struct sp_fit_subject {
+    void *fit;
+    uint32_t n_rows;
+    const sp_fit_list *list;
+    bool (*counts)(const void *fit, uint32_t row); /* for any metric */
+    /* Terms from the rows that count, but for those left out. */
+    sp_status (*run)(void *fit, const bool *left_out, sp_fit_values *values, sp_error *err);
+    /* Intervals from what fits miss that leave a group out as well; room: one number a row. */
+    sp_status (*widths)(void *fit, const bool *left_out, const sp_fit_folds *folds, double *room,
+                        sp_fit_values *values, sp_error *err);
+    sp_status (*predict)(void *fit, const sp_fit_values *values, const bool *chosen, sp_error *err);
+} sp_fit_subject;
+
+/* ---- fit_folds.c ---- */
+sp_status sp_fit_find_grouping(const sp_fit_list *list, const char *name,
+                               const sp_fit_grouping **found, sp_error *err);
 /* Predicts the rows of each group by a fit to all others; figures of terms, then of intervals. */
-sp_status sp_fit_cross(sp_fit *fit, const sp_fit_folds *folds, sp_fit_figure *figures,
-                       sp_error *err);
+sp_status sp_fit_cross(const sp_fit_subject *subject, const sp_fit_folds *folds,
+                       sp_fit_figure *figures, sp_error *err);
 /* What a score under --cross says of its fits. */
 typedef struct sp_cross {
     const char *fold; /* name of the grouping */
@@ -181,9 +227,23 @@ typedef struct sp_cross {
     sp_fit_figure *figures;
     sp_site_prior spread; /* of the predictions */
 } sp_cross;
+/* A list, and groups of the rows by the grouping `fold`. */
+sp_status sp_cross_make(sp_arena *arena, const char *home, const sp_csv *csv,
+                        const sp_fit_words *words, const char *fold, sp_cross **cross,
+                        sp_fit_folds *folds, sp_error *err);
+
+/* ---- fit_cross.c, fit_serving.c ---- */
 /* Predicts the rows anew, each by a fit that has not seen its group. */
 sp_status sp_cross_run(sp_score *score, const char *home, const sp_csv *csv, const char *fold,
                        sp_error *err);
+sp_status sp_deployed_cross_run(struct sp_deployed_score *score, const char *home,
+                                const sp_csv *csv, const char *fold, sp_error *err);
+sp_fit_words sp_fit_serving_words(void);
+
+/* score_json.c: what the constants behind a score were fitted on, and the fits of a cross; cross
+ * NULL: fitted_on. */
+void sp_fitted_on_put(sp_json_writer *w, const sp_cross *cross, const char *const *fitted_on,
+                      uint32_t n_fitted_on, const sp_fit_words *words);
 
 /* ---- fit_steps.c, fit_site.c ----------------------------------------------------------------- */
 /* To the three digits that a fitted figure is worth. */

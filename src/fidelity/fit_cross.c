@@ -1,174 +1,56 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every group of rows predicted by a fit that has not seen it. Its intervals come from what that
- * fit misses in each other group when it leaves that one out as well. */
+/* Training runs, each group predicted by a fit of the profiles' constants to all others. */
 #include "fidelity/fit.h"
 
-#include <string.h>
-
-/* ---- dealing rows into groups ---- */
-
-static uint32_t find_fold(sp_fit_folds *folds, const char *name)
+static const char *constant_name(uint32_t idx)
 {
-    for (uint32_t i = 0; i < folds->n; i++) {
-        if (strcmp(folds->names[i], name) == 0) return i;
-    }
-    folds->names[folds->n] = name;
-    return folds->n++;
+    return sp_engine_constant_describe(idx).name;
 }
 
-/* The group that a cell matches; cells that match none form "other". */
-static const char *name_group(const sp_fit_grouping *grouping, const char *cell)
+static const char *metric_name(uint32_t idx)
 {
-    if (grouping->n_groups == 0) return cell;
-    for (uint32_t i = 0; i < grouping->n_groups; i++) {
-        const sp_fit_group *group = &grouping->groups[i];
-        for (uint32_t p = 0; p < group->n_patterns; p++) {
-            if (sp_pattern_matches(group->patterns[p], cell)) return group->name;
-        }
-    }
-    return "other";
+    return sp_metric_name((sp_metric_id)idx);
 }
 
-sp_status sp_fit_deal(sp_arena *arena, const sp_fit_grouping *grouping, const sp_csv *csv,
-                      sp_fit_folds *folds, sp_error *err)
+sp_fit_words sp_fit_training_words(void)
 {
-    *folds = (sp_fit_folds){0};
-    folds->names = sp_arena_alloc(arena, (csv->n_rows + 1) * sizeof *folds->names);
-    folds->of_row = sp_arena_alloc(arena, (csv->n_rows + 1) * sizeof *folds->of_row);
-    if (folds->names == NULL || folds->of_row == NULL) {
-        return sp_fail(err, SP_E_MEMORY, "no memory for the groups");
-    }
-    for (uint32_t i = 0; i < csv->n_rows; i++) {
-        const char *cell = sp_csv_cell(csv, i, grouping->column_idx);
-        folds->of_row[i] = find_fold(folds, name_group(grouping, cell));
-    }
-    for (uint32_t i = 0; i < folds->n; i++) {
-        folds->names[i] = sp_arena_strdup(arena, folds->names[i]);
-        if (folds->names[i] == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the groups");
-    }
-    return SP_OK;
+    static const char *const rows[SP_N_FIT_ROWS] = {"all", "dense", "experts"};
+    return (sp_fit_words){.file = "fit-training.json",
+                          .n_constants = sp_engine_constant_count(),
+                          .n_metrics = SP_N_METRICS,
+                          .n_rows = SP_N_FIT_ROWS,
+                          .constant = constant_name,
+                          .metric = metric_name,
+                          .rows = rows,
+                          .is_measured = sp_column_is_measured};
 }
 
-/* ---- leaving them out ---- */
-
-typedef struct crossing {
-    sp_fit *fit;
-    const sp_fit_folds *folds;
-    bool *in_fold;         /* of rows: those of the fold at hand */
-    double *ratios;        /* of rows */
-    sp_fit_values *values; /* of folds, and of the fit to all */
-} crossing;
-
-/* Whether a row of the fold counts for anything. */
-static bool mark_fold(const crossing *c, uint32_t fold)
+static bool counts(const void *fit, uint32_t row)
 {
-    bool any = false;
-    for (uint32_t i = 0; i < c->fit->n_rows; i++) {
-        const sp_scored_row *row = &c->fit->rows[i];
-        c->in_fold[i] = c->folds->of_row[i] == fold;
-        any |= c->in_fold[i] && (row->for_step || row->for_memory);
-    }
-    return any;
+    const sp_scored_row *r = &((const sp_fit *)fit)->rows[row];
+    return r->for_step || r->for_memory;
 }
 
-static sp_status find_widths(const crossing *c, sp_fit_values *values, sp_error *err)
+static sp_status run(void *fit, const bool *left_out, sp_fit_values *values, sp_error *err)
+{
+    return sp_fit_run(fit, left_out, values, err);
+}
+
+static sp_status widths(void *fit, const bool *left_out, const sp_fit_folds *folds, double *room,
+                        sp_fit_values *values, sp_error *err)
 {
     for (sp_metric_id metric = 0; metric < SP_N_METRICS; metric++) {
-        SP_TRY(sp_fit_misses(c->fit, metric, c->in_fold, c->folds, values, c->ratios, err));
-        SP_TRY(sp_fit_widths(c->fit, metric, c->ratios, values, err));
+        SP_TRY(sp_fit_misses(fit, metric, left_out, folds, values, room, err));
+        SP_TRY(sp_fit_widths(fit, metric, room, values, err));
     }
     return SP_OK;
 }
 
-/* A fold none of whose rows counts is predicted by the fit to all, which comes last. */
-static sp_status cross(const crossing *c, sp_error *err)
+static sp_status predict(void *fit, const sp_fit_values *values, const bool *chosen, sp_error *err)
 {
-    sp_fit_values *all = &c->values[c->folds->n];
-    for (uint32_t f = 0; f <= c->folds->n; f++) {
-        if (!mark_fold(c, f) && f < c->folds->n) continue;
-        SP_TRY(sp_fit_run(c->fit, c->in_fold, &c->values[f], err));
-        SP_TRY(find_widths(c, &c->values[f], err));
-    }
-    for (uint32_t f = 0; f < c->folds->n; f++) {
-        const bool counts = mark_fold(c, f);
-        sp_fit_predict(c->fit, counts ? &c->values[f] : all, c->in_fold);
-    }
+    (void)err;
+    sp_fit_predict(fit, values, chosen);
     return SP_OK;
-}
-
-static sp_fit_figure summarise(double *values, size_t n)
-{
-    sp_fit_figure figure = {.median = sp_quantile_of(values, n, 0.5)};
-    figure.least = values[0];
-    figure.most = values[n - 1];
-    return figure;
-}
-
-/* Over the folds that count; room has one number a fold. */
-static void summarise_all(const crossing *c, double *room, sp_fit_figure *figures)
-{
-    const uint32_t n_terms = c->fit->list->n_terms;
-    const uint32_t n_figures = n_terms + c->fit->list->n_intervals;
-    for (uint32_t i = 0; i < n_figures; i++) {
-        uint32_t n = 0;
-        for (uint32_t f = 0; f < c->folds->n; f++) {
-            const sp_fit_values *v = &c->values[f];
-            if (mark_fold(c, f)) room[n++] = i < n_terms ? v->term[i] : v->interval[i - n_terms];
-        }
-        if (n > 0) figures[i] = summarise(room, n);
-    }
-}
-
-sp_status sp_fit_cross(sp_fit *fit, const sp_fit_folds *folds, sp_fit_figure *figures,
-                       sp_error *err)
-{
-    crossing c = {.fit = fit,
-                  .folds = folds,
-                  .in_fold = sp_alloc((fit->n_rows + 1) * sizeof *c.in_fold),
-                  .ratios = sp_alloc((fit->n_rows + 1) * sizeof *c.ratios),
-                  .values = sp_alloc((folds->n + 1) * sizeof *c.values)};
-    double *room = sp_alloc((folds->n + 1) * sizeof *room);
-    const bool failed = c.in_fold == NULL || c.ratios == NULL || c.values == NULL || room == NULL;
-    const sp_status status =
-        failed ? sp_fail(err, SP_E_MEMORY, "no memory for the folds") : cross(&c, err);
-    if (status == SP_OK) summarise_all(&c, room, figures);
-    sp_free(c.in_fold);
-    sp_free(c.ratios);
-    sp_free(c.values);
-    sp_free(room);
-    return status;
-}
-
-/* ---- the score of a table ---- */
-
-static sp_status find_grouping(const sp_fit_list *list, const char *name,
-                               const sp_fit_grouping **found, sp_error *err)
-{
-    const char *names[16];
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < list->n_groupings; i++) {
-        *found = &list->groupings[i];
-        if (strcmp((*found)->name, name) == 0) return SP_OK;
-        if (n < sizeof names / sizeof names[0]) names[n++] = (*found)->name;
-    }
-    sp_fail(err, SP_E_UNKNOWN_NAME, "rows are not dealt into groups by this");
-    sp_fail_value(err, "%s", name);
-    sp_fail_names(err, name, names, n);
-    return sp_fail_file(err, "--cross");
-}
-
-static sp_status make_cross(sp_score *score, const char *home, const sp_csv *csv, const char *fold,
-                            sp_cross *cross, sp_fit_folds *folds, sp_error *err)
-{
-    const sp_fit_grouping *grouping = NULL;
-    SP_TRY(sp_fit_list_load(&score->arena, home, csv, &cross->list, err));
-    SP_TRY(find_grouping(&cross->list, fold, &grouping, err));
-    SP_TRY(sp_fit_deal(&score->arena, grouping, csv, folds, err));
-    const size_t n = (size_t)cross->list.n_terms + cross->list.n_intervals + 1;
-    cross->figures = sp_arena_alloc(&score->arena, n * sizeof *cross->figures);
-    cross->fold = grouping->name;
-    cross->n_folds = folds->n;
-    return cross->figures != NULL ? SP_OK : sp_fail(err, SP_E_MEMORY, "no memory for the fit");
 }
 
 sp_status sp_cross_run(sp_score *score, const char *home, const sp_csv *csv, const char *fold,
@@ -176,11 +58,18 @@ sp_status sp_cross_run(sp_score *score, const char *home, const sp_csv *csv, con
 {
     sp_fit fit;
     sp_fit_folds folds;
-    sp_cross *cross = sp_arena_alloc(&score->arena, sizeof *cross);
-    if (cross == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the fit");
-    SP_TRY(make_cross(score, home, csv, fold, cross, &folds, err));
+    sp_cross *cross = NULL;
+    const sp_fit_words words = sp_fit_training_words();
+    SP_TRY(sp_cross_make(&score->arena, home, csv, &words, fold, &cross, &folds, err));
     SP_TRY(sp_fit_make(&cross->list, score->rows, score->n_rows, &fit, err));
-    const sp_status status = sp_fit_cross(&fit, &folds, cross->figures, err);
+    const sp_fit_subject subject = {.fit = &fit,
+                                    .n_rows = fit.n_rows,
+                                    .list = &cross->list,
+                                    .counts = counts,
+                                    .run = run,
+                                    .widths = widths,
+                                    .predict = predict};
+    const sp_status status = sp_fit_cross(&subject, &folds, cross->figures, err);
     sp_fit_fini(&fit);
     score->cross = cross;
     return status;

@@ -9,15 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct miss {
-    double size; /* |measured / predicted - 1| */
-    double weight;
-    const char *source, *set;
-} miss;
-
 static int by_size(const void *a, const void *b)
 {
-    const miss *x = a, *y = b;
+    const sp_fit_miss *x = a, *y = b;
     return (x->size > y->size) - (x->size < y->size);
 }
 
@@ -26,6 +20,7 @@ static int by_size(const void *a, const void *b)
 static const double tenths[] = {0.0981, 0.1977, 0.3007, 0.4092, 0.5263,
                                 0.6567, 0.8087, 1.0,    1.2835};
 #define N_TENTHS (sizeof tenths / sizeof tenths[0])
+static_assert(N_TENTHS == SP_FIT_PRIOR_MISSES, "room for the prior");
 
 static bool is_about(const sp_fit_interval *interval, const sp_fit_variant *variant)
 {
@@ -39,7 +34,7 @@ static bool is_about(const sp_fit_interval *interval, const sp_fit_variant *vari
         return own && !problem->has_experts;
     case SP_FIT_ROWS_EXPERTS:
         return problem->has_experts;
-    case SP_N_FIT_ROWS:
+    default:
         assert(false);
     }
     return true;
@@ -47,7 +42,7 @@ static bool is_about(const sp_fit_interval *interval, const sp_fit_variant *vari
 
 /* The rows that the interval is about. */
 static uint32_t collect(const sp_fit *fit, const sp_fit_interval *interval, const double *ratios,
-                        miss *misses)
+                        sp_fit_miss *misses)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < fit->n_rows; i++) {
@@ -61,18 +56,18 @@ static uint32_t collect(const sp_fit *fit, const sp_fit_interval *interval, cons
         }
         if (!is_about(interval, variant)) continue;
         if (interval->within_sets && !in_set) continue;
-        misses[n++] = (miss){ratios[i], 1.0, row->source, row->rank_set};
+        misses[n++] = (sp_fit_miss){ratios[i], 1.0, row->source, row->rank_set};
     }
     return n;
 }
 
-static bool same_set(const miss *a, const miss *b)
+static bool same_set(const sp_fit_miss *a, const sp_fit_miss *b)
 {
     return strcmp(a->source, b->source) == 0 && strcmp(a->set, b->set) == 0;
 }
 
 /* Divides every ratio by the median of its set; a set of one says nothing and leaves. */
-static uint32_t centre_sets(miss *misses, uint32_t n, double *room)
+static uint32_t centre_sets(sp_fit_miss *misses, uint32_t n, double *room)
 {
     uint32_t n_kept = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -91,7 +86,7 @@ static uint32_t centre_sets(miss *misses, uint32_t n, double *room)
     return n_kept;
 }
 
-static uint32_t count_source(const miss *misses, uint32_t n, const char *source)
+static uint32_t count_source(const sp_fit_miss *misses, uint32_t n, const char *source)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -101,7 +96,7 @@ static uint32_t count_source(const miss *misses, uint32_t n, const char *source)
 }
 
 /* Rows of one source, and those of all small ones together, weigh 1. */
-static void weigh(miss *misses, uint32_t n)
+static void weigh(sp_fit_miss *misses, uint32_t n)
 {
     uint32_t n_small = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -114,20 +109,14 @@ static void weigh(miss *misses, uint32_t n)
     }
 }
 
-static uint32_t add_prior(double prior, miss *misses, uint32_t n)
-{
-    for (size_t i = 0; i < N_TENTHS; i++) {
-        misses[n++] = (miss){1.0 + prior * tenths[i], 1.0, "", ""};
-    }
-    return n;
-}
-
-/* The least size within which `share` of the weight lies. */
-static double width_of(miss *misses, uint32_t n, double share)
+double sp_fit_width(sp_fit_miss *misses, uint32_t n, double prior, double share)
 {
     double sum = 0.0, within = 0.0;
+    for (uint32_t i = 0; i < N_TENTHS; i++) {
+        misses[n++] = (sp_fit_miss){prior * tenths[i], 1.0, "", ""};
+    }
+    weigh(misses, n);
     for (uint32_t i = 0; i < n; i++) {
-        misses[i].size = fabs(misses[i].size - 1.0);
         sum += misses[i].weight;
     }
     qsort(misses, n, sizeof *misses, by_size);
@@ -142,7 +131,7 @@ sp_status sp_fit_widths(const sp_fit *fit, sp_metric_id metric, const double *ra
                         sp_fit_values *values, sp_error *err)
 {
     assert(fit->list->n_intervals <= SP_FIT_MAX_INTERVALS);
-    miss *misses = sp_alloc((fit->n_rows + N_TENTHS) * sizeof *misses);
+    sp_fit_miss *misses = sp_alloc((fit->n_rows + N_TENTHS) * sizeof *misses);
     double *room = sp_alloc(((size_t)fit->n_rows + 1) * sizeof *room);
     const bool failed = misses == NULL || room == NULL;
     for (uint32_t i = 0; i < fit->list->n_intervals && !failed; i++) {
@@ -150,9 +139,10 @@ sp_status sp_fit_widths(const sp_fit *fit, sp_metric_id metric, const double *ra
         if (interval->metric != metric) continue;
         uint32_t n = collect(fit, interval, ratios, misses);
         if (interval->within_sets) n = centre_sets(misses, n, room);
-        n = add_prior(interval->prior, misses, n);
-        weigh(misses, n);
-        values->interval[i] = width_of(misses, n, fit->list->coverage_ratio);
+        for (uint32_t k = 0; k < n; k++) {
+            misses[k].size = fabs(misses[k].size - 1.0);
+        }
+        values->interval[i] = sp_fit_width(misses, n, interval->prior, fit->list->coverage_ratio);
     }
     sp_free(misses);
     sp_free(room);

@@ -12,6 +12,7 @@
 typedef struct reader {
     sp_arena *arena;
     const sp_csv *csv;
+    const sp_fit_words *words;
     sp_error *err;
 } reader;
 
@@ -48,26 +49,23 @@ static sp_status find_constant(const reader *r, const sp_json *value, const char
                                uint32_t *constant)
 {
     const char *names[64];
-    const uint32_t n = sp_engine_constant_count();
-    *constant = sp_engine_constant_find(name);
-    if (*constant != UINT32_MAX) return SP_OK;
-    for (uint32_t i = 0; i < n; i++) {
-        names[i] = sp_engine_constant_describe(i).name;
+    const uint32_t n = r->words->n_constants < 64 ? r->words->n_constants : 64;
+    for (*constant = 0; *constant < n; (*constant)++) {
+        names[*constant] = r->words->constant(*constant);
+        if (strcmp(names[*constant], name) == 0) return SP_OK;
     }
     (void)sp_json_fail(value, r->err, SP_E_UNKNOWN_NAME, "no profile has this constant");
     return sp_fail_names(r->err, name, names, n);
 }
 
-static sp_status read_metric(const reader *r, const sp_json *object, sp_metric_id *metric)
+static sp_status read_metric(const reader *r, const sp_json *object, uint32_t *metric)
 {
-    const char *names[SP_N_METRICS];
-    uint32_t idx = 0;
-    for (uint32_t m = 0; m < SP_N_METRICS; m++) {
-        names[m] = sp_metric_name((sp_metric_id)m);
+    const char *names[8];
+    const uint32_t n = r->words->n_metrics < 8 ? r->words->n_metrics : 8;
+    for (uint32_t m = 0; m < n; m++) {
+        names[m] = r->words->metric(m);
     }
-    SP_TRY(sp_json_enum(object, "metric", names, SP_N_METRICS, &idx, r->err));
-    *metric = (sp_metric_id)idx;
-    return SP_OK;
+    return sp_json_enum(object, "metric", names, n, metric, r->err);
 }
 
 /* ---- terms ---- */
@@ -139,18 +137,15 @@ static sp_status read_interval(const reader *r, const sp_json *value, sp_fit_int
 {
     static const char *const keys[] = {"constant",    "engines", "metric", "rows",
                                        "within_sets", "prior",   "source"};
-    static const char *const rows[SP_N_FIT_ROWS] = {"all", "dense", "experts"};
     const char *name = NULL, *source = NULL;
-    uint32_t which = 0;
     SP_TRY(sp_json_only(value, keys, COUNT(keys), r->err));
     SP_TRY(sp_json_string(value, "constant", &name, r->err));
     SP_TRY(sp_json_string(value, "source", &source, r->err));
     SP_TRY(find_constant(r, value, name, &out->constant));
     SP_TRY(read_texts(r, value, "engines", &out->engines, &out->n_engines));
     SP_TRY(read_metric(r, value, &out->metric));
-    SP_TRY(sp_json_enum(value, "rows", rows, SP_N_FIT_ROWS, &which, r->err));
+    SP_TRY(sp_json_enum(value, "rows", r->words->rows, r->words->n_rows, &out->rows, r->err));
     SP_TRY(sp_json_double(value, "prior", 1e-3, 10.0, &out->prior, r->err));
-    out->rows = (sp_fit_rows)which;
     return sp_json_bool_or(value, "within_sets", false, &out->within_sets, r->err);
 }
 
@@ -194,7 +189,7 @@ static sp_status read_grouping(const reader *r, const sp_json *value, sp_fit_gro
     SP_TRY(sp_json_only(value, keys, COUNT(keys), r->err));
     SP_TRY(sp_json_string(value, "name", &name, r->err));
     SP_TRY(sp_json_string(value, "column", &column, r->err));
-    if (sp_column_is_measured(column)) {
+    if (r->words->is_measured(column)) {
         return sp_json_fail(value, r->err, SP_E_INCONSISTENT,
                             "no group may depend on %s, which is measured", column);
     }
@@ -221,34 +216,61 @@ static sp_status read_site(const reader *r, const sp_json *root, sp_site_prior *
 {
     static const char *const keys[] = {"site_ratio", "run_ratio", "source", "date", "samples"};
     sp_json value;
+    if (!sp_json_has(root, "site")) return SP_OK;
     SP_TRY(sp_json_object(root, "site", &value, r->err));
     SP_TRY(sp_json_only(&value, keys, COUNT(keys), r->err));
     SP_TRY(sp_json_double(&value, "site_ratio", 1e-3, 10.0, &site->site_ratio, r->err));
     return sp_json_double(&value, "run_ratio", 1e-3, 10.0, &site->run_ratio, r->err);
 }
 
+/* ---- rows that no fit sees ---- */
+
+static sp_status read_set_aside(const reader *r, const sp_json *root, sp_fit_list *list)
+{
+    static const char *const keys[] = {"when", "unless", "source"};
+    const sp_map_reader map = {r->arena, r->csv, r->words->is_measured, r->err};
+    sp_json rules;
+    if (!sp_json_has(root, "set_aside")) return SP_OK;
+    SP_TRY(sp_json_array(root, "set_aside", &rules, r->err));
+    const uint32_t n = (uint32_t)sp_json_size(&rules);
+    list->set_aside = sp_arena_alloc(r->arena, (n + 1) * sizeof *list->set_aside);
+    if (list->set_aside == NULL) return no_memory(r);
+    for (list->n_set_aside = 0; list->n_set_aside < n; list->n_set_aside++) {
+        const sp_json rule = sp_json_at(&rules, list->n_set_aside);
+        sp_fit_set_aside *out = &list->set_aside[list->n_set_aside];
+        const char *source = NULL;
+        SP_TRY(sp_json_only(&rule, keys, COUNT(keys), r->err));
+        SP_TRY(sp_json_string(&rule, "source", &source, r->err));
+        SP_TRY(sp_map_read_tests(&map, &rule, &out->tests, &out->n_tests));
+    }
+    return SP_OK;
+}
+
 static sp_status read_list(const reader *r, const sp_json *root, sp_fit_list *list)
 {
     static const char *const keys[] = {"schema",    "about",       "residual_ratio", "huber_ratio",
                                        "terms",     "source_runs", "coverage_ratio", "intervals",
-                                       "leave_out", "site"};
+                                       "leave_out", "site",        "source_rows",    "set_aside"};
     SP_TRY(sp_json_schema(root, "shardplan/fit/1", r->err));
     SP_TRY(sp_json_only(root, keys, COUNT(keys), r->err));
     SP_TRY(sp_json_double(root, "residual_ratio", 1e-3, 1.0, &list->residual_ratio, r->err));
     SP_TRY(sp_json_double(root, "huber_ratio", 1e-3, 10.0, &list->huber_ratio, r->err));
     SP_TRY(sp_json_double(root, "source_runs", 1e-3, 1e6, &list->source_runs, r->err));
     SP_TRY(sp_json_double(root, "coverage_ratio", 0.01, 0.99, &list->coverage_ratio, r->err));
+    SP_TRY(sp_json_u32_or(root, "source_rows", 1, 1u << 30, 0, &list->source_rows, r->err));
+    SP_TRY(read_set_aside(r, root, list));
     SP_TRY(read_site(r, root, &list->site));
     SP_TRY(read_terms(r, root, list));
     SP_TRY(read_intervals(r, root, list));
     return read_groupings(r, root, list);
 }
 
-sp_status sp_fit_list_load(sp_arena *arena, const char *home, const sp_csv *csv, sp_fit_list *list,
-                           sp_error *err)
+sp_status sp_fit_list_load(sp_arena *arena, const char *home, const sp_csv *csv,
+                           const sp_fit_words *words, sp_fit_list *list, sp_error *err)
 {
-    const reader r = {arena, csv, err};
-    const char *file = sp_arena_printf(arena, "%s/configs/validation/fit-training.json", home);
+    const reader r = {arena, csv, words, err};
+    const char *file = sp_arena_printf(arena, "%s/configs/validation/%s", home, words->file);
+    *list = (sp_fit_list){0};
     if (file == NULL) return no_memory(&r);
     sp_json_doc *doc = NULL;
     SP_TRY(sp_json_load_file(file, &doc, err));

@@ -130,7 +130,10 @@ sp_status sp_site_measure(const char *home, const char *file, sp_site *site, sp_
     sp_score *score = sp_alloc(sizeof *score);
     if (score == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the site");
     sp_status status = sp_table_load(file, &table, err);
-    if (status == SP_OK) status = sp_fit_list_load(&score->arena, home, &table.csv, &list, err);
+    const sp_fit_words words = sp_fit_training_words();
+    if (status == SP_OK) {
+        status = sp_fit_list_load(&score->arena, home, &table.csv, &words, &list, err);
+    }
     if (status == SP_OK) status = measure(&table, &list, home, score, site, err);
     sp_table_fini(&table);
     sp_score_free(score);

@@ -167,7 +167,6 @@ static void run(solver *s, double *x)
     task->residuals(task->user, x, SP_FIT_ALL_TERMS, s->residuals);
     double value = objective(task, x, s->residuals);
     for (int round = 0; round < MAX_ROUNDS; round++) {
-        task->residuals(task->user, x, SP_FIT_ALL_TERMS, s->residuals);
         find_slopes(s, x);
         build_equations(s, x, NULL, NO_GROUP);
         hold_at_bounds(s, x);

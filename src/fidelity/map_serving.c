@@ -17,7 +17,7 @@ typedef struct column_kind {
 static const column_kind columns[SP_N_DEPLOYED_COLUMNS] = {SP_DEPLOYED_COLUMN_LIST(COLUMN)};
 #undef COLUMN
 
-static bool is_measured(const char *name)
+bool sp_deployed_column_is_measured(const char *name)
 {
     for (uint32_t i = 0; i < SP_N_DEPLOYED_COLUMNS; i++) {
         if (strcmp(columns[i].name, name) == 0) return columns[i].measured;
@@ -73,6 +73,12 @@ static sp_status read_rule(const sp_map_reader *r, const sp_json *rule, sp_deplo
                                        "kv",
                                        "length_ratio",
                                        "requests_per_user",
+                                       "step_tokens",
+                                       "step_prompts",
+                                       "step_users",
+                                       "poll_steps",
+                                       "mixes",
+                                       "running",
                                        "skip",
                                        "source"};
     const char *source = NULL;
@@ -84,8 +90,14 @@ static sp_status read_rule(const sp_map_reader *r, const sp_json *rule, sp_deplo
     SP_TRY(sp_map_keep_optional(r, rule, "skip", &out->skip));
     SP_TRY(sp_json_double_or(rule, "kv", 1.0, 64.0, 0.0, &out->kv_bits, r->err));
     SP_TRY(sp_json_double_or(rule, "length_ratio", 0.01, 1.0, 0.0, &out->length_ratio, r->err));
-    return sp_json_double_or(rule, "requests_per_user", 1.0, 1e9, 0.0, &out->requests_per_user,
-                             r->err);
+    SP_TRY(sp_json_double_or(rule, "requests_per_user", 1.0, 1e9, 0.0, &out->requests_per_user,
+                             r->err));
+    SP_TRY(sp_json_double_or(rule, "step_tokens", 1.0, 1e9, 0.0, &out->step_tokens, r->err));
+    SP_TRY(sp_json_double_or(rule, "step_prompts", 0.01, 1e6, 0.0, &out->step_prompts, r->err));
+    SP_TRY(sp_json_double_or(rule, "step_users", 0.0, 1e6, 0.0, &out->step_users, r->err));
+    SP_TRY(sp_json_bool_or(rule, "mixes", false, &out->mixes, r->err));
+    SP_TRY(sp_json_double_or(rule, "poll_steps", 1.0, 1e6, 0.0, &out->poll_steps, r->err));
+    return sp_json_double_or(rule, "running", 1.0, 1e9, 0.0, &out->running, r->err);
 }
 
 static sp_status read_map(const sp_map_reader *r, const sp_json *root, sp_deployed_map *map)
@@ -110,7 +122,7 @@ static sp_status read_map(const sp_map_reader *r, const sp_json *root, sp_deploy
 sp_status sp_deployed_map_load(sp_arena *arena, const char *home, const sp_csv *csv,
                                sp_deployed_map *map, sp_error *err)
 {
-    const sp_map_reader r = {arena, csv, is_measured, err};
+    const sp_map_reader r = {arena, csv, sp_deployed_column_is_measured, err};
     const char *file = sp_arena_printf(arena, "%s/configs/validation/serving-points.json", home);
     if (file == NULL) return sp_map_no_memory(&r);
     sp_json_doc *doc = NULL;
@@ -133,6 +145,13 @@ sp_deployed_rule sp_deployed_map_apply(const sp_deployed_map *map, const sp_csv 
         if (rule->kv_bits > 0.0) all.kv_bits = rule->kv_bits;
         if (rule->length_ratio > 0.0) all.length_ratio = rule->length_ratio;
         if (rule->requests_per_user > 0.0) all.requests_per_user = rule->requests_per_user;
+        if (rule->poll_steps > 0.0) all.poll_steps = rule->poll_steps;
+        if (rule->running > 0.0) all.running = rule->running;
+        all.mixes = all.mixes || rule->mixes;
+        if (rule->step_tokens <= 0.0 && rule->step_prompts <= 0.0) continue;
+        all.step_tokens = rule->step_tokens;
+        all.step_prompts = rule->step_prompts;
+        all.step_users = rule->step_users;
     }
     return all;
 }

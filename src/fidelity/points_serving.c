@@ -10,7 +10,7 @@
 /* An engine's timing and memory. */
 typedef struct engine {
     sp_server server;
-    sp_server_timing timing;
+    sp_server_timing *timing; /* a fit changes it */
 } engine;
 
 typedef struct named {
@@ -22,20 +22,20 @@ typedef struct named {
 
 struct sp_deployed_predictor {
     sp_arena arena;
-    const char *home;
+    const char *home, *models;
     const sp_deployed_table *table;
     const sp_deployed_map *map;
     named *known_models, *clusters, *surfaces, *engines; /* clusters and surfaces: by system */
 };
 
-sp_status sp_deployed_predictor_make(const char *home, const sp_deployed_table *table,
-                                     const sp_deployed_map *map, sp_deployed_predictor **predictor,
-                                     sp_error *err)
+sp_status sp_deployed_predictor_make(const char *home, const char *models,
+                                     const sp_deployed_table *table, const sp_deployed_map *map,
+                                     sp_deployed_predictor **predictor, sp_error *err)
 {
     sp_deployed_predictor *p = sp_alloc(sizeof *p);
     *predictor = p;
     if (p == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for predictions");
-    *p = (sp_deployed_predictor){.home = home, .table = table, .map = map};
+    *p = (sp_deployed_predictor){.home = home, .models = models, .table = table, .map = map};
     return SP_OK;
 }
 
@@ -73,7 +73,7 @@ static sp_status load_model(sp_deployed_predictor *p, const char *name, const vo
                             sp_error *err)
 {
     const sp_model *model = NULL;
-    SP_TRY(sp_model_find(&p->arena, p->home, name, &model, err));
+    SP_TRY(sp_deployed_model_find(&p->arena, p->home, p->models, name, &model, err));
     *thing = model;
     return SP_OK;
 }
@@ -103,8 +103,10 @@ static sp_status load_engine(sp_deployed_predictor *p, const char *name, const v
 {
     engine *e = sp_arena_alloc(&p->arena, sizeof *e);
     if (e == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for predictions");
+    e->timing = sp_arena_alloc(&p->arena, sizeof *e->timing);
+    if (e->timing == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for predictions");
     SP_TRY(sp_server_load(&p->arena, p->home, name, &e->server, err));
-    SP_TRY(sp_server_timing_load(&p->arena, p->home, name, &e->timing, err));
+    SP_TRY(sp_server_timing_load(&p->arena, p->home, name, e->timing, err));
     *thing = e;
     return SP_OK;
 }
@@ -126,15 +128,18 @@ static void give(sp_reason *reason, const char *text)
     (void)snprintf(reason->text, sizeof reason->text, "%s", text);
 }
 
-/* Models are asked for by architecture, then by the path that was served. */
+/* Models are asked for by the path that was served, then by architecture. */
 static sp_status find_model(sp_deployed_predictor *p, uint32_t row, const named **found,
                             sp_error *err)
 {
     const char *arch = sp_deployed_text(p->table, row, SP_DEPLOYED_MODEL);
     const char *path = sp_deployed_text(p->table, row, SP_DEPLOYED_PATH);
+    const named *other = NULL;
     SP_TRY(find_named(p, &p->known_models, path, load_model, found, err));
     if ((*found)->thing != NULL) return SP_OK;
-    return find_named(p, &p->known_models, arch, load_model, found, err);
+    SP_TRY(find_named(p, &p->known_models, arch, load_model, &other, err));
+    if (other->thing != NULL) *found = other;
+    return SP_OK;
 }
 
 static sp_status read_load(const sp_deployed_predictor *p, uint32_t row,
@@ -263,6 +268,16 @@ static bool ask_memory(const row_parts *parts, const sp_worker_layout *l, double
     return true;
 }
 
+/* As the rules say; else the engine's own. */
+static double step_tokens_of(const row_parts *parts, double users)
+{
+    const sp_deployed_rule *rule = &parts->rule;
+    const double nominal = parts->load.isl / rule->length_ratio;
+    const double said =
+        rule->step_tokens + rule->step_prompts * nominal + rule->step_users * users;
+    return said > 0.0 ? said : parts->engine->timing->step_tokens;
+}
+
 static sp_status make_pool(sp_deployed_predictor *p, uint32_t row, const layout_columns *c,
                            const row_parts *parts, sp_pool *pool, bool *fits, sp_reason *reason,
                            sp_error *err)
@@ -272,10 +287,14 @@ static sp_status make_pool(sp_deployed_predictor *p, uint32_t row, const layout_
     sp_worker_setup setup = {.surfaces = parts->surfaces,
                              .model = parts->model,
                              .cluster = parts->cluster,
-                             .timing = &parts->engine->timing,
+                             .timing = parts->engine->timing,
                              .formats = parts->formats};
-    *pool = (sp_pool){.step_tokens = parts->engine->timing.step_tokens};
+    *pool = (sp_pool){.poll_steps = parts->rule.poll_steps,
+                      .batch = parts->rule.running,
+                      .mixes = parts->rule.mixes};
     SP_TRY(read_layout(p, row, c, parts->model, &setup.layout, &pool->workers, err));
+    const double ranks = (double)pool->workers * setup.layout.attn_dp;
+    pool->step_tokens = step_tokens_of(parts, parts->load.concurrency / ranks);
     if (sp_worker_build(&p->arena, &setup, &pool->worker, &failure) != SP_OK) {
         return sp_excuse(&failure, reason, err);
     }
@@ -295,6 +314,52 @@ static sp_status count_workers(const sp_deployed_predictor *p, uint32_t row, con
     return SP_OK;
 }
 
+/* ---- asking ---- */
+
+static sp_status ask_apart(sp_deployed_predictor *p, uint32_t row, const row_parts *parts,
+                           sp_deployed_question *q, sp_error *err)
+{
+    SP_TRY(make_pool(p, row, &prefill, parts, &q->first, &q->fits, &q->reason, err));
+    if (q->reason.text[0] != '\0') return SP_OK;
+    SP_TRY(make_pool(p, row, &decode, parts, &q->second, &q->fits, &q->reason, err));
+    q->apart = true;
+    if (q->reason.text[0] != '\0') return SP_OK;
+    const double gpus = (double)q->first.workers * sp_worker_gpus(q->first.worker) +
+                        (double)q->second.workers * sp_worker_gpus(q->second.worker);
+    q->link = sp_kv_link_between(parts->cluster, parts->cluster, gpus);
+    return SP_OK;
+}
+
+static sp_status ask_together(sp_deployed_predictor *p, uint32_t row, const row_parts *parts,
+                              sp_deployed_question *q, sp_error *err)
+{
+    SP_TRY(make_pool(p, row, &together, parts, &q->first, &q->fits, &q->reason, err));
+    if (q->reason.text[0] != '\0') return SP_OK;
+    return count_workers(p, row, &q->first, &q->first.workers, err);
+}
+
+sp_status sp_deployed_ask(sp_deployed_predictor *predictor, uint32_t row, sp_deployed_question *out,
+                          sp_error *err)
+{
+    row_parts parts = {0};
+    const char *mode = sp_deployed_text(predictor->table, row, SP_DEPLOYED_MODE);
+    *out = (sp_deployed_question){.fits = true};
+    SP_TRY(read_parts(predictor, row, &parts, &out->reason, err));
+    if (out->reason.text[0] != '\0') return SP_OK;
+    out->load = parts.load;
+    out->timing = parts.engine->timing;
+    out->engine = parts.engine->server.name;
+    SP_TRY(strcmp(mode, "disagg") == 0 ? ask_apart(predictor, row, &parts, out, err)
+                                       : ask_together(predictor, row, &parts, out, err));
+    out->asked = out->reason.text[0] == '\0';
+    if (!out->asked) return SP_OK;
+    out->borrowed = sp_worker_borrows(out->first.worker) ||
+                    (out->apart && sp_worker_borrows(out->second.worker));
+    return SP_OK;
+}
+
+/* ---- answering ---- */
+
 /* Times to first tokens are those of a run. */
 static sp_status simulate(const sp_pool *pool, const sp_serve_load *load, sp_served *served,
                           sp_error *err)
@@ -309,41 +374,56 @@ static sp_status simulate(const sp_pool *pool, const sp_serve_load *load, sp_ser
     return SP_OK;
 }
 
-static void keep(const sp_served *served, const row_parts *parts, sp_deployed_prediction *out)
+/* Two pools are answered by a run of both. */
+static sp_status run_apart(const sp_deployed_question *q, sp_served *served, sp_error *err)
 {
-    out->made = true;
-    out->ttft_s = served->ttft_s;
-    out->tpot_s = served->tpot_s;
-    out->tokens_per_s_per_gpu = served->tokens_per_s_per_gpu;
-    out->spread_ratio = parts->engine->timing.error_ratio;
+    sp_simulated run;
+    sp_arena scratch = {0};
+    const double gpus = (double)q->first.workers * sp_worker_gpus(q->first.worker) +
+                        (double)q->second.workers * sp_worker_gpus(q->second.worker);
+    const sp_status status = sp_serve_simulate_apart(&scratch, &q->first, &q->second, &q->load,
+                                                     &q->link, 0, 1, &run, err);
+    sp_arena_fini(&scratch);
+    if (status != SP_OK) return status;
+    *served = (sp_served){.ttft_s = run.ttft_s.mean,
+                          .tpot_s = run.tpot_s.mean,
+                          .tokens_per_s_per_gpu =
+                              q->load.concurrency * q->load.osl / run.e2e_s.mean / gpus};
+    return SP_OK;
 }
 
-sp_status sp_deployed_predict(sp_deployed_predictor *predictor, uint32_t row,
-                              sp_deployed_prediction *out, sp_error *err)
+/* 80 % lie within the estimate over and times 1 + these. */
+static void spread(const sp_deployed_question *q, sp_deployed_prediction *out)
 {
-    row_parts parts = {0};
+    const sp_server_timing *t = q->timing;
+    const double wider = q->borrowed ? 1.0 + t->borrowed_error_ratio : 1.0;
+    const double tpot = q->apart ? t->apart_error_ratio : t->error_ratio;
+    const double ttft = q->apart ? t->apart_ttft_error_ratio : t->ttft_error_ratio;
+    const double rate = q->apart ? t->apart_rate_error_ratio : t->rate_error_ratio;
+    out->spread_ratio[SP_DEPLOYED_METRIC_TPOT] = (1.0 + tpot) * wider - 1.0;
+    out->spread_ratio[SP_DEPLOYED_METRIC_TTFT] = (1.0 + ttft) * wider - 1.0;
+    out->spread_ratio[SP_DEPLOYED_METRIC_RATE] = (1.0 + rate) * wider - 1.0;
+}
+
+sp_status sp_deployed_answer(const sp_deployed_question *question, bool tpot_alone,
+                             sp_deployed_prediction *out, sp_error *err)
+{
     sp_served served;
-    *out = (sp_deployed_prediction){.fits = true};
-    SP_TRY(read_parts(predictor, row, &parts, &out->reason, err));
-    if (out->reason.text[0] != '\0') return SP_OK;
-    const bool apart =
-        strcmp(sp_deployed_text(predictor->table, row, SP_DEPLOYED_MODE), "disagg") == 0;
-    sp_pool first, second;
-    SP_TRY(make_pool(predictor, row, apart ? &prefill : &together, &parts, &first, &out->fits,
-                     &out->reason, err));
-    if (out->reason.text[0] != '\0') return SP_OK;
-    if (apart) {
-        SP_TRY(make_pool(predictor, row, &decode, &parts, &second, &out->fits, &out->reason, err));
-        if (out->reason.text[0] != '\0') return SP_OK;
-        const sp_cluster *c = parts.cluster;
-        const sp_level *far = &c->levels[c->n_levels - 1];
-        sp_serve_apart(&first, &second, &parts.load, far->bytes_per_s * far->efficiency_ratio,
-                       &served);
-    } else {
-        SP_TRY(count_workers(predictor, row, &first, &first.workers, err));
-        sp_serve_together(&first, &parts.load, &served);
-        SP_TRY(simulate(&first, &parts.load, &served, err));
+    const sp_pool first = question->first;
+    *out = (sp_deployed_prediction){.made = question->asked, .fits = question->fits};
+    if (!question->asked) {
+        out->reason = question->reason;
+        return SP_OK;
     }
-    keep(&served, &parts, out);
+    if (question->apart) {
+        SP_TRY(run_apart(question, &served, err));
+    } else {
+        sp_serve_together(&first, &question->load, &served);
+        if (!tpot_alone) SP_TRY(simulate(&first, &question->load, &served, err));
+    }
+    out->value[SP_DEPLOYED_METRIC_TPOT] = served.tpot_s;
+    out->value[SP_DEPLOYED_METRIC_TTFT] = served.ttft_s;
+    out->value[SP_DEPLOYED_METRIC_RATE] = served.tokens_per_s_per_gpu;
+    spread(question, out);
     return SP_OK;
 }

@@ -146,51 +146,51 @@ static void put_figure(sp_json_writer *w, const char *name, const char *const *e
     sp_jw_close_object(w);
 }
 
-static void put_figures(sp_json_writer *w, const sp_cross *cross)
+static void put_figures(sp_json_writer *w, const sp_cross *cross, const sp_fit_words *words)
 {
     const sp_fit_list *list = &cross->list;
+    sp_jw_u64(w, "folds", cross->n_folds);
     sp_jw_open_array(w, "constants");
     for (uint32_t t = 0; t < list->n_terms; t++) {
         const sp_fit_term *term = &list->terms[t];
         for (uint32_t c = 0; c < term->n_constants; c++) {
-            put_figure(w, sp_engine_constant_describe(term->constants[c]).name, term->engines,
-                       term->n_engines, &cross->figures[t]);
+            put_figure(w, words->constant(term->constants[c]), term->engines, term->n_engines,
+                       &cross->figures[t]);
         }
     }
     for (uint32_t i = 0; i < list->n_intervals; i++) {
         const sp_fit_interval *interval = &list->intervals[i];
-        put_figure(w, sp_engine_constant_describe(interval->constant).name, interval->engines,
-                   interval->n_engines, &cross->figures[list->n_terms + i]);
+        put_figure(w, words->constant(interval->constant), interval->engines, interval->n_engines,
+                   &cross->figures[list->n_terms + i]);
     }
     sp_jw_close_array(w);
 }
 
 /* What the constants behind the predictions were fitted on. */
-static void put_fit(sp_json_writer *w, const sp_score *score)
+void sp_fitted_on_put(sp_json_writer *w, const sp_cross *cross, const char *const *fitted_on,
+                      uint32_t n_fitted_on, const sp_fit_words *words)
 {
-    const sp_cross *cross = score->cross;
     sp_jw_open_array(w, "fitted_on");
-    for (uint32_t i = 0; i < score->map.n_fitted_on && cross == NULL; i++) {
-        sp_jw_string(w, NULL, score->map.fitted_on[i]);
+    for (uint32_t i = 0; i < n_fitted_on && cross == NULL; i++) {
+        sp_jw_string(w, NULL, fitted_on[i]);
     }
     if (cross != NULL) sp_jw_string(w, NULL, "this table without the group that is predicted");
     sp_jw_close_array(w);
     sp_jw_string(w, "fold", cross != NULL ? cross->fold : "none");
-    if (cross == NULL) return;
-    sp_jw_u64(w, "folds", cross->n_folds);
-    put_figures(w, cross);
+    if (cross != NULL) put_figures(w, cross, words);
 }
 
 void sp_score_json(const sp_score *score, bool with_points, struct sp_text *out)
 {
     sp_json_writer w;
+    const sp_fit_words words = sp_fit_training_words();
     sp_jw_init(&w, out);
     sp_jw_open_object(&w, NULL);
     sp_jw_string(&w, "schema", "shardplan/score/1");
     sp_jw_string(&w, "kind", "training");
     sp_jw_string(&w, "file", score->file);
     put_counts(&w, score);
-    put_fit(&w, score);
+    sp_fitted_on_put(&w, score->cross, score->map.fitted_on, score->map.n_fitted_on, &words);
     put_metrics(&w, "overall", score->overall);
     put_by_source(&w, score);
     put_ranks(&w, score);

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The score of a table of deployments: errors by mode and by source, and how often the best of the
- * layouts measured under one workload is picked. */
+/* The score of a table of deployments: errors of all rows, by mode and by source. */
 #include "fidelity/deployed.h"
+#include "fidelity/fit.h"
 
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A pick within this share of the best counts as right: what repeated runs differ by. */
-#define EQUAL_RATE_RATIO 0.02
-
 const char *sp_deployed_metric_name(sp_deployed_metric metric)
 {
-    static const char *const names[SP_N_DEPLOYED_METRICS] = {"ttft", "tpot",
+    static const char *const names[SP_N_DEPLOYED_METRICS] = {"tpot", "ttft",
                                                              "tokens_per_s_per_gpu"};
     assert(metric < SP_N_DEPLOYED_METRICS);
     return names[metric];
@@ -55,7 +52,7 @@ static sp_status read_names(sp_deployed_score *score, const sp_deployed_table *t
     out->source = sp_arena_printf(&score->arena, "%s %s %s", backend, model, system);
     SP_TRY(keep_text(&out->source, err));
     out->mode = strcmp(mode, "disagg") == 0 ? SP_DEPLOYED_DISAGG : SP_DEPLOYED_AGG;
-    out->set = sp_arena_printf(&score->arena, "%s %s %s %s %s %s %s", backend, model, system, mode,
+    out->set = sp_arena_printf(&score->arena, "%s %s %s %s %s %s", backend, model, system,
                                sp_deployed_text(t, row, SP_DEPLOYED_ISL),
                                sp_deployed_text(t, row, SP_DEPLOYED_OSL),
                                sp_deployed_text(t, row, SP_DEPLOYED_CONCURRENCY));
@@ -90,38 +87,29 @@ static sp_status read_row(sp_deployed_score *score, const sp_deployed_table *t, 
     return read_rate(t, row, out, err);
 }
 
-static sp_status predict_rows(sp_deployed_score *score, const char *home,
+static sp_status predict_rows(sp_deployed_score *score, sp_deployed_predictor *predictor,
                               const sp_deployed_table *table, sp_error *err)
 {
-    sp_deployed_predictor *predictor = NULL;
-    SP_TRY(sp_deployed_predictor_make(home, table, &score->map, &predictor, err));
-    sp_status status = SP_OK;
-    for (uint32_t i = 0; i < score->n_rows && status == SP_OK; i++) {
-        status = read_row(score, table, i, &score->rows[i], err);
-        if (status == SP_OK) {
-            status = sp_deployed_predict(predictor, i, &score->rows[i].predicted, err);
-        }
+    for (uint32_t i = 0; i < score->n_rows; i++) {
+        sp_deployed_row *row = &score->rows[i];
+        SP_TRY(read_row(score, table, i, row, err));
+        SP_TRY(sp_deployed_ask(predictor, i, &row->asked, err));
+        SP_TRY(sp_deployed_answer(&row->asked, false, &row->predicted, err));
     }
-    sp_deployed_predictor_free(predictor);
-    return status;
+    return SP_OK;
 }
 
 /* ---- metrics ---- */
 
-static double predicted_of(const sp_deployed_prediction *p, sp_deployed_metric metric)
+bool sp_deployed_pair_of(const sp_deployed_row *row, sp_deployed_metric metric, sp_pair *pair)
 {
-    const double values[SP_N_DEPLOYED_METRICS] = {p->ttft_s, p->tpot_s, p->tokens_per_s_per_gpu};
-    return values[metric];
-}
-
-static bool pair_of(const sp_deployed_row *row, sp_deployed_metric metric, sp_pair *pair)
-{
-    const double value = predicted_of(&row->predicted, metric);
-    const double wide = 1.0 + row->predicted.spread_ratio;
+    const double value = row->predicted.value[metric];
+    const double wide = 1.0 + row->predicted.spread_ratio[metric];
     *pair = (sp_pair){value, value / wide, value * wide, row->measured[metric]};
     return row->counts && row->predicted.made && pair->measured > 0.0;
 }
 
+/* source NULL: of all; SP_N_DEPLOYED_MODES: of both modes. */
 static sp_metric metric_of(const sp_deployed_score *score, const char *source,
                            sp_deployed_mode mode, sp_deployed_metric metric, sp_pair *pairs,
                            bool *failed)
@@ -129,8 +117,9 @@ static sp_metric metric_of(const sp_deployed_score *score, const char *source,
     uint32_t n = 0;
     for (uint32_t i = 0; i < score->n_rows; i++) {
         const sp_deployed_row *row = &score->rows[i];
-        if (row->mode != mode || (source != NULL && strcmp(row->source, source) != 0)) continue;
-        n += pair_of(row, metric, &pairs[n]);
+        if (mode != SP_N_DEPLOYED_MODES && row->mode != mode) continue;
+        if (source != NULL && strcmp(row->source, source) != 0) continue;
+        n += sp_deployed_pair_of(row, metric, &pairs[n]);
     }
     return sp_metric_of(pairs, n, failed);
 }
@@ -162,6 +151,7 @@ static void score_metrics(sp_deployed_score *score, sp_pair *pairs, bool *failed
 {
     for (int m = 0; m < SP_N_DEPLOYED_METRICS; m++) {
         const sp_deployed_metric metric = (sp_deployed_metric)m;
+        score->overall[m] = metric_of(score, NULL, SP_N_DEPLOYED_MODES, metric, pairs, failed);
         for (int mode = 0; mode < SP_N_DEPLOYED_MODES; mode++) {
             score->by_mode[mode][m] =
                 metric_of(score, NULL, (sp_deployed_mode)mode, metric, pairs, failed);
@@ -171,77 +161,6 @@ static void score_metrics(sp_deployed_score *score, sp_pair *pairs, bool *failed
             source->metric[m] = metric_of(score, source->name, source->mode, metric, pairs, failed);
         }
     }
-}
-
-/* ---- picks ---- */
-
-typedef struct pick {
-    double regret; /* 1 - measured rate of the choice over the best */
-    bool right;
-    bool fewest_right; /* the layout with the fewest GPUs would have been */
-    bool equal_gpus;
-    uint32_t n;
-} pick;
-
-static bool comparable(const sp_deployed_row *row)
-{
-    sp_pair pair;
-    return pair_of(row, SP_DEPLOYED_METRIC_RATE, &pair);
-}
-
-/* The set that begins at row `first`; n < 2: nothing to choose. */
-static pick pick_from(const sp_deployed_score *score, uint32_t first)
-{
-    const sp_deployed_row *choice = NULL, *fewest = NULL;
-    double best = 0.0;
-    pick out = {.equal_gpus = true};
-    for (uint32_t i = first; i < score->n_rows; i++) {
-        const sp_deployed_row *row = &score->rows[i];
-        if (strcmp(row->set, score->rows[first].set) != 0 || !comparable(row)) continue;
-        const double rate = row->predicted.tokens_per_s_per_gpu;
-        if (choice != NULL && row->gpus != fewest->gpus) out.equal_gpus = false;
-        if (choice == NULL || rate > choice->predicted.tokens_per_s_per_gpu) choice = row;
-        if (fewest == NULL || row->gpus < fewest->gpus) fewest = row;
-        best = fmax(best, row->measured[SP_DEPLOYED_METRIC_RATE]);
-        out.n++;
-    }
-    if (out.n < 2) return out;
-    out.regret = 1.0 - choice->measured[SP_DEPLOYED_METRIC_RATE] / best;
-    out.right = out.regret <= EQUAL_RATE_RATIO;
-    out.fewest_right = fewest->measured[SP_DEPLOYED_METRIC_RATE] >= (1.0 - EQUAL_RATE_RATIO) * best;
-    return out;
-}
-
-static bool begins_set(const sp_deployed_score *score, uint32_t idx)
-{
-    for (uint32_t i = 0; i < idx; i++) {
-        if (comparable(&score->rows[i]) && strcmp(score->rows[i].set, score->rows[idx].set) == 0) {
-            return false;
-        }
-    }
-    return comparable(&score->rows[idx]);
-}
-
-static sp_picks pick_all(const sp_deployed_score *score, bool equal_only, double *regrets)
-{
-    sp_picks sum = {0};
-    double regret = 0.0;
-    uint32_t n_right = 0, n_fewest = 0;
-    for (uint32_t i = 0; i < score->n_rows; i++) {
-        if (!begins_set(score, i)) continue;
-        const pick p = pick_from(score, i);
-        if (p.n < 2 || (equal_only && !p.equal_gpus)) continue;
-        regrets[sum.n++] = p.regret;
-        regret += p.regret;
-        n_right += p.right;
-        n_fewest += p.fewest_right;
-    }
-    if (sum.n == 0) return sum;
-    sum.regret_mean = regret / sum.n;
-    sum.regret_p90 = sp_quantile_of(regrets, sum.n, 0.9);
-    sum.best_picked_ratio = (double)n_right / sum.n;
-    sum.fewest_gpus_ratio = (double)n_fewest / sum.n;
-    return sum;
 }
 
 /* ---- all of it ---- */
@@ -254,7 +173,9 @@ static void count_rows(sp_deployed_score *score)
         if (!row->counts) continue;
         eligible->n_rows++;
         eligible->n_predicted += row->predicted.made;
-        score->n_refused_memory += row->predicted.made && !row->predicted.fits;
+        const bool ran = row->predicted.made && row->measured[SP_DEPLOYED_METRIC_TPOT] > 0.0;
+        score->n_ran += ran;
+        score->n_refused_memory += ran && !row->predicted.fits;
         if (!row->predicted.made) sp_coverage_skip(eligible, row->predicted.reason.text);
     }
     sp_coverage_sort(eligible);
@@ -265,45 +186,56 @@ static sp_status score_rows(sp_deployed_score *score, sp_error *err)
     bool failed = false;
     const size_t n = score->n_rows + 1;
     sp_pair *pairs = sp_alloc(n * sizeof *pairs);
-    double *regrets = sp_alloc(n * sizeof *regrets);
     score->sources = sp_arena_alloc(&score->arena, n * sizeof *score->sources);
     score->eligible.skipped = sp_arena_alloc(&score->arena, n * sizeof *score->eligible.skipped);
-    if (pairs != NULL && regrets != NULL && score->sources != NULL &&
-        score->eligible.skipped != NULL) {
+    if (pairs != NULL && score->sources != NULL && score->eligible.skipped != NULL) {
         count_rows(score);
         list_sources(score);
         score_metrics(score, pairs, &failed);
-        score->picks = pick_all(score, false, regrets);
-        score->picks_equal_gpus = pick_all(score, true, regrets);
+        sp_deployed_pick(score, pairs, &failed);
     } else {
         failed = true;
     }
     sp_free(pairs);
-    sp_free(regrets);
     return failed ? sp_fail(err, SP_E_MEMORY, "no memory for the score") : SP_OK;
 }
 
-static sp_status score_table(sp_deployed_score *score, const char *home,
+static sp_status predict_all(sp_deployed_score *score, const sp_deployed_request *ask,
+                             const sp_deployed_table *table, sp_error *err)
+{
+    sp_deployed_predictor *predictor = NULL;
+    SP_TRY(sp_deployed_predictor_make(ask->home, ask->models, table, &score->map, &predictor, err));
+    sp_status status = predict_rows(score, predictor, table, err);
+    if (status == SP_OK && ask->cross != NULL) {
+        status = sp_deployed_cross_run(score, ask->home, &table->csv, ask->cross, err);
+    }
+    for (uint32_t i = 0; i < score->n_rows; i++) {
+        score->rows[i].asked = (sp_deployed_question){0};
+    }
+    sp_deployed_predictor_free(predictor);
+    return status;
+}
+
+static sp_status score_table(sp_deployed_score *score, const sp_deployed_request *ask,
                              const sp_deployed_table *table, sp_error *err)
 {
     score->file = sp_arena_strdup(&score->arena, table->csv.file);
     SP_TRY(keep_text(&score->file, err));
-    SP_TRY(sp_deployed_map_load(&score->arena, home, &table->csv, &score->map, err));
+    SP_TRY(sp_deployed_map_load(&score->arena, ask->home, &table->csv, &score->map, err));
     score->n_rows = table->csv.n_rows;
     score->rows = sp_arena_alloc(&score->arena, (score->n_rows + 1) * sizeof *score->rows);
     if (score->rows == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the score");
-    SP_TRY(predict_rows(score, home, table, err));
+    SP_TRY(predict_all(score, ask, table, err));
     return score_rows(score, err);
 }
 
-sp_status sp_score_serving(const char *home, const char *file, sp_deployed_score **score,
-                           sp_error *err)
+sp_status sp_score_serving(const sp_deployed_request *ask, sp_deployed_score **score, sp_error *err)
 {
     sp_deployed_table table = {0};
     *score = sp_alloc(sizeof **score);
     if (*score == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the score");
-    sp_status status = sp_deployed_table_load(file, &table, err);
-    if (status == SP_OK) status = score_table(*score, home, &table, err);
+    sp_status status = sp_deployed_table_load(ask->file, &table, err);
+    if (status == SP_OK) status = score_table(*score, ask, &table, err);
     sp_deployed_table_fini(&table);
     if (status == SP_OK) return SP_OK;
     sp_deployed_score_free(*score);

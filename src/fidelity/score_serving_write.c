@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A score of deployments as "shardplan/score/1" and as a page of text. */
 #include "fidelity/deployed.h"
+#include "fidelity/fit.h"
 #include "fidelity/params.h"
 #include "report/report_priv.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 /* ---- JSON ---- */
 
@@ -19,15 +21,90 @@ static void put_metrics(sp_json_writer *w, const char *key, const sp_metric *met
     sp_jw_close_object(w);
 }
 
+static void put_pick_figures(sp_json_writer *w, const sp_picks *p)
+{
+    sp_jw_u64(w, "n", p->n);
+    sp_jw_double(w, "spearman_median", p->spearman_median);
+    sp_jw_double(w, "regret_median", p->regret_median);
+    sp_jw_double(w, "regret_mean", p->regret_mean);
+    sp_jw_double(w, "regret_p90", p->regret_p90);
+    sp_jw_double(w, "best_picked_ratio", p->best_picked_ratio);
+    sp_jw_double(w, "fewest_gpus_ratio", p->fewest_gpus_ratio);
+}
+
 static void put_picks(sp_json_writer *w, const char *key, const sp_picks *p)
 {
     sp_jw_open_object_compact(w, key);
-    sp_jw_u64(w, "n", p->n);
-    if (p->n > 0) {
-        sp_jw_double(w, "best_picked_ratio", p->best_picked_ratio);
-        sp_jw_double(w, "regret_mean", p->regret_mean);
-        sp_jw_double(w, "regret_p90", p->regret_p90);
-        sp_jw_double(w, "fewest_gpus_ratio", p->fewest_gpus_ratio);
+    put_pick_figures(w, p);
+    sp_jw_close_object(w);
+}
+
+static void put_sources(sp_json_writer *w, const sp_deployed_score *score)
+{
+    sp_jw_open_object(w, "by_source");
+    for (uint32_t s = 0; s < score->n_sources; s++) {
+        char name[256];
+        (void)snprintf(name, sizeof name, "%s %s", score->sources[s].name,
+                       sp_deployed_mode_name(score->sources[s].mode));
+        put_metrics(w, name, score->sources[s].metric);
+    }
+    sp_jw_close_object(w);
+}
+
+/* A source is listed once a mode. */
+static bool is_again(const sp_deployed_score *score, uint32_t idx)
+{
+    for (uint32_t s = 0; s < idx; s++) {
+        if (strcmp(score->sources[s].name, score->sources[idx].name) == 0) return true;
+    }
+    return false;
+}
+
+static void put_ranks(sp_json_writer *w, const sp_deployed_score *score)
+{
+    sp_jw_open_object(w, "rank_sets");
+    put_pick_figures(w, &score->picks);
+    put_picks(w, "equal_gpus", &score->picks_equal_gpus);
+    sp_jw_open_object(w, "by_source");
+    for (uint32_t s = 0; s < score->n_sources; s++) {
+        const sp_deployed_source *source = &score->sources[s];
+        if (source->picks.n > 0 && !is_again(score, s)) put_picks(w, source->name, &source->picks);
+    }
+    sp_jw_close_object(w);
+    sp_jw_close_object(w);
+}
+
+/* Tables hold deployments that ran alone, so nothing is there to be recalled. */
+static void put_oom(sp_json_writer *w, const sp_deployed_score *score)
+{
+    sp_jw_open_object_compact(w, "oom");
+    sp_jw_raw(w, "recall", "null");
+    if (score->n_ran > 0) {
+        sp_jw_double(w, "false_rate", (double)score->n_refused_memory / score->n_ran);
+    } else {
+        sp_jw_raw(w, "false_rate", "null");
+    }
+    sp_jw_u64(w, "n_oom", 0);
+    sp_jw_u64(w, "n_ran", score->n_ran);
+    sp_jw_close_object(w);
+}
+
+/* Where 80 % of measurements lie. */
+static void put_interval(sp_json_writer *w, const sp_deployed_prediction *p,
+                         sp_deployed_metric metric)
+{
+    const double wide = 1.0 + p->spread_ratio[metric];
+    sp_jw_double(w, "low", p->value[metric] / wide);
+    sp_jw_double(w, "high", p->value[metric] * wide);
+}
+
+static void put_intervals(sp_json_writer *w, const sp_deployed_prediction *p)
+{
+    sp_jw_open_object(w, "intervals");
+    for (int m = 0; m < SP_N_DEPLOYED_METRICS; m++) {
+        sp_jw_open_object(w, sp_deployed_metric_name((sp_deployed_metric)m));
+        put_interval(w, p, (sp_deployed_metric)m);
+        sp_jw_close_object(w);
     }
     sp_jw_close_object(w);
 }
@@ -35,16 +112,15 @@ static void put_picks(sp_json_writer *w, const char *key, const sp_picks *p)
 static void put_point(sp_json_writer *w, const sp_deployed_row *row)
 {
     const sp_deployed_prediction *p = &row->predicted;
-    const double wide = 1.0 + p->spread_ratio;
     sp_jw_open_object_compact(w, NULL);
     sp_jw_string(w, "id", row->id);
     sp_jw_open_object(w, "predicted");
-    sp_jw_double(w, "tpot", p->tpot_s);
-    sp_jw_double(w, "ttft", p->ttft_s);
-    sp_jw_double(w, "tokens_per_s_per_gpu", p->tokens_per_s_per_gpu);
+    for (int m = 0; m < SP_N_DEPLOYED_METRICS; m++) {
+        sp_jw_double(w, sp_deployed_metric_name((sp_deployed_metric)m), p->value[m]);
+    }
     sp_jw_bool(w, "fits", p->fits);
-    sp_jw_double(w, "low", p->tpot_s / wide);
-    sp_jw_double(w, "high", p->tpot_s * wide);
+    put_interval(w, p, SP_DEPLOYED_METRIC_TPOT);
+    put_intervals(w, p);
     sp_jw_close_object(w);
     sp_jw_open_object(w, "measured");
     for (int m = 0; m < SP_N_DEPLOYED_METRICS; m++) {
@@ -57,6 +133,7 @@ static void put_point(sp_json_writer *w, const sp_deployed_row *row)
 
 static void put_counts(sp_json_writer *w, const sp_deployed_score *score)
 {
+    const sp_fit_words words = sp_fit_serving_words();
     sp_jw_u64(w, "rows", score->n_rows);
     sp_jw_u64(w, "eligible", score->eligible.n_rows);
     sp_jw_u64(w, "scored", score->eligible.n_predicted);
@@ -65,12 +142,7 @@ static void put_counts(sp_json_writer *w, const sp_deployed_score *score)
                      (double)score->eligible.n_predicted / score->eligible.n_rows);
     }
     sp_coverage_put(w, &score->eligible);
-    sp_jw_open_array(w, "fitted_on");
-    for (uint32_t i = 0; i < score->map.n_fitted_on; i++) {
-        sp_jw_string(w, NULL, score->map.fitted_on[i]);
-    }
-    sp_jw_close_array(w);
-    sp_jw_string(w, "fold", "none");
+    sp_fitted_on_put(w, score->cross, score->map.fitted_on, score->map.n_fitted_on, &words);
 }
 
 void sp_deployed_score_json(const sp_deployed_score *score, bool with_points, struct sp_text *out)
@@ -82,30 +154,15 @@ void sp_deployed_score_json(const sp_deployed_score *score, bool with_points, st
     sp_jw_string(&w, "kind", "serving");
     sp_jw_string(&w, "file", score->file);
     put_counts(&w, score);
+    put_metrics(&w, "overall", score->overall);
     sp_jw_open_object(&w, "by_mode");
     for (int mode = 0; mode < SP_N_DEPLOYED_MODES; mode++) {
         put_metrics(&w, sp_deployed_mode_name((sp_deployed_mode)mode), score->by_mode[mode]);
     }
     sp_jw_close_object(&w);
-    sp_jw_open_object(&w, "by_source");
-    for (uint32_t s = 0; s < score->n_sources; s++) {
-        char name[256];
-        (void)snprintf(name, sizeof name, "%s %s", score->sources[s].name,
-                       sp_deployed_mode_name(score->sources[s].mode));
-        put_metrics(&w, name, score->sources[s].metric);
-    }
-    sp_jw_close_object(&w);
-    sp_jw_open_object(&w, "rank_sets");
-    put_picks(&w, "all", &score->picks);
-    put_picks(&w, "equal_gpus", &score->picks_equal_gpus);
-    sp_jw_close_object(&w);
-    sp_jw_open_object_compact(&w, "oom");
-    sp_jw_u64(&w, "n_ran", score->eligible.n_predicted);
-    if (score->eligible.n_predicted > 0) {
-        sp_jw_double(&w, "false_rate",
-                     (double)score->n_refused_memory / score->eligible.n_predicted);
-    }
-    sp_jw_close_object(&w);
+    put_sources(&w, score);
+    put_ranks(&w, score);
+    put_oom(&w, score);
     if (with_points) {
         sp_jw_open_array(&w, "points");
         for (uint32_t i = 0; i < score->n_rows; i++) {
@@ -181,6 +238,29 @@ static void add_picks(const char *what, const sp_picks *p, struct sp_text *out)
                    percent(p->fewest_gpus_ratio, false).text);
 }
 
+static void add_fit(const sp_deployed_score *score, struct sp_text *out)
+{
+    const sp_cross *cross = score->cross;
+    if (cross != NULL) {
+        sp_text_printf(out,
+                       "\nConstants were fitted %u times, each time without the %s that is "
+                       "predicted:\n",
+                       cross->n_folds, cross->fold);
+    } else {
+        sp_text_add(out, "\nConstants were fitted on:\n");
+    }
+    for (uint32_t i = 0; i < score->map.n_fitted_on && cross == NULL; i++) {
+        sp_text_printf(out, "  %s\n", score->map.fitted_on[i]);
+    }
+    for (uint32_t t = 0; cross != NULL && t < cross->list.n_terms; t++) {
+        const sp_fit_term *term = &cross->list.terms[t];
+        const sp_fit_figure *f = &cross->figures[t];
+        sp_text_printf(out, "  %-16s %-8s %.3g (%.3g to %.3g)\n",
+                       sp_timing_name(term->constants[0]), term->engines[0], f->median, f->least,
+                       f->most);
+    }
+}
+
 void sp_deployed_score_page(const sp_deployed_score *score, const sp_report_options *options,
                             struct sp_text *out)
 {
@@ -194,8 +274,5 @@ void sp_deployed_score_page(const sp_deployed_score *score, const sp_report_opti
     sp_text_add(out, "\nThe layout with the most tokens a second and GPU, right within 2 %\n");
     add_picks("all sets", &score->picks, out);
     add_picks("equal GPU counts", &score->picks_equal_gpus, out);
-    sp_text_add(out, "\nConstants were fitted on:\n");
-    for (uint32_t i = 0; i < score->map.n_fitted_on; i++) {
-        sp_text_printf(out, "  %s\n", score->map.fitted_on[i]);
-    }
+    add_fit(score, out);
 }

@@ -8,34 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BAR_CHARS 10u
-
-/* One line of a section: "  forward      3.104 s   27.3 %  ########  forward passes" */
-static void add_bar(struct sp_text *out, double ratio)
-{
-    char bar[BAR_CHARS + 1];
-    const double length = ratio * BAR_CHARS + 0.5;
-    const size_t n = length < 0.0 ? 0 : length > BAR_CHARS ? BAR_CHARS : (size_t)length;
-    memset(bar, '#', n);
-    bar[n] = '\0';
-    sp_text_printf(out, "  %-*s", (int)BAR_CHARS, bar);
-}
-
-static void add_term(struct sp_text *out, const char *name, const char *amount, double ratio,
-                     const char *meaning)
-{
-    sp_text_printf(out, "  %-14s %10s  %5.1f %%", name, amount, 100.0 * ratio);
-    add_bar(out, ratio);
-    sp_text_printf(out, "  %s\n", meaning);
-}
-
-static void add_heading(struct sp_text *out, const sp_report_options *o, const char *heading)
-{
-    sp_text_add(out, "\n");
-    sp_tone_add(out, o->color, SP_TONE_STRONG, heading);
-    sp_text_add(out, "\n");
-}
-
 static bool begins(const char *name, const char *group)
 {
     return strncmp(name, group, strlen(group)) == 0;
@@ -47,7 +19,7 @@ static void add_time(const sp_estimate *e, const sp_report_options *o, struct sp
     (void)snprintf(heading, sizeof heading, "Time of a step: %s s, likely %s to %s s",
                    sp_word_number(e->time.step_s).text, sp_word_number(e->step_low_s).text,
                    sp_word_number(e->step_high_s).text);
-    add_heading(out, o, heading);
+    sp_page_put_heading(out, o, heading);
     for (uint32_t field = 0; field < sp_field_count(); field++) {
         const sp_field *info = sp_field_describe(field);
         const double seconds = sp_field_get(e, field);
@@ -55,7 +27,7 @@ static void add_time(const sp_estimate *e, const sp_report_options *o, struct sp
         if (seconds == 0.0) continue;
         char amount[SP_WORD_BYTES + 4];
         (void)snprintf(amount, sizeof amount, "%s s", sp_word_number(seconds).text);
-        add_term(out, info->json + strlen("time_s."), amount, seconds / e->time.step_s,
+        sp_page_put_term(out, info->json + strlen("time_s."), amount, seconds / e->time.step_s,
                  info->meaning);
     }
 }
@@ -72,7 +44,7 @@ static void add_memory_part(const sp_memory *m, const char *name, double bytes, 
 {
     char amount[SP_WORD_BYTES + 4];
     (void)snprintf(amount, sizeof amount, "%s GiB", sp_word_gib(bytes).text);
-    add_term(out, name, amount, bytes / m->usable_bytes, meaning);
+    sp_page_put_term(out, name, amount, bytes / m->usable_bytes, meaning);
 }
 
 static const char *phase_words(sp_memory_phase phase)
@@ -91,7 +63,7 @@ static void add_memory(const sp_problem *problem, const sp_estimate *e, const sp
                    "Memory of the fullest GPU (stage %u, %s): %s of %s GiB; %s GiB are allowed",
                    m->worst_stage, phase_words(m->peak_phase), sp_word_gib(m->peak_bytes).text,
                    sp_word_gib(m->usable_bytes).text, sp_word_gib(problem->allowed_bytes).text);
-    add_heading(out, o, heading);
+    sp_page_put_heading(out, o, heading);
     for (uint32_t field = 0; field < sp_field_count(); field++) {
         const sp_field *info = sp_field_describe(field);
         const double bytes = sp_field_get(e, field);
@@ -116,7 +88,7 @@ static void add_sent(struct sp_text *out, const char *name, double bytes)
 static void add_network(const sp_estimate *e, const sp_report_options *o, struct sp_text *out)
 {
     const sp_network *n = &e->network;
-    add_heading(out, o, "Network");
+    sp_page_put_heading(out, o, "Network");
     sp_text_printf(out, "  exposed over the time of the layers  %s\n",
                    sp_word_percent(n->exposed_ratio).text);
     sp_text_printf(out, "  exposed over the step                %s\n",
@@ -132,7 +104,7 @@ static void add_network(const sp_estimate *e, const sp_report_options *o, struct
 
 static void add_throughput(const sp_estimate *e, const sp_report_options *o, struct sp_text *out)
 {
-    add_heading(out, o, "Throughput");
+    sp_page_put_heading(out, o, "Throughput");
     sp_text_printf(out, "  tokens                 %s a second, %s a second and GPU\n",
                    sp_word_number(e->tokens_per_s).text,
                    sp_word_number(e->tokens_per_s_per_gpu).text);
@@ -149,7 +121,7 @@ static void add_money(const sp_problem *problem, const sp_estimate *e, const sp_
     const bool priced = problem->usd_per_gpu_hour > 0.0;
     const bool run = problem->question.tokens > 0.0;
     if (!priced && !run) return;
-    add_heading(out, o, "Run and money");
+    sp_page_put_heading(out, o, "Run and money");
     if (priced) {
         sp_text_printf(out, "  price                  %s a GPU and hour, %s an hour in all\n",
                        sp_word_usd(problem->usd_per_gpu_hour).text,
@@ -170,7 +142,7 @@ static void add_against(const sp_space *space, const sp_priced *p, const sp_repo
     if (o->baseline == NULL) return;
     const sp_against against = sp_against_baseline(sp_space_problem(space), o->baseline, p);
     struct sp_text changes = {0};
-    add_heading(out, o, "Against the baseline");
+    sp_page_put_heading(out, o, "Against the baseline");
     sp_text_add(out, "  ");
     sp_baseline_add(space, o->baseline, 94, out);
     sp_text_printf(out, "  speed-up               %.3f, P(faster) %s\n", against.speedup_ratio,

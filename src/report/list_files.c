@@ -239,7 +239,7 @@ static sp_status list_space_rules(sp_listing *l, sp_error *err)
     if (status == SP_OK) status = sp_space_build(problem, &space, err);
     for (uint32_t i = 0; status == SP_OK && i < sp_space_rule_count(space); i++) {
         static const char *const classes[SP_N_RULE_CLASSES] = {"canonical", "structure", "engine",
-                                                               "where",     "memory",    "network"};
+                                                               "where",     "memory",    "network", "slo"};
         const sp_rule_info *rule = sp_space_rule(space, i);
         if (rule->class == SP_RULE_ENGINE || !sp_listing_row(l)) continue;
         sp_listing_text(l, rule->name);

@@ -29,7 +29,8 @@ typedef enum sp_tone {
     SP_TONE_STRONG,
     SP_TONE_FAINT,
     SP_TONE_GOOD,
-    SP_TONE_BAD
+    SP_TONE_BAD,
+    SP_TONE_OTHER /* of a second kind beside the good ones */
 } sp_tone;
 /* Adds text in a tone; plain where color is off. */
 void sp_tone_add(struct sp_text *out, bool color, sp_tone tone, const char *text);
@@ -78,6 +79,18 @@ void sp_grid_write(const sp_grid *grid, uint32_t indent, uint32_t width, bool co
                    struct sp_text *out);
 void sp_grid_write_markdown(const sp_grid *grid, struct sp_text *out);
 
+/* ---- recommendation.c ------------------------------------------------------------------------- */
+/* Its sentence and an empty line; "recommendation": {...}. Nothing where the options have none. */
+void sp_page_put_recommendation(const sp_report_options *options, struct sp_text *out);
+void sp_json_put_recommendation(sp_json_writer *w, const sp_report_options *options);
+
+/* ---- page_terms.c ---------------------------------------------------------------------------- */
+/* "  forward      3.104 s   27.3 %  ########  forward passes" */
+void sp_page_put_term(struct sp_text *out, const char *name, const char *amount, double ratio,
+                      const char *meaning);
+/* An empty line and the heading. */
+void sp_page_put_heading(struct sp_text *out, const sp_report_options *o, const char *heading);
+
 /* ---- plan_parts.c ---------------------------------------------------------------------------- */
 /* False for figures that do not apply to this question: money without a price, ... */
 bool sp_field_applies(const sp_problem *problem, uint32_t field);
@@ -97,6 +110,17 @@ sp_priced sp_price_point(const sp_space *space, const sp_point *point);
 void sp_points_sort(sp_point *points, uint32_t n);
 /* A sorted copy of a front; NULL when memory is gone. sp_free it. */
 sp_point *sp_points_of_front(const sp_front *front);
+
+/* ---- result_json.c ---------------------------------------------------------------------------- */
+/* The rules of a space of training or of serving. */
+typedef struct sp_rules {
+    uint32_t n;
+    const sp_rule_info *(*get)(const void *space, uint32_t rule);
+    const void *space;
+} sp_rules;
+/* "search": {...} and "grid": [...], into an open object. */
+void sp_json_put_search(sp_json_writer *w, const sp_rules *rules, const sp_search_result *result);
+void sp_json_put_grid(sp_json_writer *w, const sp_rules *rules, const sp_search_result *result);
 
 /* ---- json parts ------------------------------------------------------------------------------ */
 void sp_json_put_version(sp_json_writer *w);

@@ -15,18 +15,18 @@ double sp_search_plans_per_s(const sp_search_result *result)
     return result->seconds > 0.0 ? settled / result->seconds : 0.0;
 }
 
-static void put_pruned(sp_json_writer *w, const sp_space *space, const sp_search_counts *counts)
+static void put_pruned(sp_json_writer *w, const sp_rules *rules, const sp_search_counts *counts)
 {
     sp_jw_open_object(w, "pruned");
-    for (uint32_t rule = 0; rule < sp_space_rule_count(space); rule++) {
+    for (uint32_t rule = 0; rule < rules->n; rule++) {
         if (counts->pruned[rule] > 0) {
-            sp_jw_u64(w, sp_space_rule(space, rule)->name, counts->pruned[rule]);
+            sp_jw_u64(w, rules->get(rules->space, rule)->name, counts->pruned[rule]);
         }
     }
     sp_jw_close_object(w);
 }
 
-static void put_search(sp_json_writer *w, const sp_space *space, const sp_search_result *result)
+void sp_json_put_search(sp_json_writer *w, const sp_rules *rules, const sp_search_result *result)
 {
     const sp_search_counts *counts = &result->counts;
     sp_jw_open_object(w, "search");
@@ -34,7 +34,7 @@ static void put_search(sp_json_writer *w, const sp_space *space, const sp_search
     sp_jw_u64(w, "admitted", counts->admitted);
     sp_jw_u64(w, "evaluated", counts->evaluated);
     sp_jw_u64(w, "feasible", counts->feasible);
-    put_pruned(w, space, counts);
+    put_pruned(w, rules, counts);
     sp_jw_u64(w, "uncovered", counts->uncovered);
     sp_jw_bool(w, "exact", result->exact);
     sp_jw_double(w, "covered", result->covered_ratio);
@@ -98,7 +98,7 @@ static void put_layouts(writing *to, const sp_search_result *result)
     sp_jw_close_array(&to->w);
 }
 
-static void put_cell(sp_json_writer *w, const sp_space *space, const sp_cell *cell)
+static void put_cell(sp_json_writer *w, const sp_rules *rules, const sp_cell *cell)
 {
     sp_jw_open_object_compact(w, NULL);
     sp_jw_u64(w, "tp", cell->tp);
@@ -108,19 +108,19 @@ static void put_cell(sp_json_writer *w, const sp_space *space, const sp_cell *ce
         (void)snprintf(id, sizeof id, "%" PRIu64, cell->best.id);
         sp_jw_string(w, "best_id", id);
     } else {
-        sp_jw_string(w, "rule", sp_space_rule(space, cell->rule)->name);
+        sp_jw_string(w, "rule", rules->get(rules->space, cell->rule)->name);
         sp_jw_u64(w, "amount", cell->refused);
     }
     sp_jw_close_object(w);
 }
 
 /* Cells in which nothing can be built are left out: on large clusters they are nearly all. */
-static void put_grid(sp_json_writer *w, const sp_space *space, const sp_search_result *result)
+void sp_json_put_grid(sp_json_writer *w, const sp_rules *rules, const sp_search_result *result)
 {
     sp_jw_open_array(w, "grid");
     for (uint32_t i = 0; i < result->n_cells; i++) {
         const sp_cell *cell = &result->cells[i];
-        if (cell->feasible || cell->rule != UINT32_MAX) put_cell(w, space, cell);
+        if (cell->feasible || cell->rule != UINT32_MAX) put_cell(w, rules, cell);
     }
     sp_jw_close_array(w);
 }
@@ -134,10 +134,16 @@ static void put_ranked(writing *to, const sp_best *best)
     sp_jw_close_array(&to->w);
 }
 
+static const sp_rule_info *rule_of(const void *space, uint32_t rule)
+{
+    return sp_space_rule(space, rule);
+}
+
 void sp_report_train_json(const sp_space *space, const sp_search_result *result,
                           const sp_report_options *options, struct sp_text *out)
 {
     const sp_problem *problem = sp_space_problem(space);
+    const sp_rules rules = {sp_space_rule_count(space), rule_of, space};
     writing to = {.space = space, .options = options};
     sp_json_writer *w = &to.w;
     sp_jw_init(w, out);
@@ -146,11 +152,12 @@ void sp_report_train_json(const sp_space *space, const sp_search_result *result,
     sp_json_put_version(w);
     sp_json_put_question(w, "question", problem, options->baseline);
     sp_json_put_model(w, problem);
-    put_search(w, space, result);
+    sp_json_put_recommendation(w, options);
+    sp_json_put_search(w, &rules, result);
     put_front(&to, &result->front);
     put_ranked(&to, &result->ranked);
     put_layouts(&to, result);
-    put_grid(w, space, result);
+    sp_json_put_grid(w, &rules, result);
     sp_jw_close_object(w);
     sp_text_add(out, "\n");
 }

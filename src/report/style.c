@@ -18,6 +18,8 @@ static const char *start_of(sp_tone tone)
         return "\033[32m";
     case SP_TONE_BAD:
         return "\033[31m";
+    case SP_TONE_OTHER:
+        return "\033[36m";
     }
     assert(!"a tone");
     return "";

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rank 0: deals units of layouts to the other ranks, works on some itself, and joins what comes
- * back. Its first thread serves messages between two layouts, so nobody waits long and no core is
+/* Rank 0: deals units of blocks to the other ranks, works on some itself, and joins what comes
+ * back. Its first thread serves messages between two blocks, so nobody waits long and no core is
  * spent on waiting. Each unit's counts are accepted once, from the rank that it was dealt to. */
 #include "search/search_priv.h"
 
@@ -22,8 +22,8 @@ typedef struct coordinator {
     sp_tally *answer;
     peer *peers;
     uint32_t n_open;  /* ranks that were not told to stop    */
-    uint64_t next;    /* first layout that was dealt to nobody */
-    uint64_t settled; /* layouts of finished units           */
+    uint64_t next;    /* first block that was dealt to nobody */
+    uint64_t settled; /* blocks of finished units            */
     uint64_t settled_by_others;
     double busy_s;    /* of all ranks in finished units      */
     double service_s; /* spent on messages                   */
@@ -44,8 +44,8 @@ static void stop_all(coordinator *c, const sp_error *why)
 /* Takes the next unit; it is empty when there is nothing left to deal. */
 static void take_unit(coordinator *c, uint64_t *first, uint64_t *end)
 {
-    const uint64_t left = c->stopping ? 0 : c->run->n_layouts - c->next;
-    const sp_pace pace = {.layout_s = c->settled > 0 ? c->busy_s / (double)c->settled : 0.0,
+    const uint64_t left = c->stopping ? 0 : c->run->n_blocks - c->next;
+    const sp_pace pace = {.block_s = c->settled > 0 ? c->busy_s / (double)c->settled : 0.0,
                           .service_s = c->n_served > 0 ? c->service_s / (double)c->n_served : 0.0,
                           .ranks = sp_ranks_size(),
                           .threads = c->team.n_threads};
@@ -97,7 +97,7 @@ static void warn_binding(coordinator *c, uint32_t rank, uint32_t threads, uint32
 
 static void serve_hello(coordinator *c, uint32_t rank, const sp_message *hello)
 {
-    const char *own = sp_problem_fingerprint(sp_space_problem(c->run->space));
+    const char *own = c->run->of->fingerprint;
     if (memcmp(own, hello->fingerprint, sizeof hello->fingerprint) != 0) {
         sp_error err = {0};
         sp_fail(&err, SP_E_INCONSISTENT,
@@ -213,7 +213,7 @@ static void tell_progress(coordinator *c)
     c->progress_s = now_s;
     const uint64_t admitted = c->answer->counts.admitted + atomic_load(&c->team.admitted);
     const sp_progress progress = {.done = c->settled_by_others + atomic_load(&c->team.settled),
-                                  .total = c->run->n_layouts,
+                                  .total = c->run->n_blocks,
                                   .evaluated =
                                       c->answer->counts.evaluated + atomic_load(&c->team.evaluated),
                                   .seconds = seconds,
@@ -222,7 +222,7 @@ static void tell_progress(coordinator *c)
     options->progress(options->user, &progress);
 }
 
-static void between_layouts(void *user)
+static void between_blocks(void *user)
 {
     coordinator *c = user;
     serve_all(c);
@@ -247,7 +247,7 @@ static void work_too(coordinator *c)
 static void wait_for_others(coordinator *c)
 {
     while (c->n_open > 0) {
-        between_layouts(c);
+        between_blocks(c);
         if (c->n_open > 0) sp_ranks_nap();
     }
 }
@@ -256,8 +256,8 @@ sp_status sp_coordinate(const sp_run *run, sp_tally *answer, uint64_t *settled, 
 {
     const uint32_t ranks = sp_ranks_size();
     coordinator c = {.run = run, .answer = answer, .n_open = ranks - 1};
-    SP_TRY(sp_team_init(&c.team, run->space, run->options, run->layouts, err));
-    c.team.between = between_layouts;
+    SP_TRY(sp_team_init(&c.team, run->of, run->options, run->blocks, err));
+    c.team.between = between_blocks;
     c.team.user = &c;
     c.peers = sp_alloc(ranks * sizeof *c.peers);
     if (c.peers == NULL) {

@@ -99,7 +99,7 @@ static void put_cells(const sp_tally *unit, const sp_tally *known, sp_text *out)
     set_length(out, at, n);
     at = open_list(out);
     n = 0;
-    const uint64_t n_refused = (uint64_t)unit->n_cells * sp_space_rule_count(unit->space);
+    const uint64_t n_refused = (uint64_t)unit->n_cells * unit->of->n_rules;
     for (uint64_t i = 0; i < n_refused; i++) {
         if (unit->cell_refused[i] == 0) continue;
         const cell_refusals refusals = {i, unit->cell_refused[i]};
@@ -114,7 +114,7 @@ void sp_message_pack(const sp_tally *unit, const sp_tally *known, sp_text *out)
     const counts sums = {unit->counts.admitted, unit->counts.evaluated, unit->counts.feasible,
                          unit->failed};
     put(out, &sums, sizeof sums);
-    put(out, unit->counts.pruned, sp_space_rule_count(unit->space) * sizeof(uint64_t));
+    put(out, unit->counts.pruned, unit->of->n_rules * sizeof(uint64_t));
     put_front(unit, known, out);
     put_ranked(unit, known, out);
     put_layouts(unit, known, out);
@@ -158,7 +158,7 @@ static void get_counts(reader *r, sp_tally *t)
     t->counts.evaluated += sums.evaluated;
     t->counts.feasible += sums.feasible;
     t->failed |= sums.failed != 0;
-    for (uint32_t rule = 0; rule < sp_space_rule_count(t->space); rule++) {
+    for (uint32_t rule = 0; rule < t->of->n_rules; rule++) {
         uint64_t n = 0;
         get(r, &n, sizeof n);
         t->counts.pruned[rule] += n;
@@ -193,7 +193,7 @@ static void get_cells(reader *r, sp_tally *t)
         sp_point *best = &t->cell_best[cell.cell];
         if (best->id == SP_NO_PLAN || sp_point_precedes(&cell.point, best)) *best = cell.point;
     }
-    const uint64_t n_refused = (uint64_t)t->n_cells * sp_space_rule_count(t->space);
+    const uint64_t n_refused = (uint64_t)t->n_cells * t->of->n_rules;
     cell_refusals refusals;
     for (uint64_t n = get_length(r, sizeof refusals); n > 0; n--) {
         get(r, &refusals, sizeof refusals);

@@ -25,7 +25,7 @@ bool sp_layouts_insert(sp_layouts *l, const sp_layout *layout)
 
 static sp_status allocate(sp_tally *t, uint32_t top_k, sp_error *err)
 {
-    const size_t n_rules = sp_space_rule_count(t->space), n_cells = t->n_cells;
+    const size_t n_rules = t->of->n_rules, n_cells = t->n_cells;
     t->layouts.capacity = top_k;
     t->layouts.layouts = sp_alloc(((size_t)top_k + 1) * sizeof *t->layouts.layouts);
     t->cell_best = sp_alloc(n_cells * sizeof *t->cell_best);
@@ -36,13 +36,10 @@ static sp_status allocate(sp_tally *t, uint32_t top_k, sp_error *err)
     return all ? SP_OK : sp_fail(err, SP_E_MEMORY, "no memory for what the search finds");
 }
 
-sp_status sp_tally_init(sp_tally *t, const sp_space *space, uint32_t top_k, sp_error *err)
+sp_status sp_tally_init(sp_tally *t, const sp_searchable *of, uint32_t top_k, sp_error *err)
 {
-    *t = (sp_tally){.space = space};
-    t->n_cells =
-        sp_space_axis(space, SP_AXIS_tp)->n_values * sp_space_axis(space, SP_AXIS_pp)->n_values;
-    const uint32_t n_keys = sp_problem_n_objectives(sp_space_problem(space));
-    sp_status status = sp_front_init(&t->front, n_keys, err);
+    *t = (sp_tally){.of = of, .n_cells = of->n_cells};
+    sp_status status = sp_front_init(&t->front, of->n_keys, err);
     if (status == SP_OK) status = sp_best_init(&t->ranked, top_k, err);
     if (status == SP_OK) status = allocate(t, top_k, err);
     if (status != SP_OK) {
@@ -66,7 +63,7 @@ void sp_tally_fini(sp_tally *t)
 
 void sp_tally_clear(sp_tally *t)
 {
-    const size_t n_rules = sp_space_rule_count(t->space);
+    const size_t n_rules = t->of->n_rules;
     t->front.n_points = 0;
     t->ranked.n_points = 0;
     t->layouts.n_layouts = 0;
@@ -78,15 +75,37 @@ void sp_tally_clear(sp_tally *t)
     t->counts = (sp_search_counts){.pruned = t->counts.pruned};
 }
 
+void sp_tally_keep(sp_tally *t, sp_layout *layout, uint64_t id, const double *keys)
+{
+    sp_point point = {.id = id};
+    for (uint32_t k = 0; k < t->front.n_keys; k++) {
+        point.key[k] = sp_quantise(keys[k], SP_KEY_BITS);
+    }
+    (void)sp_front_insert(&t->front, &point, &t->failed);
+    (void)sp_best_insert(&t->ranked, &point);
+    if (layout->n_variants == 0 || sp_point_precedes(&point, &layout->best)) layout->best = point;
+    layout->n_variants++;
+}
+
+static void improve_cell(sp_tally *t, uint32_t cell, const sp_point *point)
+{
+    sp_point *best = &t->cell_best[cell];
+    if (best->id == SP_NO_PLAN || sp_point_precedes(point, best)) *best = *point;
+}
+
+void sp_tally_close(sp_tally *t, uint32_t cell, const sp_layout *layout)
+{
+    if (layout->n_variants == 0) return;
+    (void)sp_layouts_insert(&t->layouts, layout);
+    improve_cell(t, cell, &layout->best);
+}
+
 static void join_cells(sp_tally *t, const sp_tally *other)
 {
-    const size_t n_refused = (size_t)t->n_cells * sp_space_rule_count(t->space);
+    const size_t n_refused = (size_t)t->n_cells * t->of->n_rules;
     for (uint32_t i = 0; i < t->n_cells; i++) {
         const sp_point *best = &other->cell_best[i];
-        if (best->id == SP_NO_PLAN) continue;
-        if (t->cell_best[i].id == SP_NO_PLAN || sp_point_precedes(best, &t->cell_best[i])) {
-            t->cell_best[i] = *best;
-        }
+        if (best->id != SP_NO_PLAN) improve_cell(t, i, best);
     }
     for (size_t i = 0; i < n_refused; i++) {
         t->cell_refused[i] += other->cell_refused[i];
@@ -95,7 +114,7 @@ static void join_cells(sp_tally *t, const sp_tally *other)
 
 void sp_tally_join(sp_tally *t, const sp_tally *other)
 {
-    assert(t->space == other->space);
+    assert(t->of == other->of);
     t->failed |= other->failed;
     (void)sp_front_join(&t->front, &other->front, &t->failed);
     sp_best_join(&t->ranked, &other->ranked);
@@ -106,7 +125,7 @@ void sp_tally_join(sp_tally *t, const sp_tally *other)
     t->counts.admitted += other->counts.admitted;
     t->counts.evaluated += other->counts.evaluated;
     t->counts.feasible += other->counts.feasible;
-    for (uint32_t r = 0; r < sp_space_rule_count(t->space); r++) {
+    for (uint32_t r = 0; r < t->of->n_rules; r++) {
         t->counts.pruned[r] += other->counts.pruned[r];
     }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The threads of one rank: each takes the next layout from a shared counter and keeps a tally of
- * its own, so they share nothing else. Stopping is asked about between layouts. */
+/* The threads of one rank: each takes the next block from a shared counter and keeps a tally of
+ * its own, so they share nothing else. Stopping is asked about between blocks. */
 #include "search/search_priv.h"
 
 #include <assert.h>
@@ -13,18 +13,17 @@ static uint32_t wanted_threads(const sp_search_options *options)
     return n < MAX_THREADS ? n : MAX_THREADS;
 }
 
-sp_status sp_team_init(sp_team *team, const sp_space *space, const sp_search_options *options,
-                       const uint64_t *layouts, sp_error *err)
+sp_status sp_team_init(sp_team *team, const sp_searchable *of, const sp_search_options *options,
+                       const uint64_t *blocks, sp_error *err)
 {
-    *team =
-        (sp_team){.space = space, .options = options, .layouts = layouts, .start_s = sp_clock_s()};
+    *team = (sp_team){.of = of, .options = options, .blocks = blocks, .start_s = sp_clock_s()};
     team->deadline_s = options->timeout_s > 0.0 ? team->start_s + options->timeout_s : 0.0;
     const uint32_t n_threads = wanted_threads(options);
     team->tallies = sp_alloc(n_threads * sizeof *team->tallies);
     if (team->tallies == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the threads");
     for (; team->n_threads < n_threads; team->n_threads++) {
         sp_tally *tally = &team->tallies[team->n_threads];
-        if (sp_tally_init(tally, space, options->top_k, err) != SP_OK) {
+        if (sp_tally_init(tally, of, options->top_k, err) != SP_OK) {
             sp_team_fini(team);
             return err->status;
         }
@@ -52,10 +51,10 @@ static bool must_stop(sp_team *team)
     return true;
 }
 
-static void search_layout(sp_team *team, sp_tally *tally, uint64_t layout)
+static void search_block(sp_team *team, sp_tally *tally, uint64_t block)
 {
     const uint64_t admitted = tally->counts.admitted, evaluated = tally->counts.evaluated;
-    sp_layout_search(team->space, team->layouts[layout], team->options->no_bounds, tally);
+    team->of->search(team->of->space, team->blocks[block], team->options->no_bounds, tally);
     atomic_fetch_add_explicit(&team->settled, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&team->admitted, tally->counts.admitted - admitted,
                               memory_order_relaxed);
@@ -68,9 +67,9 @@ static void work(void *user, uint32_t thread)
     sp_team *team = user;
     assert(thread < team->n_threads);
     while (!must_stop(team)) {
-        const uint64_t layout = atomic_fetch_add_explicit(&team->next, 1, memory_order_relaxed);
-        if (layout >= team->end) return;
-        search_layout(team, &team->tallies[thread], layout);
+        const uint64_t block = atomic_fetch_add_explicit(&team->next, 1, memory_order_relaxed);
+        if (block >= team->end) return;
+        search_block(team, &team->tallies[thread], block);
         if (thread == 0 && team->between != NULL) team->between(team->user);
     }
 }
@@ -81,7 +80,7 @@ uint64_t sp_team_run(sp_team *team, uint64_t first, uint64_t end)
     team->end = end;
     const uint32_t ran = sp_threads_run(team->n_threads, work, team);
     if (ran > team->n_ran) team->n_ran = ran;
-    /* Every layout that was taken was searched to its end. */
+    /* Every block that was taken was searched to its end. */
     const uint64_t reached = atomic_load(&team->next);
     return reached < end ? reached : end;
 }

@@ -24,8 +24,7 @@ static sp_status say_hello(const sp_run *run, const sp_team *team, sp_error *err
 {
     sp_message hello = {
         .kind = SP_MESSAGE_HELLO, .threads = team->n_threads, .cores = sp_threads_cores()};
-    memcpy(hello.fingerprint, sp_problem_fingerprint(sp_space_problem(run->space)),
-           sizeof hello.fingerprint);
+    memcpy(hello.fingerprint, run->of->fingerprint, sizeof hello.fingerprint);
     sp_ranks_host(hello.host, sizeof hello.host);
     return sp_ranks_send(0, &hello, sizeof hello, err);
 }
@@ -84,9 +83,9 @@ void sp_work_fail(const sp_error *err)
 static sp_status init(worker *w, const sp_run *run, sp_error *err)
 {
     const uint32_t top_k = run->options->top_k;
-    SP_TRY(sp_team_init(&w->team, run->space, run->options, run->layouts, err));
-    SP_TRY(sp_tally_init(&w->unit, run->space, top_k, err));
-    return sp_tally_init(&w->known, run->space, top_k, err);
+    SP_TRY(sp_team_init(&w->team, run->of, run->options, run->blocks, err));
+    SP_TRY(sp_tally_init(&w->unit, run->of, top_k, err));
+    return sp_tally_init(&w->known, run->of, top_k, err);
 }
 
 sp_status sp_work(const sp_run *run, sp_error *err)

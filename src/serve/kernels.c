@@ -41,17 +41,25 @@ double sp_serve_product_s(const sp_worker *worker, const sp_op *op, double m)
     return engine_s(worker, kernels_of(worker, op->part), dim);
 }
 
+bool sp_serve_sends_tokens(const sp_worker *worker)
+{
+    const sp_worker_layout *l = &worker->layout;
+    return l->attn_dp > 1 && l->ep > 1 && worker->width.n > worker->timing->gather_width;
+}
+
 /* Of E experts a token meets k; N tokens leave (1 - k/E)^N of them untouched, whose weights nobody
- * reads. Where experts are spread, the busiest rank has the imbalance's share more. */
+ * reads. Where experts are spread, the busiest rank has the imbalance's share more. A rank that is
+ * sent its tokens gathers and adds up these alone, others look through the tokens of all. */
 double sp_serve_experts_s(const sp_worker *worker, const sp_ffn *ffn, double tokens)
 {
     const double all = (double)ffn->n_experts + ffn->idle_experts;
     const double share = ffn->top_k / all, own = (double)ffn->n_experts / worker->layout.ep;
     const double load = worker->layout.ep > 1 ? 1.0 + worker->timing->imbalance_ratio : 1.0;
     const double choices = fmax(1.0, load * tokens * share * own);
+    const double seen = sp_serve_sends_tokens(worker) ? choices / ffn->top_k : tokens;
     const double active = fmax(1.0, own * (1.0 - pow(1.0 - share, tokens)));
     const double hidden = ffn->latent > 0 ? ffn->latent : worker->model->hidden;
-    const double dim[SP_SURFACE_MAX_DIMS] = {[SP_DIM_TOKENS] = tokens,
+    const double dim[SP_SURFACE_MAX_DIMS] = {[SP_DIM_TOKENS] = seen,
                                              [SP_DIM_HIDDEN] = hidden,
                                              [SP_DIM_WIDTH] =
                                                  (double)ffn->expert_ffn / worker->layout.moe_tp,

@@ -1,341 +1,357 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An engine's loop, step by step: who is admitted, which tokens go together, when a request ends.
- * Steps in which nothing changes but the length of the answers are taken together. Ranks of a
- * worker are alike, so one of them stands for all. */
+/* An engine's loop, step by step, under users who follow each other or arrive at a rate. Steps in
+ * which nothing changes but the length of the answers are taken together. Ranks of a worker are
+ * alike, so one of them stands for all. */
 #include "base/base.h"
 #include "serve/serve_priv.h"
+#include "serve/sim.h"
 
 #include <assert.h>
 #include <math.h>
-#include <stdlib.h>
-
-/* A request on its way. */
-typedef struct request {
-    double arrived_s, first_s;
-    double isl, osl;
-    double done;  /* tokens of its prompt that are in the cache */
-    double told;  /* tokens of its answer                       */
-    bool running; /* its prompt is done */
-} request;
-
-typedef struct sim {
-    const sp_pool *pool;
-    const sp_serve_load *load;
-    const sp_server_timing *timing;
-    double now_s;
-    uint64_t random;
-    uint32_t n_users; /* open loop: 0 */
-    double next_arrival_s, gap_s;
-    uint64_t n_wanted, n_sent, n_finished;
-    uint32_t n_queue, queue_first, capacity;
-    request *queue; /* a ring */
-    uint32_t n_active;
-    request *active; /* admitted, oldest first */
-    double *ttft, *tpot, *e2e;
-    sp_simulated *out;
-} sim;
-
-/* ---- chance ---- */
-
-/* xorshift64*, Vigna, ACM TOMS 42(4), 2016. */
-static double chance(sim *s)
-{
-    s->random ^= s->random >> 12;
-    s->random ^= s->random << 25;
-    s->random ^= s->random >> 27;
-    return (double)((s->random * UINT64_C(2685821657736338717)) >> 11) * 0x1p-53;
-}
-
-static double length_of(sim *s, double mean)
-{
-    const double spread = s->load->length_spread;
-    const double drawn = mean * (1.0 + spread * (2.0 * chance(s) - 1.0));
-    return drawn < 1.0 ? 1.0 : round(drawn);
-}
-
-/* Gaps with the asked variance: an exponential one, or for less even arrivals mixtures of two
- * (Whitt, Operations Research 30(1), 1982), for more even ones a constant part. */
-static double gap_of(sim *s)
-{
-    const double mean = s->gap_s, c2 = s->load->burstiness;
-    const double exponential = -log(1.0 - chance(s));
-    if (c2 <= 1.0) return mean * (1.0 - sqrt(c2) + sqrt(c2) * exponential);
-    const double p = 0.5 * (1.0 + sqrt((c2 - 1.0) / (c2 + 1.0)));
-    const bool often = chance(s) < p;
-    return mean * exponential / (2.0 * (often ? p : 1.0 - p));
-}
 
 /* ---- arrivals ---- */
 
-static void enqueue(sim *s, double at_s)
+static double even_length(sp_sim *s, double mean)
+{
+    const double spread = s->up->load->length_spread;
+    const double drawn = mean * (1.0 + spread * (2.0 * sp_chance_even(&s->chance) - 1.0));
+    return drawn < 1.0 ? 1.0 : round(drawn);
+}
+
+/* A request of the trace where there is one, repeated; else lengths are drawn. */
+static void draw(sp_sim *s, sp_sim_request *r)
+{
+    const sp_serve_load *load = s->up->load;
+    if (load->n_requests > 0) {
+        const sp_serve_request *given = &load->requests[s->n_sent % load->n_requests];
+        r->isl = fmax(1.0, round(given->isl));
+        r->osl = fmax(1.0, round(given->osl));
+        return;
+    }
+    r->isl = even_length(s, load->isl);
+    r->osl = even_length(s, load->osl);
+}
+
+/* Half of what a request takes outside the engine lies before it. */
+static void send(sp_sim *s, uint32_t slot, double at_s)
 {
     if (s->n_sent == s->n_wanted) return;
-    assert(s->n_queue < s->capacity);
-    s->queue[(s->queue_first + s->n_queue++) % s->capacity] = (request){
-        .arrived_s = at_s, .isl = length_of(s, s->load->isl), .osl = length_of(s, s->load->osl)};
+    s->slots[slot] = (sp_sim_request){.sent_s = at_s};
+    draw(s, &s->slots[slot]);
+    sp_sim_push(&s->coming, slot);
     s->n_sent++;
 }
 
-static void take_arrivals(sim *s)
+static double arrives_s(const sp_sim *s, uint32_t slot)
 {
-    while (s->n_users == 0 && s->n_sent < s->n_wanted && s->next_arrival_s <= s->now_s &&
-           s->n_queue < s->capacity) {
-        enqueue(s, s->next_arrival_s);
-        s->next_arrival_s += gap_of(s);
+    return s->slots[slot].sent_s + s->up->timing->request_s / 2.0;
+}
+
+static double following_s(sp_sim *s)
+{
+    const sp_serve_load *load = s->up->load;
+    if (load->rate <= 0.0 && s->n_sent < load->n_requests) {
+        return load->requests[s->n_sent].arrival_s;
+    }
+    return s->next_s + s->gap_s * sp_chance_gamma(&s->chance, load->burstiness);
+}
+
+static void take_arrivals(sp_sim *s)
+{
+    while (s->n_users == 0 && s->n_sent < s->n_wanted && s->next_s <= s->now_s) {
+        send(s, (uint32_t)s->n_sent, s->next_s);
+        if (s->n_sent < s->n_wanted) s->next_s = following_s(s);
+    }
+    while (s->coming.n > 0 && arrives_s(s, sp_sim_at(&s->coming, 0)) <= s->now_s) {
+        const uint32_t idx = sp_sim_at(&s->coming, 0);
+        s->area_s += s->now_s - arrives_s(s, idx);
+        sp_sim_push(&s->waiting, idx);
+        sp_sim_pop(&s->coming);
     }
 }
 
-/* ---- admission ---- */
-
-static double cache_of(const request *r)
+/* When somebody comes next; infinity: nobody. */
+static double next_arrival_s(const sp_sim *s)
 {
-    return r->done + r->told;
-}
-
-/* Room is kept for whole answers: what an engine without preemption must do, and others nearly do
- * once their cache is full. */
-static bool has_room(const sim *s, const request *r)
-{
-    if (s->pool->cache_tokens <= 0.0 || s->n_active == 0) return true;
-    double held = r->isl + r->osl;
-    for (uint32_t i = 0; i < s->n_active; i++) {
-        held += s->active[i].isl + s->active[i].osl;
+    double at_s = INFINITY;
+    if (s->coming.n > 0) at_s = arrives_s(s, sp_sim_at(&s->coming, 0));
+    if (s->n_users == 0 && s->n_sent < s->n_wanted) {
+        at_s = fmin(at_s, s->next_s + s->up->timing->request_s / 2.0);
     }
-    return held <= s->pool->cache_tokens;
-}
-
-static void admit(sim *s)
-{
-    const double most = s->pool->batch > 0.0 ? s->pool->batch : (double)s->capacity;
-    const bool closed = s->timing->rule == SP_SERVE_STATIC && s->n_active > 0;
-    while (s->n_queue > 0 && !closed && s->n_active < most && s->n_active < s->capacity) {
-        request *next = &s->queue[s->queue_first];
-        if (!has_room(s, next)) return;
-        next->done = floor(s->load->prefix_hit_ratio * next->isl);
-        s->active[s->n_active++] = *next;
-        s->queue_first = (s->queue_first + 1) % s->capacity;
-        s->n_queue--;
-    }
+    return at_s;
 }
 
 /* ---- one step ---- */
 
-static double left_of(const request *r)
+static void begin_measuring(sp_sim *s)
 {
-    return r->isl - r->done;
+    s->began_s = s->n_skipped > 0 ? s->now_s : 0.0;
+    s->tokens = 0.0;
+    s->itl = s->n_skipped > 0 ? (sp_tally){0} : s->itl;
 }
 
-/* Engines that take whole prompts are set up so that one always fits beside the answers. */
-static double chunk_of(const sim *s, const request *r, double budget, bool first)
+static void finish(sp_sim *s, uint32_t idx)
 {
-    const double left = left_of(r);
-    const bool whole = s->timing->rule == SP_SERVE_WHOLE || s->timing->rule == SP_SERVE_STATIC;
-    if (left <= budget || (whole && first)) return left;
-    return whole ? 0.0 : budget;
+    const sp_sim_request *r = &s->slots[idx];
+    const double request_s = s->up->timing->request_s;
+    sp_sim_leave(s, idx);
+    if (s->n_over == s->n_skipped) begin_measuring(s);
+    if (s->n_over++ >= s->n_skipped) {
+        const uint64_t n = s->n_over - s->n_skipped - 1;
+        s->ttft[n] = r->first_s - r->sent_s + request_s / 2.0;
+        s->tpot[n] = r->osl > 1.0 ? (s->now_s - r->first_s) / (r->osl - 1.0) : 0.0;
+        s->e2e[n] = s->now_s - r->sent_s + request_s / 2.0;
+    }
+    s->tokens += r->osl;
+    if (s->n_users > 0) send(s, idx, s->now_s + request_s / 2.0);
 }
 
-static void add_answers(const sim *s, sp_serve_batch *b)
+/* Gaps between tokens: of those who spoke in the step before from its end, of those who began since
+ * from their first token. */
+static void tell(sp_sim *s, double steps, double step_s)
 {
-    double context = 0.0;
-    for (uint32_t i = 0; i < s->n_active; i++) {
-        const request *r = &s->active[i];
-        if (!r->running) continue;
-        b->decodes += 1.0;
-        context += cache_of(r);
+    const double first_s = s->now_s - (steps - 1.0) * step_s;
+    double n_before = s->n_answering;
+    for (uint32_t i = 0; i < s->n_fresh; i++) {
+        const sp_sim_request *r = &s->slots[s->fresh[i]];
+        if (!r->answers || r->since != s->answer_steps) continue;
+        sp_tally_add(&s->itl, first_s - r->last_s, 1.0);
+        n_before -= 1.0;
     }
-    b->emitted += b->decodes;
-    b->context = b->decodes > 0.0 ? context / b->decodes : 0.0;
+    s->n_fresh = 0;
+    if (n_before > 0.0) sp_tally_add(&s->itl, first_s - s->heard_s, n_before);
+    if (steps > 1.0) sp_tally_add(&s->itl, step_s, (steps - 1.0) * s->n_answering);
+    s->heard_s = s->now_s;
 }
 
-/* Chunks in the order of admission, until the step is full; fills chunk[i] for active i. */
-static double add_prompts(const sim *s, double budget, double *chunk, sp_serve_batch *b)
+static void advance_answers(sp_sim *s, double steps, double step_s)
 {
-    double tokens = 0.0, past = 0.0;
-    for (uint32_t i = 0; i < s->n_active; i++) {
-        const request *r = &s->active[i];
-        chunk[i] = 0.0;
-        if (r->running || budget - tokens < 1.0) continue;
-        chunk[i] = chunk_of(s, r, budget - tokens, tokens <= 0.0);
-        if (chunk[i] <= 0.0) continue;
-        b->prompts += 1.0;
-        tokens += chunk[i];
-        past += r->done;
-        b->emitted += chunk[i] >= left_of(r) ? 1.0 : 0.0;
+    const double told = steps * s->tokens_a_step * s->n_answering;
+    tell(s, steps, step_s);
+    s->answer_steps += (uint64_t)steps;
+    s->context += told;
+    s->held += told;
+    s->rest -= told;
+    sp_sim_list *bucket = &s->buckets[s->answer_steps % s->n_buckets];
+    while (bucket->first != SP_NOBODY) {
+        finish(s, bucket->first);
     }
-    if (b->prompts > 0.0) {
-        b->prompt_tokens = tokens / b->prompts;
-        b->prompt_past = past / b->prompts;
-    }
-    return tokens;
 }
 
-static sp_serve_batch plan_step(const sim *s, double *chunk)
+/* Prompts that are through answer with their first token. */
+static void advance_prompts(sp_sim *s, const sp_serve_batch *b)
 {
-    sp_serve_batch b = {0};
-    const bool prompts_alone = s->timing->rule == SP_SERVE_PROMPTS_FIRST;
-    double n_running = 0.0;
-    for (uint32_t i = 0; i < s->n_active; i++) {
-        n_running += s->active[i].running;
+    for (uint32_t i = 0; i < (uint32_t)b->prompts; i++) {
+        s->slots[sp_sim_at(&s->filling, i)].done += s->chunk[i];
     }
-    const double budget = s->pool->step_tokens - (prompts_alone ? 0.0 : n_running);
-    const double tokens = add_prompts(s, budget > 1.0 ? budget : 1.0, chunk, &b);
-    if (tokens <= 0.0 || !prompts_alone) add_answers(s, &b);
-    return b;
-}
-
-static void finish(sim *s, uint32_t idx)
-{
-    const request r = s->active[idx];
-    const uint64_t n = s->n_finished++;
-    s->ttft[n] = r.first_s - r.arrived_s + s->timing->request_s;
-    s->tpot[n] = r.osl > 1.0 ? (s->now_s - r.first_s) / (r.osl - 1.0) : 0.0;
-    s->e2e[n] = s->now_s - r.arrived_s + s->timing->request_s;
-    for (uint32_t i = idx; i + 1 < s->n_active; i++) {
-        s->active[i] = s->active[i + 1];
-    }
-    s->n_active--;
-    if (s->n_users > 0) enqueue(s, s->now_s);
-}
-
-/* Steps that may be taken at once: until an answer ends, and in an open loop until a request comes
- * that could be admitted. */
-static double steps_alike(const sim *s, const sp_serve_batch *b, double step_s)
-{
-    if (b->prompts > 0.0 || b->decodes <= 0.0) return 1.0;
-    double least = INFINITY;
-    for (uint32_t i = 0; i < s->n_active; i++) {
-        const double left = s->active[i].osl - s->active[i].told;
-        least = s->active[i].running && left < least ? left : least;
-    }
-    if (s->n_users == 0 && s->n_sent < s->n_wanted) {
-        const double until = ceil((s->next_arrival_s - s->now_s) / step_s);
-        least = until < least ? until : least;
-    }
-    return least > 1.0 ? least : 1.0;
-}
-
-static void advance(sim *s, const sp_serve_batch *b, const double *chunk, double steps)
-{
-    for (uint32_t i = s->n_active; i-- > 0;) {
-        request *r = &s->active[i];
-        if (r->running) {
-            r->told += b->decodes > 0.0 ? steps : 0.0;
-        } else if (chunk[i] > 0.0) {
-            r->done += chunk[i];
-            if (left_of(r) > 0.0) continue;
-            r->running = true;
-            r->told = 1.0;
+    s->look = true;
+    while (s->filling.n > 0) {
+        const uint32_t idx = sp_sim_at(&s->filling, 0);
+        sp_sim_request *r = &s->slots[idx];
+        if (r->done < r->need) return;
+        sp_sim_pop(&s->filling);
+        if (r->told > 0.0) {
+            sp_tally_add(&s->itl, s->now_s - r->last_s, 1.0);
+        } else {
             r->first_s = s->now_s;
         }
-        if (r->running && r->told >= r->osl) finish(s, i);
+        r->last_s = s->now_s;
+        sp_sim_start_answer(s, idx);
+        s->fresh[s->n_fresh++] = idx;
+        if (r->told >= r->osl) finish(s, idx);
     }
 }
 
-static void step(sim *s, double *chunk)
+/* Steps of answers until one of them ends. */
+static double steps_to_end(const sp_sim *s)
 {
-    sp_serve_step_time t;
-    const sp_serve_batch b = plan_step(s, chunk);
+    uint32_t steps = 1;
+    while (steps < s->n_buckets &&
+           s->buckets[(s->answer_steps + steps) % s->n_buckets].first == SP_NOBODY) {
+        steps++;
+    }
+    return steps;
+}
+
+/* Steps that may be taken at once: until an answer ends, the cache is full, or somebody comes who
+ * could be admitted. */
+static double steps_alike(const sp_sim *s, const sp_serve_batch *b, double step_s)
+{
+    if (b->prompts > 0.0) return 1.0;
+    double steps = steps_to_end(s);
+    if (s->up->pool->cache_tokens > 0.0) {
+        const double room = s->up->pool->cache_tokens - s->held;
+        steps = fmin(steps, floor(room / (s->n_answering * s->tokens_a_step)));
+    }
+    if (s->up->pool->batch > 0.0 && s->n_admitted >= s->up->pool->batch) return fmax(1.0, steps);
+    const bool unseen = s->waiting.n > s->n_received;
+    const double until_s = unseen ? s->now_s : next_arrival_s(s);
+    const double look = sp_sim_poll(s) - (double)(s->answer_steps - s->looked_at);
+    return fmax(1.0, fmin(steps, fmax(look, ceil((until_s - s->now_s) / step_s))));
+}
+
+static double price(const sp_sim *s, const sp_serve_batch *b)
+{
+    const double drafts_s = s->up->pool->draft_tokens * s->up->pool->draft_ratio;
+    const double step_s = s->up->clock.step_s(s->up->clock.of, b);
+    return b->decodes > 0.0 ? step_s * (1.0 + drafts_s) : step_s;
+}
+
+static void pass(sp_sim *s, double dt_s)
+{
+    s->area_s += dt_s * (s->waiting.n + s->n_admitted);
+    s->now_s += dt_s;
+}
+
+static void step(sp_sim *s)
+{
+    const sp_serve_batch b = sp_sim_plan(s);
     if (b.prompts <= 0.0 && b.decodes <= 0.0) {
-        s->now_s = s->now_s > s->next_arrival_s ? s->now_s : s->next_arrival_s;
+        assert(s->waiting.n == 0 && isfinite(next_arrival_s(s)));
+        pass(s, fmax(0.0, next_arrival_s(s) - s->now_s));
         return;
     }
-    sp_serve_step(s->pool->worker, &b, &t);
-    const double steps = steps_alike(s, &b, t.step_s);
+    double step_s = price(s, &b);
+    const double steps = steps_alike(s, &b, step_s);
     if (steps > 1.0) {
         sp_serve_batch middle = b;
-        middle.context += (steps - 1.0) / 2.0;
-        sp_serve_step(s->pool->worker, &middle, &t);
+        middle.context +=
+            (steps - 1.0) / 2.0 * s->tokens_a_step / (1.0 + s->up->pool->draft_tokens);
+        step_s = price(s, &middle);
     }
-    s->now_s += steps * t.step_s;
-    s->out->steps += (uint64_t)steps;
-    advance(s, &b, chunk, steps);
+    pass(s, steps * step_s);
+    s->n_steps += (uint64_t)steps;
+    if (b.decodes > 0.0) advance_answers(s, steps, step_s);
+    if (b.prompts > 0.0) advance_prompts(s, &b);
 }
 
 /* ---- the run ---- */
 
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double quantile(const double *sorted, uint64_t n, double q)
-{
-    const double at = q * (double)(n - 1);
-    const uint64_t below = (uint64_t)at, above = below + 1 < n ? below + 1 : below;
-    return sorted[below] + (at - (double)below) * (sorted[above] - sorted[below]);
-}
-
-static sp_tail tail_of(double *values, uint64_t n)
-{
-    double sum = 0.0;
-    qsort(values, n, sizeof *values, ascending);
-    for (uint64_t i = 0; i < n; i++) {
-        sum += values[i];
-    }
-    return (sp_tail){.mean = sum / (double)n,
-                     .p50 = quantile(values, n, 0.5),
-                     .p90 = quantile(values, n, 0.9),
-                     .p95 = quantile(values, n, 0.95),
-                     .p99 = quantile(values, n, 0.99)};
-}
-
-static void run(sim *s, double *chunk)
+static void run(sp_sim *s)
 {
     for (uint32_t i = 0; i < s->n_users; i++) {
-        enqueue(s, 0.0);
+        send(s, i, 0.0);
     }
-    while (s->n_finished < s->n_wanted) {
+    if (s->n_users == 0) s->next_s = following_s(s);
+    while (s->n_over < s->n_wanted) {
         take_arrivals(s);
-        admit(s);
-        step(s, chunk);
+        const uint64_t sent_back = s->n_preempted;
+        sp_sim_make_room(s);
+        if (s->n_preempted == sent_back) sp_sim_admit(s);
+        step(s);
     }
 }
 
-static void fill(sim *s, double ranks)
+static void report(const sp_sim *s, sp_simulated *out)
 {
-    sp_simulated *out = s->out;
-    const double gpus = (double)s->pool->workers * sp_worker_gpus(s->pool->worker);
-    out->requests = s->n_finished;
-    out->requests_per_s = ranks * (double)s->n_finished / s->now_s;
-    out->tokens_per_s = out->requests_per_s * s->load->osl;
-    out->tokens_per_s_per_gpu = out->tokens_per_s / gpus;
-    out->ttft_s = tail_of(s->ttft, s->n_finished);
-    out->tpot_s = tail_of(s->tpot, s->n_finished);
-    out->e2e_s = tail_of(s->e2e, s->n_finished);
+    const uint64_t n = s->n_over - s->n_skipped;
+    const double run_s = s->now_s - s->began_s;
+    out->requests = n;
+    out->steps = s->n_steps;
+    out->preempted = s->n_preempted;
+    out->in_flight = s->up->ranks * s->area_s / s->now_s;
+    out->requests_per_s = s->up->ranks * (double)n / run_s;
+    out->tokens_per_s = s->up->ranks * s->tokens / run_s;
+    out->tokens_per_s_per_gpu = out->tokens_per_s / s->up->gpus;
+    out->ttft_s = sp_tail_of(s->ttft, n);
+    out->tpot_s = sp_tail_of(s->tpot, n);
+    out->e2e_s = sp_tail_of(s->e2e, n);
+    out->itl_s = sp_tally_tail(&s->itl);
+}
+
+static double longest_answer(const sp_serve_load *load)
+{
+    double longest = load->osl * (1.0 + load->length_spread);
+    for (uint32_t i = 0; i < load->n_requests; i++) {
+        longest = fmax(longest, load->requests[i].osl);
+    }
+    return longest;
+}
+
+static bool ring_make(struct sp_arena *arena, uint32_t capacity, sp_sim_ring *ring)
+{
+    *ring = (sp_sim_ring){.capacity = capacity};
+    ring->of = sp_arena_alloc(arena, capacity * sizeof *ring->of);
+    return ring->of != NULL;
+}
+
+static bool allocate(struct sp_arena *arena, sp_sim *s)
+{
+    const uint64_t n = s->n_wanted - s->n_skipped;
+    s->n_buckets = (uint32_t)ceil(longest_answer(s->up->load)) + 2;
+    s->slots = sp_arena_alloc(arena, s->n_slots * sizeof *s->slots);
+    s->buckets = sp_arena_alloc(arena, s->n_buckets * sizeof *s->buckets);
+    s->chunk = sp_arena_alloc(arena, s->n_slots * sizeof *s->chunk);
+    s->fresh = sp_arena_alloc(arena, s->n_slots * sizeof *s->fresh);
+    s->ttft = sp_arena_alloc(arena, n * sizeof *s->ttft);
+    s->tpot = sp_arena_alloc(arena, n * sizeof *s->tpot);
+    s->e2e = sp_arena_alloc(arena, n * sizeof *s->e2e);
+    if (s->slots == NULL || s->buckets == NULL || s->chunk == NULL || s->fresh == NULL ||
+        s->ttft == NULL || s->tpot == NULL || s->e2e == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < s->n_buckets; i++) {
+        s->buckets[i] = (sp_sim_list){SP_NOBODY, SP_NOBODY};
+    }
+    return ring_make(arena, s->n_slots, &s->coming) && ring_make(arena, s->n_slots, &s->waiting) &&
+           ring_make(arena, s->n_slots, &s->filling);
+}
+
+/* Users of this rank; the runs of those long under way leave their first three requests out. */
+static void size_run(const sp_sim_setup *up, sp_sim *s)
+{
+    const sp_serve_load *load = up->load;
+    const bool open = load->rate > 0.0 || (load->n_requests > 0 && load->concurrency <= 0.0);
+    const double users = open ? 0.0 : fmax(1.0, ceil(load->concurrency / up->ranks));
+    const double each = load->requests_per_user > 0.0 ? load->requests_per_user : 10.0;
+    s->n_users = (uint32_t)users;
+    s->gap_s = load->rate > 0.0 ? up->ranks / load->rate : 0.0;
+    s->n_skipped = !open && load->requests_per_user <= 0.0 ? (uint64_t)(3.0 * users) : 0;
+    s->n_wanted = up->requests > 0 ? up->requests : (uint64_t)ceil(each * (open ? 100.0 : users));
+    s->n_wanted += s->n_skipped;
+    s->n_slots = open ? (uint32_t)s->n_wanted : s->n_users;
+}
+
+sp_status sp_sim_run(struct sp_arena *arena, const sp_sim_setup *setup, sp_simulated *out,
+                     sp_error *err)
+{
+    sp_sim *s = sp_arena_alloc(arena, sizeof *s);
+    *out = (sp_simulated){0};
+    if (s == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for a simulated run");
+    *s = (sp_sim){
+        .up = setup,
+        .chance = sp_chance_make(setup->seed),
+        .prefix = setup->load->prefix_hit_ratio,
+        .order = {SP_NOBODY, SP_NOBODY},
+        .tokens_a_step = sp_pool_tokens_a_step(setup->pool)
+    };
+    size_run(setup, s);
+    if (!allocate(arena, s)) return sp_fail(err, SP_E_MEMORY, "no memory for a simulated run");
+    run(s);
+    report(s, out);
+    return SP_OK;
+}
+
+static double worker_step_s(const void *of, const sp_serve_batch *batch)
+{
+    sp_serve_step_time t;
+    sp_serve_step(of, batch, &t);
+    return t.step_s;
 }
 
 sp_status sp_serve_simulate(struct sp_arena *arena, const sp_pool *pool, const sp_serve_load *load,
                             uint64_t requests, uint64_t seed, sp_simulated *out, sp_error *err)
 {
-    const double ranks = (double)pool->workers * pool->worker->layout.attn_dp;
-    const bool open = load->rate > 0.0;
-    const double share = ceil(load->concurrency / ranks);
-    sim s = {.pool = pool,
-             .load = load,
-             .timing = pool->worker->timing,
-             .random = seed * UINT64_C(2) + 1,
-             .n_users = open ? 0 : (uint32_t)(share > 1.0 ? share : 1.0),
-             .gap_s = open ? ranks / load->rate : 0.0,
-             .n_wanted = requests,
-             .out = out};
-    *out = (sp_simulated){0};
-    if (s.n_wanted == 0) {
-        const double each = load->requests_per_user > 0.0 ? load->requests_per_user : 10.0;
-        s.n_wanted = (uint64_t)ceil(each * (open ? 100.0 : (double)s.n_users));
-    }
-    s.capacity = open ? (uint32_t)(s.n_wanted < 65536 ? s.n_wanted : 65536) : s.n_users;
-    s.queue = sp_arena_alloc(arena, s.capacity * sizeof *s.queue);
-    s.active = sp_arena_alloc(arena, s.capacity * sizeof *s.active);
-    double *chunk = sp_arena_alloc(arena, s.capacity * sizeof *chunk);
-    s.ttft = sp_arena_alloc(arena, s.n_wanted * sizeof *s.ttft);
-    s.tpot = sp_arena_alloc(arena, s.n_wanted * sizeof *s.tpot);
-    s.e2e = sp_arena_alloc(arena, s.n_wanted * sizeof *s.e2e);
-    if (s.queue == NULL || s.active == NULL || chunk == NULL || s.ttft == NULL || s.tpot == NULL ||
-        s.e2e == NULL) {
-        return sp_fail(err, SP_E_MEMORY, "no memory for a simulated run");
-    }
-    run(&s, chunk);
-    fill(&s, ranks);
-    return SP_OK;
+    const sp_worker *worker = pool->worker;
+    const sp_sim_setup setup = {
+        .clock = {worker_step_s, worker},
+        .pool = pool,
+        .load = load,
+        .timing = worker->timing,
+        .ranks = (double)pool->workers * worker->layout.attn_dp,
+        .gpus = (double)pool->workers * sp_worker_gpus(worker),
+        .requests = requests,
+        .seed = seed
+    };
+    return sp_sim_run(arena, &setup, out, err);
 }

@@ -95,20 +95,25 @@ static void add_ops(const sp_worker *worker, uint32_t kind, const both_works *w,
 
 /* Around experts: with attention cut by tp alone all ranks have all tokens and reduce a sum; with
  * attention replicated they gather all tokens and scatter the sum, or, in wide groups, send each
- * token where its experts are. */
+ * token where its experts are, in the format of their products, and get 16 bits back (DeepEP,
+ * README, 2025-02: "FP8 dispatching and BF16 combining"). */
 static double experts_exchange_s(const sp_worker *worker, const sp_ffn *ffn, double tokens)
 {
-    const double hidden = 2.0 * (ffn->latent > 0 ? ffn->latent : worker->model->hidden);
+    const double elements = ffn->latent > 0 ? ffn->latent : worker->model->hidden;
     const sp_worker_layout *l = &worker->layout;
     if (worker->width.n == 1) return 0.0;
-    if (l->attn_dp == 1) return sp_serve_all_reduce_s(worker, &worker->width, hidden * tokens);
-    const double gathered = hidden * tokens * l->attn_dp;
-    if (l->ep == 1 || worker->width.n <= worker->timing->gather_width) {
-        return 2.0 * sp_coll_allgather_s(&worker->width, gathered);
+    if (l->attn_dp == 1) {
+        return sp_serve_all_reduce_s(worker, &worker->width, 2.0 * elements * tokens);
     }
-    const double sent = hidden * tokens / l->tp * ffn->top_k;
+    if (!sp_serve_sends_tokens(worker)) {
+        return 2.0 * sp_coll_allgather_s(&worker->width, 2.0 * elements * tokens * l->attn_dp);
+    }
+    const sp_surface_format *format = sp_surface_format_find(worker->formats.ffn);
+    const double sent = elements * tokens / l->tp * ffn->top_k;
     const double reach = ffn->top_groups > 0 ? (double)ffn->top_groups / ffn->expert_groups : 1.0;
-    return 2.0 * sp_coll_dispatch_s(&worker->width, sent, ffn->top_k, reach);
+    const double there = format != NULL ? format->activation_bytes : 2.0;
+    return sp_coll_put_s(&worker->width, there * sent, ffn->top_k, reach) +
+           sp_coll_put_s(&worker->width, 2.0 * sent, ffn->top_k, reach);
 }
 
 /* Norms over all heads of queries and keys need the sum of squares of every rank: one number a
@@ -179,7 +184,7 @@ static void add_head(const sp_worker *worker, const sp_serve_batch *batch, sp_se
 
 /* Captured steps start at once; others are launched layer by layer, and the longer of both counts.
  */
-static double host_s(const sp_worker *worker, const sp_serve_batch *batch, double gpu_s)
+double sp_serve_host_s(const sp_worker *worker, const sp_serve_batch *batch, double gpu_s)
 {
     const sp_server_timing *timing = worker->timing;
     const bool captured = batch->prompts <= 0.0 && batch->decodes <= timing->graph_tokens;
@@ -204,7 +209,7 @@ void sp_serve_step(const sp_worker *worker, const sp_serve_batch *batch, sp_serv
     }
     const double gpu_s =
         t.projection_s + t.attention_s + t.experts_s + t.element_s + t.collective_s;
-    t.host_s = host_s(worker, batch, gpu_s);
+    t.host_s = sp_serve_host_s(worker, batch, gpu_s);
     t.step_s = gpu_s + t.host_s;
     t.stage_s = layers_s / stages + (gpu_s - layers_s) + t.host_s;
     *out = t;

@@ -20,6 +20,31 @@ static const struct {
 #undef SP_TIMING
 };
 
+uint32_t sp_timing_count(void)
+{
+    return COUNT(settings);
+}
+
+const char *sp_timing_name(uint32_t constant)
+{
+    assert(constant < COUNT(settings));
+    return settings[constant].name;
+}
+
+double sp_timing_get(const sp_server_timing *timing, uint32_t constant)
+{
+    double value = 0.0;
+    assert(constant < COUNT(settings));
+    memcpy(&value, (const char *)timing + settings[constant].offset, sizeof value);
+    return value;
+}
+
+void sp_timing_set(sp_server_timing *timing, uint32_t constant, double value)
+{
+    assert(constant < COUNT(settings));
+    memcpy((char *)timing + settings[constant].offset, &value, sizeof value);
+}
+
 static const char *const rules[SP_N_SERVE_RULES] = {"mixed", "whole", "prompts_first", "static"};
 
 const char *sp_serve_rule_name(sp_serve_rule rule)
@@ -41,7 +66,7 @@ static sp_status read_setting(const sp_json *section, size_t idx, sp_server_timi
     SP_TRY(sp_json_string(&entry, "source", &text, err));
     SP_TRY(sp_json_string(&entry, "date", &text, err));
     SP_TRY(sp_json_double(&entry, "value", settings[idx].least, settings[idx].most, &value, err));
-    memcpy((char *)timing + settings[idx].offset, &value, sizeof value);
+    sp_timing_set(timing, (uint32_t)idx, value);
     return SP_OK;
 }
 

@@ -11,7 +11,7 @@ static sp_status fail_layout(sp_error *err, const char *message, uint32_t value)
     return sp_fail_value(err, "%u", value);
 }
 
-static sp_status check_layout(const sp_model *model, const sp_worker_layout *l, sp_error *err)
+sp_status sp_worker_check(const sp_model *model, const sp_worker_layout *l, sp_error *err)
 {
     const uint32_t width = l->tp * l->attn_dp;
     if (width == 0 || l->pp == 0 || l->moe_tp * l->ep == 0) {
@@ -43,35 +43,46 @@ static void count_layers(const sp_model *model, uint32_t *n_layers)
     }
 }
 
-/* tp nearest, then attention's replicas (the same GPUs hold the experts), then stages. */
-static void place(const sp_cluster *cluster, sp_worker *worker)
+/* tp nearest, then attention's replicas (the same GPUs hold the experts), then stages. A worker
+ * that a domain has room for lies inside one, however many others share the domain with it. */
+static void place(const sp_fabric *whole, sp_worker *worker)
 {
     const sp_worker_layout *l = &worker->layout;
     const uint32_t width = l->tp * l->attn_dp;
-    sp_fabric_build(cluster, &worker->fabric);
+    worker->gpus = width * l->pp;
+    worker->fabric = sp_fabric_fit(whole, worker->gpus);
     worker->tp = sp_group_build(&worker->fabric, l->tp, 1);
     worker->width = sp_group_build(&worker->fabric, width, 1);
     worker->stages = sp_group_build(&worker->fabric, l->pp, width);
-    worker->gpus = width * l->pp;
+}
+
+void sp_worker_fill(const sp_worker_setup *setup, const sp_serve_rates *rates,
+                    const sp_fabric *fabric, sp_worker *worker)
+{
+    *worker = (sp_worker){
+        .model = setup->model,
+        .timing = setup->timing,
+        .layout = setup->layout,
+        .formats = setup->formats,
+        .rates = *rates,
+        .sharding = {
+                     .tp = setup->layout.tp, .cp = 1, .ep = setup->layout.ep, .etp = setup->layout.moe_tp}
+    };
+    count_layers(setup->model, worker->n_layers);
+    place(fabric, worker);
 }
 
 sp_status sp_worker_build(struct sp_arena *arena, const sp_worker_setup *setup,
                           const sp_worker **worker, sp_error *err)
 {
-    SP_TRY(check_layout(setup->model, &setup->layout, err));
+    sp_serve_rates rates;
+    sp_fabric fabric;
+    SP_TRY(sp_worker_check(setup->model, &setup->layout, err));
     sp_worker *made = sp_arena_alloc(arena, sizeof *made);
     if (made == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for a worker");
-    *made = (sp_worker){
-        .model = setup->model,
-        .timing = setup->timing,
-        .layout = setup->layout,
-        .formats = setup->formats,
-        .sharding = {
-                     .tp = setup->layout.tp, .cp = 1, .ep = setup->layout.ep, .etp = setup->layout.moe_tp}
-    };
-    SP_TRY(sp_serve_rates_build(setup, &made->rates, err));
-    count_layers(setup->model, made->n_layers);
-    place(setup->cluster, made);
+    SP_TRY(sp_serve_rates_build(setup, &rates, err));
+    sp_fabric_build(setup->cluster, &fabric);
+    sp_worker_fill(setup, &rates, &fabric, made);
     *worker = made;
     return SP_OK;
 }
@@ -79,4 +90,9 @@ sp_status sp_worker_build(struct sp_arena *arena, const sp_worker_setup *setup,
 uint32_t sp_worker_gpus(const sp_worker *worker)
 {
     return worker->gpus;
+}
+
+bool sp_worker_borrows(const sp_worker *worker)
+{
+    return worker->rates.borrowed;
 }

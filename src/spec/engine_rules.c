@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rules of an engine's file: expressions over a plan's axes and the facts of the question. A
- * rule that does not hold for the version in hand is checked all the same, and then left out. */
+/* What the names in a training engine's rules stand for: a plan's axes, and facts of the question.
+ */
 #include "spec/spec.h"
 
 #include "shardplan/optimizer.h"
@@ -19,7 +19,7 @@ typedef struct fact {
 
 typedef struct rule_context {
     struct sp_arena *arena;
-    const char *home, *version;
+    const char *home;
     const sp_engine_facts *asked;
     const char *const *optimizers; /* names; read when a rule first mentions one */
     size_t n_optimizers;
@@ -134,104 +134,16 @@ static int resolve(void *user, const char *name, const char *context, double *co
     return sp_plan_resolve(name, context, constant, err);
 }
 
-/* ---- one rule ---- */
-
-static sp_status read_text(const sp_json *object, const char *key, const char **out, sp_error *err)
-{
-    SP_TRY(sp_json_string(object, key, out, err));
-    if ((*out)[0] != '\0') return SP_OK;
-    const sp_json value = sp_json_get(object, key);
-    return sp_json_fail(&value, err, SP_E_RANGE, "must not be empty");
-}
-
-/* Says where in the file an expression stands that was found wrong. */
-static sp_status fail_expression(const sp_json *value, sp_error *err)
-{
-    const sp_error found = *err;
-    sp_json_fail(value, err, found.status, "%s", found.message);
-    memcpy(err->range, found.range, sizeof err->range);
-    memcpy(err->nearest, found.nearest, sizeof err->nearest);
-    return err->status;
-}
-
-static sp_status read_expression(rule_context *context, const sp_json *rule, const char *key,
-                                 const char **text, const struct sp_expr **out, sp_error *err)
-{
-    const char *written = NULL;
-    sp_expr *expr = NULL;
-    SP_TRY(read_text(rule, key, &written, err));
-    if (sp_expr_parse(context->arena, written, resolve, context, &expr, err) != SP_OK) {
-        const sp_json value = sp_json_get(rule, key);
-        return fail_expression(&value, err);
-    }
-    *text = sp_expr_text(expr);
-    *out = expr;
-    return SP_OK;
-}
-
-static sp_status read_versions(const rule_context *context, const sp_json *rule, const char **kept,
-                               bool *holds, sp_error *err)
-{
-    const char *versions = NULL;
-    SP_TRY(sp_json_string_or(rule, "versions", "*", &versions, err));
-    SP_TRY(sp_engine_check_selector(rule, versions, err));
-    *holds = sp_version_select(versions, context->version) == SP_VERSION_IN;
-    return sp_text_keep(context->arena, versions, kept, err);
-}
-
-static sp_status read_rule(rule_context *context, const sp_json *value, sp_engine_rule *rule,
-                           bool *holds, sp_error *err)
-{
-    static const char *const keys[] = {"id", "when", "require", "versions", "source"};
-    const char *id = NULL, *source = NULL;
-    SP_TRY(sp_json_only(value, keys, sizeof keys / sizeof keys[0], err));
-    SP_TRY(read_text(value, "id", &id, err));
-    SP_TRY(read_text(value, "source", &source, err));
-    if (sp_json_has(value, "when")) {
-        SP_TRY(read_expression(context, value, "when", &rule->when_text, &rule->when, err));
-    }
-    SP_TRY(read_expression(context, value, "require", &rule->require_text, &rule->require, err));
-    SP_TRY(read_versions(context, value, &rule->versions, holds, err));
-    SP_TRY(sp_text_keep(context->arena, id, &rule->id, err));
-    return sp_text_keep(context->arena, source, &rule->source, err);
-}
-
 /* ---- all rules ---- */
-
-/* The idx-th rule must not carry the id of an earlier one. */
-static sp_status check_id(const sp_json *list, size_t idx, const char *id, sp_error *err)
-{
-    for (size_t i = 0; i < idx; i++) {
-        const sp_json earlier = sp_json_at(list, i), rule = sp_json_at(list, idx);
-        const char *other = NULL;
-        SP_TRY(sp_json_string(&earlier, "id", &other, err));
-        if (strcmp(other, id) != 0) continue;
-        const sp_json value = sp_json_get(&rule, "id");
-        return sp_json_fail(&value, err, SP_E_INCONSISTENT, "two rules have this id");
-    }
-    return SP_OK;
-}
 
 sp_status sp_engine_rules_read(struct sp_arena *arena, const char *home, const sp_json *root,
                                const char *version, const sp_engine_facts *facts, sp_engine *engine,
                                sp_error *err)
 {
     assert(facts != NULL && facts->model != NULL && facts->optimizer != NULL);
-    rule_context context = {.arena = arena, .home = home, .version = version, .asked = facts};
-    sp_json list;
+    rule_context context = {.arena = arena, .home = home, .asked = facts};
     list_facts(facts, context.facts);
-    SP_TRY(sp_json_array(root, "rules", &list, err));
-    const size_t n_rules = sp_json_size(&list);
-    sp_engine_rule *rules = sp_arena_alloc(arena, (n_rules + 1) * sizeof *rules);
-    if (rules == NULL) return sp_fail(err, SP_E_MEMORY, "out of memory");
-    engine->rules = rules;
-    for (size_t i = 0; i < n_rules; i++) {
-        const sp_json value = sp_json_at(&list, i);
-        sp_engine_rule rule = {0};
-        bool holds = false;
-        SP_TRY(read_rule(&context, &value, &rule, &holds, err));
-        SP_TRY(check_id(&list, i, rule.id, err));
-        if (holds) rules[engine->n_rules++] = rule;
-    }
-    return SP_OK;
+    const sp_rule_reader reader = {
+        .arena = arena, .version = version, .resolve = resolve, .user = &context};
+    return sp_rules_read(&reader, root, &engine->rules, &engine->n_rules, err);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From what a user calls a model to its file: a path, or the name or an alias of a file in
  * HOME/configs/models. Names are compared by their last path part, without case, '-', '_' and '.',
- * and without the suffix -Instruct. */
+ * and without suffixes that leave the shape as it is: -Instruct, -Chat, the format of weights. */
 #include "spec/spec.h"
 
 #include <ctype.h>
@@ -15,19 +15,32 @@ typedef struct name_key {
     size_t length;
 } name_key;
 
+/* Of weights, and of what they were tuned for; as keys have them. */
+static const char *const suffixes[] = {
+    "instruct", "chat", "hf",   "fp8", "fp8kv", "fp8dynamic", "nvfp4", "nvfp4v2", "fp4",
+    "mxfp4",    "bf16", "fp16", "awq", "gptq",  "int4",       "int8",  "w4a16",   "w8a8"};
+
+static bool strip_suffix(name_key *key)
+{
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        const size_t length = strlen(suffixes[i]);
+        if (key->length <= length) continue;
+        if (memcmp(key->text + key->length - length, suffixes[i], length) != 0) continue;
+        key->length -= length;
+        return true;
+    }
+    return false;
+}
+
 static name_key key_of(const char *name)
 {
-    static const char suffix[] = "instruct";
-    const size_t suffix_length = sizeof suffix - 1;
     const char *slash = strrchr(name, '/');
     name_key key = {.length = 0};
     for (const char *c = slash != NULL ? slash + 1 : name; *c != '\0'; c++) {
         if (strchr("-_. ", *c) != NULL || key.length + 1 >= KEY_BYTES) continue;
         key.text[key.length++] = (char)tolower((unsigned char)*c);
     }
-    if (key.length > suffix_length &&
-        memcmp(key.text + key.length - suffix_length, suffix, suffix_length) == 0) {
-        key.length -= suffix_length;
+    while (strip_suffix(&key)) {
     }
     key.text[key.length] = '\0';
     return key;
@@ -37,6 +50,12 @@ static bool same_key(const name_key *key, const char *name)
 {
     const name_key other = key_of(name);
     return strcmp(key->text, other.text) == 0;
+}
+
+bool sp_model_same_name(const char *a, const char *b)
+{
+    const name_key key = key_of(a);
+    return same_key(&key, b);
 }
 
 /* The shelf of models: its folder and the sorted names of its files. */

@@ -308,7 +308,19 @@ sp_status sp_engine_check_selector(const sp_json *object, const char *selector, 
  * what holds where the file states nothing, NULL if it must state all. */
 sp_status sp_engine_profile_read(struct sp_arena *arena, const sp_json *root, const char *version,
                                  const sp_engine_profile *base, sp_engine *engine, sp_error *err);
-/* Fills the rules of the engine with those of the file that hold for the version. */
+/* What a list of rules is read with: the version in hand, and what names stand for. */
+typedef struct sp_rule_reader {
+    struct sp_arena *arena;
+    const char *version;
+    sp_expr_resolve resolve;
+    void *user;
+} sp_rule_reader;
+/* Says where in the file an expression stands that was found wrong; returns the status. */
+sp_status sp_rule_fail_expression(const sp_json *value, sp_error *err);
+/* The members of the list "rules" that hold for the version. */
+sp_status sp_rules_read(const sp_rule_reader *reader, const sp_json *root,
+                        const sp_engine_rule **rules, uint32_t *n_rules, sp_error *err);
+/* Fills the rules of a training engine with those of the file that hold for the version. */
 sp_status sp_engine_rules_read(struct sp_arena *arena, const char *home, const sp_json *root,
                                const char *version, const sp_engine_facts *facts, sp_engine *engine,
                                sp_error *err);

@@ -105,7 +105,8 @@ static double beside_weight_s(const sp_plan *plan, double weight_grad_s)
 }
 
 /* Tensor-parallel traffic of one block. Without sequence parallelism: one all-reduce each way, the
- * backward one beside the weight gradient of the first products. With it: an all-gather before them
+ * backward one beside the weight gradient of the first products or, in older engines, before it.
+ * With it: an all-gather before them
  * and a reduce-scatter behind the last one; backward an all-gather of the output gradient before
  * the last product, one of the saved input beside the input gradient of the first ones and a
  * reduce-scatter beside their weight gradient, whole. tp_overlap cuts the rest in pieces: what is
@@ -121,8 +122,9 @@ static void price_tp(const sp_problem *problem, const sp_plan *plan, const sp_tp
     const sp_op_time *all = &gemm->all, *last = &gemm->last;
     const double scatter_room_s = beside_weight_s(plan, all->weight_grad_s - last->weight_grad_s);
     if (plan->sp == SP_OFF) {
+        const double room_s = profile->waits_for_tp_sums ? 0.0 : scatter_room_s;
         cost->tp_forward_s += traffic->reduce_s;
-        cost->tp_backward_s += sp_overlap_slowed_s(scatter_room_s, slowed, traffic->reduce_s);
+        cost->tp_backward_s += sp_overlap_slowed_s(room_s, slowed, traffic->reduce_s);
         cost->tp_sent_bytes += 4.0 * once;
         return;
     }

@@ -357,7 +357,13 @@ typedef struct sp_stage_costs {
     uint32_t slowest, last; /* the class whose micro-batch takes longest; that ends the step */
 } sp_stage_costs;
 void sp_stages_price(const sp_inputs *in, sp_stage_costs *stages);
-/* Seconds and bytes of the activations of one micro-batch between two stages; pp > 1. */
+/* The activations of one micro-batch between two stages: sent by a rank, and what tensor-parallel
+ * ranks put together again behind (0 = nothing). */
+typedef struct sp_stage_message {
+    double bytes, gathered_bytes;
+} sp_stage_message;
+sp_stage_message sp_stage_message_of(const sp_inputs *in);
+/* Seconds and sent bytes of it; pp > 1. */
 double sp_message_s(const sp_inputs *in, double *bytes);
 /* ---- training_state.c: what numbers are held in ---------------------------------------------- */
 /* Fills optimizer-dependent members of a problem: recipes and copies of weights. */

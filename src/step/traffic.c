@@ -219,10 +219,12 @@ static void add_ends(const sp_inputs *in, const sp_stage_class *stage, sp_traffi
 static void add_pipeline(const sp_inputs *in, sp_traffic *out)
 {
     const sp_plan *plan = in->plan;
-    const double bytes =
-        2.0 * in->problem->model->hidden * in->shape.tokens / (plan->sp == SP_ON ? plan->tp : 1);
-    add(out, &(sp_row_kind){SP_BY_PP, SP_SEND, "activations", &in->groups.pp},
-        2.0 * plan->accumulation * plan->vpp, bytes);
+    const double times = plan->pp > 1 ? 2.0 * plan->accumulation * plan->vpp : 0.0;
+    const sp_stage_message message = sp_stage_message_of(in);
+    add(out, &(sp_row_kind){SP_BY_PP, SP_SEND, "activations", &in->groups.pp}, times,
+        message.bytes);
+    add(out, &(sp_row_kind){SP_BY_PP, SP_ALL_GATHER, "activations", &in->groups.tp}, times,
+        message.gathered_bytes);
 }
 
 /* ---- gradients and sharded weights ---- */

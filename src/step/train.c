@@ -13,12 +13,23 @@
 #include <stddef.h>
 
 /* ---- the pipeline ---------------------------------------------------------------------------- */
-double sp_message_s(const sp_inputs *in, double *bytes)
+sp_stage_message sp_stage_message_of(const sp_inputs *in)
 {
     const sp_plan *plan = in->plan;
-    *bytes =
-        2.0 * in->problem->model->hidden * in->shape.tokens / (plan->sp == SP_ON ? plan->tp : 1);
-    return sp_coll_p2p_s(&in->groups.pp, *bytes);
+    const double whole = 2.0 * in->problem->model->hidden * in->shape.tokens;
+    if (plan->sp == SP_ON) return (sp_stage_message){.bytes = whole / plan->tp};
+    if (plan->tp == 1 || !in->problem->profile->cuts_messages)
+        return (sp_stage_message){.bytes = whole};
+    return (sp_stage_message){.bytes = whole / plan->tp, .gathered_bytes = whole};
+}
+
+double sp_message_s(const sp_inputs *in, double *bytes)
+{
+    const sp_stage_message message = sp_stage_message_of(in);
+    const sp_group *tp = &in->groups.tp;
+    *bytes = message.bytes + message.gathered_bytes * (tp->n - 1.0) / tp->n;
+    return sp_coll_p2p_s(&in->groups.pp, message.bytes) +
+           sp_coll_allgather_s(tp, message.gathered_bytes);
 }
 
 /* Exposed seconds and sent bytes of activations between stages. A schedule that does not overlap

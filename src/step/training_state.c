@@ -13,6 +13,18 @@ static double gradient_bytes(const sp_problem *problem)
     return sp_dtype_bytes(asked == SP_GRADIENTS_FP32 ? SP_FP32 : SP_BF16);
 }
 
+/* Where gradients are added by a kernel of its own: the new one read, the sum read and written.
+ * With a 16-bit twin beside a wider sum the twin is cleared, and added to, ahead of that. Sources:
+ * PyTorch, torch/csrc/autograd/functions/accumulate_grad.h; Megatron-LM, megatron/model/
+ * distributed.py; DeepSpeed, runtime/bf16_optimizer.py, update_hp_grads. */
+static double added_bytes(const sp_problem *problem)
+{
+    const double own = sp_dtype_bytes(SP_BF16), sum = gradient_bytes(problem);
+    if (!problem->profile->adds_gradients_apart) return 0.0;
+    const bool twin = problem->profile->twin_grad_bytes > 0.0 && sum > own;
+    return own + 2.0 * sum + (twin ? 4.0 * own : 0.0);
+}
+
 static sp_recipe trained(const sp_problem *problem, double moments_bytes)
 {
     const sp_engine_profile *f = problem->profile;
@@ -57,6 +69,7 @@ void sp_recipes_derive(sp_problem *problem)
     const sp_question *q = &problem->question;
     derive_copies(problem);
     problem->rates.grad_bytes = gradient_bytes(problem);
+    problem->rates.added_bytes = added_bytes(problem);
     problem->recipe = trained(problem, problem->optimizer->matrix_bytes);
     problem->adapter_recipe = problem->recipe;
     if (problem->has_adapters) {

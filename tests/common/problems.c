@@ -238,6 +238,9 @@ void make_random_problem(made_problem *made, draw *d)
     made->profile.gathers_each_batch = draw_coin(d);
     made->profile.pipeline_unit_bytes = draw_coin(d) ? 6 : 0;
     made->profile.grad_bytes = draw_coin(d) ? 2 : 4;
+    made->profile.adds_gradients_apart = draw_coin(d);
+    made->profile.waits_for_tp_sums = draw_coin(d);
+    made->profile.cuts_messages = draw_coin(d);
     draw_state(made, d);
     scale(d, &made->cluster.host_link_bytes_per_s, 10);
     scale(d, &made->cluster.host_memory_bytes_per_s, 10);

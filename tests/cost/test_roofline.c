@@ -103,6 +103,19 @@ static void gradients_are_products_of_other_shapes(void **state)
         3e-6 + fourth_norm(2 * 928.0 * 2000 * 1096 / 50e12, (in_out + 8 * weights) / 800e9), 1e-12);
 }
 
+/* 2 bytes a weight leave the product; then 10 bytes a weight go through memory, 800 GB/s of it. */
+static void a_kernel_of_its_own_adds_the_gradient(void **state)
+{
+    (void)state;
+    sp_rates rates = round_rates(true);
+    rates.added_bytes = 10.0;
+    rates.state_s_per_byte = 1.0 / 800e9;
+    const sp_op op = gemm(1000, 2000, 904);
+    const double weights = 904 * 2000.0, moved = 1.808e6 + 4e6 + 2 * weights;
+    const double product = 3e-6 + fourth_norm(2 * 928.0 * 2000 * 1096 / 50e12, moved / 800e9);
+    assert_close(price(&rates, &op, false).weight_grad_s, product + 10 * weights / 800e9, 1e-12);
+}
+
 /* One launch, four times the work. */
 static void grouped_products_launch_once(void **state)
 {
@@ -380,6 +393,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_product_by_hand),
         cmocka_unit_test(gradients_are_products_of_other_shapes),
+        cmocka_unit_test(a_kernel_of_its_own_adds_the_gradient),
         cmocka_unit_test(grouped_products_launch_once),
         cmocka_unit_test(a_larger_product_never_takes_less_time),
         cmocka_unit_test(no_product_beats_the_roofline),

@@ -61,7 +61,8 @@ static sp_status load(const char *term, const char *grouping, sp_arena *arena, s
     assert_non_null(mkdtemp(home));
     write_list(home, term, grouping);
     assert_int_equal(sp_csv_parse(table, strlen(table), "t.csv", &csv, &err), SP_OK);
-    const sp_status status = sp_fit_list_load(arena, home, &csv, list, &err);
+    const sp_fit_words words = sp_fit_training_words();
+    const sp_status status = sp_fit_list_load(arena, home, &csv, &words, list, &err);
     sp_csv_fini(&csv);
     remove_list(home);
     return status;

@@ -62,7 +62,7 @@ static void assert_layouts(const sp_layout *a, uint32_t n_a, const sp_layout *b,
 
 void assert_same_tally(const sp_tally *a, const sp_tally *b)
 {
-    const uint32_t n_rules = sp_space_rule_count(a->space);
+    const uint32_t n_rules = a->of->n_rules;
     assert_points(a->front.points, a->front.n_points, b->front.points, b->front.n_points);
     assert_points(a->ranked.points, a->ranked.n_points, b->ranked.points, b->ranked.n_points);
     assert_layouts(a->layouts.layouts, a->layouts.n_layouts, b->layouts.layouts,

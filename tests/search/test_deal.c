@@ -7,10 +7,10 @@
 
 #include <cmocka.h>
 
-static uint64_t unit(double layout_s, double service_s, uint32_t ranks, uint64_t left)
+static uint64_t unit(double block_s, double service_s, uint32_t ranks, uint64_t left)
 {
     const sp_pace pace = {
-        .layout_s = layout_s, .service_s = service_s, .ranks = ranks, .threads = 4};
+        .block_s = block_s, .service_s = service_s, .ranks = ranks, .threads = 4};
     return sp_pace_unit(&pace, left);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tallies of layouts merge in any order, by joins and by messages, into the same whole. */
+/* Tallies of blocks merge in any order, by joins and by messages, into the same whole. */
 #include "search/ask.h"
 
 #include "common/draw.h"
@@ -11,62 +11,63 @@
 
 enum { TOP_K = 6 };
 
-static sp_tally tally_of(const asked *a)
+static sp_tally tally_of(const sp_searchable *of)
 {
     sp_error err = {0};
     sp_tally tally;
-    assert_int_equal(sp_tally_init(&tally, a->space, TOP_K, &err), SP_OK);
+    assert_int_equal(sp_tally_init(&tally, of, TOP_K, &err), SP_OK);
     return tally;
 }
 
-/* The layouts of the question, and the tally of all of them. */
+/* The blocks of the question, and the tally of all of them. */
 typedef struct whole {
     asked asked;
-    uint64_t n_layouts, *layouts;
+    sp_searchable of;
+    sp_id_list blocks;
     sp_tally all;
 } whole;
 
-static whole search_whole(void)
+static void search_whole(whole *w)
 {
-    whole w = {.asked = ask()};
-    sp_error err = {0};
-    w.all = tally_of(&w.asked);
-    uint64_t *pruned = sp_alloc(sp_space_rule_count(w.asked.space) * sizeof *pruned);
-    assert_int_equal(sp_layouts_list(w.asked.space, &w.layouts, &w.n_layouts, pruned, &err), SP_OK);
+    *w = (whole){.asked = ask()};
+    w->of = sp_training_searchable(w->asked.space);
+    w->all = tally_of(&w->of);
+    uint64_t *pruned = sp_alloc(w->of.n_rules * sizeof *pruned);
+    w->of.list(w->of.space, &w->blocks, pruned);
     sp_free(pruned);
-    assert_true(w.n_layouts > 50);
-    for (uint64_t i = 0; i < w.n_layouts; i++) {
-        sp_layout_search(w.asked.space, w.layouts[i], false, &w.all);
+    assert_true(w->blocks.n > 50);
+    for (uint64_t i = 0; i < w->blocks.n; i++) {
+        w->of.search(w->of.space, w->blocks.ids[i], false, &w->all);
     }
-    return w;
 }
 
 static void drop_whole(whole *w)
 {
     sp_tally_fini(&w->all);
-    sp_free(w->layouts);
+    sp_free(w->blocks.ids);
     drop(&w->asked);
 }
 
-/* Deals the layouts at random to tallies. */
+/* Deals the blocks at random to tallies. */
 static void deal(draw *d, const whole *w, uint32_t n, sp_tally *tallies)
 {
     for (uint32_t i = 0; i < n; i++) {
-        tallies[i] = tally_of(&w->asked);
+        tallies[i] = tally_of(&w->of);
     }
-    for (uint64_t i = 0; i < w->n_layouts; i++) {
+    for (uint64_t i = 0; i < w->blocks.n; i++) {
         sp_tally *tally = &tallies[draw_between(d, 0, n - 1)];
-        sp_layout_search(w->asked.space, w->layouts[i], draw_coin(d), tally);
+        w->of.search(w->of.space, w->blocks.ids[i], draw_coin(d), tally);
     }
 }
 
 static void tallies_join_in_any_order(void **state)
 {
     (void)state;
-    whole w = search_whole();
+    whole w;
+    search_whole(&w);
     draw d = draw_begin("joining tallies");
     for (uint32_t trial = 0; trial < 5; trial++) {
-        sp_tally parts[3], sum = tally_of(&w.asked), swapped = tally_of(&w.asked);
+        sp_tally parts[3], sum = tally_of(&w.of), swapped = tally_of(&w.of);
         deal(&d, &w, 3, parts);
         for (uint32_t i = 0; i < 3; i++) {
             sp_tally_join(&sum, &parts[i]);
@@ -91,14 +92,15 @@ static void messages_carry_all_that_matters(void **state)
 {
     (void)state;
     enum { N_UNITS = 7 };
-    whole w = search_whole();
+    whole w;
+    search_whole(&w);
     draw d = draw_begin("messages");
-    sp_tally units[N_UNITS], known = tally_of(&w.asked), received = tally_of(&w.asked);
+    sp_tally units[N_UNITS], known = tally_of(&w.of), received = tally_of(&w.of);
     deal(&d, &w, N_UNITS, units);
     size_t first_bytes = 0, all_bytes = 0;
     for (uint32_t i = 0; i < N_UNITS; i++) {
         sp_text text = {0}, whole_text = {0};
-        sp_tally none = tally_of(&w.asked);
+        sp_tally none = tally_of(&w.of);
         sp_message_pack(&units[i], &known, &text);
         sp_message_pack(&units[i], &none, &whole_text);
         assert_true(sp_message_unpack(text.data, text.length, &received));
@@ -122,14 +124,15 @@ static void messages_carry_all_that_matters(void **state)
 static void a_message_that_is_cut_short_is_no_message(void **state)
 {
     (void)state;
-    whole w = search_whole();
-    sp_tally none = tally_of(&w.asked);
+    whole w;
+    search_whole(&w);
+    sp_tally none = tally_of(&w.of);
     sp_text text = {0};
     sp_message_pack(&w.all, &none, &text);
     draw d = draw_begin("short messages");
     for (uint32_t i = 0; i < 40; i++) {
         const size_t length = i == 0 ? text.length - 1 : draw_u64(&d) % text.length;
-        sp_tally received = tally_of(&w.asked);
+        sp_tally received = tally_of(&w.of);
         assert_false(sp_message_unpack(text.data, length, &received));
         sp_tally_fini(&received);
     }

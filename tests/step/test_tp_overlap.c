@@ -103,6 +103,28 @@ static void one_piece_waits_for_its_product(void **state)
     free_problem(&made);
 }
 
+/* Units that all layers wait for all-reduces, and the ends likewise. */
+static double reduced_units(made_problem *made, bool waits)
+{
+    sp_plan plan = make_plan(made, 8, 1, 1, 4);
+    sp_estimate e;
+    made->profile.waits_for_tp_sums = waits;
+    derive_problem(made);
+    sp_estimate_plan(&made->problem, &plan, &e);
+    return e.time.tp_comm_s / plan.accumulation / UNIT;
+}
+
+/* An all-reduce is two gathers, 4 units. Backward it leaves 1 behind 3 units of weight gradients
+ * and nothing behind 5.5; engines that wait for it first see all 8. */
+static void old_engines_wait_for_the_sums_of_input_gradients(void **state)
+{
+    (void)state;
+    made_problem made;
+    make_example(&made, 2);
+    assert_close(reduced_units(&made, true) - reduced_units(&made, false), LAYERS * (8 - 1), EXACT);
+    free_problem(&made);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +133,7 @@ int main(void)
         cmocka_unit_test(longer_traffic_leaves_what_no_product_covers),
         cmocka_unit_test(what_hides_takes_multiprocessors_from_the_products),
         cmocka_unit_test(one_piece_waits_for_its_product),
+        cmocka_unit_test(old_engines_wait_for_the_sums_of_input_gradients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -173,6 +173,22 @@ static void stages_send_a_tensor_each_way_for_every_micro_batch(void **state)
     sp_problem_free(a.problem);
 }
 
+/* The same paper, section 4.1: each of 8 tensor-parallel ranks sends an eighth, and all gather the
+ * tensor behind, once each way for each of 64 micro-batches. */
+static void old_engines_send_a_share_and_gather_it(void **state)
+{
+    const double tensor = 2.0 * 2048 * 4096;
+    asked a;
+    (void)state;
+    sp_question q = question_of("llama-2-7b", "any");
+    q.engine = "megatron-lm@2.5";
+    ask(&a, &q, "gpus=16,tp=8,pp=2,zero=0");
+    const double each_way = 2.0 * a.plan.accumulation;
+    assert_close(need(&a, SP_BY_PP, SP_SEND)->sent_bytes, each_way * tensor / 8, 1e-12);
+    assert_close(need(&a, SP_BY_PP, SP_ALL_GATHER)->sent_bytes, each_way * 7 / 8 * tensor, 1e-12);
+    sp_problem_free(a.problem);
+}
+
 /* A ring of 4 passes the keys and values of a quarter of the sequence on 3 times, with their
  * gradients (twice as much) on the way back; 32 heads of 128, 2 bytes. */
 static void a_ring_passes_keys_and_values_on(void **state)
@@ -266,6 +282,7 @@ int main(void)
         cmocka_unit_test(groups_of_shards_add_up_their_shards),
         cmocka_unit_test(tensor_parallelism_reduces_four_times_a_layer),
         cmocka_unit_test(stages_send_a_tensor_each_way_for_every_micro_batch),
+        cmocka_unit_test(old_engines_send_a_share_and_gather_it),
         cmocka_unit_test(a_ring_passes_keys_and_values_on),
         cmocka_unit_test(experts_exchange_tokens_four_times_a_layer),
         cmocka_unit_test(rows_add_up_to_the_sums_of_the_estimate),

@@ -166,6 +166,28 @@ static void deepspeed_holds_two_gradients_in_bf16(void **state)
     assert_close(memory(&a).gradients_bytes, 2 * PARAMS / 8, EXACT);
 }
 
+static double added_bytes(const char *engine, sp_gradients gradients)
+{
+    sp_problem *problem = build(&(asked){.engine = engine, .gradients = gradients});
+    const double added = problem->rates.added_bytes;
+    sp_problem_free(problem);
+    return added;
+}
+
+/* Autograd reads the new gradient and the sum and writes the sum: 2 + 2 + 2 bytes, 2 + 4 + 4 into
+ * fp32. BF16_Optimizer clears its 2-byte gradient (2), lets autograd add to it (6) and adds that
+ * (10). From v3.0 on the products of Megatron-LM add. */
+static void gradients_are_added_in_a_pass_of_their_own(void **state)
+{
+    (void)state;
+    assert_true(added_bytes("megatron-deepspeed@0.6", SP_GRADIENTS_AUTO) == 6.0);
+    assert_true(added_bytes("megatron-deepspeed@0.6", SP_GRADIENTS_FP32) == 18.0);
+    assert_true(added_bytes("megatron-lm@2.5", SP_GRADIENTS_FP32) == 10.0);
+    assert_true(added_bytes("megatron-lm@2.5", SP_GRADIENTS_BF16) == 6.0);
+    assert_true(added_bytes("megatron-lm@3.0", SP_GRADIENTS_FP32) == 0.0);
+    assert_true(added_bytes("megatron", SP_GRADIENTS_FP32) == 0.0);
+}
+
 /* PyTorch: fp32 shards of weights, gradients and moments. */
 static void fsdp_shards_16_bytes(void **state)
 {
@@ -340,6 +362,7 @@ int main(void)
         cmocka_unit_test(muon_has_one_momentum_for_matrices_of_layers),
         cmocka_unit_test(megatron_stores_the_bits_that_bf16_lacks),
         cmocka_unit_test(deepspeed_holds_two_gradients_in_bf16),
+        cmocka_unit_test(gradients_are_added_in_a_pass_of_their_own),
         cmocka_unit_test(fsdp_shards_16_bytes),
         cmocka_unit_test(the_root_unit_of_fsdp_stays_gathered),
         cmocka_unit_test(weights_are_held_as_their_products_take_them),

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A space of serving plans as the search sees it. A block is all plans down to the tp of the
+ * (decode) workers; a layout what differs in chunk_tokens and batch alone. */
+#include "space/serving.h"
+#include "search/search_priv.h"
+
+#define BLOCK_AXIS SP_SERVING_AXIS_tp
+
+static void list_blocks(const void *space, sp_id_list *blocks, uint64_t *pruned)
+{
+    sp_serving_walk walk;
+    sp_serving_walk_begin(&walk, space, 0, SP_SERVING_AXIS_gpus, BLOCK_AXIS, pruned);
+    while (sp_serving_walk_next(&walk)) {
+        sp_id_list_add(blocks, walk.id);
+    }
+}
+
+/* ---- one layout ---- */
+
+/* A layout while it is searched. */
+typedef struct visit {
+    const sp_serving_space *space;
+    sp_tally *tally;
+    uint64_t *refused; /* of the cell, by rule */
+    sp_layout layout;
+} visit;
+
+static void visit_plan(visit *v, const sp_serving_walk *walk)
+{
+    sp_search_counts *counts = &v->tally->counts;
+    sp_serving_estimate estimate;
+    uint32_t rule = walk->refused[SP_SERVING_LAST_AXIS];
+    counts->admitted++;
+    if (rule == SP_NO_RULE) {
+        sp_serving_estimate_plan(v->space->problem, &walk->plan, &estimate);
+        rule = sp_serving_verdict_refusal(v->space, estimate.verdict, estimate.limit);
+    }
+    if (rule != SP_NO_RULE) {
+        counts->pruned[rule]++;
+        v->refused[rule]++;
+        return;
+    }
+    counts->evaluated++;
+    rule = sp_serving_result_refusal(v->space, &walk->plan, &estimate);
+    if (rule != SP_NO_RULE) {
+        v->refused[rule]++;
+        return;
+    }
+    counts->feasible++;
+    double keys[SP_MAX_OBJECTIVES];
+    sp_serving_space_keys(v->space, &estimate, keys);
+    sp_tally_keep(v->tally, &v->layout, walk->id, keys);
+}
+
+static void search_layout(const sp_serving_space *space, const sp_serving_walk *above, sp_tally *t)
+{
+    const uint32_t n_pp = space->axes[SP_SERVING_AXIS_pp].n_values;
+    const uint32_t cell =
+        above->digit[SP_SERVING_AXIS_tp] * n_pp + above->digit[SP_SERVING_AXIS_pp];
+    visit v = {
+        .space = space, .tally = t, .refused = &t->cell_refused[(size_t)cell * t->of->n_rules]};
+    sp_serving_walk walk;
+    sp_serving_walk_below(&walk, above, SP_SERVING_LAST_AXIS, t->counts.pruned);
+    while (sp_serving_walk_next(&walk)) {
+        visit_plan(&v, &walk);
+    }
+    sp_tally_close(t, cell, &v.layout);
+}
+
+static void search_block(const void *space, uint64_t block, bool no_bounds, sp_tally *t)
+{
+    (void)no_bounds;
+    sp_serving_walk walk;
+    sp_serving_walk_begin(&walk, space, block, (sp_serving_axis_id)(BLOCK_AXIS + 1),
+                          SP_SERVING_LAYOUT_AXIS, t->counts.pruned);
+    while (sp_serving_walk_next(&walk)) {
+        search_layout(space, &walk, t);
+    }
+}
+
+/* ---- the whole ---- */
+
+static void label_cell(const void *of, uint32_t cell, sp_cell *out)
+{
+    const sp_serving_space *space = of;
+    const sp_serving_axis *pp = &space->axes[SP_SERVING_AXIS_pp];
+    out->tp = space->axes[SP_SERVING_AXIS_tp].values[cell / pp->n_values];
+    out->pp = pp->values[cell % pp->n_values];
+}
+
+sp_searchable sp_serving_searchable(const sp_serving_space *space)
+{
+    const sp_serving_axis *axes = space->axes;
+    return (sp_searchable){.space = space,
+                           .fingerprint = sp_serving_problem_fingerprint(space->problem),
+                           .n_ids = space->n_plans,
+                           .block_ids = axes[BLOCK_AXIS].stride,
+                           .n_rules = space->n_rules,
+                           .n_keys = space->problem->n_objectives,
+                           .n_cells = axes[SP_SERVING_AXIS_tp].n_values *
+                                      axes[SP_SERVING_AXIS_pp].n_values,
+                           .list = list_blocks,
+                           .search = search_block,
+                           .label = label_cell};
+}
+
+sp_status sp_serving_search(const sp_serving_space *space, const sp_search_options *options,
+                            sp_search_result *result, sp_error *err)
+{
+    const sp_searchable of = sp_serving_searchable(space);
+    return sp_search_all(&of, options, result, err);
+}

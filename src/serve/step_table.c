@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Steps of one worker, each priced once. */
+#include "serve/step_table.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+void sp_step_table_begin(const sp_worker *worker, double context, sp_step_table *table)
+{
+    table->worker = worker;
+    table->context = context;
+    table->known_prompts = 0;
+    memset(table->known, 0, sizeof table->known);
+}
+
+/* ---- sums of steps ---- */
+
+static double gpu_s(const sp_serve_step_time *t)
+{
+    return t->projection_s + t->attention_s + t->experts_s + t->element_s + t->collective_s;
+}
+
+static void add(sp_serve_step_time *sum, const sp_serve_step_time *t, double times)
+{
+    sum->stage_s += times * t->stage_s;
+    sum->projection_s += times * t->projection_s;
+    sum->experts_s += times * t->experts_s;
+    sum->element_s += times * t->element_s;
+    sum->collective_s += times * t->collective_s;
+}
+
+/* Takes out of stage_s what is added again when the parts are put together. */
+static void strip(const sp_worker *worker, sp_serve_step_time *t)
+{
+    t->stage_s -= t->host_s + t->attention_s / worker->layout.pp;
+}
+
+static void finish(const sp_worker *worker, const sp_serve_batch *batch, sp_serve_step_time *t)
+{
+    const double busy_s = gpu_s(t);
+    t->host_s = sp_serve_host_s(worker, batch, busy_s);
+    t->step_s = busy_s + t->host_s;
+    t->stage_s += t->host_s + t->attention_s / worker->layout.pp;
+}
+
+/* ---- answers by tokens ---- */
+
+static double tokens_at(uint32_t idx)
+{
+    if (idx < SP_STEP_WHOLE) return idx + 1.0;
+    return SP_STEP_WHOLE * exp2((idx - SP_STEP_WHOLE + 1.0) / SP_STEP_OCTAVE);
+}
+
+/* The last node at or below; tokens are 1 or more. */
+static uint32_t node_below(double tokens)
+{
+    if (tokens < SP_STEP_WHOLE) return (uint32_t)tokens - 1;
+    const double octaves = log2(tokens / SP_STEP_WHOLE);
+    return SP_STEP_WHOLE - 1 + (uint32_t)(octaves * SP_STEP_OCTAVE);
+}
+
+static const sp_step_node *node_of(sp_step_table *table, uint32_t idx)
+{
+    sp_step_node *node = &table->node[idx];
+    if ((table->known[idx / 64] >> idx % 64 & 1) != 0) return node;
+    node->tokens = tokens_at(idx);
+    sp_serve_batch batch = {.decodes = node->tokens, .context = table->context};
+    sp_serve_step(table->worker, &batch, &node->bare);
+    batch.emitted = node->tokens;
+    sp_serve_step(table->worker, &batch, &node->whole);
+    strip(table->worker, &node->bare);
+    strip(table->worker, &node->whole);
+    table->known[idx / 64] |= UINT64_C(1) << idx % 64;
+    return node;
+}
+
+/* Between two nodes, and how far from the first. */
+typedef struct place {
+    const sp_step_node *from, *to;
+    double share;
+} place;
+
+static place find(sp_step_table *table, double tokens)
+{
+    const uint32_t idx = node_below(fmax(1.0, tokens));
+    place p = {.from = node_of(table, idx)};
+    p.to = p.from;
+    if (tokens <= p.from->tokens) return p;
+    p.to = node_of(table, idx + 1);
+    p.share = (tokens - p.from->tokens) / (p.to->tokens - p.from->tokens);
+    return p;
+}
+
+/* Fewer than one token take their share of one. */
+static void add_bare(sp_step_table *table, double tokens, double times, sp_serve_step_time *sum)
+{
+    const place p = find(table, tokens);
+    add(sum, &p.from->bare, times * (1.0 - p.share));
+    if (p.share > 0.0) add(sum, &p.to->bare, times * p.share);
+}
+
+static void add_head(const place *p, sp_serve_step_time *sum)
+{
+    add(sum, &p->from->whole, 1.0 - p->share);
+    add(sum, &p->from->bare, p->share - 1.0);
+    if (p->share <= 0.0) return;
+    add(sum, &p->to->whole, p->share);
+    add(sum, &p->to->bare, -p->share);
+}
+
+static double attention_at(const place *p)
+{
+    return (1.0 - p->share) * p->from->whole.attention_s + p->share * p->to->whole.attention_s;
+}
+
+/* ---- prompts ---- */
+
+static bool is_same(const sp_step_prompts *a, const sp_step_prompts *b)
+{
+    return a->prompts == b->prompts && a->tokens == b->tokens && a->past == b->past &&
+           a->emitted == b->emitted;
+}
+
+static uint32_t slot_of(const sp_step_prompts *p)
+{
+    uint64_t bits[4];
+    memcpy(bits, p, sizeof bits);
+    const uint64_t mixed = (bits[0] ^ bits[1] * UINT64_C(0x9e3779b97f4a7c15) ^ bits[3] << 1) *
+                           UINT64_C(0xff51afd7ed558ccd);
+    return (uint32_t)(mixed >> 40) % SP_STEP_PROMPTS;
+}
+
+/* The slot that has it, else one that is free, else the first: whoever asks last has that. */
+static uint32_t find_slot(const sp_step_table *table, const sp_step_prompts *asked, bool *known)
+{
+    const uint32_t first = slot_of(asked);
+    *known = false;
+    for (uint32_t i = 0; i < SP_STEP_PROBES; i++) {
+        const uint32_t slot = (first + i) % SP_STEP_PROMPTS;
+        if ((table->known_prompts >> slot & 1) == 0) return slot;
+        *known = is_same(&table->prompts[slot], asked);
+        if (*known) return slot;
+    }
+    return first;
+}
+
+/* Prompts alone. */
+static const sp_serve_step_time *prompts_of(sp_step_table *table, const sp_serve_batch *batch,
+                                            double emitted)
+{
+    const sp_step_prompts asked = {.prompts = batch->prompts,
+                                   .tokens = batch->prompt_tokens,
+                                   .past = batch->prompt_past,
+                                   .emitted = emitted};
+    bool known = false;
+    const uint32_t slot = find_slot(table, &asked, &known);
+    sp_step_prompts *kept = &table->prompts[slot];
+    if (known) return &kept->time;
+    const sp_serve_batch alone = {.prompts = batch->prompts,
+                                  .prompt_tokens = batch->prompt_tokens,
+                                  .prompt_past = batch->prompt_past,
+                                  .emitted = emitted};
+    *kept = asked;
+    sp_serve_step(table->worker, &alone, &kept->time);
+    table->known_prompts |= UINT32_C(1) << slot;
+    return &kept->time;
+}
+
+/* ---- steps ---- */
+
+static bool is_covered(const sp_step_table *table, const sp_serve_batch *batch)
+{
+    const double tokens = batch->prompts * batch->prompt_tokens + batch->decodes;
+    if (batch->decodes <= 0.0) return true;
+    return batch->context == table->context && batch->decodes >= 1.0 &&
+           batch->emitted >= batch->decodes && tokens < tokens_at(SP_STEP_NODES - 1);
+}
+
+void sp_step_table_step(sp_step_table *table, const sp_serve_batch *batch, sp_serve_step_time *out)
+{
+    static_assert(SP_STEP_PROMPTS <= 32, "a bit for each");
+    sp_serve_step_time sum = {0};
+    if (!is_covered(table, batch)) {
+        sp_serve_step(table->worker, batch, out);
+        return;
+    }
+    if (batch->decodes <= 0.0) {
+        *out = *prompts_of(table, batch, batch->emitted);
+        return;
+    }
+    const place answers = find(table, batch->decodes);
+    sum.attention_s = attention_at(&answers);
+    add_head(&answers, &sum);
+    const double tokens = batch->prompts * batch->prompt_tokens;
+    add_bare(table, tokens + batch->decodes, 1.0, &sum);
+    if (tokens > 0.0) {
+        sp_serve_step_time prompts = *prompts_of(table, batch, 0.0);
+        strip(table->worker, &prompts);
+        add(&sum, &prompts, 1.0);
+        sum.attention_s += prompts.attention_s;
+        add_bare(table, tokens, -1.0, &sum);
+    }
+    finish(table->worker, batch, &sum);
+    *out = sum;
+}
