@@ -54,7 +54,7 @@ static double prompts_s(const sp_loaded *l, double prompts, double *share_s)
                                   .prompt_tokens = chunk,
                                   .prompt_past = l->past + (l->new_tokens - chunk) / 2.0,
                                   .emitted = prompts / steps};
-    sp_serve_step(l->pool->worker, &batch, &t);
+    sp_pool_step(l->pool, &batch, &t);
     *share_s = steps * t.stage_s / prompts;
     return t.step_s + (steps - 1.0) * t.stage_s;
 }

@@ -36,7 +36,7 @@ static sp_serve_load load_of(const sp_serving_problem *problem, double concurren
 
 typedef struct pools {
     sp_pool prefill, decode; /* prefill.worker NULL: aggregated */
-    double link_bytes_per_s;
+    sp_kv_link link;
     const sp_serving_problem *problem;
 } pools;
 
@@ -44,13 +44,12 @@ typedef struct pools {
 static double serve(const pools *p, double concurrency, sp_served *out)
 {
     const sp_serve_load load = load_of(p->problem, concurrency);
-    const sp_kv_link link = {.bytes_per_s = p->link_bytes_per_s};
     sp_joined joined;
     if (p->prefill.worker == NULL) {
         sp_serve_together(&p->decode, &load, out);
         return 0.0;
     }
-    sp_serve_apart(&p->prefill, &p->decode, &load, &link, &joined);
+    sp_serve_apart(&p->prefill, &p->decode, &load, &p->link, &joined);
     sp_joined_tails(&load, &joined);
     *out = joined.served;
     return joined.send_s;
@@ -124,12 +123,14 @@ static void fill_busy(const pools *p, double rate, sp_serving_point *point)
 static pools pools_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
                       const sp_serving_side *prefill, const sp_serving_side *decode)
 {
-    pools p = {
-        .decode = decode->pool, .link_bytes_per_s = problem->link_bytes_per_s, .problem = problem};
+    pools p = {.decode = decode->pool, .problem = problem};
     if (prefill == NULL) return p;
     p.prefill = prefill->pool;
     p.prefill.workers = (uint32_t)serving(problem, plan->value[SP_SERVING_AXIS_prefill_workers]);
     p.decode.workers = (uint32_t)serving(problem, plan->workers);
+    p.link = sp_kv_link_between(problem->machine[SP_PLACE_PREFILL].cluster,
+                                problem->machine[SP_PLACE_DECODE].cluster,
+                                plan->value[SP_SERVING_AXIS_gpus]);
     return p;
 }
 

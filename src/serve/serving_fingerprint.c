@@ -113,7 +113,6 @@ static void add_load(sp_text *t, const sp_serving_problem *problem)
                              q->headroom_ratio,
                              q->reserve_bytes,
                              (double)q->max_context,
-                             problem->link_bytes_per_s,
                              problem->loan_error_ratio};
     sp_text_add(t, "\nload ");
     add_numbers(t, values, sizeof values / sizeof values[0]);

@@ -85,7 +85,6 @@ struct sp_serving_problem {
     bool has_experts;
     bool modes[SP_N_SERVING_MODES];
     sp_serving_machine machine[SP_N_PLACES]; /* cluster NULL: the mode is not asked for */
-    double link_bytes_per_s;                 /* of a GPU, from pool to pool */
     uint32_t n_gpus_values;
     const uint32_t *gpus_values;
     uint32_t n_engines;

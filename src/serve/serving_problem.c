@@ -54,20 +54,6 @@ static sp_status load_machines(sp_serving_problem *problem, sp_error *err)
     return SP_OK;
 }
 
-static double level_bytes_per_s(const sp_cluster *cluster)
-{
-    const sp_level *far = &cluster->levels[cluster->n_levels - 1];
-    return far->bytes_per_s * far->efficiency_ratio / fmax(1.0, far->oversubscription);
-}
-
-/* From pool to pool over the outermost network of both; the slower end counts. */
-static void find_link(sp_serving_problem *problem)
-{
-    if (!problem->modes[SP_SERVING_DISAGG]) return;
-    problem->link_bytes_per_s = fmin(level_bytes_per_s(problem->machine[SP_PLACE_PREFILL].cluster),
-                                     level_bytes_per_s(problem->machine[SP_PLACE_DECODE].cluster));
-}
-
 /* ---- words ---- */
 
 static sp_status find_word(const char *flag, const char *word, const char *const *names, size_t n,
@@ -215,7 +201,6 @@ static sp_status load(sp_serving_problem *problem, sp_error *err)
     SP_TRY(load_load(problem, err));
     SP_TRY(check_positions(problem, err));
     SP_TRY(load_machines(problem, err));
-    find_link(problem);
     SP_TRY(load_gpus(problem, err));
     SP_TRY(sp_serving_engines_load(problem, err));
     SP_TRY(sp_serving_formats_load(problem, err));
