@@ -40,6 +40,11 @@ typedef struct sp_recipe_answer {
 sp_status sp_evidence_price(sp_evidence_base *base, uint32_t idx, const sp_recipe_answer **answer,
                             sp_error *err);
 
+/* Kernels with shapes beyond those that were measured on the GPU. */
+typedef struct sp_beyond {
+    bool products, attention, collectives;
+} sp_beyond;
+
 typedef struct sp_evidence {
     const sp_training_recipe *nearest; /* NULL: there are no recipes                              */
     double distance;                   /* doublings                                               */
@@ -48,6 +53,7 @@ typedef struct sp_evidence {
     bool other_hardware; /* the run had another GPU,                                              */
     bool other_size;     /* far more or fewer GPUs or active parameters,                          */
     bool other_kind;     /* or another kind of model: dense or experts, latent attention or not   */
+    sp_beyond beyond;
 } sp_evidence;
 sp_evidence sp_evidence_nearest(sp_evidence_base *base, const sp_problem *problem,
                                 const sp_plan *plan);

@@ -209,6 +209,9 @@ sp_status sp_model_load(struct sp_arena *arena, const char *home, const char *pa
  * with the nearest known one. */
 sp_status sp_model_find(struct sp_arena *arena, const char *home, const char *ref,
                         const sp_model **model, sp_error *err);
+/* Do both mean the same dimensions? By the last part of their paths, without case, '-', '_', '.',
+ * and suffixes such as -Instruct and the format of weights. */
+bool sp_model_same_name(const char *a, const char *b);
 
 /* A model from figures at hand: `parts` with every member but the runs filled, and the index into
  * parts->kinds of each of its n_layers layers. Copies what parts points to. */

@@ -48,6 +48,14 @@ typedef struct sp_baseline {
     double measured_step_s; /* 0 = not measured                                       */
 } sp_baseline;
 
+/* The number that `recommend` found, before the plans behind it. */
+typedef struct sp_recommendation {
+    const char *find;     /* "min-gpus", "min-usd", "max-rate" */
+    const char *sentence; /* for people */
+    uint32_t gpus;        /* 0 = not what was looked for, here and below */
+    double rate, usd_per_million_tokens;
+} sp_recommendation;
+
 /* How answers look; {0} is plain text of 100 columns with one row a plan. */
 typedef struct sp_report_options {
     bool color;                  /* terminal colours */
@@ -56,6 +64,7 @@ typedef struct sp_report_options {
     bool by_layout;              /* one row a layout with its best plan; otherwise one row a plan */
     uint32_t width;              /* columns of a line; 0 = 100 */
     const sp_baseline *baseline; /* shown beside every plan; NULL = none */
+    const sp_recommendation *recommendation; /* that the answer stands behind; NULL = none */
     sp_evidence_base *evidence;  /* published runs to stand beside plans; NULL = none */
 } sp_report_options;
 

@@ -68,7 +68,8 @@ void sp_report_serve_table(const sp_serving_answer *answer, const sp_report_opti
 void sp_report_serve_markdown(const sp_serving_answer *answer, const sp_report_options *options,
                               struct sp_text *out);
 /* "shardplan/result/1" */
-void sp_report_serve_json(const sp_serving_answer *answer, struct sp_text *out);
+void sp_report_serve_json(const sp_serving_answer *answer, const sp_report_options *options,
+                          struct sp_text *out);
 /* One row a plan: the front, the best plans and the rows, by (first objective, id). */
 void sp_report_serve_csv(const sp_serving_answer *answer, struct sp_text *out);
 /* Sentences for a search that found no plan: which limit binds and the nearest value that some plan

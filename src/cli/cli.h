@@ -189,7 +189,7 @@ typedef enum sp_format {
 /* How to search and print. */
 typedef struct sp_run {
     uint32_t top, threads;
-    bool by_layout, no_bounds, dry_run, show_config, quiet, verbose, color, help;
+    bool by_layout, no_bounds, dry_run, show_config, quiet, verbose, color, unicode, help;
     sp_format format;
     bool as_yaml; /* JSON, turned into it when it is written */
     double timeout_s;
@@ -233,6 +233,7 @@ typedef struct sp_context {
     sp_run run;
     bool speaks;                 /* rank 0 */
     const sp_baseline *baseline; /* NULL = none */
+    const sp_recommendation *recommendation; /* that the answer stands behind; NULL = none */
     sp_evidence_base *evidence;  /* published runs, once an answer needs them */
 } sp_context;
 

@@ -11,7 +11,7 @@ static void report(const sp_context *context, const sp_serving_answer *answer, s
     const sp_report_options options = sp_cli_options(context);
     switch (context->run.format) {
     case SP_FORMAT_JSON:
-        sp_report_serve_json(answer, text);
+        sp_report_serve_json(answer, &options, text);
         return;
     case SP_FORMAT_CSV:
         sp_report_serve_csv(answer, text);

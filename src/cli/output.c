@@ -108,5 +108,7 @@ sp_report_options sp_cli_options(const sp_context *context)
                                .by_layout = context->run.by_layout,
                                .width = 100,
                                .baseline = context->baseline,
+                               .recommendation = context->recommendation,
+                               .unicode = context->run.unicode,
                                .evidence = context->evidence};
 }

@@ -52,6 +52,18 @@ sp_status sp_run_check_format(const sp_run *run, unsigned forms, sp_error *err)
     return sp_flag_blame(err->status, SP_FLAG_format, err);
 }
 
+/* As the C library would choose the locale. */
+static bool speaks_unicode(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *value = getenv(names[i]);
+        if (value == NULL || value[0] == '\0') continue;
+        return strstr(value, "UTF-8") != NULL || strstr(value, "utf8") != NULL;
+    }
+    return false;
+}
+
 static sp_status read_color(const sp_settings *s, sp_run *run, sp_error *err)
 {
     static const char *const names[] = {"auto", "always", "never"};
@@ -62,6 +74,7 @@ static sp_status read_color(const sp_settings *s, sp_run *run, sp_error *err)
                         (terminal == NULL || strcmp(terminal, "dumb") != 0);
     const bool shown = strcmp(run->output, "-") == 0 && isatty(STDOUT_FILENO) == 1;
     run->color = choice == 1 || (choice == 0 && wanted && shown);
+    run->unicode = shown && speaks_unicode();
     return SP_OK;
 }
 

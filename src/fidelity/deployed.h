@@ -91,6 +91,11 @@ sp_status sp_deployed_map_load(sp_arena *arena, const char *home, const sp_csv *
 /* All that the rules say of a row, later ones over earlier ones. */
 sp_deployed_rule sp_deployed_map_apply(const sp_deployed_map *map, const sp_csv *csv, uint32_t row);
 
+/* ---- models_serving.c ---- */
+/* In the folder (NULL: none), by the last part of a path, then as sp_model_find does. */
+sp_status sp_deployed_model_find(sp_arena *arena, const char *home, const char *folder,
+                                 const char *name, const sp_model **model, sp_error *err);
+
 /* ---- points_serving.c ---- */
 typedef enum sp_deployed_metric {
     SP_DEPLOYED_METRIC_TPOT,

@@ -20,8 +20,6 @@ typedef struct sp_fit_task {
     const sp_fit_prior *priors;
     const double *weights; /* of rows; 0 leaves one out */
     double huber;
-    double difference; /* that slopes are taken over, and below which an unknown has settled; 0 = as
-                        * small as smooth residuals allow, larger for runs of a simulation       */
     /* Fills residuals, one a row. changed: the one unknown in which x differs from the x of the
      * last call with SP_FIT_ALL_TERMS, so that rows it does not touch can be left as they are. */
     void (*residuals)(void *user, const double *x, uint32_t changed, double *out);
@@ -110,7 +108,6 @@ typedef struct sp_fit_list {
     double huber_ratio;      /* beyond this error a run pulls no harder                           */
     double source_runs;      /* runs that a source counts as, however many it has                 */
     double coverage_ratio;   /* of intervals                                                      */
-    double difference_ratio; /* of sp_fit_task; 0 = residuals are smooth                       */
     uint32_t
         source_rows;    /* most rows of a source that are priced, spread over the table; 0 = all */
     sp_site_prior site; /* 0: not stated */

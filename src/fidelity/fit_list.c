@@ -248,10 +248,9 @@ static sp_status read_set_aside(const reader *r, const sp_json *root, sp_fit_lis
 
 static sp_status read_list(const reader *r, const sp_json *root, sp_fit_list *list)
 {
-    static const char *const keys[] = {
-        "schema",      "about",          "residual_ratio",  "huber_ratio", "terms",
-        "source_runs", "coverage_ratio", "intervals",       "leave_out",   "site",
-        "source_rows", "set_aside",      "difference_ratio"};
+    static const char *const keys[] = {"schema",    "about",       "residual_ratio", "huber_ratio",
+                                       "terms",     "source_runs", "coverage_ratio", "intervals",
+                                       "leave_out", "site",        "source_rows",    "set_aside"};
     SP_TRY(sp_json_schema(root, "shardplan/fit/1", r->err));
     SP_TRY(sp_json_only(root, keys, COUNT(keys), r->err));
     SP_TRY(sp_json_double(root, "residual_ratio", 1e-3, 1.0, &list->residual_ratio, r->err));
@@ -259,8 +258,6 @@ static sp_status read_list(const reader *r, const sp_json *root, sp_fit_list *li
     SP_TRY(sp_json_double(root, "source_runs", 1e-3, 1e6, &list->source_runs, r->err));
     SP_TRY(sp_json_double(root, "coverage_ratio", 0.01, 0.99, &list->coverage_ratio, r->err));
     SP_TRY(sp_json_u32_or(root, "source_rows", 1, 1u << 30, 0, &list->source_rows, r->err));
-    SP_TRY(sp_json_double_or(root, "difference_ratio", 1e-6, 1.0, 0.0, &list->difference_ratio,
-                             r->err));
     SP_TRY(read_set_aside(r, root, list));
     SP_TRY(read_site(r, root, &list->site));
     SP_TRY(read_terms(r, root, list));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A table of deployments under other constants of their engines: questions are asked once and
  * answered with the constants in hand; the solver sees logarithms of predicted over measured. Times
- * per token come first, then times to first token, which are runs of the event simulation. */
+ * per token come first. Times to first token are those of simulated runs; the closed form says how
+ * they move with a constant, and a few runs where they are. */
 #include "fidelity/deployed.h"
 #include "fidelity/fit.h"
 
@@ -92,8 +93,12 @@ typedef struct metric_fit {
     sp_fit_prior priors[SP_FIT_MAX_TERMS];
     sp_fit_values values;
     double *weights;
-    sp_error *err; /* of the run: the first that fails */
+    double *beyond; /* of rows: logarithm of a run's answer over that of the closed form */
+    sp_error *err;  /* of the run: the first that fails */
 } metric_fit;
+
+/* Times the closed form is brought to where runs are. */
+#define N_ANCHORS 2
 
 static void set_values(metric_fit *m, const double *x)
 {
@@ -114,10 +119,25 @@ static void price_rows(void *user, const double *x, uint32_t changed, double *ou
         const sp_deployed_row *row = &m->fit->rows[i];
         if (m->weights[i] <= 0.0) continue;
         if (term != NULL && !names(term->engines, term->n_engines, row->asked.engine)) continue;
-        const bool tpot = m->metric == SP_DEPLOYED_METRIC_TPOT;
-        if (sp_deployed_answer(&row->asked, tpot, &p, m->err) != SP_OK) return;
-        out[i] = log(p.value[m->metric] / row->measured[m->metric]);
+        if (sp_deployed_answer(&row->asked, true, &p, m->err) != SP_OK) return;
+        out[i] = log(p.value[m->metric] / row->measured[m->metric]) + m->beyond[i];
     }
+}
+
+/* What runs answer beyond the closed form under the constants of x. */
+static sp_status anchor(metric_fit *m, const double *x, sp_error *err)
+{
+    set_values(m, x);
+    for (uint32_t i = 0; i < m->fit->n_rows; i++) {
+        sp_deployed_prediction run, closed;
+        const sp_deployed_question *asked = &m->fit->rows[i].asked;
+        m->beyond[i] = 0.0;
+        if (m->weights[i] <= 0.0 || m->metric == SP_DEPLOYED_METRIC_TPOT) continue;
+        SP_TRY(sp_deployed_answer(asked, false, &run, err));
+        SP_TRY(sp_deployed_answer(asked, true, &closed, err));
+        m->beyond[i] = log(run.value[m->metric] / closed.value[m->metric]);
+    }
+    return SP_OK;
 }
 
 static bool same_source(const sp_deployed_row *a, const sp_deployed_row *b)
@@ -163,8 +183,9 @@ static sp_status open_metric(serving_fit *fit, sp_deployed_metric metric, const 
         m->priors[m->n_terms] = term->prior;
         x[m->n_terms++] = values->term[t] > 0.0 ? log(values->term[t]) : term->prior.centre;
     }
-    m->weights = sp_alloc(((size_t)fit->n_rows + 1) * sizeof *m->weights);
+    m->weights = sp_alloc(2 * ((size_t)fit->n_rows + 1) * sizeof *m->weights);
     if (m->weights == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the fit");
+    m->beyond = m->weights + fit->n_rows + 1;
     weigh_rows(m, left_out);
     return SP_OK;
 }
@@ -176,7 +197,6 @@ static sp_fit_task task_of(metric_fit *m)
                          .priors = m->priors,
                          .weights = m->weights,
                          .huber = m->fit->list->huber_ratio,
-                         .difference = m->fit->list->difference_ratio,
                          .residuals = price_rows,
                          .user = m};
 }
@@ -188,8 +208,13 @@ static sp_status fit_metric(serving_fit *fit, sp_deployed_metric metric, const b
     metric_fit m;
     SP_TRY(open_metric(fit, metric, left_out, values, &m, x, err));
     const sp_fit_task task = task_of(&m);
-    sp_status status = m.n_terms > 0 ? sp_fit_solve(&task, x, err) : SP_OK;
-    if (status == SP_OK) status = err->status;
+    const int n_anchors = m.n_terms == 0 ? 0 : metric == SP_DEPLOYED_METRIC_TPOT ? 1 : N_ANCHORS;
+    sp_status status = SP_OK;
+    for (int k = 0; k < n_anchors && status == SP_OK; k++) {
+        status = anchor(&m, x, err);
+        if (status == SP_OK) status = sp_fit_solve(&task, x, err);
+        if (status == SP_OK) status = err->status;
+    }
     set_values(&m, x);
     memcpy(values->term, m.values.term, sizeof values->term);
     sp_free(m.weights);
@@ -216,6 +241,7 @@ static sp_status find_misses(serving_fit *fit, sp_deployed_metric metric, const 
     double x[SP_FIT_MAX_TERMS];
     SP_TRY(open_metric(fit, metric, left_out, values, m, x, err));
     const sp_fit_task task = task_of(m);
+    SP_TRY(anchor(m, x, err));
     SP_TRY(sp_fit_leave_out(&task, x, folds->of_row, folds->n, residuals, err));
     return err->status;
 }

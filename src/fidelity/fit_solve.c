@@ -48,12 +48,11 @@ static double objective(const sp_fit_task *task, const double *x, const double *
 static void find_slopes(const solver *s, const double *x)
 {
     const sp_fit_task *task = s->task;
-    const double size = task->difference > 0.0 ? task->difference : DIFFERENCE;
     double shifted[SP_FIT_MAX_TERMS];
     memcpy(shifted, x, task->n_terms * sizeof *x);
     for (uint32_t k = 0; k < task->n_terms; k++) {
         double *slopes = s->slopes + (size_t)k * task->n_rows;
-        const double step = x[k] + size <= task->priors[k].hi ? size : -size;
+        const double step = x[k] + DIFFERENCE <= task->priors[k].hi ? DIFFERENCE : -DIFFERENCE;
         memcpy(slopes, s->residuals, task->n_rows * sizeof *slopes);
         shifted[k] = x[k] + step;
         task->residuals(task->user, shifted, k, slopes);
@@ -166,14 +165,12 @@ static void run(solver *s, double *x)
 {
     const sp_fit_task *task = s->task;
     task->residuals(task->user, x, SP_FIT_ALL_TERMS, s->residuals);
-    const double settled = task->difference > 0.0 ? task->difference : SETTLED;
     double value = objective(task, x, s->residuals);
     for (int round = 0; round < MAX_ROUNDS; round++) {
-        task->residuals(task->user, x, SP_FIT_ALL_TERMS, s->residuals);
         find_slopes(s, x);
         build_equations(s, x, NULL, NO_GROUP);
         hold_at_bounds(s, x);
-        if (go_down(s, x, &value) <= settled) return;
+        if (go_down(s, x, &value) <= SETTLED) return;
     }
 }
 

@@ -73,7 +73,7 @@ static sp_status load_model(sp_deployed_predictor *p, const char *name, const vo
                             sp_error *err)
 {
     const sp_model *model = NULL;
-    SP_TRY(sp_model_find(&p->arena, p->home, name, &model, err));
+    SP_TRY(sp_deployed_model_find(&p->arena, p->home, p->models, name, &model, err));
     *thing = model;
     return SP_OK;
 }
@@ -128,15 +128,18 @@ static void give(sp_reason *reason, const char *text)
     (void)snprintf(reason->text, sizeof reason->text, "%s", text);
 }
 
-/* Models are asked for by architecture, then by the path that was served. */
+/* Models are asked for by the path that was served, then by architecture. */
 static sp_status find_model(sp_deployed_predictor *p, uint32_t row, const named **found,
                             sp_error *err)
 {
     const char *arch = sp_deployed_text(p->table, row, SP_DEPLOYED_MODEL);
     const char *path = sp_deployed_text(p->table, row, SP_DEPLOYED_PATH);
+    const named *other = NULL;
     SP_TRY(find_named(p, &p->known_models, path, load_model, found, err));
     if ((*found)->thing != NULL) return SP_OK;
-    return find_named(p, &p->known_models, arch, load_model, found, err);
+    SP_TRY(find_named(p, &p->known_models, arch, load_model, &other, err));
+    if (other->thing != NULL) *found = other;
+    return SP_OK;
 }
 
 static sp_status read_load(const sp_deployed_predictor *p, uint32_t row,

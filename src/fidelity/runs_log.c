@@ -140,10 +140,26 @@ static const struct {
 };
 enum { N_SWITCHES = sizeof switches / sizeof switches[0] };
 
+/* Arguments that make a cell together with others, once all are read. */
+enum { GROUPED_HEADS, FP8, FP8_RECIPE, FP4, LATENT, Q_LORA, KV_LORA, NOPE, ROPE, V_HEAD, N_NOTED };
+static const char *const noted_names[N_NOTED] = {
+    [GROUPED_HEADS] = "group_query_attention",
+    [FP8] = "fp8",
+    [FP8_RECIPE] = "fp8_recipe",
+    [FP4] = "fp4",
+    [LATENT] = "multi_latent_attention",
+    [Q_LORA] = "q_lora_rank",
+    [KV_LORA] = "kv_lora_rank",
+    [NOPE] = "qk_head_dim",
+    [ROPE] = "qk_pos_emb_head_dim",
+    [V_HEAD] = "v_head_dim",
+};
+
 /* One log on its way to a row. */
 typedef struct run {
     char cell[N_COLUMNS][VALUE_BYTES];
-    double *seconds, *tokens_per_s; /* of its steps */
+    char noted[N_NOTED][VALUE_BYTES]; /* "" = not said */
+    double *seconds, *tokens_per_s;   /* of its steps */
     uint32_t n_seconds, n_tokens;
     double memory_gib;        /* most that any line says; 0 = none does */
     double last_s, last_step; /* of torchtitan: when the line before was written, of which step */
@@ -202,6 +218,9 @@ static void read_argument(run *r, const char *line)
     for (size_t i = 0; i < N_SWITCHES && strcmp(value, "True") == 0; i++) {
         if (strcmp(name, switches[i].argument) == 0) set(r, switches[i].column, switches[i].value);
     }
+    for (size_t i = 0; i < N_NOTED; i++) {
+        if (strcmp(name, noted_names[i]) == 0) memcpy(r->noted[i], value, VALUE_BYTES);
+    }
 }
 
 static void read_megatron(run *r, const char *line)
@@ -209,6 +228,7 @@ static void read_megatron(run *r, const char *line)
     double value = 0.0;
     read_argument(r, line);
     if (number_after(line, "elapsed time per iteration (ms):", &value)) add_step(r, 1e-3 * value);
+    if (number_after(line, "elapsed time per iteration (s):", &value)) add_step(r, value);
     if (number_after(line, "max reserved:", &value))
         r->memory_gib = fmax(r->memory_gib, value / 1024.0);
 }
@@ -271,15 +291,40 @@ static const char *get(const run *r, const char *column)
     return "";
 }
 
-/* What Megatron-LM's arguments mean by their silence. */
+/* The words of the table for 8 and 4 bits; scales by tensor or block are one to it. */
+static void set_precision(run *r)
+{
+    if (r->noted[FP4][0] != '\0') {
+        set(r, "precision", "nvfp4");
+    } else if (r->noted[FP8][0] != '\0') {
+        set(r, "precision", strcmp(r->noted[FP8_RECIPE], "mxfp8") == 0 ? "mxfp8" : "fp8");
+    }
+}
+
+/* num_query_groups is 1 where group_query_attention is off, and means nothing then. */
+static void set_attention(run *r)
+{
+    const bool whole = strcmp(r->noted[GROUPED_HEADS], "False") == 0;
+    if (whole || get(r, "kv_heads")[0] == '\0') set(r, "kv_heads", get(r, "heads"));
+    set(r, "attn", strcmp(get(r, "heads"), get(r, "kv_heads")) == 0 ? "mha" : "gqa");
+    if (strcmp(r->noted[LATENT], "True") == 0) {
+        char text[6 * VALUE_BYTES];
+        (void)snprintf(text, sizeof text, "mla(q%s,kv%s,nope%s,rope%s,v%s)", r->noted[Q_LORA],
+                       r->noted[KV_LORA], r->noted[NOPE], r->noted[ROPE], r->noted[V_HEAD]);
+        set(r, "attn", text);
+    }
+}
+
+/* What Megatron-LM's arguments mean together, and by their silence. */
 static void fill_silence(run *r)
 {
+    set_precision(r);
     if (get(r, "heads")[0] == '\0') return;
-    if (get(r, "kv_heads")[0] == '\0') set(r, "kv_heads", get(r, "heads"));
+    set_attention(r);
     if (get(r, "recompute")[0] == '\0') set(r, "recompute", "none");
     if (get(r, "ffn_act")[0] == '\0') set(r, "ffn_act", "gelu");
     if (get(r, "zero_stage")[0] == '\0') set(r, "zero_stage", "0");
-    set(r, "attn", strcmp(get(r, "heads"), get(r, "kv_heads")) == 0 ? "mha" : "gqa");
+    if (get(r, "experts")[0] == '\0') set(r, "topk", "");
 }
 
 static void finish(run *r, const char *id, const char *gpu, bool megatron)

@@ -20,7 +20,9 @@ struct sp_evidence_base {
     sp_arena arena;
     const char *home;
     const sp_recipes *recipes;
-    entry *entries; /* [recipes->n] */
+    entry *entries;       /* [recipes->n] */
+    const char *measured; /* the GPU whose surfaces were read last */
+    const sp_surfaces *surfaces;
     sp_evidence_weights weights;
 };
 
@@ -160,6 +162,20 @@ static uint32_t find_nearest(const sp_evidence_base *base, const sp_evidence_run
     return nearest;
 }
 
+/* Plans of one question follow each other. A file that cannot be read has been complained about
+ * when the cluster was. */
+static const sp_surfaces *surfaces_of(sp_evidence_base *base, const sp_gpu *gpu)
+{
+    sp_error err = {0};
+    if (base->measured != NULL && strcmp(base->measured, gpu->name) == 0) return base->surfaces;
+    base->measured = sp_arena_strdup(&base->arena, gpu->name);
+    if (base->measured == NULL ||
+        sp_surfaces_load(&base->arena, base->home, gpu, &base->surfaces, &err) != SP_OK) {
+        base->surfaces = NULL;
+    }
+    return base->surfaces;
+}
+
 sp_evidence sp_evidence_nearest(sp_evidence_base *base, const sp_problem *problem,
                                 const sp_plan *plan)
 {
@@ -173,6 +189,8 @@ sp_evidence sp_evidence_nearest(sp_evidence_base *base, const sp_problem *proble
     const uint32_t idx = find_nearest(base, &asked, &out.distance);
     out.nearest = &base->recipes->list[idx];
     sp_evidence_extrapolate(&base->weights, &asked, &base->entries[idx].run, &out);
+    const sp_surfaces *surfaces = surfaces_of(base, asked.gpu);
+    if (surfaces != NULL) out.beyond = sp_beyond_measured(surfaces, problem, plan);
     const sp_recipe_answer *answer = NULL;
     sp_error err = {0};
     if (base->entries[idx].tried && !base->entries[idx].priced) return out;

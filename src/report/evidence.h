@@ -5,6 +5,7 @@
 #include "shardplan/cluster.h"
 #include "shardplan/evidence.h"
 #include "shardplan/model.h"
+#include "shardplan/surface.h"
 
 /* A plan and the question it answers. */
 typedef struct sp_evidence_run {
@@ -22,12 +23,14 @@ typedef struct sp_evidence_weights {
     double size_doublings; /* beyond it the size counts as another */
 } sp_evidence_weights;
 
-/* ---- evidence_price.c ------------------------------------------------------------------------- */
+/* ---- evidence_price.c -------------------------------------------------------------------------
+ */
 /* Our estimate of the recipe beside what was measured; `run` describes the recipe. */
 sp_status sp_recipe_price(const char *home, const sp_training_recipe *recipe,
                           const sp_evidence_run *run, sp_recipe_answer *out, sp_error *err);
 
-/* ---- evidence_weights.c ----------------------------------------------------------------------- */
+/* ---- evidence_weights.c -----------------------------------------------------------------------
+ */
 sp_status sp_evidence_weights_load(const char *file, sp_evidence_weights *out, sp_error *err);
 /* |log2(a / b)| */
 double sp_doublings(double a, double b);
@@ -37,3 +40,9 @@ double sp_evidence_distance(const sp_evidence_weights *weights, const sp_evidenc
 /* Fills the three other_... of *out. */
 void sp_evidence_extrapolate(const sp_evidence_weights *weights, const sp_evidence_run *asked,
                              const sp_evidence_run *run, sp_evidence *out);
+
+/* ---- evidence_measured.c ----------------------------------------------------------------------
+ */
+/* Nothing where the GPU has no surfaces. */
+sp_beyond sp_beyond_measured(const sp_surfaces *surfaces, const sp_problem *problem,
+                             const sp_plan *plan);

@@ -24,6 +24,9 @@ static void put_extrapolated(sp_json_writer *w, const sp_evidence *e)
     if (e->other_hardware) sp_jw_string(w, NULL, "hardware");
     if (e->other_size) sp_jw_string(w, NULL, "size");
     if (e->other_kind) sp_jw_string(w, NULL, "kind");
+    if (e->beyond.products) sp_jw_string(w, NULL, "products");
+    if (e->beyond.attention) sp_jw_string(w, NULL, "attention");
+    if (e->beyond.collectives) sp_jw_string(w, NULL, "collectives");
     sp_jw_close_array(w);
 }
 
@@ -64,6 +67,25 @@ static void add_differences(struct sp_text *out, const sp_evidence *e)
     if (e->other_kind) sp_text_printf(out, "%skind of model", between);
 }
 
+/* "; shapes of its products and attention were not measured" */
+static void add_beyond(struct sp_text *out, const sp_beyond *beyond)
+{
+    const struct {
+        bool is;
+        const char *name;
+    } kernels[] = {
+        {beyond->products,    "products"   },
+        {beyond->attention,   "attention"  },
+        {beyond->collectives, "collectives"}
+    };
+    uint32_t n = 0;
+    for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++) {
+        if (!kernels[i].is) continue;
+        sp_text_printf(out, "%s%s", n++ == 0 ? "; shapes of its " : " and ", kernels[i].name);
+    }
+    if (n > 0) sp_text_add(out, " lie beyond those measured on its GPU");
+}
+
 void sp_page_put_evidence(const sp_report_options *options, const sp_space *space,
                           const sp_plan *plan, struct sp_text *out)
 {
@@ -76,6 +98,7 @@ void sp_page_put_evidence(const sp_report_options *options, const sp_space *spac
                    e.nearest->name, sp_word_number(e.measured_step_s).text,
                    sp_word_number(e.predicted_step_s).text, 100.0 * e.error_ratio);
     add_differences(&line, &e);
+    add_beyond(&line, &e.beyond);
     sp_text_add(out, "\n");
     sp_text_wrap(out, line.length > 0 ? line.data : "", options->width, 2);
     out->failed = out->failed || line.failed;

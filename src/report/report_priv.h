@@ -79,6 +79,11 @@ void sp_grid_write(const sp_grid *grid, uint32_t indent, uint32_t width, bool co
                    struct sp_text *out);
 void sp_grid_write_markdown(const sp_grid *grid, struct sp_text *out);
 
+/* ---- recommendation.c ------------------------------------------------------------------------- */
+/* Its sentence and an empty line; "recommendation": {...}. Nothing where the options have none. */
+void sp_page_put_recommendation(const sp_report_options *options, struct sp_text *out);
+void sp_json_put_recommendation(sp_json_writer *w, const sp_report_options *options);
+
 /* ---- page_terms.c ---------------------------------------------------------------------------- */
 /* "  forward      3.104 s   27.3 %  ########  forward passes" */
 void sp_page_put_term(struct sp_text *out, const char *name, const char *amount, double ratio,

@@ -152,6 +152,7 @@ void sp_report_train_json(const sp_space *space, const sp_search_result *result,
     sp_json_put_version(w);
     sp_json_put_question(w, "question", problem, options->baseline);
     sp_json_put_model(w, problem);
+    sp_json_put_recommendation(w, options);
     sp_json_put_search(w, &rules, result);
     put_front(&to, &result->front);
     put_ranked(&to, &result->ranked);

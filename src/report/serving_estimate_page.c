@@ -174,7 +174,7 @@ static void add_memory(const sp_footprint *m, const sp_report_options *o, struct
                          sp_memory_part_meaning((sp_memory_part)part));
     }
     sp_text_printf(out, "  room in the cache for %s tokens, %s requests of this length\n",
-                   sp_word_count((uint64_t)m->tokens).text, sp_word_short(m->concurrency).text);
+                   sp_word_count((uint64_t)m->tokens).text, sp_word_brief(m->concurrency).text);
 }
 
 /* ---- throughput and money ---- */
@@ -184,18 +184,18 @@ static void add_throughput(const sp_served_plan *p, const sp_report_options *o, 
     const sp_serving_estimate *e = &p->estimate;
     sp_page_put_heading(out, o, "Throughput");
     sp_text_printf(out, "  generated              %s tok/s, %s tok/s/GPU, %s tok/s/user\n",
-                   sp_word_short(e->tokens_per_s).text, sp_word_short(e->tokens_per_s_per_gpu).text,
-                   sp_word_short(e->tokens_per_s_per_user).text);
+                   sp_word_brief(e->tokens_per_s).text, sp_word_brief(e->tokens_per_s_per_gpu).text,
+                   sp_word_brief(e->tokens_per_s_per_user).text);
     sp_text_printf(out, "  with prompts           %s tok/s\n",
-                   sp_word_short(e->total_tokens_per_s).text);
+                   sp_word_brief(e->total_tokens_per_s).text);
     sp_text_printf(out,
                    "  requests               %s a second, %s under way, %s of a rank decode "
                    "at once\n",
-                   sp_word_short(e->requests_per_s).text, sp_word_short(e->concurrency).text,
-                   sp_word_short(e->running).text);
+                   sp_word_brief(e->requests_per_s).text, sp_word_brief(e->concurrency).text,
+                   sp_word_brief(e->running).text);
     if (e->max_rate > 0.0) {
         sp_text_printf(out, "  at most                %s requests a second\n",
-                       sp_word_short(e->max_rate).text);
+                       sp_word_brief(e->max_rate).text);
     }
     if (sp_served_mode(&p->plan) == SP_SERVING_DISAGG) {
         sp_text_printf(out, "  busy                   prefill pool %s, decode pool %s\n",
@@ -206,7 +206,7 @@ static void add_throughput(const sp_served_plan *p, const sp_report_options *o, 
         sp_text_printf(out,
                        "  simulated              %s tok/s/GPU; %s of %s requests keep every "
                        "limit\n",
-                       sp_word_short(p->run.simulated.tokens_per_s_per_gpu).text,
+                       sp_word_brief(p->run.simulated.tokens_per_s_per_gpu).text,
                        sp_word_percent(p->run.slo_attainment_ratio).text,
                        sp_word_count(p->run.simulated.requests).text);
     }

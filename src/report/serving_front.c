@@ -111,7 +111,7 @@ static void add_line(const canvas *c, const marks *m, uint32_t line, bool color,
 {
     const double tick = tick_at(&c->y, line, LINES);
     uint32_t last = 0;
-    sp_text_printf(out, "%*s%s", (int)LABEL - 1, isnan(tick) ? "" : sp_word_short(tick).text, " ");
+    sp_text_printf(out, "%*s%s", (int)LABEL - 1, isnan(tick) ? "" : sp_word_brief(tick).text, " ");
     sp_text_add(out, m->wall);
     for (uint32_t i = 0; i < c->columns; i++) {
         if (c->cells[line][i] == '\0') continue;
@@ -134,7 +134,7 @@ static void add_floor(const canvas *c, const marks *m, struct sp_text *out)
     for (uint32_t i = 0; i < c->columns; i++) {
         const double tick = tick_at(&c->x, i, c->columns);
         if (isnan(tick)) continue;
-        const sp_word word = sp_word_short(tick);
+        const sp_word word = sp_word_brief(tick);
         const uint32_t width = (uint32_t)strlen(word.text);
         const uint32_t start = i >= width / 2 ? i - width / 2 : 0;
         if (start < at) continue;

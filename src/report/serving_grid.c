@@ -104,12 +104,12 @@ static void set_figures(const sp_serving_problem *problem, const sp_serving_esti
 {
     const double *ttft = e->latency_s[SP_LATENCY_TTFT], *tpot = e->latency_s[SP_LATENCY_TPOT];
     const bool tight = e->verdict == SP_SERVING_TIGHT;
-    set(grid, c->ttft, "%s", sp_word_short(ttft[SP_MEAN]).text);
-    set(grid, c->tail, "%s", sp_word_short(ttft[shown_tail(problem)]).text);
-    set(grid, c->tpot, "%s", sp_word_short(1e3 * tpot[SP_MEAN]).text);
-    set(grid, c->user, "%s", sp_word_short(e->tokens_per_s_per_user).text);
-    set(grid, c->rate, "%s", sp_word_short(e->tokens_per_s_per_gpu).text);
-    set(grid, c->price, "%s", sp_word_short(e->usd_per_million_tokens).text);
+    set(grid, c->ttft, "%s", sp_word_brief(ttft[SP_MEAN]).text);
+    set(grid, c->tail, "%s", sp_word_brief(ttft[shown_tail(problem)]).text);
+    set(grid, c->tpot, "%s", sp_word_brief(1e3 * tpot[SP_MEAN]).text);
+    set(grid, c->user, "%s", sp_word_brief(e->tokens_per_s_per_user).text);
+    set(grid, c->rate, "%s", sp_word_brief(e->tokens_per_s_per_gpu).text);
+    set(grid, c->price, "%s", sp_word_brief(e->usd_per_million_tokens).text);
     set(grid, c->memory, "%s%s", sp_word_gib(e->memory.peak).text, tight ? "!" : "");
 }
 

@@ -18,10 +18,10 @@ static void set_row(const sp_serving_space *space, const sp_served_plan *p, sp_g
     sp_grid_row_add(grid, refused ? SP_TONE_FAINT : SP_TONE_PLAIN);
     sp_grid_set(grid, ID, id);
     if (p->priced) {
-        sp_grid_set(grid, TTFT, sp_word_short(e->latency_s[SP_LATENCY_TTFT][SP_MEAN]).text);
-        sp_grid_set(grid, TPOT, sp_word_short(1e3 * e->latency_s[SP_LATENCY_TPOT][SP_MEAN]).text);
-        sp_grid_set(grid, USER, sp_word_short(e->tokens_per_s_per_user).text);
-        sp_grid_set(grid, RATE, sp_word_short(e->tokens_per_s_per_gpu).text);
+        sp_grid_set(grid, TTFT, sp_word_brief(e->latency_s[SP_LATENCY_TTFT][SP_MEAN]).text);
+        sp_grid_set(grid, TPOT, sp_word_brief(1e3 * e->latency_s[SP_LATENCY_TPOT][SP_MEAN]).text);
+        sp_grid_set(grid, USER, sp_word_brief(e->tokens_per_s_per_user).text);
+        sp_grid_set(grid, RATE, sp_word_brief(e->tokens_per_s_per_gpu).text);
         sp_grid_set(grid, GIB, sp_word_gib(e->memory.peak).text);
     }
     sp_grid_set(grid, VERDICT,

@@ -146,9 +146,9 @@ static bool explain_rate(const sp_serving_problem *problem, struct sp_text *out)
             best.estimate.max_rate > 0.0 ? best.estimate.max_rate : best.estimate.requests_per_s;
         const double gpus = best.plan.value[SP_SERVING_AXIS_gpus];
         sp_text_printf(out, "%s requests/s are more than any plan takes: the most is about %s (",
-                       sp_word_short(wanted).text, sp_word_short(most).text);
+                       sp_word_brief(wanted).text, sp_word_brief(most).text);
         add_text(asked.problem, &best.plan, out);
-        sp_text_printf(out, "); try --rate %s, or about %.0f GPUs", sp_word_short(most).text,
+        sp_text_printf(out, "); try --rate %s, or about %.0f GPUs", sp_word_brief(most).text,
                        ceil(gpus * wanted / most));
         told = true;
     }

@@ -6,7 +6,7 @@
 
 /* ---- serving_words.c ---- */
 /* Three digits that matter: "0.0312", "18.2", "1,234". */
-sp_word sp_word_short(double x);
+sp_word sp_word_brief(double x);
 sp_word sp_word_latency(double seconds); /* "83.1 ms", "2.41 s" */
 /* "4 x tp2", "2 x tp4 + 3 x tp1 dp8 ep8" */
 void sp_served_layout(const sp_serving_problem *problem, const sp_serving_plan *plan, char *text,

@@ -102,9 +102,9 @@ static void add_leader(const sp_serving_answer *answer, const sp_report_options 
         n_tied += answer->rows[i].tied;
     }
     sp_text_printf(&words, "Row 1 leads: %s tok/s/GPU, likely %s to %s; TTFT %s to %s",
-                   sp_word_short(e->tokens_per_s_per_gpu).text,
-                   sp_word_short(e->tokens_per_s_per_gpu / e->high_ratio).text,
-                   sp_word_short(e->tokens_per_s_per_gpu / e->low_ratio).text,
+                   sp_word_brief(e->tokens_per_s_per_gpu).text,
+                   sp_word_brief(e->tokens_per_s_per_gpu / e->high_ratio).text,
+                   sp_word_brief(e->tokens_per_s_per_gpu / e->low_ratio).text,
                    sp_word_latency(ttft_s * e->low_ratio).text,
                    sp_word_latency(ttft_s * e->high_ratio).text);
     sp_text_printf(&words, ", TPOT %s to %s.", sp_word_latency(tpot_s * e->low_ratio).text,
@@ -135,7 +135,7 @@ static void add_run(const sp_serving_answer *answer, const sp_report_options *o,
                    sp_word_count(s->requests).text, sp_word_latency(s->ttft_s.mean).text,
                    sp_word_latency(s->ttft_s.p95).text, sp_word_latency(s->tpot_s.mean).text,
                    sp_word_latency(s->tpot_s.p95).text,
-                   sp_word_short(s->tokens_per_s_per_gpu).text);
+                   sp_word_brief(s->tokens_per_s_per_gpu).text);
     if (sp_serving_problem_n_limits(sp_serving_space_problem(answer->space)) > 0) {
         sp_text_printf(&words, "; %.0f %% of requests keep every limit",
                        100.0 * served->run.slo_attainment_ratio);
@@ -179,9 +179,9 @@ static void add_modes(const sp_serving_answer *answer, const sp_report_options *
     sp_text_printf(&words, "the best aggregated plan (");
     add_champion(problem, agg, &words);
     sp_text_printf(&words, ") yields %s tok/s/GPU, the best disaggregated one (",
-                   sp_word_short(one).text);
+                   sp_word_brief(one).text);
     add_champion(problem, disagg, &words);
-    sp_text_printf(&words, ") %s, %.0f %% %s.", sp_word_short(two).text,
+    sp_text_printf(&words, ") %s, %.0f %% %s.", sp_word_brief(two).text,
                    100.0 * fabs(two / one - 1.0), apart ? "more" : "less");
     wrap(&words, o, out);
 }

@@ -64,7 +64,8 @@ static void put_layouts(sp_json_writer *w, const sp_serving_answer *answer)
     sp_jw_close_array(w);
 }
 
-void sp_report_serve_json(const sp_serving_answer *answer, struct sp_text *out)
+void sp_report_serve_json(const sp_serving_answer *answer, const sp_report_options *options,
+                          struct sp_text *out)
 {
     const sp_serving_space *space = answer->space;
     const sp_rules rules = {sp_serving_space_rule_count(space), rule_of, space};
@@ -75,6 +76,7 @@ void sp_report_serve_json(const sp_serving_answer *answer, struct sp_text *out)
     sp_json_put_version(&w);
     sp_json_put_serving_question(&w, sp_serving_space_problem(space));
     sp_json_put_serving_model(&w, sp_serving_space_problem(space));
+    sp_json_put_recommendation(&w, options);
     sp_json_put_search(&w, &rules, answer->result);
     put_front(&w, answer);
     put_ranked(&w, answer);

@@ -2,6 +2,7 @@
 /* The question about serving in two lines and the search in a few. */
 #include "report/serving_page.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,7 +38,7 @@ static void add_load(struct sp_text *line, const sp_serving_question *q)
         sp_text_printf(line, ", %g %% of prompts in the cache", 100.0 * q->prefix_hit_ratio);
     }
     if (q->rate > 0.0) {
-        sp_text_printf(line, ", %s requests/s", sp_word_short(q->rate).text);
+        sp_text_printf(line, ", %s requests/s", sp_word_brief(q->rate).text);
         if (q->burstiness != 1.0) sp_text_printf(line, " in bursts of %g", q->burstiness);
     } else if (q->concurrency > 0.0) {
         sp_text_printf(line, ", %s requests under way",
@@ -101,6 +102,7 @@ static const char *words_of(sp_rule_class class)
     case SP_N_RULE_CLASSES:
         break;
     }
+    assert(!"a class of rules");
     return "";
 }
 

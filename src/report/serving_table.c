@@ -37,9 +37,9 @@ static void add_front_row(const sp_serving_space *space, const sp_point *point, 
     sp_served_layout(problem, &p.plan, layout, sizeof layout);
     sp_serving_format_value(problem, SP_SERVING_AXIS_engine, value[SP_SERVING_AXIS_engine], engine);
     sp_grid_row_add(grid, SP_TONE_PLAIN);
-    sp_grid_set(grid, USER, sp_word_short(p.estimate.tokens_per_s_per_user).text);
-    sp_grid_set(grid, RATE, sp_word_short(p.estimate.tokens_per_s_per_gpu).text);
-    sp_grid_set(grid, TTFT, sp_word_short(p.estimate.latency_s[SP_LATENCY_TTFT][SP_MEAN]).text);
+    sp_grid_set(grid, USER, sp_word_brief(p.estimate.tokens_per_s_per_user).text);
+    sp_grid_set(grid, RATE, sp_word_brief(p.estimate.tokens_per_s_per_gpu).text);
+    sp_grid_set(grid, TTFT, sp_word_brief(p.estimate.latency_s[SP_LATENCY_TTFT][SP_MEAN]).text);
     sp_grid_set(grid, ENGINE, engine);
     sp_grid_set(grid, WORKERS, layout);
     sp_grid_set(grid, BATCH, sp_word_count(value[SP_SERVING_AXIS_batch]).text);
@@ -109,6 +109,7 @@ void sp_report_serve_table(const sp_serving_answer *answer, const sp_report_opti
                            struct sp_text *out)
 {
     const sp_report_options o = with_defaults(options);
+    sp_page_put_recommendation(&o, out);
     sp_serving_summary_question(sp_serving_space_problem(answer->space), &o, out);
     if (answer->n_rows > 0) {
         sp_grid grid;
@@ -133,6 +134,7 @@ void sp_report_serve_markdown(const sp_serving_answer *answer, const sp_report_o
     sp_report_options o = with_defaults(options);
     o.color = false;
     o.width = UINT32_MAX;
+    sp_page_put_recommendation(&o, out);
     sp_serving_summary_question(sp_serving_space_problem(answer->space), &o, out);
     sp_text_add(out, "\n");
     if (answer->n_rows > 0) {

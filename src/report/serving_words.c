@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-sp_word sp_word_short(double x)
+sp_word sp_word_brief(double x)
 {
     sp_word word = {0};
     const double size = fabs(x);
@@ -26,8 +26,8 @@ sp_word sp_word_latency(double seconds)
 {
     sp_word word = {0};
     const bool small = seconds < 1.0;
-    (void)snprintf(word.text, sizeof word.text, "%.*s %s", SP_WORD_BYTES - 4,
-                   sp_word_short(small ? 1e3 * seconds : seconds).text, small ? "ms" : "s");
+    (void)snprintf(word.text, sizeof word.text, "%.30s %s",
+                   sp_word_brief(small ? 1e3 * seconds : seconds).text, small ? "ms" : "s");
     return word;
 }
 

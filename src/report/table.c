@@ -242,6 +242,7 @@ void sp_report_train_table(const sp_space *space, const sp_search_result *result
     const sp_report_options o = with_defaults(options);
     uint32_t n_rows = 0;
     sp_row *rows = sp_rows_build(space, result, o.by_layout, &n_rows);
+    sp_page_put_recommendation(&o, out);
     sp_summary_question(sp_space_problem(space), &o, out);
     if (rows == NULL) {
         out->failed = out->failed || n_rows > 0;
@@ -276,6 +277,7 @@ void sp_report_train_markdown(const sp_space *space, const sp_search_result *res
     o.width = UINT32_MAX;
     uint32_t n_rows = 0;
     sp_row *rows = sp_rows_build(space, result, o.by_layout, &n_rows);
+    sp_page_put_recommendation(&o, out);
     sp_summary_question(sp_space_problem(space), &o, out);
     if (o.baseline != NULL) {
         sp_text_add(out, "\n");

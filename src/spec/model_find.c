@@ -52,6 +52,12 @@ static bool same_key(const name_key *key, const char *name)
     return strcmp(key->text, other.text) == 0;
 }
 
+bool sp_model_same_name(const char *a, const char *b)
+{
+    const name_key key = key_of(a);
+    return same_key(&key, b);
+}
+
 /* The shelf of models: its folder and the sorted names of its files. */
 typedef struct model_shelf {
     struct sp_arena *arena;

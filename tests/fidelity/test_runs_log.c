@@ -71,6 +71,39 @@ static void megatron_prints_steps_memory_and_arguments(void **state)
     sp_text_fini(&text);
 }
 
+/* Heads of their own though num_query_groups says 1, which is its default; 8-bit products beside
+ * "bf16 True"; seconds in the words of Megatron-DeepSpeed. */
+static void arguments_mean_what_they_mean_together(void **state)
+{
+    (void)state;
+    sp_text text = {0};
+    sp_csv csv = table_of("megatron", "megatron-fp8.log", &text);
+    const char *const cells[][2] = {
+        {"step_s",    "6.4"  },
+        {"precision", "mxfp8"},
+        {"kv_heads",  "16"   },
+        {"attn",      "mha"  },
+        {"topk",      ""     }
+    };
+    for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++) {
+        check_cell(&csv, cells[i][0], cells[i][1]);
+    }
+    sp_csv_fini(&csv);
+    sp_text_fini(&text);
+}
+
+/* The words in which the table has DeepSeek-V3's attention. */
+static void latent_attention_has_its_widths(void **state)
+{
+    (void)state;
+    sp_text text = {0};
+    sp_csv csv = table_of("megatron", "megatron-mla.log", &text);
+    check_cell(&csv, "attn", "mla(q1536,kv512,nope128,rope64,v128)");
+    check_cell(&csv, "topk", "8");
+    sp_csv_fini(&csv);
+    sp_text_fini(&text);
+}
+
 /* Nine steps in 20 s, ten in 20 s twice, over midnight: 2.22, 2 and 2 s, whose median is 2. */
 static void torchtitan_stamps_its_lines(void **state)
 {
@@ -103,6 +136,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(megatron_prints_steps_memory_and_arguments),
+        cmocka_unit_test(arguments_mean_what_they_mean_together),
+        cmocka_unit_test(latent_attention_has_its_widths),
         cmocka_unit_test(torchtitan_stamps_its_lines),
         cmocka_unit_test(nccl_tests_name_their_test_and_list_their_ranks),
     };

@@ -2,6 +2,8 @@
 /* Which published run stands beside a plan, and what was measured as seconds of a step, by hand. */
 #include "common/asked.h"
 #include "common/close.h"
+#include "common/shipped.h"
+#include "report/evidence.h"
 #include "report/evidence_base.h"
 #include "report/report_priv.h"
 
@@ -121,6 +123,57 @@ static void what_differs_from_the_run_is_extrapolated(void **state)
     assert_true(e.other_hardware && e.other_kind && !e.other_size);
 }
 
+/* ---- what was not measured ---- */
+
+/* Products up to `inner` deep and cores up to `tokens` long were measured. */
+static sp_beyond beyond(const sp_problem *problem, const char *text, double inner, double tokens)
+{
+    const sp_surface list[] = {
+        {.op = SP_SURFACE_GEMM,
+         .variant = "",
+         .framework = "",
+         .kernel = "",
+         .dtype = "bfloat16",
+         .kv_dtype = "",
+         .hi = {1e6, 1e6, inner}                },
+        { .op = SP_SURFACE_ATTENTION_CONTEXT,
+         .variant = "mha",
+         .framework = "",
+         .kernel = "",
+         .dtype = "bfloat16",
+         .kv_dtype = "",
+         .lo = {[SP_DIM_KEY] = 128},
+         .hi = {1e3, 1e3, 1e3, 128, 128, tokens}}
+    };
+    const sp_surfaces surfaces = {.from = "a part", .n = 2, .list = list};
+    const sp_plan plan = plan_on(problem, text);
+    return sp_beyond_measured(&surfaces, problem, &plan);
+}
+
+/* Llama-2-7B at 4,096 tokens: the deepest product of a layer is the gate and up together, backward:
+ * 2 x 11,008; over 8 tensor-parallel ranks 2,752, but then 4,096 of hidden states and as many
+ * tokens are deeper. */
+static void shapes_that_were_not_measured_are_told(void **state)
+{
+    (void)state;
+    sp_question q = sp_question_default();
+    q.home = source_home();
+    q.model = "llama-2-7b";
+    q.cluster = "dgx-a100-80g";
+    q.gpus = "8";
+    q.seq_len = 4096;
+    q.global_batch = 8;
+    sp_problem *problem = build_problem(&q);
+    assert_false(beyond(problem, "gpus=8,zero=1", 22016, 4096).products);
+    assert_true(beyond(problem, "gpus=8,zero=1", 11007, 4096).products);
+    assert_false(beyond(problem, "gpus=8,tp=8,zero=1", 11007, 4096).products);
+    assert_true(beyond(problem, "gpus=8,tp=8,zero=1", 4095, 4096).products);
+    assert_false(beyond(problem, "gpus=8,zero=1", 22016, 4096).attention);
+    assert_true(beyond(problem, "gpus=8,zero=1", 22016, 4095).attention);
+    assert_false(beyond(problem, "gpus=8,tp=8,zero=1", 22016, 4096).collectives);
+    sp_problem_free(problem);
+}
+
 /* ---- the nearest ---- */
 
 static void a_published_run_is_nearest_to_itself(void **state)
@@ -147,6 +200,7 @@ int main(void)
         cmocka_unit_test(causal_flops_count_half_of_the_scores),
         cmocka_unit_test(distance_is_a_weighted_sum_of_doublings),
         cmocka_unit_test(what_differs_from_the_run_is_extrapolated),
+        cmocka_unit_test(shapes_that_were_not_measured_are_told),
         cmocka_unit_test(a_published_run_is_nearest_to_itself),
     };
     return cmocka_run_group_tests(tests, load_evidence, free_evidence);
