@@ -47,6 +47,22 @@ static void the_sums_of_a_deployment_can_be_followed(void **state)
     sp_serving_problem_free(p);
 }
 
+/* A part whose kernels are another's is known less well. */
+static void intervals_are_those_of_the_engine(void **state)
+{
+    (void)state;
+    sp_serving_question q = served_example();
+    sp_serving_problem *p = served_build(&q);
+    const sp_serving_estimate e = served_estimate(p, "tp=4,batch=64");
+    const sp_server_timing *t = &p->engines[0].timing;
+    const double wider = e.borrowed ? 1.0 + t->borrowed_error_ratio : 1.0;
+    assert_close(e.high_ratio, 1.0 + wider * t->error_ratio, 1e-12);
+    assert_close(e.low_ratio, 1.0 / e.high_ratio, 1e-12);
+    assert_close(e.ttft_high_ratio, 1.0 + wider * t->ttft_error_ratio, 1e-12);
+    assert_close(e.rate_high_ratio, 1.0 + wider * t->rate_error_ratio, 1e-12);
+    sp_serving_problem_free(p);
+}
+
 static void parts_of_memory_sum_to_its_peak(void **state)
 {
     (void)state;
@@ -417,6 +433,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_sums_of_a_deployment_can_be_followed),
+        cmocka_unit_test(intervals_are_those_of_the_engine),
         cmocka_unit_test(parts_of_memory_sum_to_its_peak),
         cmocka_unit_test(percentiles_rise),
         cmocka_unit_test(throughput_is_paid_for_with_latency),
