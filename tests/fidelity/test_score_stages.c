@@ -92,7 +92,7 @@ static void lines_that_are_no_stages_are_refused(void **state)
 {
     (void)state;
     assert_null(score_of("", SP_E_RANGE));
-    assert_null(score_of("{\"experiment\": \"e\"}\n", SP_E_MISSING));
+    assert_null(score_of("{\"experiment\": \"e\"}\n", SP_E_MISSING_KEY));
 }
 
 int main(void)
