@@ -4,6 +4,7 @@
 #include "space/serving_prune.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 #define AT(axis)   (UINT32_C(1) << SP_SERVING_AXIS_##axis)
@@ -15,7 +16,6 @@ static const sp_serving_prune prunes[] = {
     {.info = {.name = #rule_name, .meaning = rule_meaning, .class = SP_RULE_##rule_class},         \
      .depths = rule_depths, .admits = sp_serving_prune_##rule_name},
 #include "space/serving_prunes.def"
-#include <math.h>
 #undef SP_SERVING_PRUNE
 };
 /* clang-format on */
