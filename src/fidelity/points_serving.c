@@ -299,6 +299,7 @@ static sp_status make_pool(sp_deployed_predictor *p, uint32_t row, const layout_
     }
     if (ask_memory(parts, &setup.layout, parts->load.concurrency / pool->workers, &footprint)) {
         *fits = *fits && footprint.verdict != SP_FOOTPRINT_OOM;
+        if (footprint.verdict != SP_FOOTPRINT_OOM) pool->cache_tokens = footprint.tokens;
     }
     return SP_OK;
 }

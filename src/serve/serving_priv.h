@@ -116,7 +116,6 @@ struct sp_serving_problem {
     sp_serving_where wheres[SP_MAX_WHERES];
     bool space_all;
     double draft_ratio; /* of a step: what one of the model's own modules takes to draft a token */
-    double loan_error_ratio; /* of a part whose kernels are another's */
     char fingerprint[33];
 };
 
