@@ -76,6 +76,7 @@ typedef struct sp_deployed_rule {
     double step_tokens, step_prompts, step_users; /* most tokens of a step: these, so many prompts
                                                    * of the nominal length, so many for each user */
     double poll_steps, running;
+    double draft_tokens, acceptance; /* as sp_pool has them */
     bool mixes; /* answers ride along with prompts */
 } sp_deployed_rule;
 

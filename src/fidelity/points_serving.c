@@ -290,6 +290,9 @@ static sp_status make_pool(sp_deployed_predictor *p, uint32_t row, const layout_
                              .formats = parts->formats};
     *pool = (sp_pool){.poll_steps = parts->rule.poll_steps,
                       .batch = parts->rule.running,
+                      .draft_tokens = parts->rule.draft_tokens,
+                      .acceptance = parts->rule.acceptance,
+                      .draft_ratio = 1.0 / parts->model->n_layers, /* one layer like the last */
                       .mixes = parts->rule.mixes};
     SP_TRY(read_layout(p, row, c, parts->model, &setup.layout, &pool->workers, err));
     const double ranks = (double)pool->workers * setup.layout.attn_dp;
