@@ -67,6 +67,7 @@ void sp_prefill_side_make(const sp_pool *pool, const sp_serve_load *load, sp_pre
     const double most = pool->batch > 0.0 ? fmin(fitting, fmax(1.0, pool->batch)) : fitting;
     double crowd_s = 0.0, alone_share_s = 0.0;
     *out = (sp_prefill_side){.gpus = (double)pool->workers * worker->gpus,
+                             .workers = pool->workers,
                              .servers = (double)pool->workers * worker->layout.attn_dp,
                              .request_s = worker->timing->request_s,
                              .transfer_s = worker->timing->transfer_base_s,
@@ -77,7 +78,7 @@ void sp_prefill_side_make(const sp_pool *pool, const sp_serve_load *load, sp_pre
     out->each_s =
         most > 1.0 ? fmax(0.0, (out->full_s - out->alone_s) / (most - 1.0)) : out->alone_s;
     out->start_s = fmax(0.0, out->alone_s - out->each_s);
-    out->spill = sqrt(2.0 * (out->servers + 1.0)) - 1.0;
+    out->spill = sqrt(2.0 * (out->workers + 1.0)) - 1.0;
     out->most_rate = out->servers / out->crowd_s;
 }
 
