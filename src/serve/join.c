@@ -109,21 +109,32 @@ static double under_way(const join *j, double rate, flow *f)
     return rate * busy_s(j, f) + j->decode->ranks * f->running;
 }
 
-#define ROUNDS 32 /* halvings: the rate within 1e-9 of the most */
+#define MOST_ROUNDS 32
+#define CLOSE_RATIO 1e-9 /* of the users, that may be missing */
 
+/* Where a rising curve meets the number of users: on the chord, halving the weight of an end that
+ * stays (Dowell, Jarratt, BIT 11, 1971), or in the middle where chords gain too little. */
 static flow closed_flow(const join *j, double most)
 {
     flow f = {0};
-    double low = 0.0, high = most;
-    for (int i = 0; i < ROUNDS; i++) {
-        const double middle = 0.5 * (low + high);
-        if (under_way(j, middle, &f) < j->users) {
-            low = middle;
+    double low = 0.0, high = most, below = -j->users;
+    double above = under_way(j, most, &f) - j->users;
+    if (above <= 0.0) return f;
+    for (int i = 0; i < MOST_ROUNDS; i++) {
+        const double chord = low - below * (high - low) / (above - below);
+        const double at = i % 3 == 2 ? 0.5 * (low + high) : chord;
+        const double over = under_way(j, at, &f) - j->users;
+        if (fabs(over) <= CLOSE_RATIO * j->users) return f;
+        if (over < 0.0) {
+            low = at;
+            below = over;
+            above *= 0.5;
         } else {
-            high = middle;
+            high = at;
+            above = over;
+            below *= 0.5;
         }
     }
-    under_way(j, high, &f);
     return f;
 }
 
