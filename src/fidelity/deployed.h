@@ -77,7 +77,8 @@ typedef struct sp_deployed_rule {
                                                    * of the nominal length, so many for each user */
     double poll_steps, running;
     double draft_tokens, acceptance; /* as sp_pool has them */
-    bool mixes; /* answers ride along with prompts */
+    bool mixes;   /* answers ride along with prompts                                 */
+    bool spreads; /* experts whole, one rank's share of them each, whatever the columns say */
 } sp_deployed_rule;
 
 typedef struct sp_deployed_map {

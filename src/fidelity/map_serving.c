@@ -78,6 +78,7 @@ static sp_status read_rule(const sp_map_reader *r, const sp_json *rule, sp_deplo
                                        "step_users",
                                        "poll_steps",
                                        "mixes",
+                                       "spreads",
                                        "running",
                                        "draft_tokens",
                                        "acceptance",
@@ -100,6 +101,7 @@ static sp_status read_rule(const sp_map_reader *r, const sp_json *rule, sp_deplo
     SP_TRY(sp_json_bool_or(rule, "mixes", false, &out->mixes, r->err));
     SP_TRY(sp_json_double_or(rule, "draft_tokens", 1.0, 16.0, 0.0, &out->draft_tokens, r->err));
     SP_TRY(sp_json_double_or(rule, "acceptance", 0.0, 1.0, 0.0, &out->acceptance, r->err));
+    SP_TRY(sp_json_bool_or(rule, "spreads", false, &out->spreads, r->err));
     SP_TRY(sp_json_double_or(rule, "poll_steps", 1.0, 1e6, 0.0, &out->poll_steps, r->err));
     return sp_json_double_or(rule, "running", 1.0, 1e9, 0.0, &out->running, r->err);
 }
@@ -154,6 +156,7 @@ sp_deployed_rule sp_deployed_map_apply(const sp_deployed_map *map, const sp_csv 
         if (rule->draft_tokens > 0.0) all.draft_tokens = rule->draft_tokens;
         if (rule->acceptance > 0.0) all.acceptance = rule->acceptance;
         all.mixes = all.mixes || rule->mixes;
+        all.spreads = all.spreads || rule->spreads;
         if (rule->step_tokens <= 0.0 && rule->step_prompts <= 0.0) continue;
         all.step_tokens = rule->step_tokens;
         all.step_prompts = rule->step_prompts;
