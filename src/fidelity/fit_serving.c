@@ -25,6 +25,7 @@ sp_fit_words sp_fit_serving_words(void)
                           .n_metrics = SP_N_DEPLOYED_METRICS,
                           .n_rows = SP_N_DEPLOYED_MODES,
                           .constant = sp_timing_name,
+                          .unit = sp_timing_unit,
                           .metric = metric_name,
                           .rows = rows,
                           .is_measured = sp_deployed_column_is_measured};
