@@ -234,27 +234,22 @@ typedef enum sp_serve_bound {
 } sp_serve_bound;
 const char *sp_serve_bound_name(sp_serve_bound bound); /* "users", "prefill", "decode" */
 
-/* What a user sees of two pools, means over the run, and how they match. */
+/* What a user sees of two pools, and how they match. */
 typedef struct sp_joined {
-    double ttft_s, tpot_s, e2e_s;
+    sp_served served; /* tails: sp_joined_tails                                             */
     double wait_s, prompt_s, send_s, slot_s; /* parts of ttft: for a prefill worker, of the prompt,
                                               * of its cache, for a place in a decode worker */
-    double burst_s; /* first tokens of the requests that all users send at the start  */
-    double requests_per_s, tokens_per_s, tokens_per_s_per_gpu;
-    double most_rate; /* requests a second that both pools can take                          */
-    double running;   /* answers of a rank at once                                           */
+    double burst_s; /* first tokens of the requests that all users send at the start       */
     double prefill_busy_ratio, decode_busy_ratio;
+    double step_spread_s; /* of steps, as answers come and go: one standard deviation         */
     sp_serve_bound bound;
-    bool cache_limited;
 } sp_joined;
 
-/* A few flops, no step is priced. Open loops above most_rate are answered at it, with endless
- * times. */
+/* A few flops, no step is priced. */
 void sp_serve_join(const sp_prefill_side *prefill, const sp_decode_side *decode,
                    const sp_serve_load *load, const sp_kv_link *link, sp_joined *out);
-/* Times to first token and of requests with their tails. */
-void sp_joined_tails(const sp_joined *joined, const sp_serve_load *load, sp_tail *ttft_s,
-                     sp_tail *tpot_s, sp_tail *e2e_s);
+/* Fills the tails of joined->served. */
+void sp_joined_tails(const sp_serve_load *load, sp_joined *joined);
 
 /* Both sides and their join. */
 void sp_serve_apart(const sp_pool *prefill, const sp_pool *decode, const sp_serve_load *load,

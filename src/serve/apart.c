@@ -59,6 +59,11 @@ static double prompts_s(const sp_loaded *l, double prompts, double *share_s)
     return t.step_s + (steps - 1.0) * t.stage_s;
 }
 
+double sp_prefill_side_spill(double servers)
+{
+    return sqrt(2.0 * (servers + 1.0)) - 1.0;
+}
+
 void sp_prefill_side_make(const sp_pool *pool, const sp_serve_load *load, sp_prefill_side *out)
 {
     const sp_worker *worker = pool->worker;
@@ -77,7 +82,7 @@ void sp_prefill_side_make(const sp_pool *pool, const sp_serve_load *load, sp_pre
     out->each_s =
         most > 1.0 ? fmax(0.0, (out->full_s - out->alone_s) / (most - 1.0)) : out->alone_s;
     out->start_s = fmax(0.0, out->alone_s - out->each_s);
-    out->spill = sqrt(2.0 * (out->servers + 1.0)) - 1.0;
+    out->spill = sp_prefill_side_spill(out->servers);
     out->most_rate = out->servers / out->crowd_s;
 }
 

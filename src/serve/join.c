@@ -159,23 +159,35 @@ double sp_pools_send_s(const sp_prefill_side *p, const sp_decode_side *d, const 
     return p->transfer_s + link->latency_s + p->exposed_ratio * bytes / link->bytes_per_s;
 }
 
+/* Answers under way vary as their square root where they come at random; a closed loop's number is
+ * its own. */
+static double step_spread_s(const join *j, const flow *f)
+{
+    const sp_decode_side *d = j->decode;
+    const double more = f->running + sqrt(f->running / d->ranks);
+    if (j->users > 0.0 || f->running <= 0.0) return 0.0;
+    return sp_decode_side_step_s(d, fmin(more, d->most)) - f->step_s;
+}
+
 static void fill(const join *j, const flow *f, sp_joined *out)
 {
-    const double gpus = j->prefill->gpus + j->decode->gpus;
-    out->tpot_s = f->step_s;
+    sp_served *s = &out->served;
     out->wait_s = f->wait_s;
     out->prompt_s = f->prompt_s;
     out->send_s = j->send_s;
     out->burst_s = burst_s(j, f);
-    out->ttft_s = busy_s(j, f) + out->slot_s + out->burst_s;
-    out->e2e_s = out->ttft_s + j->decode->steps * f->step_s;
-    out->requests_per_s = j->users > 0.0 ? j->users / out->e2e_s : f->rate;
-    out->tokens_per_s = out->requests_per_s * j->load->osl;
-    out->tokens_per_s_per_gpu = out->tokens_per_s / gpus;
-    out->running = f->running;
+    out->step_spread_s = step_spread_s(j, f);
+    s->tpot_s = f->step_s;
+    s->ttft_s = busy_s(j, f) + out->slot_s + out->burst_s;
+    const double all_s = s->ttft_s + j->decode->steps * f->step_s;
+    s->requests_per_s = j->users > 0.0 ? j->users / all_s : f->rate;
+    s->in_flight = j->users > 0.0 ? j->users : f->rate * all_s;
+    s->tokens_per_s = s->requests_per_s * j->load->osl;
+    s->tokens_per_s_per_gpu = s->tokens_per_s / (j->prefill->gpus + j->decode->gpus);
+    s->running = f->running;
+    s->cache_limited = j->decode->cache_limited;
     out->prefill_busy_ratio = f->rate / j->prefill->most_rate;
     out->decode_busy_ratio = f->running / j->decode->most;
-    out->cache_limited = j->decode->cache_limited;
 }
 
 void sp_serve_join(const sp_prefill_side *prefill, const sp_decode_side *decode,
@@ -184,17 +196,18 @@ void sp_serve_join(const sp_prefill_side *prefill, const sp_decode_side *decode,
     join j = {.prefill = prefill, .decode = decode, .load = load};
     const double most = fmin(prefill->most_rate, decode->most_rate);
     flow f = {0};
-    *out = (sp_joined){.most_rate = most};
+    *out = (sp_joined){
+        .served = {.most_requests_per_s = most, .stable = load->rate < most}
+    };
     j.send_s = sp_pools_send_s(prefill, decode, link);
     if (load->rate > 0.0) {
         under_way(&j, fmin(load->rate, most), &f);
         out->slot_s = open_slot_s(&j, &f);
-        if (load->rate >= prefill->most_rate) f.wait_s = INFINITY;
+        if (load->rate >= prefill->most_rate) f.wait_s = (double)INFINITY;
     } else {
         j.users = fmax(1.0, load->concurrency);
         f = closed_flow(&j, most);
-        const double elsewhere = busy_s(&j, &f) + decode->steps * f.step_s;
-        out->slot_s = fmax(0.0, j.users / f.rate - elsewhere);
+        out->slot_s = fmax(0.0, j.users / f.rate - busy_s(&j, &f) - decode->steps * f.step_s);
     }
     fill(&j, &f, out);
     out->bound = most < decode->most_rate ? SP_BOUND_PREFILL : SP_BOUND_DECODE;

@@ -99,6 +99,9 @@ double sp_loaded_running(const sp_pool *pool, const sp_serve_load *load, double 
 /* Tokens a second of all, from the times of a request. */
 void sp_served_finish(const sp_serve_load *load, double gpus, sp_served *out);
 
+/* ---- apart.c ---- */
+double sp_prefill_side_spill(double servers);
+
 /* ---- join.c ---- */
 /* Seconds until the cache of a prompt has been sent. */
 double sp_pools_send_s(const sp_prefill_side *prefill, const sp_decode_side *decode,

@@ -131,11 +131,28 @@ static sp_status parse_count(sp_serving_axis_id axis, const char *text, uint32_t
     return sp_fail_range(err, "%" PRIu32 " .. %" PRIu32, least, COUNT_MAX);
 }
 
+/* Drafts need modules that draft, and a chance that is stated. */
+static sp_status check_drafts(const sp_serving_problem *problem, uint32_t value, sp_error *err)
+{
+    if (value == 0) return SP_OK;
+    if (problem->model->mtp_layers == 0) {
+        sp_fail(err, SP_E_INCONSISTENT, "%s has no modules that draft tokens: spec=0",
+                problem->model->name);
+        return sp_fail_value(err, "%" PRIu32, value);
+    }
+    if (problem->question.spec_acceptance > 0.0) return SP_OK;
+    sp_fail(err, SP_E_USAGE,
+            "what drafts give depends on how many are accepted; say --spec-acceptance, for example "
+            "--spec-acceptance 0.8");
+    return sp_fail_value(err, "%" PRIu32, value);
+}
+
 sp_status sp_serving_parse_value(const sp_serving_problem *problem, sp_serving_axis_id axis,
                                  const char *text, uint32_t *value, sp_error *err)
 {
-    return axes[axis].named ? parse_name(problem, axis, text, value, err)
-                            : parse_count(axis, text, value, err);
+    if (axes[axis].named) return parse_name(problem, axis, text, value, err);
+    SP_TRY(parse_count(axis, text, value, err));
+    return axis == SP_SERVING_AXIS_spec ? check_drafts(problem, *value, err) : SP_OK;
 }
 
 void sp_serving_format_value(const sp_serving_problem *problem, sp_serving_axis_id axis,

@@ -11,201 +11,182 @@ static bool is_apart(const sp_serving_plan *plan)
     return plan->value[SP_SERVING_AXIS_mode] == SP_SERVING_DISAGG;
 }
 
-/* Workers that take load: the others stand by. */
-static double serving(const sp_serving_problem *problem, uint32_t workers)
+static uint32_t serving(const sp_serving_problem *problem, uint32_t workers)
 {
     const uint32_t spare = problem->question.spare_replicas;
-    return workers > spare ? workers - spare : 0.0;
+    return workers > spare ? workers - spare : 0;
+}
+
+/* Of a deployment without any, times are those of one worker, and its throughput is nothing. */
+uint32_t sp_serving_workers_of(const sp_serving_problem *problem, uint32_t workers)
+{
+    const uint32_t taking = serving(problem, workers);
+    return taking > 0 ? taking : 1;
+}
+
+sp_kv_link sp_serving_link_of(const sp_serving_problem *problem, const sp_serving_plan *plan)
+{
+    return sp_kv_link_between(problem->machine[SP_PLACE_PREFILL].cluster,
+                              problem->machine[SP_PLACE_DECODE].cluster,
+                              plan->value[SP_SERVING_AXIS_gpus]);
 }
 
 /* ---- one worker under its load ---- */
 
-/* Requests that a worker may have under way at once. */
-static double room_of(const sp_serving_plan *plan)
+/* Requests that may answer at once. */
+static double room_of(const sp_serving_plan *plan, double workers)
 {
-    return (double)plan->value[SP_SERVING_AXIS_batch] * plan->value[SP_SERVING_AXIS_attn_dp];
+    return workers * plan->value[SP_SERVING_AXIS_batch] * plan->value[SP_SERVING_AXIS_attn_dp];
 }
 
-static sp_serve_load load_of(const sp_serving_problem *problem, double concurrency)
+sp_serve_load sp_serving_load_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
+                                 double workers)
 {
+    const double share = workers / sp_serving_workers_of(problem, plan->workers);
     sp_serve_load load = problem->load;
-    load.concurrency = concurrency;
-    load.rate = 0.0;
+    load.rate *= share;
+    load.concurrency *= share;
+    if (load.rate <= 0.0 && load.concurrency <= 0.0) {
+        load.concurrency = problem->question.utilization * room_of(plan, workers);
+    }
     return load;
 }
 
-typedef struct pools {
-    sp_pool prefill, decode; /* prefill.worker NULL: aggregated */
-    sp_kv_link link;
-    const sp_serving_problem *problem;
-} pools;
-
-static void serve(const pools *p, double concurrency, sp_served *out)
+/* Of `running` answers on a rank, and the prompts that the batch holds beside them. */
+static void step_of(const sp_pool *pool, sp_serve_batch batch, double running, const sp_loaded *l,
+                    sp_serve_step_time *out)
 {
-    const sp_serve_load load = load_of(p->problem, concurrency);
-    if (p->prefill.worker == NULL) {
-        sp_serve_together(&p->decode, &load, out);
-    } else {
-        sp_joined joined;
-        sp_serve_apart(&p->prefill, &p->decode, &load, &p->link, &joined);
-        *out = (sp_served){.ttft_s = joined.ttft_s,
-                           .tpot_s = joined.tpot_s,
-                           .tokens_per_s = joined.tokens_per_s,
-                           .tokens_per_s_per_gpu = joined.tokens_per_s_per_gpu,
-                           .running = joined.running,
-                           .cache_limited = joined.cache_limited};
-    }
+    const double width = 1.0 + pool->draft_tokens;
+    batch.decodes = running * width;
+    batch.context = l->context / width;
+    batch.emitted += batch.decodes;
+    sp_pool_step(pool, &batch, out);
 }
 
-static double requests_per_s(const pools *p, const sp_served *served)
-{
-    return served->tokens_per_s / p->problem->load.osl;
-}
-
-/* The closed loop that answers as many requests a second as arrive: throughput grows with what is
- * under way, so the interval is halved. */
-static double concurrency_at(const pools *p, double rate, double most)
-{
-    double low = 0.0, high = most;
-    sp_served served;
-    for (int round = 0; round < 24; round++) {
-        const double middle = 0.5 * (low + high);
-        serve(p, middle, &served);
-        if (requests_per_s(p, &served) < rate) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    return high;
-}
-
-static void fill_steps(const sp_pool *pool, const sp_pool *prompts, const sp_serve_load *load,
+/* A piece of a prompt, beside answers where both share a pool, and a step of answers alone. */
+static void fill_parts(const sp_pool *prompts, const sp_pool *answers, const sp_serve_load *load,
                        sp_serving_point *point)
 {
-    const sp_loaded d = sp_loaded_make(pool, load), p = sp_loaded_make(prompts, load);
-    const double running = point->served.running;
-    const double beside = prompts->worker == pool->worker ? running : 0.0;
-    const sp_serve_batch answers = {.decodes = running, .context = d.context, .emitted = running};
-    const double chunk = fmin(p.new_tokens, fmax(1.0, prompts->step_tokens - beside));
-    const sp_serve_batch prompt = {.prompts = 1.0,
-                                   .prompt_tokens = chunk,
-                                   .prompt_past = p.past + (p.new_tokens - chunk) / 2.0,
-                                   .decodes = beside,
-                                   .context = d.context,
-                                   .emitted = beside};
-    sp_pool_step(pool, &answers, &point->decode_step);
-    sp_pool_step(prompts, &prompt, &point->prefill_step);
-    point->prefill_s = sp_loaded_prompts_s(&p, 1.0, beside);
+    const sp_loaded d = sp_loaded_make(answers, load), p = sp_loaded_make(prompts, load);
+    const double beside = prompts == answers ? point->served.running : 0.0;
+    const double steps = fmax(1.0, ceil(sp_loaded_steps(&p, 1.0, beside)));
+    const double chunk = p.new_tokens / steps;
+    const sp_serve_batch piece = {.prompts = 1.0,
+                                  .prompt_tokens = chunk,
+                                  .prompt_past = p.past + (p.new_tokens - chunk) / 2.0,
+                                  .emitted = 1.0 / steps};
+    step_of(answers, (sp_serve_batch){0}, point->served.running, &d, &point->decode_step);
+    step_of(prompts, piece, beside, &p, &point->prefill_step);
 }
 
-/* Gaps between tokens are steps; those with a piece of a prompt are longer. */
-static void fill_gaps(const sp_pool *pool, const sp_serve_load *load, bool apart,
-                      sp_serving_point *point)
+/* The share of time in which a worker works: on prompts beside answers, or on answers alone. */
+static void fill_busy(const sp_pool *pool, const sp_serve_load *load, sp_serving_point *point)
 {
-    const double pieces = fmax(1.0, ceil(load->isl / fmax(1.0, pool->step_tokens)));
-    point->gap_long_s = apart ? point->decode_step.step_s : point->prefill_s / pieces;
-    point->gap_long_ratio = apart ? 0.0 : fmin(1.0, point->served.running * pieces / load->osl);
+    const double ranks = pool->worker->layout.attn_dp, rate = point->served.requests_per_s / ranks;
+    const double tokens = rate * load->osl / sp_pool_tokens_a_step(pool);
+    const double filling = rate * point->prefill_s;
+    const double answering = tokens * point->decode_step.step_s / fmax(1.0, point->served.running);
+    point->prefill_busy_ratio = fmin(1.0, fmax(filling, answering));
+    point->decode_busy_ratio = point->prefill_busy_ratio;
 }
 
-static void fill_busy(const pools *p, double rate, sp_serving_point *point)
+/* The sides of a pool of one worker as those of so many. */
+static sp_prefill_side prefill_of(const sp_serving_side *side, uint32_t workers)
 {
-    const sp_pool *prompts = p->prefill.worker != NULL ? &p->prefill : &p->decode;
-    const double servers = (double)prompts->workers * prompts->worker->layout.attn_dp;
-    const double ranks = (double)p->decode.workers * p->decode.worker->layout.attn_dp;
-    const double prompts_busy = fmin(1.0, rate * point->prefill_s / servers);
-    const double tokens = rate * p->problem->load.osl / ranks;
-    const double answers_busy =
-        fmin(1.0, tokens * point->decode_step.step_s / fmax(1.0, point->served.running));
-    const bool apart = p->prefill.worker != NULL;
-    point->prefill_busy_ratio = apart ? prompts_busy : fmax(prompts_busy, answers_busy);
-    point->decode_busy_ratio = apart ? answers_busy : fmax(prompts_busy, answers_busy);
-}
-
-static pools pools_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
-                      const sp_serving_side *prefill, const sp_serving_side *decode)
-{
-    pools p = {.decode = decode->pool, .problem = problem};
-    if (prefill == NULL) return p;
-    p.prefill = prefill->pool;
-    p.prefill.workers = (uint32_t)serving(problem, plan->value[SP_SERVING_AXIS_prefill_workers]);
-    p.decode.workers = (uint32_t)serving(problem, plan->workers);
-    p.link = sp_kv_link_between(problem->machine[SP_PLACE_PREFILL].cluster,
-                                problem->machine[SP_PLACE_DECODE].cluster,
-                                plan->value[SP_SERVING_AXIS_gpus]);
+    sp_prefill_side p = side->prompts;
+    p.gpus = (double)side->base->gpus * workers;
+    p.servers *= workers;
+    p.most_rate *= workers;
+    p.spill = sp_prefill_side_spill(p.servers);
     return p;
 }
 
-/* Of the asked load, what falls to the pools that are looked at: one aggregated worker, or both
- * pools as they are. */
-static double share_of(const sp_serving_problem *problem, const sp_serving_plan *plan)
+static sp_decode_side decode_of(const sp_serving_side *side, uint32_t workers)
 {
-    return is_apart(plan) ? 1.0 : 1.0 / serving(problem, plan->workers);
+    sp_decode_side d = side->answers;
+    d.gpus *= workers;
+    d.ranks *= workers;
+    d.most_rate *= workers;
+    return d;
+}
+
+/* Requests that come faster than they are answered. */
+static void never_served(sp_served *s)
+{
+    const sp_tail never = {INFINITY, INFINITY, INFINITY, INFINITY, INFINITY};
+    s->ttft_tail_s = s->e2e_tail_s = never;
+    s->tpot_tail_s = s->itl_tail_s =
+        (sp_tail){s->tpot_s, s->tpot_s, s->tpot_s, s->tpot_s, s->tpot_s};
+}
+
+static void serve_apart(const sp_serving_problem *problem, const sp_serving_plan *plan,
+                        const sp_serving_side *prefill, const sp_serving_side *decode,
+                        sp_serving_point *point)
+{
+    const uint32_t first = plan->value[SP_SERVING_AXIS_prefill_workers];
+    const sp_prefill_side p = prefill_of(prefill, sp_serving_workers_of(problem, first));
+    const uint32_t workers = sp_serving_workers_of(problem, plan->workers);
+    const sp_decode_side d = decode_of(decode, workers);
+    const sp_serve_load load = sp_serving_load_of(problem, plan, workers);
+    const sp_kv_link link = sp_serving_link_of(problem, plan);
+    sp_joined joined;
+    sp_serve_join(&p, &d, &load, &link, &joined);
+    if (isfinite(joined.served.ttft_s)) {
+        sp_joined_tails(&load, &joined);
+    } else {
+        never_served(&joined.served);
+    }
+    point->served = joined.served;
+    fill_parts(&prefill->pool, &decode->pool, &load, point);
+    point->prefill_s = joined.prompt_s;
+    point->queue_s = joined.wait_s + joined.slot_s + joined.burst_s;
+    point->kv_transfer_s = joined.send_s;
+    point->prefill_busy_ratio = fmin(1.0, joined.prefill_busy_ratio);
+    point->decode_busy_ratio = fmin(1.0, joined.decode_busy_ratio);
+}
+
+static void serve_together(const sp_serving_problem *problem, const sp_serving_plan *plan,
+                           const sp_serving_side *side, sp_serving_point *point)
+{
+    const sp_serve_load load = sp_serving_load_of(problem, plan, 1.0);
+    sp_serve_together(&side->pool, &load, &point->served);
+    const sp_loaded l = sp_loaded_make(&side->pool, &load);
+    point->prefill_s = sp_loaded_prompts_s(&l, 1.0, point->served.running);
+    fill_parts(&side->pool, &side->pool, &load, point);
+    fill_busy(&side->pool, &load, point);
+    point->queue_s =
+        fmax(0.0, point->served.ttft_s - side->base->worker.timing->request_s - point->prefill_s);
 }
 
 void sp_serving_point_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
                          const sp_serving_side *prefill, const sp_serving_side *decode,
                          sp_serving_point *point)
 {
-    const pools p = pools_of(problem, plan, prefill, decode);
-    const sp_serve_load *asked = &problem->load;
-    const double most = room_of(plan) * p.decode.workers;
-    const double share = share_of(problem, plan);
-    sp_served full;
     *point = (sp_serving_point){0};
-    serve(&p, most, &full);
-    point->max_rate = requests_per_s(&p, &full);
-    point->load_concurrency = problem->question.utilization * most;
-    if (asked->concurrency > 0.0) point->load_concurrency = asked->concurrency * share;
-    if (asked->rate > 0.0) {
-        point->load_concurrency = concurrency_at(&p, asked->rate * share, most);
-    }
-    serve(&p, point->load_concurrency, &point->served);
-    const sp_serve_load load = load_of(problem, point->load_concurrency);
-    fill_steps(&p.decode, prefill != NULL ? &p.prefill : &p.decode, &load, point);
-    fill_gaps(&p.decode, &load, prefill != NULL, point);
-    const double rate = requests_per_s(&p, &point->served);
-    fill_busy(&p, rate, point);
     if (prefill != NULL) {
-        sp_joined joined;
-        sp_serve_apart(&p.prefill, &p.decode, &load, &p.link, &joined);
-        point->kv_transfer_s = joined.send_s;
-    }
-    const double request_s = decode->base->worker.timing->request_s;
-    point->queue_s =
-        fmax(0.0, point->served.ttft_s - request_s - point->prefill_s - point->kv_transfer_s);
-}
-
-/* ---- percentiles ---- */
-
-/* Share of requests below each, beside the mean. */
-static const double shares[SP_N_PERCENTILES] = {0.0, 0.50, 0.90, 0.95, 0.99};
-
-/* Waiting is memoryless, what follows it is not. */
-static void spread_waiting(double least_s, double wait_s, double out[SP_N_PERCENTILES])
-{
-    out[SP_MEAN] = least_s + wait_s;
-    for (int p = SP_P50; p < SP_N_PERCENTILES; p++) {
-        out[p] = least_s - wait_s * log1p(-shares[p]);
+        serve_apart(problem, plan, prefill, decode, point);
+    } else {
+        serve_together(problem, plan, decode, point);
     }
 }
 
-static void fill_latencies(const sp_serving_problem *problem, const sp_serving_point *point,
-                           sp_serving_estimate *out)
+/* ---- what users see ---- */
+
+static void put_tail(const sp_tail *tail, double out[SP_N_PERCENTILES])
 {
-    const sp_served *s = &point->served;
-    const double answer_s = fmax(0.0, problem->load.osl - 1.0) * s->tpot_s;
-    const double least_s = s->ttft_s - point->queue_s;
-    spread_waiting(least_s, point->queue_s, out->latency_s[SP_LATENCY_TTFT]);
-    spread_waiting(least_s + answer_s, point->queue_s, out->latency_s[SP_LATENCY_E2E]);
-    for (int p = SP_MEAN; p < SP_N_PERCENTILES; p++) {
-        const bool beside = shares[p] > 1.0 - point->gap_long_ratio;
-        out->latency_s[SP_LATENCY_TPOT][p] = s->tpot_s;
-        out->latency_s[SP_LATENCY_ITL][p] = p == SP_MEAN ? s->tpot_s
-                                            : beside
-                                                ? fmax(point->gap_long_s, point->decode_step.step_s)
-                                                : point->decode_step.step_s;
-    }
+    out[SP_MEAN] = tail->mean;
+    out[SP_P50] = tail->p50;
+    out[SP_P90] = tail->p90;
+    out[SP_P95] = tail->p95;
+    out[SP_P99] = tail->p99;
+}
+
+static void fill_latencies(const sp_served *s, sp_serving_estimate *out)
+{
+    put_tail(&s->ttft_tail_s, out->latency_s[SP_LATENCY_TTFT]);
+    put_tail(&s->tpot_tail_s, out->latency_s[SP_LATENCY_TPOT]);
+    put_tail(&s->itl_tail_s, out->latency_s[SP_LATENCY_ITL]);
+    put_tail(&s->e2e_tail_s, out->latency_s[SP_LATENCY_E2E]);
 }
 
 /* ---- all workers ---- */
@@ -221,15 +202,24 @@ static double all_gpus(const sp_serving_plan *plan, uint32_t *idle)
     return used;
 }
 
+/* How often the point is there. */
+static double times_of(const sp_serving_problem *problem, const sp_serving_plan *plan)
+{
+    const uint32_t workers = serving(problem, plan->workers);
+    if (!is_apart(plan)) return workers;
+    const uint32_t prefill = serving(problem, plan->value[SP_SERVING_AXIS_prefill_workers]);
+    return workers > 0 && prefill > 0 ? 1.0 : 0.0;
+}
+
 static void fill_rates(const sp_serving_problem *problem, const sp_serving_plan *plan,
                        const sp_serving_point *point, sp_serving_estimate *out)
 {
     const sp_serve_load *load = &problem->load;
-    const double times = is_apart(plan) ? 1.0 : serving(problem, plan->workers);
+    const double times = times_of(problem, plan);
     out->tokens_per_s = times * point->served.tokens_per_s;
-    out->concurrency = times * point->load_concurrency;
-    out->max_rate = times * point->max_rate;
-    out->requests_per_s = out->tokens_per_s / load->osl;
+    out->concurrency = times * point->served.in_flight;
+    out->max_rate = times * point->served.most_requests_per_s;
+    out->requests_per_s = times * point->served.requests_per_s;
     out->total_tokens_per_s = out->requests_per_s * (load->isl + load->osl);
     out->tokens_per_s_per_gpu = out->tokens_per_s / out->gpus;
     out->tokens_per_s_per_user = 1.0 / point->served.tpot_s;
@@ -293,7 +283,8 @@ static sp_serving_verdict judge(const sp_serving_problem *problem, const sp_serv
 {
     if (lacks_memory(prefill) || lacks_memory(decode)) return SP_SERVING_OVER_MEMORY;
     const double rate = problem->load.rate;
-    if (rate > problem->question.utilization * out->max_rate) return SP_SERVING_OVERLOADED;
+    const double most = problem->question.utilization * out->max_rate;
+    if (out->tokens_per_s <= 0.0 || rate > most) return SP_SERVING_OVERLOADED;
     if (out->limit != UINT32_MAX) return SP_SERVING_OVER_LIMIT;
     return is_tight(prefill) || is_tight(decode) ? SP_SERVING_TIGHT : SP_SERVING_FITS;
 }
@@ -316,7 +307,7 @@ void sp_serving_combine(const sp_serving_problem *problem, const sp_serving_plan
     const double gpus = all_gpus(plan, &out->gpus_idle);
     out->gpus = (uint32_t)gpus;
     fill_rates(problem, plan, point, out);
-    fill_latencies(problem, point, out);
+    fill_latencies(&point->served, out);
     out->usd_per_hour = usd_per_hour(problem, plan);
     out->usd_per_million_tokens = out->usd_per_hour / 3600.0 / out->tokens_per_s * 1e6;
     out->joules_per_token = all_watts(problem, plan, point, gpus) / out->tokens_per_s;

@@ -115,6 +115,7 @@ struct sp_serving_problem {
     uint32_t n_wheres;
     sp_serving_where wheres[SP_MAX_WHERES];
     bool space_all;
+    double draft_ratio; /* of a step: what one of the model's own modules takes to draft a token */
     double loan_error_ratio; /* of a part whose kernels are another's */
     char fingerprint[33];
 };
@@ -190,21 +191,27 @@ typedef struct sp_serving_side {
     const sp_serving_base *base;
     sp_pool pool;
     sp_footprint memory;
+    sp_prefill_side prompts; /* in disaggregated plans: of one worker of the prefill pool, */
+    sp_decode_side answers;  /* or of the decode pool                                      */
 } sp_serving_side;
 void sp_serving_side_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
                         sp_serving_role role, sp_serving_base *base, sp_serving_side *side);
 
 /* ---- serving_estimate.c ---- */
-/* What a deployment gives its users, before money and limits. */
+/* Workers of a pool that take load, at least one: the others stand by. */
+uint32_t sp_serving_workers_of(const sp_serving_problem *problem, uint32_t workers);
+/* What caches are sent over. */
+sp_kv_link sp_serving_link_of(const sp_serving_problem *problem, const sp_serving_plan *plan);
+/* Of the question's load, what falls to so many aggregated workers, or to all of the decode pool.
+ */
+sp_serve_load sp_serving_load_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
+                                 double workers);
+/* What one aggregated worker, or both pools, give their users, before money and limits. */
 typedef struct sp_serving_point {
-    sp_served served;        /* of all serving workers */
-    double load_concurrency; /* requests under way in all */
-    double max_rate;
+    sp_served served;
     double prefill_s, queue_s, kv_transfer_s;
     sp_serve_step_time prefill_step, decode_step;
     double prefill_busy_ratio, decode_busy_ratio;
-    double gap_long_s,
-        gap_long_ratio; /* gaps between tokens with a piece of a prompt, their share */
 } sp_serving_point;
 /* prefill NULL: aggregated. */
 void sp_serving_point_of(const sp_serving_problem *problem, const sp_serving_plan *plan,

@@ -125,6 +125,14 @@ static sp_status load_load(sp_serving_problem *problem, sp_error *err)
 
 /* ---- the model ---- */
 
+/* A drafting module is one more layer and the head, over all layers and the head. */
+static double draft_ratio(const sp_model *model, const sp_parameters *p)
+{
+    const double head = (double)model->vocab * model->hidden;
+    const double layers = fmax(0.0, (double)p->active - (double)p->embedding - (double)p->head);
+    return (layers / model->n_layers + head) / (layers + head);
+}
+
 static sp_status load_model(sp_serving_problem *problem, sp_error *err)
 {
     const sp_serving_question *q = &problem->question;
@@ -133,6 +141,7 @@ static sp_status load_model(sp_serving_problem *problem, sp_error *err)
         SP_TRY(sp_model_find(&problem->arena, q->home, q->model, &problem->model, err));
     }
     problem->parameters = sp_model_parameters(problem->model);
+    problem->draft_ratio = draft_ratio(problem->model, &problem->parameters);
     for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
         problem->has_experts |= problem->model->kinds[k].ffn.n_experts > 0;
     }

@@ -153,7 +153,9 @@ void sp_serving_base_of(const sp_serving_problem *problem, const sp_serving_plan
                         sp_serving_role role, sp_serving_base *base)
 {
     sp_serving_worker_of(problem, plan, role, &base->worker);
-    sp_step_table_begin(&base->worker, problem->load.isl + problem->load.osl / 2.0, &base->steps);
+    const sp_serve_load *load = &problem->load;
+    const double width = 1.0 + plan->value[SP_SERVING_AXIS_spec];
+    sp_step_table_begin(&base->worker, (load->isl + load->osl / 2.0) / width, &base->steps);
     base->memory = memory_question(problem, plan, role);
     base->memory.server = sp_server_on_gpu(&base->memory);
     sp_share_build(&base->memory, &base->share);
@@ -164,7 +166,6 @@ void sp_serving_side_of(const sp_serving_problem *problem, const sp_serving_plan
                         sp_serving_role role, sp_serving_base *base, sp_serving_side *side)
 {
     sp_footprint_question q = base->memory;
-    (void)problem;
     put_batch(plan, role, &q);
     sp_footprint_evaluate_shared(&q, &base->share, &side->memory);
     side->base = base;
@@ -173,5 +174,14 @@ void sp_serving_side_of(const sp_serving_problem *problem, const sp_serving_plan
                            .workers = 1,
                            .batch = plan->value[SP_SERVING_AXIS_batch],
                            .cache_tokens = side->memory.tokens * sp_serving_cp_of(plan, role),
-                           .step_tokens = plan->value[SP_SERVING_AXIS_chunk_tokens]};
+                           .step_tokens = plan->value[SP_SERVING_AXIS_chunk_tokens],
+                           .draft_tokens = plan->value[SP_SERVING_AXIS_spec],
+                           .acceptance = problem->question.spec_acceptance,
+                           .draft_ratio = problem->draft_ratio};
+    if (!is_apart(plan)) return;
+    if (role == SP_ROLE_PREFILL) {
+        sp_prefill_side_make(&side->pool, &problem->load, &side->prompts);
+    } else {
+        sp_decode_side_make(&side->pool, &problem->load, side->pool.batch, &side->answers);
+    }
 }

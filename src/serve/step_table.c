@@ -173,8 +173,8 @@ static bool is_covered(const sp_step_table *table, const sp_serve_batch *batch)
 {
     const double tokens = batch->prompts * batch->prompt_tokens + batch->decodes;
     if (batch->decodes <= 0.0) return true;
-    return batch->context == table->context && batch->decodes >= 1.0 &&
-           batch->emitted >= batch->decodes && tokens < tokens_at(SP_STEP_NODES - 1);
+    return batch->context == table->context && batch->emitted >= batch->decodes &&
+           tokens < tokens_at(SP_STEP_NODES - 1);
 }
 
 void sp_step_table_step(sp_step_table *table, const sp_serve_batch *batch, sp_serve_step_time *out)
