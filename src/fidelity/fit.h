@@ -233,7 +233,7 @@ sp_status sp_cross_make(sp_arena *arena, const char *home, const sp_csv *csv,
                         const sp_fit_words *words, const char *fold, sp_cross **cross,
                         sp_fit_folds *folds, sp_error *err);
 
-/* ---- fit_cross.c, fit_serving.c ---- */
+/* ---- fit_cross.c, fit_serving.c, cross_serving.c ---- */
 /* Predicts the rows anew, each by a fit that has not seen its group. */
 sp_status sp_cross_run(sp_score *score, const char *home, const sp_csv *csv, const char *fold,
                        sp_error *err);
