@@ -273,8 +273,7 @@ static double step_tokens_of(const row_parts *parts, double users)
 {
     const sp_deployed_rule *rule = &parts->rule;
     const double nominal = parts->load.isl / rule->length_ratio;
-    const double said =
-        rule->step_tokens + rule->step_prompts * nominal + rule->step_users * users;
+    const double said = rule->step_tokens + rule->step_prompts * nominal + rule->step_users * users;
     return said > 0.0 ? said : parts->engine->timing->step_tokens;
 }
 
@@ -291,8 +290,15 @@ static sp_status make_pool(sp_deployed_predictor *p, uint32_t row, const layout_
                              .formats = parts->formats};
     *pool = (sp_pool){.poll_steps = parts->rule.poll_steps,
                       .batch = parts->rule.running,
+                      .draft_tokens = parts->rule.draft_tokens,
+                      .acceptance = parts->rule.acceptance,
+                      .draft_ratio = 1.0 / parts->model->n_layers, /* one layer like the last */
                       .mixes = parts->rule.mixes};
     SP_TRY(read_layout(p, row, c, parts->model, &setup.layout, &pool->workers, err));
+    if (parts->rule.spreads && setup.layout.attn_dp > 1) {
+        setup.layout.ep *= setup.layout.moe_tp;
+        setup.layout.moe_tp = 1;
+    }
     const double ranks = (double)pool->workers * setup.layout.attn_dp;
     pool->step_tokens = step_tokens_of(parts, parts->load.concurrency / ranks);
     if (sp_worker_build(&p->arena, &setup, &pool->worker, &failure) != SP_OK) {
@@ -300,6 +306,7 @@ static sp_status make_pool(sp_deployed_predictor *p, uint32_t row, const layout_
     }
     if (ask_memory(parts, &setup.layout, parts->load.concurrency / pool->workers, &footprint)) {
         *fits = *fits && footprint.verdict != SP_FOOTPRINT_OOM;
+        if (footprint.verdict != SP_FOOTPRINT_OOM) pool->cache_tokens = footprint.tokens;
     }
     return SP_OK;
 }
@@ -316,17 +323,22 @@ static sp_status count_workers(const sp_deployed_predictor *p, uint32_t row, con
 
 /* ---- asking ---- */
 
+static double gpus_of(const sp_deployed_question *q)
+{
+    return (double)q->first.workers * sp_worker_gpus(q->first.worker) +
+           (double)q->second.workers * sp_worker_gpus(q->second.worker);
+}
+
 static sp_status ask_apart(sp_deployed_predictor *p, uint32_t row, const row_parts *parts,
                            sp_deployed_question *q, sp_error *err)
 {
     SP_TRY(make_pool(p, row, &prefill, parts, &q->first, &q->fits, &q->reason, err));
     if (q->reason.text[0] != '\0') return SP_OK;
+    q->first.batch = 0.0; /* what rules bound are answers */
     SP_TRY(make_pool(p, row, &decode, parts, &q->second, &q->fits, &q->reason, err));
     q->apart = true;
     if (q->reason.text[0] != '\0') return SP_OK;
-    const double gpus = (double)q->first.workers * sp_worker_gpus(q->first.worker) +
-                        (double)q->second.workers * sp_worker_gpus(q->second.worker);
-    q->link = sp_kv_link_between(parts->cluster, parts->cluster, gpus);
+    q->link = sp_kv_link_between(parts->cluster, parts->cluster, gpus_of(q));
     return SP_OK;
 }
 
@@ -374,21 +386,18 @@ static sp_status simulate(const sp_pool *pool, const sp_serve_load *load, sp_ser
     return SP_OK;
 }
 
-/* Two pools are answered by a run of both. */
-static sp_status run_apart(const sp_deployed_question *q, sp_served *served, sp_error *err)
+static sp_status simulate_apart(const sp_deployed_question *q, sp_served *served, sp_error *err)
 {
     sp_simulated run;
     sp_arena scratch = {0};
-    const double gpus = (double)q->first.workers * sp_worker_gpus(q->first.worker) +
-                        (double)q->second.workers * sp_worker_gpus(q->second.worker);
     const sp_status status = sp_serve_simulate_apart(&scratch, &q->first, &q->second, &q->load,
                                                      &q->link, 0, 1, &run, err);
     sp_arena_fini(&scratch);
     if (status != SP_OK) return status;
-    *served = (sp_served){.ttft_s = run.ttft_s.mean,
-                          .tpot_s = run.tpot_s.mean,
-                          .tokens_per_s_per_gpu =
-                              q->load.concurrency * q->load.osl / run.e2e_s.mean / gpus};
+    const double tokens_per_s = q->load.concurrency * q->load.osl / run.e2e_s.mean;
+    served->ttft_s = run.ttft_s.mean;
+    served->tpot_s = run.tpot_s.mean;
+    served->tokens_per_s_per_gpu = tokens_per_s / gpus_of(q);
     return SP_OK;
 }
 
@@ -416,7 +425,10 @@ sp_status sp_deployed_answer(const sp_deployed_question *question, bool tpot_alo
         return SP_OK;
     }
     if (question->apart) {
-        SP_TRY(run_apart(question, &served, err));
+        sp_joined joined;
+        sp_serve_apart(&first, &question->second, &question->load, &question->link, &joined);
+        served = joined.served;
+        if (!tpot_alone) SP_TRY(simulate_apart(question, &served, err));
     } else {
         sp_serve_together(&first, &question->load, &served);
         if (!tpot_alone) SP_TRY(simulate(&first, &question->load, &served, err));
