@@ -35,7 +35,7 @@ check_includes() {
                 if (header ~ /^(problem|estimate|timeline|traffic)\.h$/) return "step"
                 if (header ~ /^(space|front|search|report|fidelity)\.h$/) return substr(header, 1, length(header) - 2)
                 if (header == "inverse.h") return "search"
-                if (header ~ /^(evidence|roofline)\.h$/) return "report"
+                if (header ~ /^(evidence|roofline|serving_report)\.h$/) return "report"
                 if (header == "calibrate.h") return "fidelity"
                 return "none"
             }

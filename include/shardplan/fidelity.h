@@ -88,6 +88,16 @@ void sp_deployed_score_page(const sp_deployed_score *score, const sp_report_opti
 void sp_deployed_steps_json(const sp_deployed_score *score, const char *origin, const char *date,
                             struct sp_text *out);
 
+/* An engine under requests at a rate, with what its users saw: `file` has one stage a line, as JSON.
+ * Means and tails of both tiers, the simulation and the closed form. */
+typedef struct sp_stages_score sp_stages_score;
+sp_status sp_score_stages(const char *home, const char *file, sp_stages_score **score,
+                          sp_error *err);
+void sp_stages_score_free(sp_stages_score *score); /* NULL is fine */
+void sp_stages_score_json(const sp_stages_score *score, bool with_points, struct sp_text *out);
+void sp_stages_score_page(const sp_stages_score *score, const sp_report_options *options,
+                          struct sp_text *out);
+
 /* Serving memory: `file` ("shardplan/serving-logs/1") has what engines printed when they started,
  * such as HOME/configs/validation/serving-memory.json. Errors are by engine, of all, and of logs
  * that no constant was read off. */

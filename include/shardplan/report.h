@@ -62,6 +62,7 @@ typedef struct sp_report_options {
     bool verbose;                /* the whole front, every rule */
     bool unicode;                /* marks beyond ASCII where something is drawn */
     bool by_layout;              /* one row a layout with its best plan; otherwise one row a plan */
+    const char *names;           /* engine in whose flags plans of serving are written; NULL = none */
     uint32_t width;              /* columns of a line; 0 = 100 */
     const sp_baseline *baseline; /* shown beside every plan; NULL = none */
     const sp_recommendation *recommendation; /* that the answer stands behind; NULL = none */

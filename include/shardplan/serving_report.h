@@ -51,12 +51,15 @@ typedef struct sp_serving_champion {
 typedef struct sp_serving_answer {
     const sp_serving_space *space;
     const sp_search_result *result;
+    uint32_t top; /* rows and best plans that were asked for */
     uint32_t n_rows;
     sp_serving_row *rows;
+    uint32_t n_repeats; /* layouts left out: a row's workers on more GPUs */
     sp_serving_champion champions[SP_N_SERVING_MODES];
 } sp_serving_answer;
 
-/* At most `top` rows, one a layout or one a plan. */
+/* At most `top` rows, one a layout or one a plan; search for top_k = top times the numbers of GPUs,
+ * of which those that repeat a row are left out. */
 sp_status sp_serving_answer_build(const sp_serving_space *space, const sp_search_result *result,
                                   bool by_layout, uint32_t top, sp_serving_answer *answer,
                                   sp_error *err);

@@ -21,6 +21,8 @@
 #define SP_SURFACE_MAX_PARAMS 10
 /* Query heads that share a key head and one tile of a kernel, at most. */
 #define SP_SURFACE_WIDEST_GROUP 32.0
+/* The variant of experts of which a rank has some: their tokens are sought among those of all. */
+#define SP_SURFACE_SPREAD "spread"
 
 typedef enum sp_surface_op {
     SP_SURFACE_GEMM,
@@ -62,7 +64,7 @@ enum {
 
 typedef struct sp_surface {
     sp_surface_op op;
-    const char *variant;   /* all_reduce, ...; mha, gqa, mqa, window; ""                   */
+    const char *variant;   /* all_reduce, ...; mha, gqa, mqa, window; spread; ""                   */
     const char *framework; /* with its version: "trtllm 1.3.0rc20"                                */
     const char *kernel;
     const char *dtype; /* as the table has it: "bfloat16", "fp8_block", "int4_wo"                 */

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MOST_REPEATS 16u /* numbers of GPUs on which a row's workers may come again */
+
 static void report(const sp_context *context, const sp_serving_answer *answer, sp_text *text)
 {
     const sp_report_options options = sp_cli_options(context);
@@ -78,8 +80,11 @@ static sp_exit show_result(const sp_context *context, const sp_serving_space *sp
 static sp_exit search(const sp_context *context, const sp_serving_space *space)
 {
     const sp_run *run = &context->run;
+    const uint32_t *gpus = NULL;
+    const uint32_t n_gpus = sp_serving_space_values(space, SP_SERVING_AXIS_gpus, &gpus);
     sp_search_options options = {.threads = run->threads,
-                                 .top_k = run->top,
+                                 .top_k =
+                                     run->top * (n_gpus < MOST_REPEATS ? n_gpus : MOST_REPEATS),
                                  .timeout_s = run->timeout_s,
                                  .no_bounds = run->no_bounds};
     sp_progress_line line;

@@ -106,8 +106,35 @@ static sp_exit score_memory(const sp_context *context, bool points)
     return sp_cli_write(context, &text, SP_EXIT_FOUND);
 }
 
+static sp_exit score_stages(const sp_context *context, bool points)
+{
+    sp_error err = {0};
+    sp_text text = {0};
+    sp_stages_score *score = NULL;
+    const sp_report_options options = sp_cli_options(context);
+    if (sp_score_stages(context->home, context->settings->words[1], &score, &err) != SP_OK) {
+        return sp_cli_fail(context, &err);
+    }
+    if (context->run.format == SP_FORMAT_JSON) {
+        sp_stages_score_json(score, points, &text);
+    } else {
+        sp_stages_score_page(score, &options, &text);
+    }
+    sp_stages_score_free(score);
+    return sp_cli_write(context, &text, SP_EXIT_FOUND);
+}
+
+/* Stages come as one JSON object a line, deployments as a table. */
+static bool is_lines(const char *file)
+{
+    const char *dot = strrchr(file, '.');
+    return dot != NULL && strcmp(dot, ".jsonl") == 0;
+}
+
 static sp_exit score_serving(const sp_context *context, bool points)
 {
+    if (is_lines(context->settings->words[1])) return score_stages(context, points);
+
     sp_error err = {0};
     sp_text text = {0};
     sp_deployed_score *score = NULL;
@@ -171,6 +198,8 @@ const sp_command sp_command_validate = {
         "the columns\n"
         "of InferenceMAX dumps. configs/validation/serving-points.json says how its words become "
         "formats.\n"
+        "A FILE.jsonl has load stages instead, one JSON object a line: an engine at a rate of "
+        "requests.\n"
         "params: FILE is a folder with configs/NAME.json, Hugging Face configurations, and "
         "expected.json,\n"
         "the counts that another client makes of them; ours must be equal.\n"

@@ -109,6 +109,7 @@ sp_report_options sp_cli_options(const sp_context *context)
                                .width = 100,
                                .baseline = context->baseline,
                                .recommendation = context->recommendation,
+                               .names = sp_settings_text(context->settings, SP_FLAG_names),
                                .unicode = context->run.unicode,
                                .evidence = context->evidence};
 }

@@ -11,6 +11,10 @@
 #define MOST_RATE        1e7
 #define MOST_BURSTINESS  1e4
 
+/* Users who come at a rate get the same throughput from every plan that takes them: what differs is
+ * how fast each is served. */
+static const char *const objectives_at_a_rate = "tokens_per_s_per_user,tokens_per_s_per_gpu";
+
 static bool given(const sp_settings *s, sp_flag_id flag)
 {
     return sp_settings_text(s, flag) != NULL && s->of[flag].origin != SP_FROM_DEFAULT;
@@ -175,6 +179,7 @@ sp_status sp_serving_question_read(sp_settings *s, const char *home, sp_serving_
     SP_TRY(check_flags(s, err));
     SP_TRY(read_lengths(s, q, err));
     SP_TRY(read_load(s, q, err));
+    if (q->rate > 0.0 && q->objectives == NULL) q->objectives = objectives_at_a_rate;
     return read_choices(s, q, err);
 }
 
@@ -191,6 +196,15 @@ void sp_serving_blame(const sp_settings *s, sp_error *err)
     }
 }
 
+/* --names is one of the engines that plans may run on. */
+static sp_status check_names(const sp_settings *s, const sp_serving_problem *problem, sp_error *err)
+{
+    const char *const *names = NULL;
+    uint32_t choice = 0;
+    const uint32_t n = sp_serving_axis_names(problem, SP_SERVING_AXIS_engine, &names);
+    return sp_flag_choice(s, SP_FLAG_names, names, n, &choice, err);
+}
+
 sp_status sp_serving_question_build(sp_settings *s, const char *home, sp_serving_problem **problem,
                                     sp_serving_space **space, sp_error *err)
 {
@@ -199,6 +213,7 @@ sp_status sp_serving_question_build(sp_settings *s, const char *home, sp_serving
     *space = NULL;
     sp_status status = sp_serving_question_read(s, home, &q, err);
     if (status == SP_OK) status = sp_serving_problem_build(&q, problem, err);
+    if (status == SP_OK) status = check_names(s, *problem, err);
     if (status == SP_OK) status = sp_serving_space_build(*problem, space, err);
     if (status != SP_OK) sp_serving_blame(s, err);
     return status;

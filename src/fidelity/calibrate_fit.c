@@ -11,9 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FEW_TOKENS    64.0 /* below it a product is a matter of reading weights */
-#define NO_FOLD       UINT32_MAX
-#define FEWEST_SHAPES 2 /* one is left out, one remains */
+#define FEW_TOKENS 64.0 /* below it a product is a matter of reading weights */
+#define NO_FOLD    UINT32_MAX
 
 typedef struct work {
     const sp_calibration *settings;
@@ -55,7 +54,7 @@ static void deal_folds(work *w)
             w->shapes[w->n_shapes++] = w->shapes[i];
         }
     }
-    w->n_folds = w->settings->n_folds < w->n_shapes ? w->settings->n_folds : w->n_shapes;
+    w->n_folds = w->n_shapes < w->settings->n_folds ? w->n_shapes : w->settings->n_folds;
     for (uint32_t i = 0; i < w->rows->n; i++) {
         const uint64_t *at = bsearch(&w->rows->row[i]->shape, w->shapes, w->n_shapes,
                                      sizeof w->shapes[0], compare_u64);
@@ -194,6 +193,13 @@ void sp_fit_rows_sort(const sp_ops_row **rows, uint32_t n)
     qsort(rows, n, sizeof rows[0], compare_rows);
 }
 
+/* The whole shape of experts is a model, timed at dozens of cuts: two are enough to leave one out.
+ */
+static uint32_t fewest_shapes(const sp_calibration *settings, sp_surface_op op)
+{
+    return op == SP_SURFACE_MOE ? 2 : settings->n_folds;
+}
+
 sp_status sp_kernel_calibrate(const sp_calibration *settings, const sp_surface *start,
                               const sp_fit_rows *rows, sp_fitted *out, bool *fitted, sp_error *err)
 {
@@ -202,7 +208,7 @@ sp_status sp_kernel_calibrate(const sp_calibration *settings, const sp_surface *
     assert(rows->n > 0);
     SP_TRY(allocate(&w, &block));
     deal_folds(&w);
-    *fitted = w.n_folds >= FEWEST_SHAPES;
+    *fitted = w.n_shapes >= fewest_shapes(settings, start->op);
     const sp_status status = *fitted ? fit_folds(&w, out) : SP_OK;
     sp_free(block);
     return status;

@@ -106,6 +106,8 @@ static sp_status read_message(sp_ops_reader *r, uint32_t row, sp_ops_row *out,
     return SP_OK;
 }
 
+static const char any_message[] = "half";
+
 static sp_status read_nccl(sp_ops_reader *r, uint32_t row, sp_ops_row *out, sp_ops_kernel *kernel)
 {
     static const char *const variants[] = {"all_gather", "all_reduce", "alltoall",
@@ -115,7 +117,11 @@ static sp_status read_nccl(sp_ops_reader *r, uint32_t row, sp_ops_row *out, sp_o
     for (size_t i = 0; i < COUNT(variants); i++) {
         if (strcmp(variant, variants[i]) == 0) kernel->surface.variant = variants[i];
     }
-    if (kernel->surface.variant[0] != '\0') return read_message(r, row, out, kernel);
+    if (kernel->surface.variant[0] != '\0') {
+        SP_TRY(read_message(r, row, out, kernel));
+        kernel->surface.dtype = any_message; /* bytes are bytes to the library */
+        return SP_OK;
+    }
     (void)sp_csv_fail(&r->csv, row, r->column[3], r->err, SP_E_UNKNOWN_NAME, "not a collective");
     return sp_fail_names(r->err, variant, variants, COUNT(variants));
 }

@@ -86,6 +86,7 @@ sp_status sp_ops_read_moe(sp_ops_reader *r, uint32_t row, sp_ops_row *out, sp_op
     double width = 0.0, pieces = 1.0;
     kernel->surface.dtype = sp_ops_word(r, row, 0);
     SP_TRY(read_routing(r, row, &routing));
+    kernel->surface.variant = routing.ranks > 1 ? SP_SURFACE_SPREAD : "";
     SP_TRY(sp_ops_count(r, row, 2, 1.0, &out->dim[SP_DIM_HIDDEN]));
     SP_TRY(sp_ops_count(r, row, 3, 1.0, &width));
     SP_TRY(sp_ops_count(r, row, 6, 1.0, &pieces));

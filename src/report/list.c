@@ -2,6 +2,7 @@
 /* What there is to name, as a table or as JSON: the lists that need no file, and the choice of one.
  */
 #include "report/report_priv.h"
+#include "shardplan/serving.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -36,42 +37,78 @@ static void join_names(const sp_axis_info *info, char *text, size_t capacity)
     if (info->n_names == 0) (void)snprintf(text, capacity, "%s", domains[info->kind]);
 }
 
-static sp_status list_axes(sp_listing *l, sp_error *err)
+static void add_axis(sp_listing *l, const char *of, const char *const texts[5])
 {
-    static const char *const keys[] = {"name", "domain", "default", "unit", "meaning"};
-    static const char *const headers[] = {"axis", "values", "default", "unit", "meaning"};
-    (void)err;
-    sp_listing_begin(l, keys, headers, 5, 0);
+    if (!sp_listing_row(l)) return;
+    for (uint32_t i = 0; i < 5; i++) {
+        sp_listing_text(l, texts[i]);
+    }
+    sp_listing_text(l, of);
+    sp_listing_row_end(l);
+}
+
+static void list_training_axes(sp_listing *l)
+{
     for (sp_axis_id axis = 0; axis < SP_N_AXES; axis++) {
         const sp_axis_info *info = sp_axis_describe(axis);
         char domain[160], fallback[24];
         join_names(info, domain, sizeof domain);
         sp_axis_format_value(axis, info->fallback, fallback);
-        if (!sp_listing_row(l)) return SP_OK;
-        sp_listing_text(l, info->name);
-        sp_listing_text(l, domain);
-        sp_listing_text(l, fallback);
-        sp_listing_text(l, info->unit);
-        sp_listing_text(l, info->meaning);
-        sp_listing_row_end(l);
+        const char *const texts[] = {info->name, domain, fallback, info->unit, info->meaning};
+        add_axis(l, "train", texts);
     }
+}
+
+/* Names depend on the question: its engines and what its model's checkpoint holds. */
+static void list_serving_axes(sp_listing *l)
+{
+    for (sp_serving_axis_id axis = 0; axis < SP_N_SERVING_AXES; axis++) {
+        const sp_serving_axis_info *info = sp_serving_axis_describe(axis);
+        const bool is_mode = axis == SP_SERVING_AXIS_mode;
+        char domain[64] = "whole numbers", fallback[24];
+        (void)snprintf(fallback, sizeof fallback, "%u", info->fallback);
+        if (info->named) {
+            (void)snprintf(domain, sizeof domain, "%s", is_mode ? "agg, disagg" : "names");
+            (void)snprintf(fallback, sizeof fallback, "%s", is_mode ? "agg" : "the first");
+        }
+        const char *const texts[] = {info->name, domain, fallback, info->unit, info->meaning};
+        add_axis(l, "serve", texts);
+    }
+}
+
+static sp_status list_axes(sp_listing *l, sp_error *err)
+{
+    static const char *const keys[] = {"name", "domain", "default", "unit", "meaning", "of"};
+    static const char *const headers[] = {"axis", "values", "default", "unit", "meaning", "of"};
+    (void)err;
+    sp_listing_begin(l, keys, headers, 6, 0);
+    list_training_axes(l);
+    list_serving_axes(l);
     return SP_OK;
+}
+
+static void add_objective(sp_listing *l, const char *of, const sp_objective *objective)
+{
+    if (!sp_listing_row(l)) return;
+    sp_listing_text(l, objective->name);
+    sp_listing_text(l, objective->maximise ? "most" : "least");
+    sp_listing_text(l, objective->unit);
+    sp_listing_text(l, objective->meaning);
+    sp_listing_text(l, of);
+    sp_listing_row_end(l);
 }
 
 static sp_status list_objectives(sp_listing *l, sp_error *err)
 {
-    static const char *const keys[] = {"name", "best", "unit", "meaning"};
-    static const char *const headers[] = {"objective", "best", "unit", "meaning"};
+    static const char *const keys[] = {"name", "best", "unit", "meaning", "of"};
+    static const char *const headers[] = {"objective", "best", "unit", "meaning", "of"};
     (void)err;
-    sp_listing_begin(l, keys, headers, 4, 0);
+    sp_listing_begin(l, keys, headers, 5, 0);
     for (uint32_t i = 0; i < sp_objective_count(); i++) {
-        const sp_objective *objective = sp_objective_describe(i);
-        if (!sp_listing_row(l)) return SP_OK;
-        sp_listing_text(l, objective->name);
-        sp_listing_text(l, objective->maximise ? "most" : "least");
-        sp_listing_text(l, objective->unit);
-        sp_listing_text(l, objective->meaning);
-        sp_listing_row_end(l);
+        add_objective(l, "train", sp_objective_describe(i));
+    }
+    for (uint32_t i = 0; i < sp_serving_objective_count(); i++) {
+        add_objective(l, "serve", sp_serving_objective_describe(i));
     }
     return SP_OK;
 }

@@ -151,14 +151,14 @@ sp_status sp_list_hardware(sp_listing *l, sp_error *err)
 
 typedef sp_status (*engine_reader)(sp_listing *l, const sp_json *root, sp_error *err);
 
-static sp_status each_engine(sp_listing *l, engine_reader read, sp_error *err)
+static sp_status each_engine_in(sp_listing *l, const char *folder, engine_reader read,
+                                sp_error *err)
 {
     const char *const *names = NULL;
     size_t n = 0;
-    SP_TRY(names_in(l, "configs/engines", &names, &n, err));
+    SP_TRY(names_in(l, folder, &names, &n, err));
     for (size_t i = 0; i < n; i++) {
-        const char *file =
-            sp_arena_printf(&l->arena, "%s/configs/engines/%s.json", l->home, names[i]);
+        const char *file = sp_arena_printf(&l->arena, "%s/%s/%s.json", l->home, folder, names[i]);
         if (file == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the list");
         sp_json_doc *doc = NULL;
         SP_TRY(sp_json_load_file(file, &doc, err));
@@ -168,6 +168,19 @@ static sp_status each_engine(sp_listing *l, engine_reader read, sp_error *err)
         if (status != SP_OK) return status;
     }
     return SP_OK;
+}
+
+/* Those that train, then those that serve. */
+static sp_status each_engine(sp_listing *l, engine_reader read, sp_error *err)
+{
+    SP_TRY(each_engine_in(l, "configs/engines", read, err));
+    return each_engine_in(l, "configs/engines/serving", read, err);
+}
+
+/* Only engines that serve say how long their loop takes. */
+static const char *engine_does(const sp_json *root)
+{
+    return sp_json_has(root, "timing") ? "serve" : "train";
 }
 
 static sp_status read_engine(sp_listing *l, const sp_json *root, sp_error *err)
@@ -182,6 +195,7 @@ static sp_status read_engine(sp_listing *l, const sp_json *root, sp_error *err)
     sp_listing_text(l, name);
     sp_listing_text(l, version);
     sp_listing_count(l, sp_json_size(&rules));
+    sp_listing_text(l, engine_does(root));
     sp_listing_text(l, about);
     sp_listing_row_end(l);
     return SP_OK;
@@ -189,9 +203,9 @@ static sp_status read_engine(sp_listing *l, const sp_json *root, sp_error *err)
 
 sp_status sp_list_engines(sp_listing *l, sp_error *err)
 {
-    static const char *const keys[] = {"name", "newest_version", "rules", "about"};
-    static const char *const headers[] = {"engine", "newest", "rules", "about"};
-    sp_listing_begin(l, keys, headers, 4, 0x4);
+    static const char *const keys[] = {"name", "newest_version", "rules", "of", "about"};
+    static const char *const headers[] = {"engine", "newest", "rules", "of", "about"};
+    sp_listing_begin(l, keys, headers, 5, 0x4);
     return each_engine(l, read_engine, err);
 }
 
@@ -238,8 +252,8 @@ static sp_status list_space_rules(sp_listing *l, sp_error *err)
     sp_status status = sp_problem_build(&q, &problem, err);
     if (status == SP_OK) status = sp_space_build(problem, &space, err);
     for (uint32_t i = 0; status == SP_OK && i < sp_space_rule_count(space); i++) {
-        static const char *const classes[SP_N_RULE_CLASSES] = {"canonical", "structure", "engine",
-                                                               "where",     "memory",    "network", "slo"};
+        static const char *const classes[SP_N_RULE_CLASSES] = {
+            "canonical", "structure", "engine", "where", "memory", "network", "slo"};
         const sp_rule_info *rule = sp_space_rule(space, i);
         if (rule->class == SP_RULE_ENGINE || !sp_listing_row(l)) continue;
         sp_listing_text(l, rule->name);

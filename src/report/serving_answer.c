@@ -23,6 +23,22 @@ static void fill_row(sp_serving_answer *answer, const sp_point *point, uint64_t 
     sp_serving_price_run(answer->space, &row->served);
 }
 
+/* The same workers as in a row above, only more of them: the same figures on more GPUs. */
+static bool repeats(const sp_serving_answer *answer, const sp_point *point)
+{
+    const sp_serving_plan plan = sp_serving_space_unrank(answer->space, point->id);
+    const uint32_t gpus = plan.value[SP_SERVING_AXIS_gpus];
+    for (uint32_t i = 0; i < answer->n_rows; i++) {
+        sp_serving_plan other = answer->rows[i].served.plan;
+        const uint32_t fewer = other.value[SP_SERVING_AXIS_gpus];
+        if (gpus <= fewer || plan.workers * fewer != other.workers * gpus) continue;
+        other.value[SP_SERVING_AXIS_gpus] = gpus;
+        other.value[SP_SERVING_AXIS_prefill_workers] = plan.value[SP_SERVING_AXIS_prefill_workers];
+        if (memcmp(other.value, plan.value, sizeof plan.value) == 0) return true;
+    }
+    return false;
+}
+
 /* Rates fall as times grow: a rate of 80 % of such deployments is above estimate / high_ratio. */
 static void mark_tied(sp_serving_answer *answer)
 {
@@ -87,14 +103,17 @@ sp_status sp_serving_answer_build(const sp_serving_space *space, const sp_search
                                   sp_error *err)
 {
     const uint32_t found = by_layout ? result->n_layouts : result->ranked.n_points;
-    const uint32_t n = found < top ? found : top;
-    *answer = (sp_serving_answer){.space = space, .result = result};
-    answer->rows = sp_alloc((n + 1u) * sizeof *answer->rows);
+    *answer = (sp_serving_answer){.space = space, .result = result, .top = top};
+    answer->rows = sp_alloc((top + 1u) * sizeof *answer->rows);
     if (answer->rows == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the answer");
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < found && answer->n_rows < top; i++) {
         const sp_layout *layout = by_layout ? &result->layouts[i] : NULL;
-        fill_row(answer, layout != NULL ? &layout->best : &result->ranked.points[i],
-                 layout != NULL ? layout->n_variants : 0);
+        const sp_point *point = layout != NULL ? &layout->best : &result->ranked.points[i];
+        if (by_layout && repeats(answer, point)) {
+            answer->n_repeats++;
+        } else {
+            fill_row(answer, point, layout != NULL ? layout->n_variants : 0);
+        }
     }
     mark_tied(answer);
     find_champions(answer);

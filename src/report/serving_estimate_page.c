@@ -240,6 +240,7 @@ void sp_report_served_page(const sp_serving_space *space, const sp_served_plan *
     add_memory(&e->memory, &o, out);
     add_throughput(served, &o, out);
     add_money(e, &o, out);
+    sp_serving_names_plan(space, &served->plan, &o, out);
     if (e->borrowed) {
         sp_text_add(out, "\nSome kernels were measured on another part or in another number "
                          "format.\n");

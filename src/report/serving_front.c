@@ -10,6 +10,8 @@
 #define MOST_COLUMNS  88u
 #define LEAST_COLUMNS 20u
 #define LINES         16u
+#define X_TICKS       11u
+#define Y_TICKS       8u
 #define LABEL         9u /* digits of the y axis and a blank */
 
 typedef struct marks {
@@ -33,6 +35,15 @@ static scale scale_to(double most, uint32_t n)
         if (nice[i] * power >= raw * (1.0 - 1e-9)) step = nice[i] * power;
     }
     return (scale){ceil(most / step * (1.0 - 1e-9)) * step, step};
+}
+
+/* As short as the number is. */
+static sp_word tick_word(double value)
+{
+    sp_word word = {0};
+    if (value >= 1000.0) return sp_word_count((uint64_t)(value + 0.5));
+    (void)snprintf(word.text, sizeof word.text, "%.4g", value);
+    return word;
 }
 
 typedef struct canvas {
@@ -111,7 +122,7 @@ static void add_line(const canvas *c, const marks *m, uint32_t line, bool color,
 {
     const double tick = tick_at(&c->y, line, LINES);
     uint32_t last = 0;
-    sp_text_printf(out, "%*s%s", (int)LABEL - 1, isnan(tick) ? "" : sp_word_brief(tick).text, " ");
+    sp_text_printf(out, "%*s%s", (int)LABEL - 1, isnan(tick) ? "" : tick_word(tick).text, " ");
     sp_text_add(out, m->wall);
     for (uint32_t i = 0; i < c->columns; i++) {
         if (c->cells[line][i] == '\0') continue;
@@ -134,7 +145,7 @@ static void add_floor(const canvas *c, const marks *m, struct sp_text *out)
     for (uint32_t i = 0; i < c->columns; i++) {
         const double tick = tick_at(&c->x, i, c->columns);
         if (isnan(tick)) continue;
-        const sp_word word = sp_word_brief(tick);
+        const sp_word word = tick_word(tick);
         const uint32_t width = (uint32_t)strlen(word.text);
         const uint32_t start = i >= width / 2 ? i - width / 2 : 0;
         if (start < at) continue;
@@ -167,8 +178,8 @@ void sp_serving_front_draw(const sp_serving_answer *answer, const sp_report_opti
     if (!(user > 0.0 && gpu > 0.0)) return;
     const uint32_t room = options->width > LABEL + 4 ? options->width - LABEL - 4 : 0;
     c.columns = room < LEAST_COLUMNS ? LEAST_COLUMNS : room > MOST_COLUMNS ? MOST_COLUMNS : room;
-    c.x = scale_to(user, 8);
-    c.y = scale_to(gpu, 5);
+    c.x = scale_to(user, X_TICKS);
+    c.y = scale_to(gpu, Y_TICKS);
     fill(&c, answer);
     add_title(answer, m, out);
     for (uint32_t line = LINES; line-- > 0;) {

@@ -47,6 +47,12 @@ void sp_serving_reading(const sp_serving_answer *answer, const sp_report_options
 void sp_serving_binds(const sp_serving_problem *problem, const sp_served_plan *served,
                       struct sp_text *out);
 
+/* ---- serving_names.c: nothing without --names ---- */
+void sp_serving_names_rows(const sp_serving_answer *answer, const sp_report_options *options,
+                           struct sp_text *out);
+void sp_serving_names_plan(const sp_serving_space *space, const sp_serving_plan *plan,
+                           const sp_report_options *options, struct sp_text *out);
+
 /* ---- serving_json.c ---- */
 void sp_json_put_serving_question(sp_json_writer *w, const sp_serving_problem *problem);
 void sp_json_put_serving_model(sp_json_writer *w, const sp_serving_problem *problem);

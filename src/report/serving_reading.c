@@ -222,6 +222,12 @@ static void add_notes(const sp_serving_answer *answer, const sp_report_options *
                       struct sp_text *out)
 {
     struct sp_text words = {0};
+    if (answer->n_repeats > 0) {
+        sp_text_printf(&words,
+                       "%u layouts that only put a row's workers on more GPUs are left out.",
+                       answer->n_repeats);
+        wrap(&words, o, out);
+    }
     if (add_rows(answer, is_limited, &words)) {
         sp_text_add(&words, ": requests wait for room in the cache, more would run with more of "
                             "it.");

@@ -44,7 +44,7 @@ static void put_front(sp_json_writer *w, const sp_serving_answer *answer)
 static void put_ranked(sp_json_writer *w, const sp_serving_answer *answer)
 {
     sp_jw_open_array(w, "ranked");
-    for (uint32_t i = 0; i < answer->result->ranked.n_points; i++) {
+    for (uint32_t i = 0; i < answer->result->ranked.n_points && i < answer->top; i++) {
         put_point(w, answer, &answer->result->ranked.points[i]);
     }
     sp_jw_close_array(w);
@@ -54,7 +54,7 @@ static void put_layouts(sp_json_writer *w, const sp_serving_answer *answer)
 {
     const sp_search_result *result = answer->result;
     sp_jw_open_array(w, "layouts");
-    for (uint32_t i = 0; i < result->n_layouts; i++) {
+    for (uint32_t i = 0; i < result->n_layouts && i < answer->top; i++) {
         const sp_served_plan served = served_of(answer, &result->layouts[i].best);
         sp_jw_open_object(w, NULL);
         sp_jw_u64(w, "variants", result->layouts[i].n_variants);

@@ -6,12 +6,29 @@
 #include <stdio.h>
 #include <string.h>
 
+/* "2,4,8" and "8..64" with room to read. */
+static void add_counts(struct sp_text *line, const char *gpus)
+{
+    for (const char *c = gpus; *c != '\0'; c++) {
+        if (strncmp(c, "..", 2) == 0) {
+            sp_text_add(line, " to ");
+            c++;
+        } else if (*c == ',') {
+            sp_text_add(line, ", ");
+        } else {
+            sp_text_add_n(line, c, 1);
+        }
+    }
+}
+
 static void add_gpus(struct sp_text *line, const sp_serving_problem *problem)
 {
     const sp_serving_question *q = sp_serving_problem_question(problem);
     const sp_cluster *prefill = sp_serving_problem_cluster(problem, SP_ROLE_PREFILL);
     const sp_cluster *decode = sp_serving_problem_cluster(problem, SP_ROLE_DECODE);
-    sp_text_printf(line, " on %s x %s", q->gpus, decode->gpu->name);
+    sp_text_add(line, " on ");
+    add_counts(line, q->gpus);
+    sp_text_printf(line, " x %s", decode->gpu->name);
     if (strcmp(decode->name, decode->gpu->name) != 0) sp_text_printf(line, " (%s)", decode->name);
     if (prefill != decode && strcmp(prefill->name, decode->name) != 0) {
         sp_text_printf(line, ", prompts on %s (%s)", prefill->gpu->name, prefill->name);

@@ -122,6 +122,7 @@ void sp_report_serve_table(const sp_serving_answer *answer, const sp_report_opti
         sp_serving_reading(answer, &o, out);
         sp_serving_front_draw(answer, &o, out);
         add_front(answer, &o, out);
+        sp_serving_names_rows(answer, &o, out);
         sp_text_add(out, "\n");
     }
     sp_serving_summary_search(answer->space, answer->result, &o, out);

@@ -23,7 +23,8 @@ void sp_id_list_add(sp_id_list *list, uint64_t id);
 
 /* A space cut into blocks of consecutive ids, all of one size. A block is settled by one thread in
  * one go; no layout (sp_layout) lies in two of them, so that its best plan and the number of its
- * variants are known for good. All functions are pure. */
+ * variants are known for good. All functions are pure
+ * but for what they remember. */
 typedef struct sp_searchable {
     const void *space;
     const char *fingerprint;
@@ -32,7 +33,11 @@ typedef struct sp_searchable {
     /* First ids of the blocks that may hold a plan. What the rules refuse above them is added to
      * pruned, by rule, so that the blocks hold the rest of the ids. */
     void (*list)(const void *space, sp_id_list *blocks, uint64_t *pruned);
-    void (*search)(const void *space, uint64_t block, bool no_bounds, struct sp_tally *tally);
+    void (*search)(const void *space, uint64_t block, bool no_bounds, void *memo,
+                   struct sp_tally *tally);
+    /* What one thread remembers from block to block, which changes no answer; NULL: nothing. */
+    void *(*memo_begin)(const void *space); /* NULL when memory is gone */
+    void (*memo_end)(void *memo);
     void (*label)(const void *space, uint32_t cell, sp_cell *out); /* fills tp and pp */
 } sp_searchable;
 
@@ -94,6 +99,7 @@ typedef struct sp_team {
     const uint64_t *blocks;
     uint32_t n_threads, n_ran; /* wanted; most that ever ran */
     sp_tally *tallies;         /* one a thread */
+    void **memos;              /* likewise     */
     double start_s, deadline_s;
     /* Called by thread 0 between blocks; may be NULL. */
     void (*between)(void *user);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A space of serving plans as the search sees it. A block is all plans down to the tp of the
  * (decode) workers; a layout what differs in chunk_tokens and batch alone. */
-#include "space/serving.h"
 #include "search/search_priv.h"
+#include "search/serving_memo.h"
 
 #define BLOCK_AXIS SP_SERVING_AXIS_tp
 
@@ -23,7 +23,26 @@ typedef struct visit {
     sp_tally *tally;
     uint64_t *refused; /* of the cell, by rule */
     sp_layout layout;
+    sp_serving_memo *memo;
+    sp_serving_known *pools[SP_N_ROLES]; /* PREFILL: NULL in aggregated plans */
 } visit;
+
+/* What sp_serving_estimate_plan says, from what is remembered. */
+static void estimate_plan(visit *v, const sp_serving_walk *walk, sp_serving_estimate *out)
+{
+    const sp_serving_problem *problem = v->space->problem;
+    const sp_serving_side *sides[SP_N_ROLES] = {NULL};
+    sp_serving_point point;
+    for (int role = 0; role < SP_N_ROLES; role++) {
+        if (v->pools[role] == NULL) continue;
+        sides[role] = sp_serving_known_side(v->memo, v->pools[role], &walk->plan,
+                                            (sp_serving_role)role, walk->digit);
+    }
+    sp_serving_point_of(problem, &walk->plan, sides[SP_ROLE_PREFILL], sides[SP_ROLE_DECODE],
+                        &point);
+    sp_serving_combine(problem, &walk->plan, sides[SP_ROLE_PREFILL], sides[SP_ROLE_DECODE], &point,
+                       out);
+}
 
 static void visit_plan(visit *v, const sp_serving_walk *walk)
 {
@@ -32,7 +51,7 @@ static void visit_plan(visit *v, const sp_serving_walk *walk)
     uint32_t rule = walk->refused[SP_SERVING_LAST_AXIS];
     counts->admitted++;
     if (rule == SP_NO_RULE) {
-        sp_serving_estimate_plan(v->space->problem, &walk->plan, &estimate);
+        estimate_plan(v, walk, &estimate);
         rule = sp_serving_verdict_refusal(v->space, estimate.verdict, estimate.limit);
     }
     if (rule != SP_NO_RULE) {
@@ -52,14 +71,34 @@ static void visit_plan(visit *v, const sp_serving_walk *walk)
     sp_tally_keep(v->tally, &v->layout, walk->id, keys);
 }
 
-static void search_layout(const sp_serving_space *space, const sp_serving_walk *above, sp_tally *t)
+/* False when memory is gone. */
+static bool find_pools(visit *v, const sp_serving_walk *above)
 {
+    const bool apart = above->plan.value[SP_SERVING_AXIS_mode] == SP_SERVING_DISAGG;
+    if (above->refused[above->depth] != SP_NO_RULE) return true; /* none is priced */
+    sp_serving_memo_make_room(v->memo);
+    for (int role = apart ? SP_ROLE_PREFILL : SP_ROLE_DECODE; role < SP_N_ROLES; role++) {
+        v->pools[role] = sp_serving_memo_find(v->memo, &above->plan, (sp_serving_role)role);
+        if (v->pools[role] == NULL) return false;
+    }
+    return true;
+}
+
+static void search_layout(const sp_serving_walk *above, sp_serving_memo *memo, sp_tally *t)
+{
+    const sp_serving_space *space = above->space;
     const uint32_t n_pp = space->axes[SP_SERVING_AXIS_pp].n_values;
     const uint32_t cell =
         above->digit[SP_SERVING_AXIS_tp] * n_pp + above->digit[SP_SERVING_AXIS_pp];
-    visit v = {
-        .space = space, .tally = t, .refused = &t->cell_refused[(size_t)cell * t->of->n_rules]};
+    visit v = {.space = space,
+               .tally = t,
+               .memo = memo,
+               .refused = &t->cell_refused[(size_t)cell * t->of->n_rules]};
     sp_serving_walk walk;
+    if (!find_pools(&v, above)) {
+        t->failed = true;
+        return;
+    }
     sp_serving_walk_below(&walk, above, SP_SERVING_LAST_AXIS, t->counts.pruned);
     while (sp_serving_walk_next(&walk)) {
         visit_plan(&v, &walk);
@@ -67,18 +106,28 @@ static void search_layout(const sp_serving_space *space, const sp_serving_walk *
     sp_tally_close(t, cell, &v.layout);
 }
 
-static void search_block(const void *space, uint64_t block, bool no_bounds, sp_tally *t)
+static void search_block(const void *space, uint64_t block, bool no_bounds, void *memo, sp_tally *t)
 {
     (void)no_bounds;
     sp_serving_walk walk;
     sp_serving_walk_begin(&walk, space, block, (sp_serving_axis_id)(BLOCK_AXIS + 1),
                           SP_SERVING_LAYOUT_AXIS, t->counts.pruned);
     while (sp_serving_walk_next(&walk)) {
-        search_layout(space, &walk, t);
+        search_layout(&walk, memo, t);
     }
 }
 
 /* ---- the whole ---- */
+
+static void *begin_memo(const void *space)
+{
+    return sp_serving_memo_begin(space);
+}
+
+static void end_memo(void *memo)
+{
+    sp_serving_memo_end(memo);
+}
 
 static void label_cell(const void *of, uint32_t cell, sp_cell *out)
 {
@@ -101,6 +150,8 @@ sp_searchable sp_serving_searchable(const sp_serving_space *space)
                                       axes[SP_SERVING_AXIS_pp].n_values,
                            .list = list_blocks,
                            .search = search_block,
+                           .memo_begin = begin_memo,
+                           .memo_end = end_memo,
                            .label = label_cell};
 }
 

@@ -13,6 +13,17 @@ static uint32_t wanted_threads(const sp_search_options *options)
     return n < MAX_THREADS ? n : MAX_THREADS;
 }
 
+static sp_status add_thread(sp_team *team, sp_error *err)
+{
+    const uint32_t thread = team->n_threads;
+    SP_TRY(sp_tally_init(&team->tallies[thread], team->of, team->options->top_k, err));
+    team->n_threads++;
+    if (team->of->memo_begin == NULL) return SP_OK;
+    team->memos[thread] = team->of->memo_begin(team->of->space);
+    return team->memos[thread] != NULL ? SP_OK
+                                       : sp_fail(err, SP_E_MEMORY, "no memory for the threads");
+}
+
 sp_status sp_team_init(sp_team *team, const sp_searchable *of, const sp_search_options *options,
                        const uint64_t *blocks, sp_error *err)
 {
@@ -20,24 +31,28 @@ sp_status sp_team_init(sp_team *team, const sp_searchable *of, const sp_search_o
     team->deadline_s = options->timeout_s > 0.0 ? team->start_s + options->timeout_s : 0.0;
     const uint32_t n_threads = wanted_threads(options);
     team->tallies = sp_alloc(n_threads * sizeof *team->tallies);
-    if (team->tallies == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the threads");
-    for (; team->n_threads < n_threads; team->n_threads++) {
-        sp_tally *tally = &team->tallies[team->n_threads];
-        if (sp_tally_init(tally, of, options->top_k, err) != SP_OK) {
-            sp_team_fini(team);
-            return err->status;
-        }
+    team->memos = sp_alloc(n_threads * sizeof *team->memos);
+    sp_status status = SP_OK;
+    if (team->tallies == NULL || team->memos == NULL) {
+        status = sp_fail(err, SP_E_MEMORY, "no memory for the threads");
     }
-    return SP_OK;
+    while (status == SP_OK && team->n_threads < n_threads) {
+        status = add_thread(team, err);
+    }
+    if (status != SP_OK) sp_team_fini(team);
+    return status;
 }
 
 void sp_team_fini(sp_team *team)
 {
     for (uint32_t i = 0; i < team->n_threads; i++) {
         sp_tally_fini(&team->tallies[i]);
+        if (team->memos[i] != NULL) team->of->memo_end(team->memos[i]);
     }
     sp_free(team->tallies);
+    sp_free(team->memos);
     team->tallies = NULL;
+    team->memos = NULL;
     team->n_threads = 0;
 }
 
@@ -51,10 +66,12 @@ static bool must_stop(sp_team *team)
     return true;
 }
 
-static void search_block(sp_team *team, sp_tally *tally, uint64_t block)
+static void search_block(sp_team *team, uint32_t thread, uint64_t block)
 {
+    sp_tally *tally = &team->tallies[thread];
     const uint64_t admitted = tally->counts.admitted, evaluated = tally->counts.evaluated;
-    team->of->search(team->of->space, team->blocks[block], team->options->no_bounds, tally);
+    team->of->search(team->of->space, team->blocks[block], team->options->no_bounds,
+                     team->memos[thread], tally);
     atomic_fetch_add_explicit(&team->settled, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&team->admitted, tally->counts.admitted - admitted,
                               memory_order_relaxed);
@@ -69,7 +86,7 @@ static void work(void *user, uint32_t thread)
     while (!must_stop(team)) {
         const uint64_t block = atomic_fetch_add_explicit(&team->next, 1, memory_order_relaxed);
         if (block >= team->end) return;
-        search_block(team, &team->tallies[thread], block);
+        search_block(team, thread, block);
         if (thread == 0 && team->between != NULL) team->between(team->user);
     }
 }

@@ -74,8 +74,10 @@ static uint32_t cell_of(const sp_walk *walk)
     return walk->digit[SP_AXIS_tp] * n_pp + walk->digit[SP_AXIS_pp];
 }
 
-static void search_layout(const void *space, uint64_t first_id, bool no_bounds, sp_tally *t)
+static void search_layout(const void *space, uint64_t first_id, bool no_bounds, void *memo,
+                          sp_tally *t)
 {
+    (void)memo;
     sp_walk walk;
     sp_walk_begin(&walk, space, first_id, SP_AXIS_placement, LAST_AXIS, t->counts.pruned);
     walk.memory_late = no_bounds;

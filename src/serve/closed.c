@@ -129,18 +129,21 @@ static sp_flow flow_of_rate(const sp_loaded *l, double rate, sp_flow most)
 
 /* ---- time to first token ---- */
 
-/* A prompt that comes waits for the end of the round in progress, then for those that found no room
- * in a step, and runs with its group. */
-sp_first sp_first_of(const sp_loaded *l, const sp_flow *f)
+/* A prompt that comes waits for the end of the round in progress and for what is planned already,
+ * where others are there; then for those that found no room in a step; and runs with its group. */
+sp_first sp_first_of(const sp_loaded *l, const sp_flow *f, double users)
 {
+    const sp_server_timing *timing = l->pool->worker->timing;
     const double one_s = f->prompts_s / f->steps, spare = fmax(1e-3, 1.0 - f->filled);
-    sp_first first = {.filled = f->filled};
-    first.looks_s = f->busy * one_s + (1.0 - f->busy) * f->look_steps * f->step_s;
+    const double others = -expm1(-f->running * (users > 1.0 ? 1.0 - 1.0 / users : 0.0));
+    const double step_s = f->busy * one_s + (1.0 - f->busy) * f->step_s;
+    const double planned_s = others * timing->ahead_steps * step_s;
+    sp_first first = {.filled = f->filled, .prompt_s = f->first_s};
+    first.looks_s = others * (f->busy * one_s + (1.0 - f->busy) * f->look_steps * f->step_s);
     first.queue_s =
         pow(f->filled, 1.0 + fmax(1.0, f->room)) * f->prompts_s / f->group / (2.0 * spare);
-    first.prompt_s = f->first_s;
     first.mean_s =
-        l->pool->worker->timing->request_s + first.looks_s / 2.0 + first.queue_s + first.prompt_s;
+        timing->request_s + first.looks_s / 2.0 + planned_s + first.queue_s + first.prompt_s;
     return first;
 }
 
@@ -168,7 +171,7 @@ static void serve_users(const sp_loaded *l, double most, double users, sp_flow *
 {
     const double answer = l->load->osl - 1.0;
     *f = sp_flow_at(l, fmin(users, most), users);
-    *first = sp_first_of(l, f);
+    *first = sp_first_of(l, f, users);
     const double start_s = first->mean_s - first->queue_s;
     if (users > most + f->requests_per_s * start_s) {
         first->queue_s = 0.0;
@@ -180,7 +183,7 @@ static void serve_users(const sp_loaded *l, double most, double users, sp_flow *
     for (int round = 0; round < 2; round++) {
         const double share = answer * f->tpot_s / (answer * f->tpot_s + first->mean_s);
         *f = sp_flow_at(l, fmin(most, fmax(fmin(1.0, users), users * share)), users);
-        *first = sp_first_of(l, f);
+        *first = sp_first_of(l, f, users);
         const double crowd_s = users * f->prompts_s / f->group / 2.0;
         first->mean_s -= fmax(0.0, first->queue_s - crowd_s);
         first->queue_s = fmin(first->queue_s, crowd_s);
@@ -249,7 +252,7 @@ void sp_serve_together(const sp_pool *pool, const sp_serve_load *load, sp_served
     }
     if (open && !still) {
         f = load->rate < out->most_requests_per_s ? flow_of_rate(&l, load->rate / ranks, f) : f;
-        first = sp_first_of(&l, &f);
+        first = sp_first_of(&l, &f, MOST_RUNNING);
         stretch_queue(load, &first);
     } else if (!still) {
         serve_users(&l, most, fmax(1.0, users), &f, &first);

@@ -36,7 +36,7 @@ typedef struct sp_first {
         burst_s; /* of requests that began together; until the last of them starts */
     double mean_s;
 } sp_first;
-sp_first sp_first_of(const sp_loaded *l, const sp_flow *f);
+sp_first sp_first_of(const sp_loaded *l, const sp_flow *f, double users);
 
 /* ---- closed_tail.c ---- */
 void sp_tails_of(const sp_loaded *l, const sp_flow *f, const sp_first *first, sp_served *out);

@@ -21,9 +21,15 @@ static bool named(const char *name, const char *wanted)
     return strncmp(name, wanted, n) == 0 && (name[n] == ' ' || name[n] == '\0');
 }
 
+/* A kernel that bears a framework's name is its own, whoever called it when it was measured. */
+static bool is_of(const sp_surface *s, const char *framework)
+{
+    return named(s->framework, framework) || strstr(s->kernel, framework) != NULL;
+}
+
 static bool fits(const sp_surface *s, const sp_surface_query *q)
 {
-    return s->op == q->op && (q->framework == NULL || named(s->framework, q->framework)) &&
+    return s->op == q->op && (q->framework == NULL || is_of(s, q->framework)) &&
            (q->variant == NULL || strcmp(s->variant, q->variant) == 0) &&
            (q->kernel == NULL || strcmp(s->kernel, q->kernel) == 0) &&
            (q->dtype == NULL || strcmp(s->dtype, q->dtype) == 0) &&
@@ -186,15 +192,26 @@ static bool has_dense(const sp_model *model)
     return false;
 }
 
+/* Experts of which a rank has some, and all of them where those were not measured. */
+static sp_serve_kernels find_experts(search *f, const sp_worker_setup *setup)
+{
+    sp_surface_query query = {.op = SP_SURFACE_MOE,
+                              .variant = setup->layout.ep > 1 ? SP_SURFACE_SPREAD : ""};
+    const sp_serve_kernels found = find_format(f, query, setup->formats.ffn);
+    if (found.n > 0 || setup->layout.ep == 1) return found;
+    query.variant = "";
+    return find_format(f, query, setup->formats.ffn);
+}
+
 static void find_all(search *f, const sp_worker_setup *setup, sp_serve_rates *rates)
 {
-    const sp_surface_query product = {.op = SP_SURFACE_GEMM}, moe = {.op = SP_SURFACE_MOE};
+    const sp_surface_query product = {.op = SP_SURFACE_GEMM};
     rates->attention = find_format(f, product, setup->formats.attention);
     rates->wide = find_format(f, product, "bfloat16");
     if (has_dense(setup->model)) rates->ffn = find_format(f, product, setup->formats.ffn);
     f->experts = experts_of(setup->model);
     f->hidden = setup->model->hidden;
-    if (f->experts != NULL) rates->experts = find_format(f, moe, setup->formats.ffn);
+    if (f->experts != NULL) rates->experts = find_experts(f, setup);
     find_cores(f, setup, rates);
     rates->all_reduce = find_in(f, (sp_surface_query){.op = SP_SURFACE_COLLECTIVE,
                                                       .variant = "all_reduce",

@@ -80,7 +80,8 @@ typedef struct sp_sim {
     uint32_t n_slots;
     sp_sim_request *slots;
     sp_sim_ring coming, waiting, filling; /* coming: sent, and not yet with the engine */
-    uint32_t n_received;                  /* of those waiting, that the engine looked at    */
+    uint32_t n_received;                  /* of those waiting, that may be admitted           */
+    uint32_t n_known;                     /* that waited when the step in progress began      */
     sp_sim_list order;
     uint32_t n_admitted, n_answering;
     uint64_t answer_steps, looked_at; /* steps with answers so far, and at the last look */

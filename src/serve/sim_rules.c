@@ -90,7 +90,7 @@ static double unfilled(const sp_sim *s)
 }
 
 /* New requests are looked for with every step, after some steps of answers, and always after steps
- * of prompts. */
+ * of prompts. An engine that plans ahead knows those that were there when the last step began. */
 double sp_sim_poll(const sp_sim *s)
 {
     const double own = s->up->pool->poll_steps;
@@ -100,8 +100,9 @@ double sp_sim_poll(const sp_sim *s)
 static void receive(sp_sim *s)
 {
     const bool idle = s->n_admitted == 0;
+    const bool ahead = s->up->timing->ahead_steps > 0.0;
     if (!idle && !s->look && (double)(s->answer_steps - s->looked_at) < sp_sim_poll(s)) return;
-    s->n_received = s->waiting.n;
+    s->n_received = ahead && !idle ? s->n_known : s->waiting.n;
     s->looked_at = s->answer_steps;
     s->look = false;
 }
@@ -122,6 +123,7 @@ void sp_sim_admit(sp_sim *s)
         tokens += r->need - r->done;
         sp_sim_pop(&s->waiting);
         s->n_received--;
+        s->n_known -= s->n_known > 0;
         sp_sim_push(&s->filling, idx);
         append(s, &s->order, SP_SIM_ORDER, idx);
         s->n_admitted++;
@@ -176,6 +178,7 @@ static void send_back(sp_sim *s, uint32_t idx)
     sp_sim_leave(s, idx);
     push_front(&s->waiting, idx);
     s->n_received++;
+    s->n_known++;
     s->n_preempted++;
 }
 

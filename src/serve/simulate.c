@@ -238,6 +238,7 @@ static void run(sp_sim *s)
         const uint64_t sent_back = s->n_preempted;
         sp_sim_make_room(s);
         if (s->n_preempted == sent_back) sp_sim_admit(s);
+        s->n_known = s->waiting.n;
         step(s);
     }
 }

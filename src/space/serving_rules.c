@@ -4,6 +4,7 @@
 #include "space/serving_prune.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 #define AT(axis)   (UINT32_C(1) << SP_SERVING_AXIS_##axis)
@@ -226,12 +227,23 @@ static uint32_t sort_wheres(builder *b, bool results, sp_serving_axis_id depth,
 
 /* ---- engines ---- */
 
+/* Tokens that an engine provides for: what was asked, else the longest request. */
+static uint64_t longest_context(const sp_serving_problem *problem)
+{
+    const sp_serving_question *q = &problem->question;
+    double longest = q->isl + q->osl;
+    for (uint32_t i = 0; i < problem->n_lengths; i++) {
+        longest = fmax(longest, problem->lengths[i].isl + problem->lengths[i].osl);
+    }
+    return q->max_context > 0 ? q->max_context : (uint64_t)ceil(longest);
+}
+
 static sp_status load_engines(sp_serving_space *space, sp_error *err)
 {
     const sp_serving_problem *problem = space->problem;
     space->facts = (sp_serving_facts){.model = problem->model,
                                       .cluster = sp_serving_any_cluster(problem),
-                                      .max_context = problem->question.max_context,
+                                      .max_context = longest_context(problem),
                                       .weight_formats = problem->spoken_weights,
                                       .n_weight_formats = problem->n_spoken_weights,
                                       .kv_formats = problem->spoken_caches,

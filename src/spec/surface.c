@@ -53,7 +53,7 @@ static const sp_surface_form forms[SP_N_SURFACE_OPS] = {
                         {"tokens", "hidden", "width", "topk", "choices", "active", "matrices",
                          "experts"},
                         {{"efficiency_ratio", 0.01, 2.0, false},
-                         {"memory_ratio", 0.01, 4.0, false},
+                         {"memory_ratio", 0.01, 1.0, false},
                          {"launch_s", 1e-7, 1e-2, false},
                          {"m_half", 1e-2, 1e4, false},
                          {"width_half", 1e-2, 1e5, false},

@@ -185,20 +185,31 @@ static void a_version_with_a_few_shapes_replaces_none(void **state)
     sp_text_fini(&text);
 }
 
-/* Of two shapes each is left out once. */
-static void two_whole_shapes_are_enough(void **state)
+/* Of two models each is left out once; experts of which a rank has some are kernels of their own.
+ */
+static void two_models_with_experts_are_enough(void **state)
 {
     (void)state;
     sp_text text = {0};
-    sp_text_add(&text, "gemm_dtype,m,n,k,latency_ms\n");
-    for (int m = 1; m <= 100; m++) {
-        sp_text_printf(&text, "bfloat16,%d,512,512,0.01\nbfloat16,%d,1024,512,0.01\n", m, m);
+    sp_text_add(&text, "moe_dtype,num_tokens,hidden_size,inter_size,topk,num_experts,moe_tp_size,"
+                       "moe_ep_size,distribution,latency_ms\n");
+    for (int tokens = 1; tokens <= 4096; tokens *= 2) {
+        for (int hidden = 1024; hidden <= 2048; hidden *= 2) {
+            for (int ranks = 1; ranks <= 2; ranks++) {
+                sp_text_printf(&text, "bfloat16,%d,%d,512,2,8,1,%d,balanced,%g\n", tokens, hidden,
+                               ranks, 0.02 * ranks);
+            }
+        }
     }
-    write_file("gemm.pair.csv", &text);
-    sp_calibrated *c = calibrate((const char *[]){"gemm.pair.csv"}, 1);
-    assert_int_equal(sp_calibrated_count(c), 1);
-    assert_int_equal(sp_calibrated_get(c, 0)->surface.shapes, 2);
-    assert_true(sp_calibrated_get(c, 0)->surface.median_ape_ratio < 0.1);
+    write_file("moe.pair.csv", &text);
+    sp_calibrated *c = calibrate((const char *[]){"moe.pair.csv"}, 1);
+    assert_int_equal(sp_calibrated_count(c), 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        const sp_surface *s = &sp_calibrated_get(c, i)->surface;
+        assert_int_equal(s->shapes, 2);
+        assert_string_equal(s->variant, i == 0 ? "" : "spread");
+        assert_true(s->hi[SP_DIM_EXPERTS] == (i == 0 ? 8.0 : 4.0));
+    }
     sp_calibrated_free(c);
     sp_text_fini(&text);
 }
@@ -298,7 +309,7 @@ int main(void)
         cmocka_unit_test(collectives_are_found_again_by_their_kind),
         cmocka_unit_test(a_newer_version_replaces_an_older_one),
         cmocka_unit_test(a_version_with_a_few_shapes_replaces_none),
-        cmocka_unit_test(two_whole_shapes_are_enough),
+        cmocka_unit_test(two_models_with_experts_are_enough),
         cmocka_unit_test(one_whole_shape_cannot_be_left_out),
         cmocka_unit_test(the_same_tables_give_the_same_bytes_in_any_order),
         cmocka_unit_test(the_written_file_is_read_again_and_priced_alike),

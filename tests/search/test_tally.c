@@ -37,7 +37,7 @@ static void search_whole(whole *w)
     sp_free(pruned);
     assert_true(w->blocks.n > 50);
     for (uint64_t i = 0; i < w->blocks.n; i++) {
-        w->of.search(w->of.space, w->blocks.ids[i], false, &w->all);
+        w->of.search(w->of.space, w->blocks.ids[i], false, NULL, &w->all);
     }
 }
 
@@ -56,7 +56,7 @@ static void deal(draw *d, const whole *w, uint32_t n, sp_tally *tallies)
     }
     for (uint64_t i = 0; i < w->blocks.n; i++) {
         sp_tally *tally = &tallies[draw_between(d, 0, n - 1)];
-        w->of.search(w->of.space, w->blocks.ids[i], draw_coin(d), tally);
+        w->of.search(w->of.space, w->blocks.ids[i], draw_coin(d), NULL, tally);
     }
 }
 
