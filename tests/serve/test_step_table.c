@@ -166,10 +166,10 @@ static void what_the_table_does_not_cover_is_priced_anew(void **state)
     sp_serving_problem *p = build_for(0, &plan);
     sp_serving_base_of(p, &plan, SP_ROLE_DECODE, &base);
     const sp_serve_batch cases[] = {
-        {.decodes = 71,                  .context = 100,                .emitted = 71},
-        {.decodes = 71,                  .context = base.steps.context},
-        {.decodes = 1e7, .context = base.steps.context,                .emitted = 1e7             },
-        {.prompts = 3,         .prompt_tokens = 1234,                  .emitted = 3},
+        {.decodes = 71,   .context = 100, .emitted = 71},
+        {.decodes = 71,               .context = base.steps.context                },
+        {.decodes = 1e7,               .context = base.steps.context,.emitted = 1e7},
+        {.prompts = 3, .prompt_tokens = 1234               },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         sp_serve_step_time kept, anew;
