@@ -50,6 +50,7 @@ sp_status sp_server_timing_load(struct sp_arena *arena, const char *home, const 
 /* Its numbers one by one, in the order of serve_timing.def; workers see a change at once. */
 uint32_t sp_timing_count(void);
 const char *sp_timing_name(uint32_t constant); /* "floor_ratio" */
+const char *sp_timing_unit(uint32_t constant); /* its last word: "ratio" */
 double sp_timing_get(const sp_server_timing *timing, uint32_t constant);
 void sp_timing_set(sp_server_timing *timing, uint32_t constant, double value);
 
