@@ -181,6 +181,8 @@ bool sp_serving_side_is_sound(const sp_serving_problem *problem, const sp_servin
  * for, so it belongs to one thread. */
 typedef struct sp_serving_base {
     sp_worker worker;
+    sp_fabric around; /* of all ranks of cp_prefill */
+    sp_group cp;
     sp_step_table steps;
     sp_footprint_question memory; /* of one request, the engine's settings as on this GPU */
     sp_share share;
