@@ -202,6 +202,9 @@ typedef struct sp_serving_side {
 void sp_serving_side_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
                         sp_serving_role role, sp_serving_base *base, sp_serving_side *side);
 
+/* Whether it has room for one request: a search asks this before anything else. */
+bool sp_serving_side_fits(const sp_serving_side *side);
+
 /* ---- serving_estimate.c ---- */
 /* Workers of a pool that take load, at least one: the others stand by. */
 uint32_t sp_serving_workers_of(const sp_serving_problem *problem, uint32_t workers);
@@ -222,6 +225,10 @@ typedef struct sp_serving_point {
 void sp_serving_point_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
                          const sp_serving_side *prefill, const sp_serving_side *decode,
                          sp_serving_point *point);
+/* The same, but what neither limits nor objectives ask for may be left blank. */
+void sp_serving_point_judged(const sp_serving_problem *problem, const sp_serving_plan *plan,
+                             const sp_serving_side *prefill, const sp_serving_side *decode,
+                             sp_serving_point *point);
 void sp_serving_combine(const sp_serving_problem *problem, const sp_serving_plan *plan,
                         const sp_serving_side *prefill, const sp_serving_side *decode,
                         const sp_serving_point *point, sp_serving_estimate *out);
