@@ -50,6 +50,7 @@ sp_status sp_server_timing_load(struct sp_arena *arena, const char *home, const 
 /* Its numbers one by one, in the order of serve_timing.def; workers see a change at once. */
 uint32_t sp_timing_count(void);
 const char *sp_timing_name(uint32_t constant); /* "floor_ratio" */
+const char *sp_timing_unit(uint32_t constant); /* its last word: "ratio" */
 double sp_timing_get(const sp_server_timing *timing, uint32_t constant);
 void sp_timing_set(sp_server_timing *timing, uint32_t constant, double value);
 
@@ -192,13 +193,14 @@ sp_kv_link sp_kv_link_between(const sp_cluster *prefill, const sp_cluster *decod
 
 /* All that a join must know of prefill workers under a load, whatever they are joined with. */
 typedef struct sp_prefill_side {
-    double gpus, servers; /* servers: attention-data-parallel ranks of all workers                */
-    double alone_s;       /* of a prompt with nobody beside it                                    */
+    double gpus, workers, servers; /* servers: attention-data-parallel ranks of all workers, which
+                                    * step together in each                                    */
+    double alone_s; /* of a prompt with nobody beside it                                    */
     double start_s,
         each_s;     /* n prompts of a rank in one step take start_s + n each_s, or alone_s  */
     double full_s;  /* of a step with as many as its tokens allow                           */
     double crowd_s; /* of each prompt when many wait: its share of such a step              */
-    double spill;   /* Sakasegawa's exponent: how seldom all servers are busy at once       */
+    double spill;   /* Sakasegawa's exponent: how seldom all workers are busy at once       */
     double request_s, transfer_s; /* before the queue; before a cache is sent */
     double exposed_ratio; /* share of the cache that is sent after its last layer is computed     */
     double most_rate;     /* prompts a second that the pool can take                              */

@@ -11,8 +11,9 @@ static const struct part {
     sp_exit (*run)(const sp_context *context);
     int max_words; /* its name, and files */
 } parts[] = {
-    {"ops",   sp_cli_calibrate_ops, SP_OPS_MAX_WORDS},
-    {"steps", sp_calibrate_steps,   2               },
+    {"ops",     sp_cli_calibrate_ops, SP_OPS_MAX_WORDS},
+    {"steps",   sp_calibrate_steps,   2               },
+    {"serving", sp_calibrate_serving, 2               },
 };
 enum { N_PARTS = sizeof parts / sizeof parts[0] };
 
@@ -55,32 +56,38 @@ static sp_exit run(const sp_context *context)
 
 const sp_command sp_command_calibrate = {
     .name = "calibrate",
-    .usage = "calibrate ops|steps FILE.. [FLAG..]",
+    .usage = "calibrate ops|steps|serving FILE.. [FLAG..]",
     .summary = "fits constants to measurements",
-    .about = "ops: FILEs are CSV tables of measured kernel calls, plain or packed (.csv.gz), one "
-             "kind of operator\n"
-             "a table, which its name says (gemm.csv, attention_context.csv.gz) or --op. Every "
-             "kernel with enough\n"
-             "rows gets a surface of at most eight numbers; what is printed is its error on whole "
-             "shapes that were\n"
-             "left out of the fit. -o writes the accelerator's file with the surfaces, --in-place "
-             "puts it where it\n"
-             "was read from.\n"
-             "steps: FILE is a CSV table of measured training runs, as `validate training` takes. "
-             "The constants\n"
-             "of a running step that configs/validation/fit-training.json lists are fitted without "
-             "each source in\n"
-             "turn; the medians are written, in JSON as figures that configs/engines takes.\n"
-             "steps --site: FILE has runs of one cluster, three to ten will do. How much longer "
-             "its steps take\n"
-             "than estimated is said with an interval, and checked on each run without it.\n"
-             "steps --log megatron|torchtitan: FILEs are logs, which are written as such a table; fill "
-             "in what a\n"
-             "log does not say, at least nvlink_domain.\n",
+    .about =
+        "ops: FILEs are CSV tables of measured kernel calls, plain or packed (.csv.gz), one "
+        "kind of operator\n"
+        "a table, which its name says (gemm.csv, attention_context.csv.gz) or --op. Every "
+        "kernel with enough\n"
+        "rows gets a surface of at most eight numbers; what is printed is its error on whole "
+        "shapes that were\n"
+        "left out of the fit. -o writes the accelerator's file with the surfaces, --in-place "
+        "puts it where it\n"
+        "was read from.\n"
+        "steps: FILE is a CSV table of measured training runs, as `validate training` takes. "
+        "The constants\n"
+        "of a running step that configs/validation/fit-training.json lists are fitted without "
+        "each source in\n"
+        "turn; the medians are written, in JSON as figures that configs/engines takes.\n"
+        "serving: FILE is a CSV table of measured deployments, as `validate serving` takes. The "
+        "constants of\n"
+        "their engines that configs/validation/fit-serving.json lists are fitted without each "
+        "model in turn.\n"
+        "steps --site: FILE has runs of one cluster, three to ten will do. How much longer "
+        "its steps take\n"
+        "than estimated is said with an interval, and checked on each run without it.\n"
+        "steps --log megatron|torchtitan: FILEs are logs, which are written as such a table; fill "
+        "in what a\n"
+        "log does not say, at least nvlink_domain.\n",
     .examples = "  shardplan calibrate ops gemm.csv moe.csv.gz --gpu h100-sxm\n"
                 "  shardplan calibrate ops *.csv --gpu my-part.json -o calibrated.json \\\n"
                 "      --source 'our cluster, CUDA 13.0' --date 2026-11-21\n"
                 "  shardplan calibrate steps runs.csv --json -o steps.json\n"
+                "  shardplan calibrate serving deployments.csv --json -o serving.json\n"
                 "  shardplan calibrate steps --site our-runs.csv\n"
                 "  shardplan calibrate steps --log megatron a.log b.log --gpu H100 -o runs.csv\n"
                 "  shardplan calibrate ops --log nccl-tests all_reduce.txt --gpu h100-sxm\n",

@@ -39,6 +39,7 @@ typedef struct sp_fit_words {
     const char *file; /* in HOME/configs/validation */
     uint32_t n_constants, n_metrics, n_rows;
     const char *(*constant)(uint32_t idx); /* "gemm_ratio" */
+    const char *(*unit)(uint32_t idx);     /* of a constant: "s" */
     const char *(*metric)(uint32_t idx);   /* "step_time" */
     const char *const *rows;               /* that an interval can be about: "all" */
     bool (*is_measured)(const char *column);
@@ -232,7 +233,7 @@ sp_status sp_cross_make(sp_arena *arena, const char *home, const sp_csv *csv,
                         const sp_fit_words *words, const char *fold, sp_cross **cross,
                         sp_fit_folds *folds, sp_error *err);
 
-/* ---- fit_cross.c, fit_serving.c ---- */
+/* ---- fit_cross.c, fit_serving.c, cross_serving.c ---- */
 /* Predicts the rows anew, each by a fit that has not seen its group. */
 sp_status sp_cross_run(sp_score *score, const char *home, const sp_csv *csv, const char *fold,
                        sp_error *err);
@@ -246,6 +247,15 @@ void sp_fitted_on_put(sp_json_writer *w, const sp_cross *cross, const char *cons
                       uint32_t n_fitted_on, const sp_fit_words *words);
 
 /* ---- fit_steps.c, fit_site.c ----------------------------------------------------------------- */
+/* Fitted constants to be written. */
+typedef struct sp_steps {
+    const char *file, *origin, *measured, *date; /* measured: "runs of 17 sources" */
+    sp_fit_words words;
+    const sp_cross *cross;
+    const sp_metric *left_out; /* of metrics: figures of rows that the fits have not seen */
+    const sp_site_prior *site; /* NULL: none */
+} sp_steps;
+void sp_steps_put(const sp_steps *steps, struct sp_text *out);
 /* To the three digits that a fitted figure is worth. */
 double sp_fit_round(double value);
 /* The spread of a score's predictions: over sources of 5 rows and more that of their medians, and

@@ -7,6 +7,11 @@ static const char *constant_name(uint32_t idx)
     return sp_engine_constant_describe(idx).name;
 }
 
+static const char *unit_of(uint32_t idx)
+{
+    return sp_engine_constant_describe(idx).unit;
+}
+
 static const char *metric_name(uint32_t idx)
 {
     return sp_metric_name((sp_metric_id)idx);
@@ -20,6 +25,7 @@ sp_fit_words sp_fit_training_words(void)
                           .n_metrics = SP_N_METRICS,
                           .n_rows = SP_N_FIT_ROWS,
                           .constant = constant_name,
+                          .unit = unit_of,
                           .metric = metric_name,
                           .rows = rows,
                           .is_measured = sp_column_is_measured};

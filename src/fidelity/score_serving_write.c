@@ -174,6 +174,19 @@ void sp_deployed_score_json(const sp_deployed_score *score, bool with_points, st
     sp_text_add(out, "\n");
 }
 
+void sp_deployed_steps_json(const sp_deployed_score *score, const char *origin, const char *date,
+                            struct sp_text *out)
+{
+    sp_steps_put(&(sp_steps){.file = score->file,
+                             .origin = origin != NULL ? origin : "shardplan calibrate serving",
+                             .measured = "deployments",
+                             .date = date,
+                             .words = sp_fit_serving_words(),
+                             .cross = score->cross,
+                             .left_out = score->overall},
+                 out);
+}
+
 /* ---- page ---- */
 
 static sp_word percent(double ratio, bool sign)

@@ -96,8 +96,9 @@ static sp_prefill_side prefill_of(const sp_serving_side *side, uint32_t workers)
     sp_prefill_side p = side->prompts;
     p.gpus = (double)side->base->gpus * workers;
     p.servers *= workers;
+    p.workers *= workers;
     p.most_rate *= workers;
-    p.spill = sp_prefill_side_spill(p.servers);
+    p.spill = sp_prefill_side_spill(p.workers);
     return p;
 }
 

@@ -31,6 +31,12 @@ const char *sp_timing_name(uint32_t constant)
     return settings[constant].name;
 }
 
+const char *sp_timing_unit(uint32_t constant)
+{
+    const char *name = sp_timing_name(constant), *last = strrchr(name, '_');
+    return last != NULL ? last + 1 : name;
+}
+
 double sp_timing_get(const sp_server_timing *timing, uint32_t constant)
 {
     double value = 0.0;
