@@ -54,12 +54,12 @@ static columns add_columns(const sp_serving_space *space, const sp_report_option
     c.chunk = sp_grid_column_add(grid, "chunk", SP_RIGHT_CLOSE, 7);
     c.ttft = sp_grid_column_add(grid, "TTFT s", SP_RIGHT, 0);
     c.tail = sp_grid_column_add(grid, sp_percentile_name(shown_tail(problem)), SP_RIGHT_CLOSE, 0);
-    c.tpot = sp_grid_column_add(grid, "TPOT ms", SP_RIGHT, 0);
+    c.tpot = sp_grid_column_add(grid, "TPOT ms", SP_RIGHT, 4);
     c.user = sp_grid_column_add(grid, "tok/s/user", SP_RIGHT, 0);
     c.rate = sp_grid_column_add(grid, "tok/s/GPU", SP_RIGHT, 0);
     c.price = optional(grid, priced, "$/Mtok", SP_RIGHT, 5);
     c.memory = sp_grid_column_add(grid, "GiB", SP_RIGHT, 9);
-    c.within = optional(grid, sp_serving_problem_n_limits(problem) > 0, "within", SP_RIGHT, 4);
+    c.within = optional(grid, sp_serving_problem_n_limits(problem) > 0, "within", SP_RIGHT, 3);
     c.variants = optional(grid, o->by_layout, "plans", SP_RIGHT, 8);
     return c;
 }
