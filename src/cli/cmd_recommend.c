@@ -24,6 +24,7 @@ sp_exit sp_recommend_answer(const sp_context *outer)
     const bool serving = context.settings->asks == SP_ASKS_SERVE;
     sp_goal goal = SP_GOAL_MIN_GPUS;
     sp_error err = {0};
+    if (!context.speaks) return SP_EXIT_FOUND; /* its many small searches are rank 0's alone */
     sp_status status = read_goal(context.settings, &goal, &err);
     if (status == SP_OK) {
         status = serving ? sp_recommend_serving(&context, goal, &found, &err)
