@@ -193,13 +193,14 @@ sp_kv_link sp_kv_link_between(const sp_cluster *prefill, const sp_cluster *decod
 
 /* All that a join must know of prefill workers under a load, whatever they are joined with. */
 typedef struct sp_prefill_side {
-    double gpus, servers; /* servers: attention-data-parallel ranks of all workers                */
-    double alone_s;       /* of a prompt with nobody beside it                                    */
+    double gpus, workers, servers; /* servers: attention-data-parallel ranks of all workers, which
+                                    * step together in each                                    */
+    double alone_s; /* of a prompt with nobody beside it                                    */
     double start_s,
         each_s;     /* n prompts of a rank in one step take start_s + n each_s, or alone_s  */
     double full_s;  /* of a step with as many as its tokens allow                           */
     double crowd_s; /* of each prompt when many wait: its share of such a step              */
-    double spill;   /* Sakasegawa's exponent: how seldom all servers are busy at once       */
+    double spill;   /* Sakasegawa's exponent: how seldom all workers are busy at once       */
     double request_s, transfer_s; /* before the queue; before a cache is sent */
     double exposed_ratio; /* share of the cache that is sent after its last layer is computed     */
     double most_rate;     /* prompts a second that the pool can take                              */

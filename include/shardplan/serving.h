@@ -182,11 +182,14 @@ typedef struct sp_serving_estimate {
                                                               * of answers, waiting, cache sent   */
     sp_serve_step_time prefill_step, decode_step;            /* parts of a step            */
     double prefill_busy_ratio, decode_busy_ratio; /* of the pools; equal in aggregated plans */
-    bool cache_limited;                           /* requests wait for room in the cache                           */
-    sp_footprint memory;                          /* of a GPU of the (decode) worker                          */
-    double usd_per_hour, usd_per_million_tokens;  /* of generated tokens; 0: no price  */
+    bool cache_limited;  /* requests wait for room in the cache                           */
+    sp_footprint memory; /* of a GPU of the (decode) worker                          */
+    double usd_per_hour, usd_per_million_tokens; /* of generated tokens; 0: no price  */
     double joules_per_token;
-    double low_ratio, high_ratio; /* 80 %: each time lies within low .. high times the estimate */
+    double low_ratio,
+        high_ratio; /* 80 %: times per token lie within low .. high times the estimate */
+    double ttft_low_ratio, ttft_high_ratio; /* likewise to the first token, */
+    double rate_low_ratio, rate_high_ratio; /* and tokens a second          */
     bool borrowed; /* kernels of another part or format stand in for some                     */
     double objective[SP_MAX_OBJECTIVES]; /* raw, in the problem's order */
 } sp_serving_estimate;

@@ -55,9 +55,9 @@ const sp_command sp_command_recommend = {
         "tried on up\n"
         "to 64 GPUs, and training on doublings of 8 with the whole nodes in between.\n",
     .examples =
-        "  shardplan recommend --model llama-3.1-70b --cluster dgx-h100 --isl 4k --osl 1k --rate 5 "
+        "  shardplan recommend --model llama-3.1-70b --cluster dgx-h100 --isl 4k --osl 1k "
         "\\\n"
-        "      --slo 'ttft:p95<=2s,tpot:mean<=40ms'\n"
+        "      --rate 5 --slo 'ttft:p95<=2s,tpot:mean<=40ms'\n"
         "  shardplan recommend --find max-rate jobs/serve-llama-3.1-70b-8xh100.json\n"
         "  shardplan recommend --model llama-3.1-8b --cluster dgx-h100 --seq-len 8k --global-batch "
         "512 \\\n"

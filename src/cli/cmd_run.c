@@ -17,13 +17,15 @@ const sp_command sp_command_run = {
     .name = "run",
     .usage = "run JOB.json [FLAG..]",
     .summary = "asks the question of a job file",
-    .about = "A job file holds a question: the names of flags as keys (\"seq_len\": 8192, "
-             "\"where\": [..]), and\n"
-             "\"schema\": \"shardplan/job/1\"; \"command\" says whether it is about train, serve "
-             "or recommend. Flags replace what the file says. Files in it are "
-             "found from where\n"
-             "the command runs.\n",
+    .about =
+        "A job file holds a question: the names of flags as keys (\"seq_len\": 8192, "
+        "\"where\": [..]), and\n"
+        "\"schema\": \"shardplan/job/1\"; \"command\" says whether it is train (where nothing is "
+        "said), serve\n"
+        "or recommend. Flags replace what the file says. Files in it are found from where the "
+        "command runs.\n",
     .examples = "  shardplan run jobs/llama-3.1-70b-64xh100.json\n"
+                "  shardplan run jobs/serve-llama-3.1-70b-8xh100.json --slo 'ttft:p95<=2s'\n"
                 "  shardplan run jobs/mixtral-8x22b-128xh100.json --gpus 64..256 --objectives "
                 "tokens_per_s,gpus\n",
     .takes = SP_TAKES_QUESTION | SP_TAKES_SERVING | SP_TAKES_SEARCH | SP_TAKES_BASELINE |

@@ -199,6 +199,8 @@ const sp_command sp_command_validate = {
         "of InferenceMAX dumps. configs/validation/serving-points.json says how its words become "
         "formats; --cross model|system and configs/validation/fit-serving.json are as with "
         "training.\n"
+        "A FILE.jsonl has load stages instead, one JSON object a line: an engine at a rate of "
+        "requests.\n"
         "params: FILE is a folder with configs/NAME.json, Hugging Face configurations, and "
         "expected.json,\n"
         "the counts that another client makes of them; ours must be equal.\n"

@@ -76,7 +76,9 @@ typedef struct sp_deployed_rule {
     double step_tokens, step_prompts, step_users; /* most tokens of a step: these, so many prompts
                                                    * of the nominal length, so many for each user */
     double poll_steps, running;
-    bool mixes; /* answers ride along with prompts */
+    double draft_tokens, acceptance; /* as sp_pool has them */
+    bool mixes;   /* answers ride along with prompts                                 */
+    bool spreads; /* experts whole, one rank's share of them each, whatever the columns say */
 } sp_deployed_rule;
 
 typedef struct sp_deployed_map {

@@ -78,7 +78,10 @@ static sp_status read_rule(const sp_map_reader *r, const sp_json *rule, sp_deplo
                                        "step_users",
                                        "poll_steps",
                                        "mixes",
+                                       "spreads",
                                        "running",
+                                       "draft_tokens",
+                                       "acceptance",
                                        "skip",
                                        "source"};
     const char *source = NULL;
@@ -96,6 +99,9 @@ static sp_status read_rule(const sp_map_reader *r, const sp_json *rule, sp_deplo
     SP_TRY(sp_json_double_or(rule, "step_prompts", 0.01, 1e6, 0.0, &out->step_prompts, r->err));
     SP_TRY(sp_json_double_or(rule, "step_users", 0.0, 1e6, 0.0, &out->step_users, r->err));
     SP_TRY(sp_json_bool_or(rule, "mixes", false, &out->mixes, r->err));
+    SP_TRY(sp_json_double_or(rule, "draft_tokens", 1.0, 16.0, 0.0, &out->draft_tokens, r->err));
+    SP_TRY(sp_json_double_or(rule, "acceptance", 0.0, 1.0, 0.0, &out->acceptance, r->err));
+    SP_TRY(sp_json_bool_or(rule, "spreads", false, &out->spreads, r->err));
     SP_TRY(sp_json_double_or(rule, "poll_steps", 1.0, 1e6, 0.0, &out->poll_steps, r->err));
     return sp_json_double_or(rule, "running", 1.0, 1e9, 0.0, &out->running, r->err);
 }
@@ -147,7 +153,10 @@ sp_deployed_rule sp_deployed_map_apply(const sp_deployed_map *map, const sp_csv 
         if (rule->requests_per_user > 0.0) all.requests_per_user = rule->requests_per_user;
         if (rule->poll_steps > 0.0) all.poll_steps = rule->poll_steps;
         if (rule->running > 0.0) all.running = rule->running;
+        if (rule->draft_tokens > 0.0) all.draft_tokens = rule->draft_tokens;
+        if (rule->acceptance > 0.0) all.acceptance = rule->acceptance;
         all.mixes = all.mixes || rule->mixes;
+        all.spreads = all.spreads || rule->spreads;
         if (rule->step_tokens <= 0.0 && rule->step_prompts <= 0.0) continue;
         all.step_tokens = rule->step_tokens;
         all.step_prompts = rule->step_prompts;

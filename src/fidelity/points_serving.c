@@ -290,8 +290,15 @@ static sp_status make_pool(sp_deployed_predictor *p, uint32_t row, const layout_
                              .formats = parts->formats};
     *pool = (sp_pool){.poll_steps = parts->rule.poll_steps,
                       .batch = parts->rule.running,
+                      .draft_tokens = parts->rule.draft_tokens,
+                      .acceptance = parts->rule.acceptance,
+                      .draft_ratio = 1.0 / parts->model->n_layers, /* one layer like the last */
                       .mixes = parts->rule.mixes};
     SP_TRY(read_layout(p, row, c, parts->model, &setup.layout, &pool->workers, err));
+    if (parts->rule.spreads && setup.layout.attn_dp > 1) {
+        setup.layout.ep *= setup.layout.moe_tp;
+        setup.layout.moe_tp = 1;
+    }
     const double ranks = (double)pool->workers * setup.layout.attn_dp;
     pool->step_tokens = step_tokens_of(parts, parts->load.concurrency / ranks);
     if (sp_worker_build(&p->arena, &setup, &pool->worker, &failure) != SP_OK) {
@@ -299,6 +306,7 @@ static sp_status make_pool(sp_deployed_predictor *p, uint32_t row, const layout_
     }
     if (ask_memory(parts, &setup.layout, parts->load.concurrency / pool->workers, &footprint)) {
         *fits = *fits && footprint.verdict != SP_FOOTPRINT_OOM;
+        if (footprint.verdict != SP_FOOTPRINT_OOM) pool->cache_tokens = footprint.tokens;
     }
     return SP_OK;
 }
@@ -326,6 +334,7 @@ static sp_status ask_apart(sp_deployed_predictor *p, uint32_t row, const row_par
 {
     SP_TRY(make_pool(p, row, &prefill, parts, &q->first, &q->fits, &q->reason, err));
     if (q->reason.text[0] != '\0') return SP_OK;
+    q->first.batch = 0.0; /* what rules bound are answers */
     SP_TRY(make_pool(p, row, &decode, parts, &q->second, &q->fits, &q->reason, err));
     q->apart = true;
     if (q->reason.text[0] != '\0') return SP_OK;

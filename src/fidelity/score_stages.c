@@ -181,9 +181,9 @@ static sp_status score_rows(sp_stages_score *score, sp_error *err)
     for (uint32_t i = 0; i < score->n_rows; i++) {
         const sp_stage *row = &score->rows[i];
         const bool too_much = row->setup.rate >= row->most_rate;
-        score->n_failed += row->failed;
         if (row->complaint != NULL) continue;
         score->n_predicted++;
+        score->n_failed += row->failed;
         score->n_failed_seen += row->failed && too_much;
         score->n_false_alarms += !row->failed && too_much;
     }
@@ -204,6 +204,10 @@ static sp_status score_file(sp_stages_score *score, const char *home, const char
     sp_status status = sp_file_read(file, MAX_FILE_BYTES, &text, err);
     if (status == SP_OK) status = read_rows(score, text.data != NULL ? text.data : "", err);
     sp_text_fini(&text);
+    if (status == SP_OK && score->n_rows == 0) {
+        status = sp_fail(err, SP_E_RANGE, "no stage stands in it: one JSON object a line");
+        sp_fail_file(err, file);
+    }
     for (uint32_t i = 0; i < score->n_rows && status == SP_OK; i++) {
         status = sp_stage_predict(&score->arena, home, &score->rows[i], err);
     }

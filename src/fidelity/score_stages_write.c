@@ -45,19 +45,35 @@ static void put_point(sp_json_writer *w, const sp_stage *row)
     sp_jw_close_object(w);
 }
 
+static void put_head(sp_json_writer *w, const sp_stages_score *score)
+{
+    sp_jw_string(w, "schema", "shardplan/score/1");
+    sp_jw_string(w, "kind", "stages");
+    sp_jw_string(w, "file", score->file);
+    sp_jw_u64(w, "rows", score->n_rows);
+    sp_jw_u64(w, "scored", score->n_predicted - score->n_failed);
+    sp_jw_double(w, "coverage_ratio", (double)score->n_predicted / score->n_rows);
+    sp_jw_open_object(w, "skipped");
+    if (score->n_predicted < score->n_rows) {
+        sp_jw_u64(w, "cannot be asked", score->n_rows - score->n_predicted);
+    }
+    sp_jw_close_object(w);
+    sp_jw_open_array(w, "fitted_on");
+    sp_jw_close_array(w);
+    sp_jw_string(w, "fold", "none");
+    sp_jw_open_object_compact(w, "overload");
+    sp_jw_u64(w, "n", score->n_failed);
+    sp_jw_u64(w, "seen", score->n_failed_seen);
+    sp_jw_u64(w, "wrongly", score->n_false_alarms);
+    sp_jw_close_object(w);
+}
+
 void sp_stages_score_json(const sp_stages_score *score, bool with_points, struct sp_text *out)
 {
     sp_json_writer w;
     sp_jw_init(&w, out);
     sp_jw_open_object(&w, NULL);
-    sp_jw_string(&w, "schema", "shardplan/score/1");
-    sp_jw_string(&w, "kind", "serving");
-    sp_jw_string(&w, "file", score->file);
-    sp_jw_u64(&w, "rows", score->n_rows);
-    sp_jw_u64(&w, "scored", score->n_predicted);
-    sp_jw_u64(&w, "overloaded", score->n_failed);
-    sp_jw_u64(&w, "overloaded_seen", score->n_failed_seen);
-    sp_jw_u64(&w, "overloaded_wrongly", score->n_false_alarms);
+    put_head(&w, score);
     put_metrics(&w, "overall", score->run);
     put_metrics(&w, "closed_form", score->closed);
     if (with_points) {

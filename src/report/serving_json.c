@@ -85,6 +85,7 @@ static void put_run(sp_json_writer *w, const sp_serving_run *run)
     sp_jw_open_object(w, "simulated");
     put_tail(w, "ttft_s", &s->ttft_s);
     put_tail(w, "tpot_s", &s->tpot_s);
+    put_tail(w, "itl_s", &s->itl_s);
     put_tail(w, "e2e_s", &s->e2e_s);
     sp_jw_double(w, "tokens_per_s", s->tokens_per_s);
     sp_jw_double(w, "tokens_per_s_per_gpu", s->tokens_per_s_per_gpu);

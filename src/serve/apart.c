@@ -59,9 +59,9 @@ static double prompts_s(const sp_loaded *l, double prompts, double *share_s)
     return t.step_s + (steps - 1.0) * t.stage_s;
 }
 
-double sp_prefill_side_spill(double servers)
+double sp_prefill_side_spill(double workers)
 {
-    return sqrt(2.0 * (servers + 1.0)) - 1.0;
+    return sqrt(2.0 * (workers + 1.0)) - 1.0;
 }
 
 void sp_prefill_side_make(const sp_pool *pool, const sp_serve_load *load, sp_prefill_side *out)
@@ -72,6 +72,7 @@ void sp_prefill_side_make(const sp_pool *pool, const sp_serve_load *load, sp_pre
     const double most = pool->batch > 0.0 ? fmin(fitting, fmax(1.0, pool->batch)) : fitting;
     double crowd_s = 0.0, alone_share_s = 0.0;
     *out = (sp_prefill_side){.gpus = (double)pool->workers * worker->gpus,
+                             .workers = pool->workers,
                              .servers = (double)pool->workers * worker->layout.attn_dp,
                              .request_s = worker->timing->request_s,
                              .transfer_s = worker->timing->transfer_base_s,
@@ -82,7 +83,7 @@ void sp_prefill_side_make(const sp_pool *pool, const sp_serve_load *load, sp_pre
     out->each_s =
         most > 1.0 ? fmax(0.0, (out->full_s - out->alone_s) / (most - 1.0)) : out->alone_s;
     out->start_s = fmax(0.0, out->alone_s - out->each_s);
-    out->spill = sp_prefill_side_spill(out->servers);
+    out->spill = sp_prefill_side_spill(out->workers);
     out->most_rate = out->servers / out->crowd_s;
 }
 

@@ -82,12 +82,12 @@ static void find_wait(const join *j, flow *f)
     const double grown_s =
         each * p->each_s < 1.0 ? p->start_s / (1.0 - each * p->each_s) : (double)INFINITY;
     const double step_s = fmin(p->full_s, fmax(p->alone_s, grown_s));
-    const double found = pow(fmin(1.0, each * p->alone_s), p->spill);
+    const double found = pow(fmin(1.0, rate / p->workers * p->alone_s), p->spill);
     const double queue = pow(full, p->spill + 1.0) / fmax(1e-9, 1.0 - full);
     const double calm = j->users > 0.0 ? full * (1.0 - open_s / round_s) : 0.0;
     const double varies = j->users > 0.0 ? 1.0 - calm : j->load->burstiness;
     f->prompt_s = step_s;
-    f->wait_s = varies * (found * step_s + queue * p->crowd_s) / (2.0 * p->servers);
+    f->wait_s = varies * (found * step_s / p->workers + queue * p->crowd_s / p->servers) / 2.0;
     if (open_s < round_s) {
         f->wait_s = fmin(f->wait_s, j->users * p->crowd_s / p->servers / 2.0);
     }
@@ -109,21 +109,32 @@ static double under_way(const join *j, double rate, flow *f)
     return rate * busy_s(j, f) + j->decode->ranks * f->running;
 }
 
-#define ROUNDS 24 /* halvings: the rate within 1e-7 of the most */
+#define MOST_ROUNDS 32
+#define CLOSE_RATIO 1e-9 /* of the users, that may be missing */
 
+/* Where a rising curve meets the number of users: on the chord, halving the weight of an end that
+ * stays (Dowell, Jarratt, BIT 11, 1971), or in the middle where chords gain too little. */
 static flow closed_flow(const join *j, double most)
 {
     flow f = {0};
-    double low = 0.0, high = most;
-    for (int i = 0; i < ROUNDS; i++) {
-        const double middle = 0.5 * (low + high);
-        if (under_way(j, middle, &f) < j->users) {
-            low = middle;
+    double low = 0.0, high = most, below = -j->users;
+    double above = under_way(j, most, &f) - j->users;
+    if (above <= 0.0) return f;
+    for (int i = 0; i < MOST_ROUNDS; i++) {
+        const double chord = low - below * (high - low) / (above - below);
+        const double at = i % 3 == 2 ? 0.5 * (low + high) : chord;
+        const double over = under_way(j, at, &f) - j->users;
+        if (fabs(over) <= CLOSE_RATIO * j->users) return f;
+        if (over < 0.0) {
+            low = at;
+            below = over;
+            above *= 0.5;
         } else {
-            high = middle;
+            high = at;
+            above = over;
+            below *= 0.5;
         }
     }
-    under_way(j, high, &f);
     return f;
 }
 
@@ -139,15 +150,18 @@ static double open_slot_s(const join *j, const flow *f)
 
 /* ---- the start ---- */
 
-/* All users send at once and a server's share is taken full step by full step; their first tokens
- * come halfway on average. The mean over the run has one such round. */
+/* All users send at once; a worker begins with the first that it sees and then takes full step by
+ * full step, so that their first tokens come halfway on average. The mean over the run has one such
+ * round. */
 static double burst_s(const join *j, const flow *f)
 {
     const sp_prefill_side *p = j->prefill;
     const double each = j->users / p->servers, fitting = p->full_s / p->crowd_s;
     if (j->load->requests_per_user <= 0.0 || j->users <= 0.0) return 0.0;
-    const double first_s = each <= fitting ? p->start_s + fmax(1.0, each) * p->each_s
-                                           : p->crowd_s * (each + fitting) / 2.0;
+    const double later = fmax(0.0, 1.0 - p->workers / j->users); /* all but the first of each */
+    const double together_s = each <= fitting ? p->start_s + fmax(1.0, each) * p->each_s
+                                              : p->crowd_s * (each + fitting) / 2.0;
+    const double first_s = later * p->alone_s + together_s;
     return fmax(0.0, first_s - f->wait_s - f->prompt_s) / j->load->requests_per_user;
 }
 

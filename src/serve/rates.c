@@ -21,9 +21,15 @@ static bool named(const char *name, const char *wanted)
     return strncmp(name, wanted, n) == 0 && (name[n] == ' ' || name[n] == '\0');
 }
 
+/* A kernel that bears a framework's name is its own, whoever called it when it was measured. */
+static bool is_of(const sp_surface *s, const char *framework)
+{
+    return named(s->framework, framework) || strstr(s->kernel, framework) != NULL;
+}
+
 static bool fits(const sp_surface *s, const sp_surface_query *q)
 {
-    return s->op == q->op && (q->framework == NULL || named(s->framework, q->framework)) &&
+    return s->op == q->op && (q->framework == NULL || is_of(s, q->framework)) &&
            (q->variant == NULL || strcmp(s->variant, q->variant) == 0) &&
            (q->kernel == NULL || strcmp(s->kernel, q->kernel) == 0) &&
            (q->dtype == NULL || strcmp(s->dtype, q->dtype) == 0) &&

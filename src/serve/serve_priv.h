@@ -100,7 +100,7 @@ double sp_loaded_running(const sp_pool *pool, const sp_serve_load *load, double 
 void sp_served_finish(const sp_serve_load *load, double gpus, sp_served *out);
 
 /* ---- apart.c ---- */
-double sp_prefill_side_spill(double servers);
+double sp_prefill_side_spill(double workers);
 
 /* ---- join.c ---- */
 /* Seconds until the cache of a prompt has been sent. */

@@ -96,8 +96,9 @@ static sp_prefill_side prefill_of(const sp_serving_side *side, uint32_t workers)
     sp_prefill_side p = side->prompts;
     p.gpus = (double)side->base->gpus * workers;
     p.servers *= workers;
+    p.workers *= workers;
     p.most_rate *= workers;
-    p.spill = sp_prefill_side_spill(p.servers);
+    p.spill = sp_prefill_side_spill(p.workers);
     return p;
 }
 
@@ -256,16 +257,27 @@ static double all_watts(const sp_serving_problem *problem, const sp_serving_plan
            (gpus - first) * watts_of(decode, point->decode_busy_ratio);
 }
 
-static void fill_interval(const sp_serving_problem *problem, const sp_serving_side *prefill,
-                          const sp_serving_side *decode, sp_serving_estimate *out)
+static void put_interval(double error_ratio, double *low, double *high)
 {
-    const double own = decode->base->worker.timing->error_ratio;
-    out->borrowed = decode->base->worker.rates.borrowed ||
-                    (prefill != NULL && prefill->base->worker.rates.borrowed);
-    const double loan = out->borrowed ? problem->loan_error_ratio : 0.0;
-    const double error = sqrt(own * own + loan * loan);
-    out->low_ratio = 1.0 / (1.0 + error);
-    out->high_ratio = 1.0 + error;
+    *high = 1.0 + error_ratio;
+    *low = 1.0 / *high;
+}
+
+/* Wider where kernels of another part or format stand in. */
+static void fill_intervals(const sp_serving_side *prefill, const sp_serving_side *decode,
+                           sp_serving_estimate *out)
+{
+    const sp_server_timing *t = decode->base->worker.timing;
+    const bool apart = prefill != NULL;
+    out->borrowed = sp_worker_borrows(&decode->base->worker) ||
+                    (apart && sp_worker_borrows(&prefill->base->worker));
+    const double wider = out->borrowed ? 1.0 + t->borrowed_error_ratio : 1.0;
+    const double token = apart ? t->apart_error_ratio : t->error_ratio;
+    const double first = apart ? t->apart_ttft_error_ratio : t->ttft_error_ratio;
+    const double rate = apart ? t->apart_rate_error_ratio : t->rate_error_ratio;
+    put_interval(wider * token, &out->low_ratio, &out->high_ratio);
+    put_interval(wider * first, &out->ttft_low_ratio, &out->ttft_high_ratio);
+    put_interval(wider * rate, &out->rate_low_ratio, &out->rate_high_ratio);
 }
 
 static bool lacks_memory(const sp_serving_side *side)
@@ -311,7 +323,7 @@ void sp_serving_combine(const sp_serving_problem *problem, const sp_serving_plan
     out->usd_per_hour = usd_per_hour(problem, plan);
     out->usd_per_million_tokens = out->usd_per_hour / 3600.0 / out->tokens_per_s * 1e6;
     out->joules_per_token = all_watts(problem, plan, point, gpus) / out->tokens_per_s;
-    fill_interval(problem, prefill, decode, out);
+    fill_intervals(prefill, decode, out);
     out->limit = sp_limits_broken(problem, out);
     out->verdict = judge(problem, prefill, decode, out);
     for (uint32_t i = 0; i < problem->n_objectives; i++) {

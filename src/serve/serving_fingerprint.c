@@ -112,8 +112,7 @@ static void add_load(sp_text *t, const sp_serving_problem *problem)
                              q->spec_acceptance,
                              q->headroom_ratio,
                              q->reserve_bytes,
-                             (double)q->max_context,
-                             problem->loan_error_ratio};
+                             (double)q->max_context};
     sp_text_add(t, "\nload ");
     add_numbers(t, values, sizeof values / sizeof values[0]);
     for (uint32_t i = 0; i < problem->n_limits; i++) {

@@ -116,7 +116,6 @@ struct sp_serving_problem {
     sp_serving_where wheres[SP_MAX_WHERES];
     bool space_all;
     double draft_ratio; /* of a step: what one of the model's own modules takes to draft a token */
-    double loan_error_ratio; /* of a part whose kernels are another's */
     char fingerprint[33];
 };
 
@@ -154,6 +153,10 @@ const char *sp_serving_set_text(const sp_serving_problem *problem, sp_serving_ax
 
 /* ---- serving_axes.c ---- */
 sp_status sp_serving_axis_find_or_fail(const char *name, sp_serving_axis_id *axis, sp_error *err);
+
+/* ---- serving_within.c ---- */
+/* Share of the requests of a run within every limit; 1 without limits. */
+double sp_serving_within_ratio(const sp_serving_problem *problem, const sp_simulated *run);
 
 /* ---- serving_fingerprint.c ---- */
 sp_status sp_serving_fingerprint_build(sp_serving_problem *problem, sp_error *err);

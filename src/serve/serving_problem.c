@@ -202,7 +202,6 @@ static sp_status load_gpus(sp_serving_problem *problem, sp_error *err)
 static sp_status load(sp_serving_problem *problem, sp_error *err)
 {
     const sp_serving_question *q = &problem->question;
-    sp_calibration calibration;
     SP_TRY(sp_serving_question_check(q, err));
     SP_TRY(load_words(problem, err));
     SP_TRY(sp_limits_parse(q->slo, problem->limits, &problem->n_limits, err));
@@ -214,8 +213,6 @@ static sp_status load(sp_serving_problem *problem, sp_error *err)
     SP_TRY(sp_serving_engines_load(problem, err));
     SP_TRY(sp_serving_formats_load(problem, err));
     give_axes(problem);
-    SP_TRY(sp_calibration_load(&problem->arena, q->home, &calibration, err));
-    problem->loan_error_ratio = calibration.loan_error_ratio;
     SP_TRY(sp_serving_objectives_parse(q->objectives, problem->objectives, &problem->n_objectives,
                                        err));
     SP_TRY(check_money(problem, err));

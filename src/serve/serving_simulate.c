@@ -63,5 +63,6 @@ sp_status sp_serving_simulate(const sp_serving_problem *problem, const sp_servin
     const sp_status status =
         (apart ? run_apart : run_together)(problem, plan, &scratch, seed, &out->simulated, err);
     sp_arena_fini(&scratch);
+    out->slo_attainment_ratio = sp_serving_within_ratio(problem, &out->simulated);
     return status;
 }

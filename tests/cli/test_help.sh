@@ -9,7 +9,7 @@ said=$(mktemp)
 trap 'rm -f "$said"' EXIT
 failed=0
 
-for command in '' train run estimate compare params analyze memory formula validate calibrate list; do
+for command in '' train serve recommend run estimate compare params analyze memory formula validate calibrate list; do
     golden=tests/golden/help/${command:-shardplan}.txt
     "$SHARDPLAN_BIN" $command --help >"$said"
     if [ "${1:-}" = --accept ]; then

@@ -47,6 +47,22 @@ static void the_sums_of_a_deployment_can_be_followed(void **state)
     sp_serving_problem_free(p);
 }
 
+/* A part whose kernels are another's is known less well. */
+static void intervals_are_those_of_the_engine(void **state)
+{
+    (void)state;
+    sp_serving_question q = served_example();
+    sp_serving_problem *p = served_build(&q);
+    const sp_serving_estimate e = served_estimate(p, "tp=4,batch=64");
+    const sp_server_timing *t = &p->engines[0].timing;
+    const double wider = e.borrowed ? 1.0 + t->borrowed_error_ratio : 1.0;
+    assert_close(e.high_ratio, 1.0 + wider * t->error_ratio, 1e-12);
+    assert_close(e.low_ratio, 1.0 / e.high_ratio, 1e-12);
+    assert_close(e.ttft_high_ratio, 1.0 + wider * t->ttft_error_ratio, 1e-12);
+    assert_close(e.rate_high_ratio, 1.0 + wider * t->rate_error_ratio, 1e-12);
+    sp_serving_problem_free(p);
+}
+
 static void parts_of_memory_sum_to_its_peak(void **state)
 {
     (void)state;
@@ -316,6 +332,79 @@ static void pools_on_two_clusters_have_their_own_parts(void **state)
     sp_serving_problem_free(p);
 }
 
+/* ---- beside the score of measured deployments ---- */
+
+/* A pool as the score makes it: the worker by itself, no table of steps. */
+static sp_pool measured_pool(const sp_serving_problem *p, const sp_serving_plan *plan,
+                             sp_serving_role role, sp_arena *arena, uint32_t workers)
+{
+    sp_error err = {0};
+    sp_serving_base base;
+    sp_pool pool = {.workers = workers,
+                    .batch = plan->value[SP_SERVING_AXIS_batch],
+                    .step_tokens = plan->value[SP_SERVING_AXIS_chunk_tokens]};
+    sp_serving_base_of(p, plan, role, &base);
+    const sp_serving_machine *m = &p->machine[sp_serving_place_of(plan, role)];
+    const sp_worker_setup setup = {.surfaces = m->surfaces,
+                                   .model = p->model,
+                                   .cluster = m->cluster,
+                                   .timing = base.worker.timing,
+                                   .layout = base.worker.layout,
+                                   .formats = base.worker.formats};
+    must(sp_worker_build(arena, &setup, &pool.worker, &err), &err);
+    return pool;
+}
+
+static void the_figures_are_those_of_the_score(void **state)
+{
+    (void)state;
+    sp_serving_question q = served_example();
+    q.engine = "any";
+    q.concurrency = 256;
+    sp_serving_problem *p = served_build(&q);
+    assert_int_equal(p->n_engines, 6);
+    for (uint32_t e = 0; e < p->n_engines; e++) {
+        sp_arena arena = {0};
+        sp_served served;
+        sp_serving_estimate estimate;
+        sp_serving_plan plan = served_plan(p, "tp=4,batch=200,chunk_tokens=8192");
+        plan.value[SP_SERVING_AXIS_engine] = e;
+        const sp_pool pool = measured_pool(p, &plan, SP_ROLE_DECODE, &arena, 8);
+        sp_serve_together(&pool, &p->load, &served);
+        sp_serving_estimate_plan(p, &plan, &estimate);
+        assert_close(mean_of(&estimate, SP_LATENCY_TPOT), served.tpot_s, 0.01);
+        assert_close(mean_of(&estimate, SP_LATENCY_TTFT), served.ttft_s, 0.01);
+        assert_close(estimate.tokens_per_s, served.tokens_per_s, 0.01);
+        assert_close(estimate.tokens_per_s_per_gpu, served.tokens_per_s_per_gpu, 0.01);
+        sp_arena_fini(&arena);
+    }
+    sp_serving_problem_free(p);
+}
+
+static void the_figures_of_two_pools_are_those_of_the_score(void **state)
+{
+    (void)state;
+    sp_serving_question q = served_example();
+    q.mode = "disagg";
+    q.engine = "sglang";
+    q.concurrency = 128;
+    sp_serving_problem *p = served_build(&q);
+    sp_arena arena = {0};
+    sp_joined joined;
+    const char *text = "mode=disagg,prefill.tp=2,prefill.workers=4,tp=8,batch=64,chunk_tokens=8192";
+    const sp_serving_estimate e = served_estimate(p, text);
+    const sp_serving_plan plan = served_plan(p, text);
+    const sp_pool prefill = measured_pool(p, &plan, SP_ROLE_PREFILL, &arena, 4);
+    const sp_pool decode = measured_pool(p, &plan, SP_ROLE_DECODE, &arena, 3);
+    const sp_kv_link link = sp_serving_link_of(p, &plan);
+    sp_serve_apart(&prefill, &decode, &p->load, &link, &joined);
+    assert_close(mean_of(&e, SP_LATENCY_TPOT), joined.served.tpot_s, 0.01);
+    assert_close(mean_of(&e, SP_LATENCY_TTFT), joined.served.ttft_s, 0.01);
+    assert_close(e.tokens_per_s, joined.served.tokens_per_s, 0.01);
+    sp_arena_fini(&arena);
+    sp_serving_problem_free(p);
+}
+
 /* ---- runs ---- */
 
 static void a_run_agrees_with_the_closed_form(void **state)
@@ -344,6 +433,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_sums_of_a_deployment_can_be_followed),
+        cmocka_unit_test(intervals_are_those_of_the_engine),
         cmocka_unit_test(parts_of_memory_sum_to_its_peak),
         cmocka_unit_test(percentiles_rise),
         cmocka_unit_test(throughput_is_paid_for_with_latency),
@@ -358,6 +448,8 @@ int main(void)
         cmocka_unit_test(drafts_give_tokens_where_they_are_accepted),
         cmocka_unit_test(drafts_need_modules_and_a_stated_acceptance),
         cmocka_unit_test(pools_on_two_clusters_have_their_own_parts),
+        cmocka_unit_test(the_figures_are_those_of_the_score),
+        cmocka_unit_test(the_figures_of_two_pools_are_those_of_the_score),
         cmocka_unit_test(a_run_agrees_with_the_closed_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

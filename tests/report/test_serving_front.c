@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The front of a small serving search as a picture, its rows, and numbers in three digits. */
+#include "report/serving_page.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+typedef struct fixture {
+    sp_serving_asked asked;
+    sp_serving_answer answer;
+} fixture;
+
+static void explain(const sp_error *err)
+{
+    char text[SP_ERROR_TEXT_BYTES];
+    (void)sp_error_format(err, text, sizeof text);
+    fail_msg("%s", text);
+}
+
+static int set_up(void **state)
+{
+    static fixture f;
+    sp_error err = {0};
+    sp_serving_question q = sp_serving_question_default();
+    const sp_search_options options = {.threads = 2, .top_k = 5};
+    q.home = getenv("SHARDPLAN_HOME");
+    q.model = "llama-3.1-8b";
+    q.cluster = "l40s-8";
+    q.gpus = "4";
+    q.engine = "vllm";
+    q.mode = "agg";
+    q.isl = 1000;
+    q.osl = 200;
+    if (sp_serving_ask(&q, &options, &f.asked, &err) != SP_OK) explain(&err);
+    if (sp_serving_answer_build(f.asked.space, &f.asked.result, true, 5, &f.answer, &err) != SP_OK)
+        explain(&err);
+    *state = &f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture *f = *state;
+    sp_serving_answer_fini(&f->answer);
+    sp_serving_asked_fini(&f->asked);
+    return 0;
+}
+
+static void rows_fall_by_the_first_objective_and_the_first_is_tied_with_itself(void **state)
+{
+    const fixture *f = *state;
+    assert_true(f->answer.n_rows > 1);
+    assert_true(f->answer.rows[0].tied && f->answer.rows[0].on_front);
+    for (uint32_t i = 1; i < f->answer.n_rows; i++) {
+        const sp_serving_estimate *above = &f->answer.rows[i - 1].served.estimate;
+        const sp_serving_estimate *row = &f->answer.rows[i].served.estimate;
+        /* equal to 20 bits is a tie, settled by id */
+        assert_true(row->tokens_per_s_per_gpu <= above->tokens_per_s_per_gpu * (1.0 + 1e-5));
+    }
+}
+
+static void a_mode_that_was_not_asked_for_has_no_best_plan(void **state)
+{
+    const fixture *f = *state;
+    assert_true(f->answer.champions[SP_SERVING_AGG].found);
+    assert_int_equal(f->answer.champions[SP_SERVING_AGG].row, 0);
+    assert_false(f->answer.champions[SP_SERVING_DISAGG].found);
+}
+
+/* Lines behind the title that begin with the wall, from the top. */
+static const char *first_marked_line(const char *picture)
+{
+    for (const char *line = strchr(picture + 1, '\n'); line != NULL;
+         line = strchr(line + 1, '\n')) {
+        const size_t length = strcspn(line + 1, "\n");
+        const char *wall = memchr(line + 1, '|', length);
+        if (wall == NULL) continue;
+        const size_t left = length - (size_t)(wall - line);
+        for (size_t i = 1; i <= left; i++) {
+            if (wall[i] != ' ' && wall[i] != '\n') return &wall[i];
+        }
+    }
+    return "";
+}
+
+static void the_row_with_the_most_throughput_stands_highest_in_the_picture(void **state)
+{
+    const fixture *f = *state;
+    sp_text text = {0};
+    sp_serving_front_draw(&f->answer, &(sp_report_options){.width = 100}, &text);
+    assert_false(text.failed);
+    assert_int_equal(*first_marked_line(text.data), '1');
+    sp_text_fini(&text);
+}
+
+static void the_picture_keeps_to_its_width(void **state)
+{
+    const fixture *f = *state;
+    for (uint32_t width = 60; width <= 100; width += 20) {
+        sp_text text = {0};
+        sp_serving_front_draw(&f->answer, &(sp_report_options){.width = width}, &text);
+        const char *line = strchr(text.data + 1, '\n'); /* behind the title */
+        while (line != NULL && line[1] != '\0') {
+            assert_true(strcspn(line + 1, "\n") <= width);
+            line = strchr(line + 1, '\n');
+        }
+        sp_text_fini(&text);
+    }
+}
+
+static void three_digits_matter(void **state)
+{
+    (void)state;
+    assert_string_equal(sp_word_brief(0.0).text, "0");
+    assert_string_equal(sp_word_brief(0.03124).text, "0.0312");
+    assert_string_equal(sp_word_brief(18.24).text, "18.2");
+    assert_string_equal(sp_word_brief(123.4).text, "123");
+    assert_string_equal(sp_word_brief(12345.0).text, "12,345");
+    assert_string_equal(sp_word_latency(0.0831).text, "83.1 ms");
+    assert_string_equal(sp_word_latency(2.413).text, "2.41 s");
+}
+
+static void a_limit_reads_as_a_sentence(void **state)
+{
+    (void)state;
+    const sp_limit limit = {SP_LATENCY_TTFT, SP_P95, 0.8};
+    char words[64];
+    sp_limit_words(&limit, words, sizeof words);
+    assert_string_equal(words, "ttft p95 <= 800 ms");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_fall_by_the_first_objective_and_the_first_is_tied_with_itself),
+        cmocka_unit_test(a_mode_that_was_not_asked_for_has_no_best_plan),
+        cmocka_unit_test(the_row_with_the_most_throughput_stands_highest_in_the_picture),
+        cmocka_unit_test(the_picture_keeps_to_its_width),
+        cmocka_unit_test(three_digits_matter),
+        cmocka_unit_test(a_limit_reads_as_a_sentence),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
