@@ -229,6 +229,20 @@ static void a_model_that_is_found_nowhere_else_is_found_in_the_folder(void **sta
     (void)rmdir(folder);
 }
 
+static void an_unknown_system_is_skipped_with_the_nearest_that_there_is(void **state)
+{
+    (void)state;
+    made_row made[N_ROWS];
+    sp_deployed_score *score = NULL;
+    memcpy(made, rows, sizeof made);
+    made[0].system = "gb300-nvl73";
+    must(try_score(made, NULL, NULL, &score), &err);
+    assert_false(score->rows[0].predicted.made);
+    assert_string_equal(score->rows[0].predicted.reason.text,
+                        "no cluster goes by this name, the nearest is gb300-nvl72: gb300-nvl73");
+    sp_deployed_score_free(score);
+}
+
 /* ---- what ships ---- */
 
 /* As the fit gives it, to 3 %: fits move that little with anything in a step. */
@@ -282,6 +296,7 @@ int main(void)
         cmocka_unit_test(a_table_without_measurements_is_predicted_by_what_was_believed),
         cmocka_unit_test(an_unknown_grouping_is_refused_with_those_that_there_are),
         cmocka_unit_test(a_model_that_is_found_nowhere_else_is_found_in_the_folder),
+        cmocka_unit_test(an_unknown_system_is_skipped_with_the_nearest_that_there_is),
         cmocka_unit_test(the_constants_that_ship_are_those_of_the_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
