@@ -50,18 +50,34 @@ static void finish(const sp_worker *worker, const sp_serve_batch *batch, sp_serv
 
 /* ---- answers by tokens ---- */
 
+/* Powers of the eighth root of 2. */
+static const double eighths[SP_STEP_OCTAVE] = {1.0,
+                                               1.0905077326652577,
+                                               1.189207115002721,
+                                               1.2968395546510096,
+                                               1.4142135623730951,
+                                               1.5422108254079407,
+                                               1.681792830507429,
+                                               1.8340080864093424};
+
 static double tokens_at(uint32_t idx)
 {
     if (idx < SP_STEP_WHOLE) return idx + 1.0;
-    return SP_STEP_WHOLE * exp2((idx - SP_STEP_WHOLE + 1.0) / SP_STEP_OCTAVE);
+    const uint32_t above = idx + 1 - SP_STEP_WHOLE;
+    return ldexp(SP_STEP_WHOLE * eighths[above % SP_STEP_OCTAVE], (int)(above / SP_STEP_OCTAVE));
 }
 
 /* The last node at or below; tokens are 1 or more. */
 static uint32_t node_below(double tokens)
 {
+    int exponent = 0;
+    uint32_t part = 0;
     if (tokens < SP_STEP_WHOLE) return (uint32_t)tokens - 1;
-    const double octaves = log2(tokens / SP_STEP_WHOLE);
-    return SP_STEP_WHOLE - 1 + (uint32_t)(octaves * SP_STEP_OCTAVE);
+    const double rest = 2.0 * frexp(tokens / SP_STEP_WHOLE, &exponent);
+    while (part + 1 < SP_STEP_OCTAVE && eighths[part + 1] <= rest) {
+        part++;
+    }
+    return SP_STEP_WHOLE - 1 + (uint32_t)(exponent - 1) * SP_STEP_OCTAVE + part;
 }
 
 static const sp_step_node *node_of(sp_step_table *table, uint32_t idx)
@@ -226,7 +242,7 @@ static void add_prompts(sp_step_table *table, const sp_serve_batch *batch, sp_se
 static bool is_covered(const sp_step_table *table, const sp_serve_batch *batch)
 {
     const double tokens = batch->prompts * batch->prompt_tokens + batch->decodes;
-    if (tokens >= tokens_at(SP_STEP_NODES - 1)) return false;
+    if (tokens >= SP_STEP_MOST) return false;
     if (batch->decodes <= 0.0) return batch->emitted > 0.0;
     return batch->context == table->context && batch->emitted >= batch->decodes;
 }

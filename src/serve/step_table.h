@@ -17,7 +17,8 @@
 /* Every count up to 64, then eight to an octave, up to 4 million tokens. */
 #define SP_STEP_WHOLE   64
 #define SP_STEP_OCTAVE  8
-#define SP_STEP_NODES   (SP_STEP_WHOLE + 16 * SP_STEP_OCTAVE + 1)
+#define SP_STEP_NODES   (SP_STEP_WHOLE + 16 * SP_STEP_OCTAVE)
+#define SP_STEP_MOST    (SP_STEP_WHOLE * 65536.0) /* tokens of the last node */
 #define SP_STEP_PROMPTS 32 /* kinds of prompts kept; an entry is looked for in so many slots: */
 #define SP_STEP_PROBES  8
 

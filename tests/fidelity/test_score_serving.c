@@ -55,7 +55,8 @@ static const char *cell_of(const char *column, int row, bool measured)
 }
 
 #define NAME(id, name, needed, measured) name,
-static const char *const columns[] = {SP_DEPLOYED_COLUMN_LIST(NAME) "precision", "origin", "backend_version"};
+static const char *const columns[] = {SP_DEPLOYED_COLUMN_LIST(NAME) "precision", "origin",
+                                      "backend_version"};
 #undef NAME
 
 static void write_table(const char *path, bool measured)
