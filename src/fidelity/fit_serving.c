@@ -97,7 +97,7 @@ typedef struct metric_fit {
     sp_fit_values values;
     double *weights;
     const double *beyond; /* believed or found of the fit */
-    sp_error *err;        /* of the run: the first that fails */
+    sp_error failure;     /* of an answer: the first */
 } metric_fit;
 
 static void set_values(metric_fit *m, const double *x)
@@ -114,13 +114,13 @@ static void price_rows(void *user, const double *x, uint32_t changed, double *ou
     const sp_fit_term *term =
         changed != SP_FIT_ALL_TERMS ? &m->fit->list->terms[m->terms[changed]] : NULL;
     set_values(m, x);
-    for (uint32_t i = 0; i < m->fit->n_rows && m->err->status == SP_OK; i++) {
+    for (uint32_t i = 0; i < m->fit->n_rows && m->failure.status == SP_OK; i++) {
         sp_deployed_prediction p;
         const sp_deployed_row *row = &m->fit->rows[i];
         if (m->weights[i] <= 0.0) continue;
         if (term != NULL && !sp_fit_names(term->engines, term->n_engines, row->asked.engine))
             continue;
-        if (sp_deployed_answer(&row->asked, true, &p, m->err) != SP_OK) return;
+        if (sp_deployed_answer(&row->asked, true, &p, &m->failure) != SP_OK) return;
         out[i] = log(p.value[m->metric] / row->measured[m->metric]) + m->beyond[i];
     }
 }
@@ -160,11 +160,8 @@ static sp_status open_metric(sp_serving_fit *fit, sp_deployed_metric metric, con
                              const sp_fit_values *values, metric_fit *m, double *x, sp_error *err)
 {
     const sp_fit_list *list = fit->list;
-    *m = (metric_fit){.fit = fit,
-                      .metric = metric,
-                      .values = *values,
-                      .beyond = fit->believed[metric],
-                      .err = err};
+    *m = (metric_fit){
+        .fit = fit, .metric = metric, .values = *values, .beyond = fit->believed[metric]};
     for (uint32_t t = 0; t < list->n_terms; t++) {
         const sp_fit_term *term = &list->terms[t];
         if (term->metric != (uint32_t)metric) continue;
@@ -176,6 +173,12 @@ static sp_status open_metric(sp_serving_fit *fit, sp_deployed_metric metric, con
     if (m->weights == NULL) return sp_fail(err, SP_E_MEMORY, "no memory for the fit");
     weigh_rows(m, left_out);
     return SP_OK;
+}
+
+static sp_status pass_on(const metric_fit *m, sp_error *err)
+{
+    if (m->failure.status != SP_OK) *err = m->failure;
+    return m->failure.status;
 }
 
 static sp_fit_task task_of(metric_fit *m)
@@ -197,7 +200,7 @@ static sp_status fit_metric(sp_serving_fit *fit, sp_deployed_metric metric, cons
     SP_TRY(open_metric(fit, metric, left_out, values, &m, x, err));
     const sp_fit_task task = task_of(&m);
     sp_status status = m.n_terms > 0 ? sp_fit_solve(&task, x, err) : SP_OK;
-    if (status == SP_OK) status = err->status;
+    if (status == SP_OK) status = pass_on(&m, err);
     set_values(&m, x);
     memcpy(values->term, m.values.term, sizeof values->term);
     sp_free(m.weights);
@@ -224,7 +227,7 @@ sp_status sp_serving_fit_misses(sp_serving_fit *fit, sp_deployed_metric metric,
     m.beyond = fit->found[metric];
     const sp_fit_task task = task_of(&m);
     sp_status status = sp_fit_leave_out(&task, x, folds->of_row, folds->n, residuals, err);
-    if (status == SP_OK) status = err->status;
+    if (status == SP_OK) status = pass_on(&m, err);
     for (uint32_t i = 0; i < fit->n_rows; i++) {
         if (m.weights[i] <= 0.0) residuals[i] = NAN;
     }

@@ -81,10 +81,14 @@ static sp_status load_model(sp_deployed_predictor *p, const char *name, const vo
 static sp_status load_cluster(sp_deployed_predictor *p, const char *name, const void **thing,
                               sp_error *err)
 {
+    char nearest[sizeof err->nearest];
     const sp_cluster *cluster = NULL;
-    SP_TRY(sp_cluster_find(&p->arena, p->home, name, &cluster, err));
+    const sp_status status = sp_cluster_find(&p->arena, p->home, name, &cluster, err);
     *thing = cluster;
-    return SP_OK;
+    if (status != SP_E_UNKNOWN_NAME || err->nearest[0] == '\0') return status;
+    (void)snprintf(nearest, sizeof nearest, "%s", err->nearest);
+    (void)sp_fail(err, status, "no cluster goes by this name, the nearest is %s", nearest);
+    return sp_fail_value(err, "%s", name);
 }
 
 static sp_status load_surfaces(sp_deployed_predictor *p, const char *name, const void **thing,

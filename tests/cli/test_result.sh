@@ -79,13 +79,21 @@ expect_code 3 estimate tp=4 --model gpt3-126m --cluster dgx-a100-80g --gpus 8 --
 expect_code 0 validate params tests/fidelity/counts --json --points -o "$work/counts.json"
 expect_code 0 validate memory configs/validation/serving-memory.json --json --points \
     -o "$work/logs.json"
+expect_code 0 validate serving tests/fidelity/deployments.csv --json --points \
+    -o "$work/served.json"
+says served.json '--models DIR can hold its config.json: somebody/Own-7B'
+expect_code 0 validate serving tests/fidelity/deployments.csv --cross model --json --points \
+    -o "$work/served-cross.json"
+expect_code 0 calibrate serving tests/fidelity/deployments.csv --json --source 'made up' \
+    --date 2026-11-21 -o "$work/served-steps.json"
 follows result.json "$work/result.json"
 follows estimate.json "$work/one.json" "$work/many.json"
 follows params.json "$work/params.json"
-follows score.json "$work/score.json" "$work/cross.json" "$work/counts.json" "$work/logs.json"
-follows steps.json "$work/steps.json"
+follows score.json "$work/score.json" "$work/cross.json" "$work/counts.json" "$work/logs.json" \
+    "$work/served.json" "$work/served-cross.json"
+follows steps.json "$work/steps.json" "$work/served-steps.json"
 follows site.json "$work/site.json"
-follows fit.json configs/validation/fit-training.json
+follows fit.json configs/validation/fit-training.json configs/validation/fit-serving.json
 # shellcheck disable=SC2046
 follows model.json $(ls configs/models/*.json | grep -v -e -formulas.json)
 follows formula-model.json configs/models/*-formulas.json
