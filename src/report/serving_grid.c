@@ -185,7 +185,9 @@ void sp_serving_legend(const sp_serving_answer *answer, const sp_report_options 
                          "tokens of a step; TTFT, TPOT: time to the first and to each further "
                          "token; tok/s: generated");
     if (sp_serving_problem_n_limits(problem) > 0) {
-        sp_text_add(&legend, "; within: requests of a simulated run that keep every limit");
+        sp_text_add(
+            &legend,
+            "; within: requests of a simulated run that keep every limit (-v: of all rows)");
     }
     if (any_tight(answer)) sp_text_add(&legend, "; !: may run out of memory");
     if (options->by_layout) sp_text_add(&legend, "; plans: feasible variants");

@@ -29,6 +29,7 @@ static int set_up(void **state)
     sp_error err = {0};
     sp_serving_question q = sp_serving_question_default();
     const sp_search_options options = {.threads = 2, .top_k = 5};
+    const sp_serving_shown shown = {.by_layout = true, .top = 5, .runs = 1};
     q.home = getenv("SHARDPLAN_HOME");
     q.model = "llama-3.1-8b";
     q.cluster = "l40s-8";
@@ -38,7 +39,7 @@ static int set_up(void **state)
     q.isl = 1000;
     q.osl = 200;
     if (sp_serving_ask(&q, &options, &f.asked, &err) != SP_OK) explain(&err);
-    if (sp_serving_answer_build(f.asked.space, &f.asked.result, true, 5, &f.answer, &err) != SP_OK)
+    if (sp_serving_answer_build(f.asked.space, &f.asked.result, &shown, &f.answer, &err) != SP_OK)
         explain(&err);
     *state = &f;
     return 0;
@@ -63,6 +64,14 @@ static void rows_fall_by_the_first_objective_and_the_first_is_tied_with_itself(v
         /* equal to 20 bits is a tie, settled by id */
         assert_true(row->tokens_per_s_per_gpu <= above->tokens_per_s_per_gpu * (1.0 + 1e-5));
     }
+}
+
+static void only_so_many_rows_are_run_request_by_request(void **state)
+{
+    const fixture *f = *state;
+    assert_true(f->answer.rows[0].served.simulated);
+    assert_false(f->answer.rows[1].served.simulated);
+    assert_float_equal(f->answer.rows[0].served.run.slo_attainment_ratio, 1.0, 0.0); /* no limits */
 }
 
 static void a_mode_that_was_not_asked_for_has_no_best_plan(void **state)
@@ -139,6 +148,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_fall_by_the_first_objective_and_the_first_is_tied_with_itself),
+        cmocka_unit_test(only_so_many_rows_are_run_request_by_request),
         cmocka_unit_test(a_mode_that_was_not_asked_for_has_no_best_plan),
         cmocka_unit_test(the_row_with_the_most_throughput_stands_highest_in_the_picture),
         cmocka_unit_test(the_picture_keeps_to_its_width),
