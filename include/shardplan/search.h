@@ -25,6 +25,7 @@ typedef struct sp_search_options {
     uint32_t threads;         /* 0 = all that this process may use                                */
     uint32_t top_k;
     double timeout_s;         /* 0 = none                                                         */
+    bool alone;               /* the caller searches for itself; no other rank does          */
     bool no_bounds;           /* evaluate every admitted plan, skip nothing early                 */
     const volatile sig_atomic_t *cancel; /* set to stop early; NULL = never                       */
     void (*progress)(void *user, const sp_progress *progress); /* rank 0, at most 5 a second      */

@@ -139,10 +139,13 @@ typedef struct sp_serve_load {
 } sp_serve_load;
 
 struct sp_step_table; /* src/serve/step_table.h */
+struct sp_group;      /* src/cost/cost.h */
 
 typedef struct sp_pool {
     const sp_worker *worker;
     struct sp_step_table *steps; /* of the worker, priced once each; NULL: every step anew */
+    const struct sp_group *cp; /* ranks over which each prompt is cut, every one of which is such a
+                                * worker; NULL: prompts are whole */
     uint32_t workers;
     double batch;        /* most running sequences of an attention-data-parallel rank; 0 = any   */
     double cache_tokens; /* room of such a rank; 0 = any                                        */

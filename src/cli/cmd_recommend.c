@@ -24,6 +24,7 @@ sp_exit sp_recommend_answer(const sp_context *outer)
     const bool serving = context.settings->asks == SP_ASKS_SERVE;
     sp_goal goal = SP_GOAL_MIN_GPUS;
     sp_error err = {0};
+    if (!context.speaks) return SP_EXIT_FOUND; /* its many small searches are rank 0's alone */
     sp_status status = read_goal(context.settings, &goal, &err);
     if (status == SP_OK) {
         status = serving ? sp_recommend_serving(&context, goal, &found, &err)
@@ -46,14 +47,13 @@ const sp_command sp_command_recommend = {
     .name = "recommend",
     .usage = "recommend [JOB.json] [FLAG..]",
     .summary = "fewest GPUs or least money for a load or a deadline; the largest rate",
-    .about =
-        "Answers in one line, then shows the plans behind it. Of serving: the fewest GPUs, or the "
-        "least money,\n"
-        "that take a load within limits, or with --find max-rate the most that GPUs take. Of "
-        "training: the\n"
-        "fewest GPUs, or the least money, for --tokens by a --deadline. Without --gpus, serving is "
-        "tried on up\n"
-        "to 64 GPUs, and training on doublings of 8 with the whole nodes in between.\n",
+    .about = "Answers in one line, then shows the plans behind it. Of serving: the fewest GPUs, or "
+             "the least\n"
+             "money, that take a load within limits, or with --find max-rate the most that GPUs "
+             "take. Of training:\n"
+             "the fewest GPUs, or the least money, for --tokens by a --deadline. Without --gpus, "
+             "serving is tried\n"
+             "on up to 64 GPUs, and training on doublings of 8 with the whole nodes in between.\n",
     .examples =
         "  shardplan recommend --model llama-3.1-70b --cluster dgx-h100 --isl 4k --osl 1k "
         "\\\n"

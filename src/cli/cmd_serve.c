@@ -86,6 +86,7 @@ static sp_exit search(const sp_context *context, const sp_serving_space *space)
                                  .top_k =
                                      run->top * (n_gpus < MOST_REPEATS ? n_gpus : MOST_REPEATS),
                                  .timeout_s = run->timeout_s,
+                                 .alone = context->recommendation != NULL,
                                  .no_bounds = run->no_bounds};
     sp_progress_line line;
     sp_search_result result = {0};

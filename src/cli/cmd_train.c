@@ -109,6 +109,7 @@ static sp_exit search(const sp_context *context, const sp_space *space)
     sp_search_options options = {.threads = run->threads,
                                  .top_k = run->top,
                                  .timeout_s = run->timeout_s,
+                                 .alone = context->recommendation != NULL,
                                  .no_bounds = run->no_bounds};
     sp_progress_line line;
     sp_search_result result = {0};

@@ -82,7 +82,7 @@ static bool suggest_set(const char *name, unsigned commands, sp_error *err)
     for (char *c = axis; *c != '\0'; c++) {
         if (*c == '-') *c = '_';
     }
-    const bool of_training = (commands & Q) != 0 && sp_axis_find(axis) != SP_N_AXES;
+    const bool of_training = (commands & (Q | K)) != 0 && sp_axis_find(axis) != SP_N_AXES;
     const bool of_serving = (commands & S) != 0 && sp_serving_axis_find(axis) != SP_N_SERVING_AXES;
     if (!of_training && !of_serving) return false;
     (void)snprintf(err->nearest, sizeof err->nearest, "--set %.*s=VALUE", (int)sizeof axis - 13,

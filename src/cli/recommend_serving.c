@@ -22,7 +22,7 @@ static sp_status try_question(const sp_context *context, const sp_serving_questi
                               trial *out, sp_error *err)
 {
     sp_serving_asked asked;
-    const sp_search_options options = {.threads = context->run.threads, .top_k = 1};
+    const sp_search_options options = {.threads = context->run.threads, .top_k = 1, .alone = true};
     *out = (trial){0};
     const sp_status status = sp_serving_ask(question, &options, &asked, err);
     if (status == SP_OK && asked.result.ranked.n_points > 0) {

@@ -28,7 +28,7 @@ static sp_status ask(const sp_context *context, outcome *out, sp_error *err)
     sp_space *space = NULL;
     const char *note = NULL;
     sp_search_result result = {0};
-    const sp_search_options options = {.threads = context->run.threads, .top_k = 1};
+    const sp_search_options options = {.threads = context->run.threads, .top_k = 1, .alone = true};
     *out = (outcome){0};
     sp_status status =
         sp_question_build(context->settings, context->home, &problem, &space, &note, err);

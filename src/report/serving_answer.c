@@ -39,7 +39,8 @@ static bool repeats(const sp_serving_answer *answer, const sp_point *point)
     return false;
 }
 
-/* Rates fall as times grow: a rate of 80 % of such deployments is above estimate / high_ratio. */
+/* Within the interval of the first row: nine of ten times such as its own are at most
+ * estimate x high_ratio, nine of ten rates at least estimate x rate_low_ratio. */
 static void mark_tied(sp_serving_answer *answer)
 {
     const sp_serving_problem *problem = sp_serving_space_problem(answer->space);
@@ -52,7 +53,7 @@ static void mark_tied(sp_serving_answer *answer)
         const double mine = answer->rows[i].served.estimate.objective[0];
         const double best = leader->objective[0];
         answer->rows[i].tied = i == 0 || (is_time && mine <= best * leader->high_ratio) ||
-                               (is_rate && mine >= best / leader->high_ratio);
+                               (is_rate && mine >= best * leader->rate_low_ratio);
     }
 }
 

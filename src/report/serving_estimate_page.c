@@ -95,10 +95,11 @@ static void add_latencies(const sp_served_plan *p, const sp_report_options *o, s
     const sp_serving_estimate *e = &p->estimate;
     char heading[120];
     sp_grid grid;
-    (void)snprintf(heading, sizeof heading,
-                   "What users see; 8 of 10 deployments take %.2f to %.2f "
-                   "times as long",
-                   e->low_ratio, e->high_ratio);
+    (void)snprintf(
+        heading, sizeof heading,
+        "What users see (8 of 10: %.2f to %.2f times as long per token, %.2f to %.2f to the "
+        "first)",
+        e->low_ratio, e->high_ratio, e->ttft_low_ratio, e->ttft_high_ratio);
     sp_page_put_heading(out, o, heading);
     sp_grid_init(&grid, 2 + SP_N_PERCENTILES, 2 * SP_N_LATENCIES);
     sp_grid_column_add(&grid, "time", SP_LEFT, 0);

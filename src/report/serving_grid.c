@@ -54,12 +54,12 @@ static columns add_columns(const sp_serving_space *space, const sp_report_option
     c.chunk = sp_grid_column_add(grid, "chunk", SP_RIGHT_CLOSE, 7);
     c.ttft = sp_grid_column_add(grid, "TTFT s", SP_RIGHT, 0);
     c.tail = sp_grid_column_add(grid, sp_percentile_name(shown_tail(problem)), SP_RIGHT_CLOSE, 0);
-    c.tpot = sp_grid_column_add(grid, "TPOT ms", SP_RIGHT, 0);
+    c.tpot = sp_grid_column_add(grid, "TPOT ms", SP_RIGHT, 4);
     c.user = sp_grid_column_add(grid, "tok/s/user", SP_RIGHT, 0);
     c.rate = sp_grid_column_add(grid, "tok/s/GPU", SP_RIGHT, 0);
     c.price = optional(grid, priced, "$/Mtok", SP_RIGHT, 5);
     c.memory = sp_grid_column_add(grid, "GiB", SP_RIGHT, 9);
-    c.within = optional(grid, sp_serving_problem_n_limits(problem) > 0, "within", SP_RIGHT, 4);
+    c.within = optional(grid, sp_serving_problem_n_limits(problem) > 0, "within", SP_RIGHT, 3);
     c.variants = optional(grid, o->by_layout, "plans", SP_RIGHT, 8);
     return c;
 }
@@ -103,14 +103,21 @@ static void set_figures(const sp_serving_problem *problem, const sp_serving_esti
                         const columns *c, sp_grid *grid)
 {
     const double *ttft = e->latency_s[SP_LATENCY_TTFT], *tpot = e->latency_s[SP_LATENCY_TPOT];
-    const bool tight = e->verdict == SP_SERVING_TIGHT;
     set(grid, c->ttft, "%s", sp_word_brief(ttft[SP_MEAN]).text);
     set(grid, c->tail, "%s", sp_word_brief(ttft[shown_tail(problem)]).text);
     set(grid, c->tpot, "%s", sp_word_brief(1e3 * tpot[SP_MEAN]).text);
     set(grid, c->user, "%s", sp_word_brief(e->tokens_per_s_per_user).text);
     set(grid, c->rate, "%s", sp_word_brief(e->tokens_per_s_per_gpu).text);
     set(grid, c->price, "%s", sp_word_brief(e->usd_per_million_tokens).text);
-    set(grid, c->memory, "%s%s", sp_word_gib(e->memory.peak).text, tight ? "!" : "");
+    set(grid, c->memory, "%s", sp_word_gib(e->memory.peak).text);
+}
+
+static bool any_tight(const sp_serving_answer *answer)
+{
+    for (uint32_t i = 0; i < answer->n_rows; i++) {
+        if (answer->rows[i].served.estimate.verdict == SP_SERVING_TIGHT) return true;
+    }
+    return false;
 }
 
 void sp_serving_rows_grid(const sp_serving_answer *answer, const sp_report_options *options,
@@ -119,11 +126,15 @@ void sp_serving_rows_grid(const sp_serving_answer *answer, const sp_report_optio
     const sp_serving_problem *problem = sp_serving_space_problem(answer->space);
     sp_grid_init(grid, 18, answer->n_rows);
     const columns c = add_columns(answer->space, options, grid);
+    const bool tight = any_tight(answer);
     for (uint32_t i = 0; i < answer->n_rows; i++) {
         const sp_serving_row *row = &answer->rows[i];
         const sp_served_plan *served = &row->served;
         sp_grid_row_add(grid, i == 0 ? SP_TONE_GOOD : SP_TONE_PLAIN);
-        set(grid, c.mark, "%u%s%s", i + 1, row->tied ? "=" : " ", row->on_front ? "*" : " ");
+        set(grid, c.mark, "%u%s%s%s", i + 1, row->tied ? "=" : " ", row->on_front ? "*" : " ",
+            served->estimate.verdict == SP_SERVING_TIGHT ? "!"
+            : tight                                      ? " "
+                                                         : "");
         set_plan(answer->space, &served->plan, &c, grid);
         set_figures(problem, &served->estimate, &c, grid);
         if (served->simulated) {
@@ -142,14 +153,6 @@ static bool occurs(const sp_serving_answer *answer, const char *mark)
         char layout[96];
         sp_served_layout(problem, &answer->rows[i].served.plan, layout, sizeof layout);
         if (strstr(layout, mark) != NULL) return true;
-    }
-    return false;
-}
-
-static bool any_tight(const sp_serving_answer *answer)
-{
-    for (uint32_t i = 0; i < answer->n_rows; i++) {
-        if (answer->rows[i].served.estimate.verdict == SP_SERVING_TIGHT) return true;
     }
     return false;
 }

@@ -12,7 +12,7 @@
 static sp_status ask(const sp_serving_question *question, sp_serving_asked *asked)
 {
     sp_error ignored = {0};
-    const sp_search_options options = {.top_k = 1};
+    const sp_search_options options = {.top_k = 1, .alone = true};
     return sp_serving_ask(question, &options, asked, &ignored);
 }
 

@@ -103,10 +103,10 @@ static void add_leader(const sp_serving_answer *answer, const sp_report_options 
     }
     sp_text_printf(&words, "Row 1 leads: %s tok/s/GPU, likely %s to %s; TTFT %s to %s",
                    sp_word_brief(e->tokens_per_s_per_gpu).text,
-                   sp_word_brief(e->tokens_per_s_per_gpu / e->high_ratio).text,
-                   sp_word_brief(e->tokens_per_s_per_gpu / e->low_ratio).text,
-                   sp_word_latency(ttft_s * e->low_ratio).text,
-                   sp_word_latency(ttft_s * e->high_ratio).text);
+                   sp_word_brief(e->tokens_per_s_per_gpu * e->rate_low_ratio).text,
+                   sp_word_brief(e->tokens_per_s_per_gpu * e->rate_high_ratio).text,
+                   sp_word_latency(ttft_s * e->ttft_low_ratio).text,
+                   sp_word_latency(ttft_s * e->ttft_high_ratio).text);
     sp_text_printf(&words, ", TPOT %s to %s.", sp_word_latency(tpot_s * e->low_ratio).text,
                    sp_word_latency(tpot_s * e->high_ratio).text);
     if (n_tied > 1) {

@@ -21,6 +21,7 @@ typedef struct coordinator {
     sp_team team;
     sp_tally *answer;
     peer *peers;
+    uint32_t ranks;
     uint32_t n_open;  /* ranks that were not told to stop    */
     uint64_t next;    /* first block that was dealt to nobody */
     uint64_t settled; /* blocks of finished units            */
@@ -47,7 +48,7 @@ static void take_unit(coordinator *c, uint64_t *first, uint64_t *end)
     const uint64_t left = c->stopping ? 0 : c->run->n_blocks - c->next;
     const sp_pace pace = {.block_s = c->settled > 0 ? c->busy_s / (double)c->settled : 0.0,
                           .service_s = c->n_served > 0 ? c->service_s / (double)c->n_served : 0.0,
-                          .ranks = sp_ranks_size(),
+                          .ranks = c->ranks,
                           .threads = c->team.n_threads};
     *first = c->next;
     *end = left > 0 ? c->next + sp_pace_unit(&pace, left) : c->next;
@@ -254,8 +255,8 @@ static void wait_for_others(coordinator *c)
 
 sp_status sp_coordinate(const sp_run *run, sp_tally *answer, uint64_t *settled, sp_error *err)
 {
-    const uint32_t ranks = sp_ranks_size();
-    coordinator c = {.run = run, .answer = answer, .n_open = ranks - 1};
+    const uint32_t ranks = run->options->alone ? 1 : sp_ranks_size();
+    coordinator c = {.run = run, .answer = answer, .ranks = ranks, .n_open = ranks - 1};
     SP_TRY(sp_team_init(&c.team, run->of, run->options, run->blocks, err));
     c.team.between = between_blocks;
     c.team.user = &c;

@@ -115,7 +115,7 @@ static sp_status list_blocks(const sp_searchable *of, sp_id_list *blocks, uint64
 sp_status sp_search_all(const sp_searchable *of, const sp_search_options *options,
                         sp_search_result *result, sp_error *err)
 {
-    const bool first_rank = sp_ranks_rank() == 0;
+    const bool first_rank = options->alone || sp_ranks_rank() == 0;
     const double start_s = sp_clock_s();
     uint64_t *pruned = NULL;
     sp_id_list blocks = {0};

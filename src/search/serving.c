@@ -27,36 +27,50 @@ typedef struct visit {
     sp_serving_known *pools[SP_N_ROLES]; /* PREFILL: NULL in aggregated plans */
 } visit;
 
-/* What sp_serving_estimate_plan says, from what is remembered. */
-static void estimate_plan(visit *v, const sp_serving_walk *walk, sp_serving_estimate *out)
+/* The pools of a plan; false when one of them has no room in memory. */
+static bool find_sides(const visit *v, const sp_serving_walk *walk,
+                       const sp_serving_side *sides[SP_N_ROLES])
 {
-    const sp_serving_problem *problem = v->space->problem;
-    const sp_serving_side *sides[SP_N_ROLES] = {NULL};
-    sp_serving_point point;
     for (int role = 0; role < SP_N_ROLES; role++) {
         if (v->pools[role] == NULL) continue;
         sides[role] = sp_serving_known_side(v->memo, v->pools[role], &walk->plan,
                                             (sp_serving_role)role, walk->digit);
+        if (!sp_serving_side_fits(sides[role])) return false;
     }
-    sp_serving_point_of(problem, &walk->plan, sides[SP_ROLE_PREFILL], sides[SP_ROLE_DECODE],
-                        &point);
+    return true;
+}
+
+/* What sp_serving_estimate_plan says, from what is remembered; the rule that refuses the plan. */
+static uint32_t judge(const visit *v, const sp_serving_walk *walk, sp_serving_estimate *out)
+{
+    const sp_serving_problem *problem = v->space->problem;
+    const sp_serving_side *sides[SP_N_ROLES] = {NULL};
+    sp_serving_point point;
+    if (!find_sides(v, walk, sides)) return v->space->memory_rule;
+    const bool read = v->space->n_result_wheres > 0; /* any figure, by a --where */
+    (read ? sp_serving_point_of : sp_serving_point_judged)(
+        problem, &walk->plan, sides[SP_ROLE_PREFILL], sides[SP_ROLE_DECODE], &point);
     sp_serving_combine(problem, &walk->plan, sides[SP_ROLE_PREFILL], sides[SP_ROLE_DECODE], &point,
                        out);
+    return sp_serving_verdict_refusal(v->space, out->verdict, out->limit);
+}
+
+static void refuse(visit *v, uint32_t rule, uint64_t n)
+{
+    v->tally->counts.pruned[rule] += n;
+    v->refused[rule] += n;
 }
 
 static void visit_plan(visit *v, const sp_serving_walk *walk)
 {
     sp_search_counts *counts = &v->tally->counts;
     sp_serving_estimate estimate;
+    double keys[SP_MAX_OBJECTIVES];
     uint32_t rule = walk->refused[SP_SERVING_LAST_AXIS];
     counts->admitted++;
-    if (rule == SP_NO_RULE) {
-        estimate_plan(v, walk, &estimate);
-        rule = sp_serving_verdict_refusal(v->space, estimate.verdict, estimate.limit);
-    }
+    if (rule == SP_NO_RULE) rule = judge(v, walk, &estimate);
     if (rule != SP_NO_RULE) {
-        counts->pruned[rule]++;
-        v->refused[rule]++;
+        refuse(v, rule, 1);
         return;
     }
     counts->evaluated++;
@@ -66,16 +80,23 @@ static void visit_plan(visit *v, const sp_serving_walk *walk)
         return;
     }
     counts->feasible++;
-    double keys[SP_MAX_OBJECTIVES];
     sp_serving_space_keys(v->space, &estimate, keys);
     sp_tally_keep(v->tally, &v->layout, walk->id, keys);
+}
+
+/* A layout that is refused as it stands: its plans are only counted. */
+static void count_layout(visit *v, const sp_serving_walk *above)
+{
+    const uint32_t rule = above->refused[above->depth];
+    const uint64_t n = sp_serving_walk_count(above, v->tally->counts.pruned);
+    v->tally->counts.admitted += n;
+    refuse(v, rule, n);
 }
 
 /* False when memory is gone. */
 static bool find_pools(visit *v, const sp_serving_walk *above)
 {
     const bool apart = above->plan.value[SP_SERVING_AXIS_mode] == SP_SERVING_DISAGG;
-    if (above->refused[above->depth] != SP_NO_RULE) return true; /* none is priced */
     sp_serving_memo_make_room(v->memo);
     for (int role = apart ? SP_ROLE_PREFILL : SP_ROLE_DECODE; role < SP_N_ROLES; role++) {
         v->pools[role] = sp_serving_memo_find(v->memo, &above->plan, (sp_serving_role)role);
@@ -95,6 +116,10 @@ static void search_layout(const sp_serving_walk *above, sp_serving_memo *memo, s
                .memo = memo,
                .refused = &t->cell_refused[(size_t)cell * t->of->n_rules]};
     sp_serving_walk walk;
+    if (above->refused[above->depth] != SP_NO_RULE) {
+        count_layout(&v, above);
+        return;
+    }
     if (!find_pools(&v, above)) {
         t->failed = true;
         return;

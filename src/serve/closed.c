@@ -217,7 +217,7 @@ static void stretch_queue(const sp_serve_load *load, sp_first *first)
     first->queue_s *= factor;
 }
 
-static void finish_rates(const sp_loaded *l, double ranks, const sp_flow *f, sp_served *out)
+static void finish_rates(const sp_loaded *l, const sp_flow *f, sp_served *out)
 {
     const sp_serve_load *load = l->load;
     const double gpus = (double)l->pool->workers * sp_worker_gpus(l->pool->worker);
@@ -228,7 +228,6 @@ static void finish_rates(const sp_loaded *l, double ranks, const sp_flow *f, sp_
     out->tokens_per_s = out->requests_per_s * load->osl;
     out->tokens_per_s_per_gpu = out->tokens_per_s / gpus;
     out->running = f->running;
-    (void)ranks;
 }
 
 void sp_serve_together(const sp_pool *pool, const sp_serve_load *load, sp_served *out)
@@ -261,6 +260,6 @@ void sp_serve_together(const sp_pool *pool, const sp_serve_load *load, sp_served
     out->ttft_s = first.mean_s;
     out->tpot_s = f.tpot_s;
     sp_tails_of(&l, &f, &first, out);
-    finish_rates(&l, ranks, &f, out);
+    finish_rates(&l, &f, out);
     if (open && load->rate >= out->most_requests_per_s) overflow(out);
 }

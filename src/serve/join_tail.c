@@ -22,6 +22,7 @@ static double below(const waiting *w, double t_s)
 static double quantile(const waiting *w, double share)
 {
     double low = w->least_s;
+    if (w->burst <= 0.0) return low + w->certain_s - w->random_s * log1p(-share);
     double high = low + w->burst_s + w->certain_s + 8.0 * w->random_s;
     if (!isfinite(high)) return high;
     for (int i = 0; i < 30; i++) {

@@ -1,17 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Steps of a pool under a load: of answers alone, of prompts beside them, of a crowd of prompts. */
-#include "serve/step_table.h"
+#include "serve/serve_priv.h"
 
 #include <math.h>
-
-void sp_pool_step(const sp_pool *pool, const sp_serve_batch *batch, sp_serve_step_time *out)
-{
-    if (pool->steps != NULL) {
-        sp_step_table_step(pool->steps, batch, out);
-    } else {
-        sp_serve_step(pool->worker, batch, out);
-    }
-}
 
 double sp_pool_tokens_a_step(const sp_pool *pool)
 {

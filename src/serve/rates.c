@@ -59,28 +59,27 @@ static bool knows_experts(const search *f, const sp_surface *s)
            (f->hidden >= s->lo[SP_DIM_HIDDEN] && f->hidden <= s->hi[SP_DIM_HIDDEN]);
 }
 
-/* Those measured with the model's shapes where there are any. */
-static sp_serve_kernels collect(const search *f, const sp_surface_query *query)
+static sp_serve_kernels collect(const search *f, const sp_surface_query *query, bool guess)
 {
     sp_serve_kernels found = {0};
-    for (uint32_t guess = 0; guess < 2 && found.n == 0; guess++) {
-        for (uint32_t i = 0; i < f->all->n && found.n < SP_SERVE_MAX_KERNELS; i++) {
-            const sp_surface *s = &f->all->list[i];
-            const bool fit = fits(s, query) && !timed_with_host(f, s) && runs_experts(f, s);
-            if (fit && (guess == 1 || knows_experts(f, s))) found.of[found.n++] = s;
-        }
+    for (uint32_t i = 0; i < f->all->n && found.n < SP_SERVE_MAX_KERNELS; i++) {
+        const sp_surface *s = &f->all->list[i];
+        const bool fit = fits(s, query) && !timed_with_host(f, s) && runs_experts(f, s);
+        if (fit && (guess || knows_experts(f, s))) found.of[found.n++] = s;
     }
     return found;
 }
 
-/* In the engine's framework, in the next best, in any. */
+/* In the engine's framework, in the next best, in any: those measured with the model's shapes, and
+ * where there are none, others. */
 static sp_serve_kernels find_in(search *f, sp_surface_query query)
 {
     sp_serve_kernels found = {0};
-    for (uint32_t i = 0; i < 3 && found.n == 0; i++) {
-        if (i < 2 && f->timing->frameworks[i] == NULL) continue;
-        query.framework = i < 2 ? f->timing->frameworks[i] : NULL;
-        found = collect(f, &query);
+    for (uint32_t i = 0; i < 6 && found.n == 0; i++) {
+        const uint32_t place = i % 3;
+        if (place < 2 && f->timing->frameworks[place] == NULL) continue;
+        query.framework = place < 2 ? f->timing->frameworks[place] : NULL;
+        found = collect(f, &query, i >= 3);
     }
     return found;
 }

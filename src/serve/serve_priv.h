@@ -75,9 +75,12 @@ double sp_serve_all_reduce_s(const sp_worker *worker, const sp_group *group, dou
 /* Of a pool whose answers ride along though its engine's do not. */
 sp_serve_rule sp_pool_rule(const sp_pool *pool, const sp_server_timing *timing);
 
-/* ---- loaded.c: steps of a pool under a load ---- */
-/* By the pool's table where it has one. */
+/* ---- pool_step.c ---- */
+/* What sp_serve_step gives, by the pool's table where it has one, of prompts that are cut for its
+ * ranks of context parallelism. */
 void sp_pool_step(const sp_pool *pool, const sp_serve_batch *batch, sp_serve_step_time *out);
+
+/* ---- loaded.c: steps of a pool under a load ---- */
 typedef struct sp_loaded {
     const sp_pool *pool;
     const sp_serve_load *load;

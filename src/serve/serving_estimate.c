@@ -120,8 +120,25 @@ static void never_served(sp_served *s)
         (sp_tail){s->tpot_s, s->tpot_s, s->tpot_s, s->tpot_s, s->tpot_s};
 }
 
+/* Means alone. */
+static void fill_means(const sp_serve_load *load, sp_served *s)
+{
+    const double answer_s = (load->osl - 1.0) * s->tpot_s;
+    s->ttft_tail_s = (sp_tail){.mean = s->ttft_s};
+    s->tpot_tail_s = s->itl_tail_s = (sp_tail){.mean = s->tpot_s};
+    s->e2e_tail_s = (sp_tail){.mean = s->ttft_s + answer_s};
+}
+
+static bool asks_tails(const sp_serving_problem *problem)
+{
+    for (uint32_t i = 0; i < problem->n_limits; i++) {
+        if (problem->limits[i].percentile != SP_MEAN) return true;
+    }
+    return false;
+}
+
 static void serve_apart(const sp_serving_problem *problem, const sp_serving_plan *plan,
-                        const sp_serving_side *prefill, const sp_serving_side *decode,
+                        const sp_serving_side *prefill, const sp_serving_side *decode, bool brief,
                         sp_serving_point *point)
 {
     const uint32_t first = plan->value[SP_SERVING_AXIS_prefill_workers];
@@ -132,13 +149,15 @@ static void serve_apart(const sp_serving_problem *problem, const sp_serving_plan
     const sp_kv_link link = sp_serving_link_of(problem, plan);
     sp_joined joined;
     sp_serve_join(&p, &d, &load, &link, &joined);
-    if (isfinite(joined.served.ttft_s)) {
+    if (isfinite(joined.served.ttft_s) && brief && !asks_tails(problem)) {
+        fill_means(&load, &joined.served);
+    } else if (isfinite(joined.served.ttft_s)) {
         sp_joined_tails(&load, &joined);
     } else {
         never_served(&joined.served);
     }
     point->served = joined.served;
-    fill_parts(&prefill->pool, &decode->pool, &load, point);
+    if (!brief) fill_parts(&prefill->pool, &decode->pool, &load, point);
     point->prefill_s = joined.prompt_s;
     point->queue_s = joined.wait_s + joined.slot_s + joined.burst_s;
     point->kv_transfer_s = joined.send_s;
@@ -159,16 +178,30 @@ static void serve_together(const sp_serving_problem *problem, const sp_serving_p
         fmax(0.0, point->served.ttft_s - side->base->worker.timing->request_s - point->prefill_s);
 }
 
+static void find_point(const sp_serving_problem *problem, const sp_serving_plan *plan,
+                       const sp_serving_side *prefill, const sp_serving_side *decode, bool brief,
+                       sp_serving_point *point)
+{
+    *point = (sp_serving_point){0};
+    if (prefill != NULL) {
+        serve_apart(problem, plan, prefill, decode, brief, point);
+    } else {
+        serve_together(problem, plan, decode, point);
+    }
+}
+
 void sp_serving_point_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
                          const sp_serving_side *prefill, const sp_serving_side *decode,
                          sp_serving_point *point)
 {
-    *point = (sp_serving_point){0};
-    if (prefill != NULL) {
-        serve_apart(problem, plan, prefill, decode, point);
-    } else {
-        serve_together(problem, plan, decode, point);
-    }
+    find_point(problem, plan, prefill, decode, false, point);
+}
+
+void sp_serving_point_judged(const sp_serving_problem *problem, const sp_serving_plan *plan,
+                             const sp_serving_side *prefill, const sp_serving_side *decode,
+                             sp_serving_point *point)
+{
+    find_point(problem, plan, prefill, decode, true, point);
 }
 
 /* ---- what users see ---- */
@@ -280,9 +313,14 @@ static void fill_intervals(const sp_serving_side *prefill, const sp_serving_side
     put_interval(wider * rate, &out->rate_low_ratio, &out->rate_high_ratio);
 }
 
+bool sp_serving_side_fits(const sp_serving_side *side)
+{
+    return side->memory.verdict != SP_FOOTPRINT_OOM;
+}
+
 static bool lacks_memory(const sp_serving_side *side)
 {
-    return side != NULL && side->memory.verdict == SP_FOOTPRINT_OOM;
+    return side != NULL && !sp_serving_side_fits(side);
 }
 
 static bool is_tight(const sp_serving_side *side)

@@ -181,6 +181,8 @@ bool sp_serving_side_is_sound(const sp_serving_problem *problem, const sp_servin
  * for, so it belongs to one thread. */
 typedef struct sp_serving_base {
     sp_worker worker;
+    sp_fabric around; /* of all ranks of cp_prefill */
+    sp_group cp;
     sp_step_table steps;
     sp_footprint_question memory; /* of one request, the engine's settings as on this GPU */
     sp_share share;
@@ -199,6 +201,9 @@ typedef struct sp_serving_side {
 } sp_serving_side;
 void sp_serving_side_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
                         sp_serving_role role, sp_serving_base *base, sp_serving_side *side);
+
+/* Whether it has room for one request: a search asks this before anything else. */
+bool sp_serving_side_fits(const sp_serving_side *side);
 
 /* ---- serving_estimate.c ---- */
 /* Workers of a pool that take load, at least one: the others stand by. */
@@ -220,6 +225,10 @@ typedef struct sp_serving_point {
 void sp_serving_point_of(const sp_serving_problem *problem, const sp_serving_plan *plan,
                          const sp_serving_side *prefill, const sp_serving_side *decode,
                          sp_serving_point *point);
+/* The same, but what neither limits nor objectives ask for may be left blank. */
+void sp_serving_point_judged(const sp_serving_problem *problem, const sp_serving_plan *plan,
+                             const sp_serving_side *prefill, const sp_serving_side *decode,
+                             sp_serving_point *point);
 void sp_serving_combine(const sp_serving_problem *problem, const sp_serving_plan *plan,
                         const sp_serving_side *prefill, const sp_serving_side *decode,
                         const sp_serving_point *point, sp_serving_estimate *out);

@@ -154,8 +154,15 @@ void sp_serving_base_of(const sp_serving_problem *problem, const sp_serving_plan
 {
     sp_serving_worker_of(problem, plan, role, &base->worker);
     const sp_serve_load *load = &problem->load;
+    const uint32_t cp = sp_serving_cp_of(plan, role);
     const double width = 1.0 + plan->value[SP_SERVING_AXIS_spec];
-    sp_step_table_begin(&base->worker, (load->isl + load->osl / 2.0) / width, &base->steps);
+    const double context = (load->isl + load->osl / 2.0) / width;
+    const double past = load->prefix_hit_ratio * load->isl;
+    sp_step_table_begin(&base->worker, cp > 1 ? context / cp : context, fmax(1.0, load->isl - past),
+                        past, &base->steps);
+    base->around = sp_fabric_fit(&problem->machine[sp_serving_place_of(plan, role)].fabric,
+                                 sp_serving_worker_gpus(plan, role));
+    base->cp = sp_group_build(&base->around, cp, base->worker.gpus);
     base->memory = memory_question(problem, plan, role);
     base->memory.server = sp_server_on_gpu(&base->memory);
     sp_share_build(&base->memory, &base->share);
@@ -171,6 +178,7 @@ void sp_serving_side_of(const sp_serving_problem *problem, const sp_serving_plan
     side->base = base;
     side->pool = (sp_pool){.worker = &base->worker,
                            .steps = &base->steps,
+                           .cp = base->cp.n > 1 ? &base->cp : NULL,
                            .workers = 1,
                            .batch = plan->value[SP_SERVING_AXIS_batch],
                            .cache_tokens = side->memory.tokens * sp_serving_cp_of(plan, role),

@@ -68,7 +68,7 @@ static void start_step(sp_pools *p, sp_prefill_worker *worker, double now_s)
     }
     worker->done_s = (double)INFINITY;
     if (busiest.prompts <= 0.0) return;
-    sp_serve_step(p->prefill_pool->worker, &busiest, &t);
+    sp_pool_step(p->prefill_pool, &busiest, &t);
     worker->done_s = now_s + t.step_s;
 }
 

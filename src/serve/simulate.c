@@ -333,10 +333,10 @@ sp_status sp_sim_run(struct sp_arena *arena, const sp_sim_setup *setup, sp_simul
     return SP_OK;
 }
 
-static double worker_step_s(const void *of, const sp_serve_batch *batch)
+static double pool_step_s(const void *of, const sp_serve_batch *batch)
 {
     sp_serve_step_time t;
-    sp_serve_step(of, batch, &t);
+    sp_pool_step(of, batch, &t);
     return t.step_s;
 }
 
@@ -345,7 +345,7 @@ sp_status sp_serve_simulate(struct sp_arena *arena, const sp_pool *pool, const s
 {
     const sp_worker *worker = pool->worker;
     const sp_sim_setup setup = {
-        .clock = {worker_step_s, worker},
+        .clock = {pool_step_s, pool},
         .pool = pool,
         .load = load,
         .timing = worker->timing,

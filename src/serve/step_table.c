@@ -6,12 +6,16 @@
 #include <math.h>
 #include <string.h>
 
-void sp_step_table_begin(const sp_worker *worker, double context, sp_step_table *table)
+void sp_step_table_begin(const sp_worker *worker, double context, double fresh, double past,
+                         sp_step_table *table)
 {
     table->worker = worker;
     table->context = context;
+    table->fresh = fresh;
+    table->past = past;
     table->known_prompts = 0;
     memset(table->known, 0, sizeof table->known);
+    memset(table->known_pieces, 0, sizeof table->known_pieces);
 }
 
 /* ---- sums of steps ---- */
@@ -46,18 +50,34 @@ static void finish(const sp_worker *worker, const sp_serve_batch *batch, sp_serv
 
 /* ---- answers by tokens ---- */
 
+/* Powers of the eighth root of 2. */
+static const double eighths[SP_STEP_OCTAVE] = {1.0,
+                                               1.0905077326652577,
+                                               1.189207115002721,
+                                               1.2968395546510096,
+                                               1.4142135623730951,
+                                               1.5422108254079407,
+                                               1.681792830507429,
+                                               1.8340080864093424};
+
 static double tokens_at(uint32_t idx)
 {
     if (idx < SP_STEP_WHOLE) return idx + 1.0;
-    return SP_STEP_WHOLE * exp2((idx - SP_STEP_WHOLE + 1.0) / SP_STEP_OCTAVE);
+    const uint32_t above = idx + 1 - SP_STEP_WHOLE;
+    return ldexp(SP_STEP_WHOLE * eighths[above % SP_STEP_OCTAVE], (int)(above / SP_STEP_OCTAVE));
 }
 
 /* The last node at or below; tokens are 1 or more. */
 static uint32_t node_below(double tokens)
 {
+    int exponent = 0;
+    uint32_t part = 0;
     if (tokens < SP_STEP_WHOLE) return (uint32_t)tokens - 1;
-    const double octaves = log2(tokens / SP_STEP_WHOLE);
-    return SP_STEP_WHOLE - 1 + (uint32_t)(octaves * SP_STEP_OCTAVE);
+    const double rest = 2.0 * frexp(tokens / SP_STEP_WHOLE, &exponent);
+    while (part + 1 < SP_STEP_OCTAVE && eighths[part + 1] <= rest) {
+        part++;
+    }
+    return SP_STEP_WHOLE - 1 + (uint32_t)(exponent - 1) * SP_STEP_OCTAVE + part;
 }
 
 static const sp_step_node *node_of(sp_step_table *table, uint32_t idx)
@@ -118,16 +138,15 @@ static double attention_at(const place *p)
 
 static bool is_same(const sp_step_prompts *a, const sp_step_prompts *b)
 {
-    return a->prompts == b->prompts && a->tokens == b->tokens && a->past == b->past &&
-           a->emitted == b->emitted;
+    return a->prompts == b->prompts && a->tokens == b->tokens && a->past == b->past;
 }
 
 static uint32_t slot_of(const sp_step_prompts *p)
 {
-    uint64_t bits[4];
+    uint64_t bits[2];
     memcpy(bits, p, sizeof bits);
-    const uint64_t mixed = (bits[0] ^ bits[1] * UINT64_C(0x9e3779b97f4a7c15) ^ bits[3] << 1) *
-                           UINT64_C(0xff51afd7ed558ccd);
+    const uint64_t mixed =
+        (bits[0] ^ bits[1] * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xff51afd7ed558ccd);
     return (uint32_t)(mixed >> 40) % SP_STEP_PROMPTS;
 }
 
@@ -145,26 +164,77 @@ static uint32_t find_slot(const sp_step_table *table, const sp_step_prompts *ask
     return first;
 }
 
-/* Prompts alone. */
-static const sp_serve_step_time *prompts_of(sp_step_table *table, const sp_serve_batch *batch,
-                                            double emitted)
+static void price_prompts(const sp_step_table *table, const sp_step_prompts *asked,
+                          sp_serve_step_time *out)
 {
-    const sp_step_prompts asked = {.prompts = batch->prompts,
-                                   .tokens = batch->prompt_tokens,
-                                   .past = batch->prompt_past,
-                                   .emitted = emitted};
+    const sp_serve_batch alone = {
+        .prompts = asked->prompts, .prompt_tokens = asked->tokens, .prompt_past = asked->past};
+    sp_serve_step(table->worker, &alone, out);
+    strip(table->worker, out);
+}
+
+/* Of whole prompts, as many as are asked for. */
+static const sp_serve_step_time *prompts_of(sp_step_table *table, const sp_serve_batch *batch)
+{
+    const sp_step_prompts asked = {
+        .prompts = batch->prompts, .tokens = batch->prompt_tokens, .past = batch->prompt_past};
     bool known = false;
     const uint32_t slot = find_slot(table, &asked, &known);
     sp_step_prompts *kept = &table->prompts[slot];
     if (known) return &kept->time;
-    const sp_serve_batch alone = {.prompts = batch->prompts,
-                                  .prompt_tokens = batch->prompt_tokens,
-                                  .prompt_past = batch->prompt_past,
-                                  .emitted = emitted};
     *kept = asked;
-    sp_serve_step(table->worker, &alone, &kept->time);
+    price_prompts(table, &asked, &kept->time);
     table->known_prompts |= UINT32_C(1) << slot;
     return &kept->time;
+}
+
+/* Of equal pieces the mean one has half of the other tokens before it. */
+static double past_of(const sp_step_table *table, double tokens)
+{
+    return table->past + (table->fresh - tokens) / 2.0;
+}
+
+static bool is_piece(const sp_step_table *table, const sp_serve_batch *batch)
+{
+    const double off = batch->prompt_past - past_of(table, batch->prompt_tokens);
+    return batch->prompts == 1.0 && batch->prompt_tokens >= 1.0 &&
+           batch->prompt_tokens < table->fresh && fabs(off) <= 1e-9 * table->fresh;
+}
+
+static const sp_serve_step_time *piece_of(sp_step_table *table, uint32_t idx)
+{
+    sp_serve_step_time *piece = &table->piece[idx];
+    if ((table->known_pieces[idx / 64] >> idx % 64 & 1) != 0) return piece;
+    const double tokens = fmin(tokens_at(idx), table->fresh);
+    const sp_step_prompts one = {.prompts = 1.0, .tokens = tokens, .past = past_of(table, tokens)};
+    price_prompts(table, &one, piece);
+    table->known_pieces[idx / 64] |= UINT64_C(1) << idx % 64;
+    return piece;
+}
+
+static void add_piece(sp_step_table *table, double tokens, sp_serve_step_time *sum)
+{
+    const uint32_t idx = node_below(tokens);
+    const double from = tokens_at(idx), to = fmin(tokens_at(idx + 1), table->fresh);
+    const double share = tokens > from ? (tokens - from) / (to - from) : 0.0;
+    const sp_serve_step_time *a = piece_of(table, idx);
+    add(sum, a, 1.0 - share);
+    sum->attention_s += (1.0 - share) * a->attention_s;
+    if (share <= 0.0) return;
+    const sp_serve_step_time *b = piece_of(table, idx + 1);
+    add(sum, b, share);
+    sum->attention_s += share * b->attention_s;
+}
+
+static void add_prompts(sp_step_table *table, const sp_serve_batch *batch, sp_serve_step_time *sum)
+{
+    if (is_piece(table, batch)) {
+        add_piece(table, batch->prompt_tokens, sum);
+        return;
+    }
+    const sp_serve_step_time *whole = prompts_of(table, batch);
+    add(sum, whole, 1.0);
+    sum->attention_s += whole->attention_s;
 }
 
 /* ---- steps ---- */
@@ -172,35 +242,35 @@ static const sp_serve_step_time *prompts_of(sp_step_table *table, const sp_serve
 static bool is_covered(const sp_step_table *table, const sp_serve_batch *batch)
 {
     const double tokens = batch->prompts * batch->prompt_tokens + batch->decodes;
-    if (batch->decodes <= 0.0) return true;
-    return batch->context == table->context && batch->emitted >= batch->decodes &&
-           tokens < tokens_at(SP_STEP_NODES - 1);
+    if (tokens >= SP_STEP_MOST) return false;
+    if (batch->decodes <= 0.0) return batch->emitted > 0.0;
+    return batch->context == table->context && batch->emitted >= batch->decodes;
+}
+
+/* The head runs over rows of answers, else over those of prompts that end. */
+static void add_answers(sp_step_table *table, const sp_serve_batch *batch, double tokens,
+                        sp_serve_step_time *sum)
+{
+    const bool any = batch->decodes > 0.0;
+    const place rows = find(table, any ? batch->decodes : batch->emitted);
+    add_head(&rows, sum);
+    if (!any) return;
+    sum->attention_s += attention_at(&rows);
+    add_bare(table, tokens + batch->decodes, 1.0, sum);
+    if (tokens > 0.0) add_bare(table, tokens, -1.0, sum);
 }
 
 void sp_step_table_step(sp_step_table *table, const sp_serve_batch *batch, sp_serve_step_time *out)
 {
     static_assert(SP_STEP_PROMPTS <= 32, "a bit for each");
     sp_serve_step_time sum = {0};
+    const double tokens = batch->prompts * batch->prompt_tokens;
     if (!is_covered(table, batch)) {
         sp_serve_step(table->worker, batch, out);
         return;
     }
-    if (batch->decodes <= 0.0) {
-        *out = *prompts_of(table, batch, batch->emitted);
-        return;
-    }
-    const place answers = find(table, batch->decodes);
-    sum.attention_s = attention_at(&answers);
-    add_head(&answers, &sum);
-    const double tokens = batch->prompts * batch->prompt_tokens;
-    add_bare(table, tokens + batch->decodes, 1.0, &sum);
-    if (tokens > 0.0) {
-        sp_serve_step_time prompts = *prompts_of(table, batch, 0.0);
-        strip(table->worker, &prompts);
-        add(&sum, &prompts, 1.0);
-        sum.attention_s += prompts.attention_s;
-        add_bare(table, tokens, -1.0, &sum);
-    }
+    add_answers(table, batch, tokens, &sum);
+    if (tokens > 0.0) add_prompts(table, batch, &sum);
     finish(table->worker, batch, &sum);
     *out = sum;
 }

@@ -113,4 +113,7 @@ void sp_serving_walk_begin(sp_serving_walk *walk, const sp_serving_space *space,
 /* The plans below one that another walk stands at. */
 void sp_serving_walk_below(sp_serving_walk *walk, const sp_serving_walk *above,
                            sp_serving_axis_id last, uint64_t *pruned);
+/* How many plans below a layout mean something; what does not is added to pruned. No rule of
+ * chunk_tokens looks at batch, nor the other way round. */
+uint64_t sp_serving_walk_count(const sp_serving_walk *above, uint64_t *pruned);
 bool sp_serving_walk_next(sp_serving_walk *walk);

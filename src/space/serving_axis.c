@@ -7,9 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Stages beyond these only add latency to a token; more nodes than that may need them. --set
- * pp=... lists others. */
-#define USUAL_STAGES 8u
+/* Stages beyond these, and beyond one a node, only add latency to a token. */
+#define USUAL_STAGES 4u
 /* Steps of fewer tokens leave kernels to their launches; of more, answers wait for prompts. */
 #define LEAST_CHUNK 512u
 #define MOST_CHUNK  32768u
@@ -214,24 +213,25 @@ static void add_cp_prefill(const sp_serving_space *space, list *l)
     }
 }
 
+/* Each second power of two, unless all are asked for. */
 static void add_chunk_tokens(const sp_serving_space *space, list *l)
 {
-    (void)space;
-    for (uint32_t chunk = LEAST_CHUNK; chunk <= MOST_CHUNK; chunk *= 2) {
+    const uint32_t factor = space->problem->space_all ? 2 : 4;
+    for (uint32_t chunk = LEAST_CHUNK; chunk <= MOST_CHUNK; chunk *= factor) {
         add(l, chunk);
     }
 }
 
-/* As engines capture their steps: powers of two, and steps between; of a given number of users
- * also what a rank gets of them. */
+/* As engines capture their steps: powers of two, and steps between the large ones; of a given
+ * number of users also what a rank gets of them. */
 static void add_batch(const sp_serving_space *space, list *l)
 {
     const sp_serving_problem *problem = space->problem;
     const double users = problem->question.concurrency;
+    const uint32_t halves_from = problem->space_all ? 2 : 64;
     for (uint32_t batch = 1; batch <= MOST_BATCH; batch *= 2) {
         add(l, batch);
-        if (batch >= 2 && (batch >= 16 || problem->space_all) && batch < MOST_BATCH)
-            add(l, batch + batch / 2);
+        if (batch >= halves_from && batch < MOST_BATCH) add(l, batch + batch / 2);
     }
     for (uint32_t ranks = 1; users > 0.0 && ranks <= most_gpus(problem); ranks++) {
         const double share = (users + ranks - 1.0) / ranks;

@@ -80,6 +80,33 @@ void sp_serving_walk_below(sp_serving_walk *w, const sp_serving_walk *above,
     w->pruned = pruned;
 }
 
+/* Values of one axis that mean something; `each` ids stand below each of the others. */
+static uint64_t count_axis(const sp_serving_walk *above, sp_serving_axis_id axis, uint64_t each,
+                           uint64_t *pruned)
+{
+    const sp_serving_axis *a = &above->space->axes[axis];
+    sp_serving_plan plan = above->plan;
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < a->n_values; i++) {
+        plan.value[axis] = a->values[i];
+        const uint32_t rule = sp_serving_meaning_refusal(above->space, &plan, axis);
+        if (rule == SP_NO_RULE) {
+            n++;
+        } else {
+            pruned[rule] += each;
+        }
+    }
+    return n;
+}
+
+uint64_t sp_serving_walk_count(const sp_serving_walk *above, uint64_t *pruned)
+{
+    assert(above->depth == SP_SERVING_LAYOUT_AXIS);
+    const uint64_t below = above->space->axes[SP_SERVING_AXIS_chunk_tokens].stride;
+    const uint64_t chunks = count_axis(above, SP_SERVING_AXIS_chunk_tokens, below, pruned);
+    return chunks * count_axis(above, SP_SERVING_AXIS_batch, chunks, pruned);
+}
+
 bool sp_serving_walk_next(sp_serving_walk *w)
 {
     bool more = !w->started || turn(w);

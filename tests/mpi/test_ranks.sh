@@ -36,12 +36,12 @@ grep -q '"ranks": 2' "$work/probe" || fail 'a search of two ranks does not say s
 compare() {
     name=$1
     shift
-    "$SHARDPLAN_BIN" train "$@" --json --threads 1 >"$work/one"
+    "$SHARDPLAN_BIN" "$@" --json --threads 1 >"$work/one"
     answer "$work/one" >"$work/expected"
     [ "$(wc -l <"$work/expected")" -gt 100 ] || fail "$name: hardly an answer"
     for n in 1 2 3; do
         for threads in 1 2 4; do
-            ranks "$n" "$SHARDPLAN_BIN" train "$@" --json --threads "$threads" >"$work/out" \
+            ranks "$n" "$SHARDPLAN_BIN" "$@" --json --threads "$threads" >"$work/out" \
                 2>"$work/err" || fail "$name, $n ranks: $(cat "$work/err")"
             answer "$work/out" >"$work/found"
             cmp "$work/expected" "$work/found" || fail "$name: $n ranks of $threads threads differ"
@@ -49,13 +49,16 @@ compare() {
     done
 }
 
-compare dense --model llama-3.1-70b --cluster dgx-h100 --gpus 8..64 --seq-len 4k --global-batch 240 \
+compare dense train --model llama-3.1-70b --cluster dgx-h100 --gpus 8..64 --seq-len 4k --global-batch 240 \
     --set vpp=1,2,4
-compare experts --model mixtral-8x7b --cluster dgx-a100-80g --gpus 16,64 --seq-len 4k \
+compare experts train --model mixtral-8x7b --cluster dgx-a100-80g --gpus 16,64 --seq-len 4k \
     --global-batch 96 --max-network-ratio 0.5 --where 'mfu>=0.1' --space all \
     --set cp=1,2 --set vpp=1,2,4 --set recompute=none,mlp,full --set recompute_layers=all \
     --set shard_group=all,8 --set precision=bf16 --set offload_optimizer=0,1 --set offload_params=0 \
     --set offload_activations=0 --set offload_target=host --set ep_overlap=off --set cp_kind=ring
+
+compare serving serve --model qwen3-30b-a3b --cluster dgx-h100 --gpus 8,16 --isl 2000 --osl 300 \
+    --engine vllm,sglang --mode both --slo 'ttft:mean<=2s'
 
 # Rank 1 is asked about another batch.
 question="--model gpt2 --cluster dgx-h100 --gpus 8 --seq-len 1k"

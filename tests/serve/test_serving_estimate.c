@@ -307,6 +307,33 @@ static void drafts_need_modules_and_a_stated_acceptance(void **state)
     assert_non_null(strstr(unsaid.message, "--spec-acceptance"));
 }
 
+/* ---- context parallelism ---- */
+
+/* Two ranks share each prompt: nearly half its time, for twice the GPUs and room for the cache. */
+static void cut_prompts_take_less_time_and_more_gpus(void **state)
+{
+    (void)state;
+    sp_serving_question q = served_example();
+    q.isl = 32000;
+    q.mode = "both";
+    sp_serving_problem *p = served_build(&q);
+    const sp_serving_estimate whole = served_estimate(p, "tp=4,batch=8,chunk_tokens=32768");
+    const sp_serving_estimate cut =
+        served_estimate(p, "tp=4,cp_prefill=2,batch=8,chunk_tokens=32768");
+    assert_true(cut.prefill_s < 0.65 * whole.prefill_s && cut.prefill_s > 0.5 * whole.prefill_s);
+    assert_close(cut.concurrency, 0.5 * whole.concurrency, 1e-9);
+    assert_int_equal(cut.gpus, 32);
+    const sp_serving_estimate apart = served_estimate(
+        p, "mode=disagg,prefill.tp=4,prefill.workers=2,tp=8,batch=8,chunk_tokens=32768");
+    const sp_serving_estimate apart_cut =
+        served_estimate(p, "mode=disagg,prefill.tp=4,cp_prefill=2,prefill.workers=2,tp=8,batch=8,"
+                           "chunk_tokens=32768");
+    assert_true(apart_cut.prefill_s < 0.65 * apart.prefill_s);
+    assert_int_equal(
+        served_plan(p, "mode=disagg,prefill.tp=4,cp_prefill=2,prefill.workers=2,tp=8").workers, 2);
+    sp_serving_problem_free(p);
+}
+
 /* ---- two pools ---- */
 
 static void pools_on_two_clusters_have_their_own_parts(void **state)
@@ -447,6 +474,7 @@ int main(void)
         cmocka_unit_test(reserved_memory_is_not_used),
         cmocka_unit_test(drafts_give_tokens_where_they_are_accepted),
         cmocka_unit_test(drafts_need_modules_and_a_stated_acceptance),
+        cmocka_unit_test(cut_prompts_take_less_time_and_more_gpus),
         cmocka_unit_test(pools_on_two_clusters_have_their_own_parts),
         cmocka_unit_test(the_figures_are_those_of_the_score),
         cmocka_unit_test(the_figures_of_two_pools_are_those_of_the_score),

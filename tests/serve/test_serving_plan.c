@@ -14,6 +14,7 @@ static sp_serving_problem *of_both_modes(const char *model)
     sp_serving_question q = served_example();
     q.model = model;
     q.mode = "both";
+    q.spec_acceptance = 0.8;
     return served_build(&q);
 }
 

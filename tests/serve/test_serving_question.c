@@ -401,6 +401,41 @@ static void bad_lengths_name_their_line(void **state)
     }
 }
 
+/* A config.json says what its weights are in; a method that is not known is refused. */
+static void the_models_own_file_states_its_format(void **state)
+{
+    (void)state;
+    static const char config[] =
+        "{\"model_type\": \"llama\", \"hidden_size\": 4096, \"intermediate_size\": 14336, "
+        "\"num_attention_heads\": 32, \"num_key_value_heads\": 8, \"num_hidden_layers\": 32, "
+        "\"vocab_size\": 128256, \"quantization_config\": %s}";
+    static const struct {
+        const char *text, *format;
+    } cases[] = {
+        {"{\"quant_method\": \"fp8\"}",                                    "fp8"      },
+        {"{\"quant_method\": \"fp8\", \"weight_block_size\": [128, 128]}", "fp8_block"},
+        {"{\"quant_method\": \"awq\", \"bits\": 4}",                       "int4"     },
+        {"{\"quant_method\": \"gptq\", \"bits\": 8}",                      "w8a16"    },
+        {"{\"quant_method\": \"hqq\"}",                                    NULL       },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[1024], path[256];
+        (void)snprintf(text, sizeof text, config, cases[i].text);
+        sp_serving_question q = served_example();
+        q.model = write_file("config.json", text, path);
+        if (cases[i].format == NULL) {
+            const sp_error err = served_refusal(&q, SP_E_UNKNOWN_NAME);
+            assert_string_equal(err.path, "/quantization_config");
+            assert_non_null(strstr(err.message, "--set weight_dtype"));
+        } else {
+            sp_serving_problem *p = served_build(&q);
+            assert_string_equal(p->weight_names[0], cases[i].format);
+            sp_serving_problem_free(p);
+        }
+        (void)remove(path);
+    }
+}
+
 /* ---- the name of a question ---- */
 
 static void more_gpus(sp_serving_question *q)
@@ -500,6 +535,7 @@ int main(void)
         cmocka_unit_test(money_without_a_price_is_refused),
         cmocka_unit_test(weights_stay_in_the_format_of_the_checkpoint),
         cmocka_unit_test(other_formats_come_with_set),
+        cmocka_unit_test(the_models_own_file_states_its_format),
         cmocka_unit_test(distributions_become_means_and_a_spread),
         cmocka_unit_test(bad_lengths_name_their_line),
         cmocka_unit_test(questions_differ_in_name_where_they_differ),

@@ -102,6 +102,36 @@ static void mixed_steps_are_put_together_from_their_parts(void **state)
     }
 }
 
+/* Of a prompt of 4,000 tokens in equal pieces, and of several prompts together. */
+static void prompts_alone_are_as_long_as_new_ones(void **state)
+{
+    (void)state;
+    static const double pieces[] = {1, 100, 333.3, 777, 2000, 3999};
+    for (size_t i = 0; i < sizeof workers / sizeof workers[0]; i++) {
+        sp_serving_plan plan;
+        sp_serving_base base;
+        sp_serve_step_time kept, anew;
+        sp_serving_problem *p = build_for(i, &plan);
+        sp_serving_base_of(p, &plan, SP_ROLE_DECODE, &base);
+        for (size_t k = 0; k < sizeof pieces / sizeof pieces[0]; k++) {
+            const sp_serve_batch b = {.prompts = 1,
+                                      .prompt_tokens = pieces[k],
+                                      .prompt_past = (4000.0 - pieces[k]) / 2.0,
+                                      .emitted = 1.0};
+            sp_step_table_step(&base.steps, &b, &kept);
+            sp_serve_step(&base.worker, &b, &anew);
+            assert_alike(&kept, &anew, 0.01);
+        }
+        for (double n = 1.0; n <= 4.0; n += 1.0) {
+            const sp_serve_batch b = {.prompts = n, .prompt_tokens = 4000, .emitted = n};
+            sp_step_table_step(&base.steps, &b, &kept);
+            sp_serve_step(&base.worker, &b, &anew);
+            assert_alike(&kept, &anew, 1e-9);
+        }
+        sp_serving_problem_free(p);
+    }
+}
+
 /* A search fills a table with many plans, an estimate with one. */
 static void the_order_of_questions_does_not_matter(void **state)
 {
@@ -136,10 +166,10 @@ static void what_the_table_does_not_cover_is_priced_anew(void **state)
     sp_serving_problem *p = build_for(0, &plan);
     sp_serving_base_of(p, &plan, SP_ROLE_DECODE, &base);
     const sp_serve_batch cases[] = {
-        {.decodes = 71,                  .context = 100,                .emitted = 71},
-        {.decodes = 71,                  .context = base.steps.context},
-        {.decodes = 1e7, .context = base.steps.context,                .emitted = 1e7             },
-        {.prompts = 3,         .prompt_tokens = 1234,                  .emitted = 3},
+        {.decodes = 71,   .context = 100, .emitted = 71},
+        {.decodes = 71,               .context = base.steps.context                },
+        {.decodes = 1e7,               .context = base.steps.context,.emitted = 1e7},
+        {.prompts = 3, .prompt_tokens = 1234               },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         sp_serve_step_time kept, anew;
@@ -154,6 +184,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kept_steps_are_as_long_as_new_ones),
+        cmocka_unit_test(prompts_alone_are_as_long_as_new_ones),
         cmocka_unit_test(mixed_steps_are_put_together_from_their_parts),
         cmocka_unit_test(the_order_of_questions_does_not_matter),
         cmocka_unit_test(what_the_table_does_not_cover_is_priced_anew),
