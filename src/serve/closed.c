@@ -103,7 +103,7 @@ static double most_beside_prompts(const sp_loaded *l)
     const double width = 1.0 + l->pool->draft_tokens;
     if (prompts_alone(l)) return INFINITY;
     const double most = steps * l->pool->step_tokens / (l->new_tokens + steps * width);
-    const bool whole = l->pool->worker->timing->rule == SP_SERVE_WHOLE;
+    const bool whole = sp_pool_rule(l->pool, l->pool->worker->timing) == SP_SERVE_WHOLE;
     return whole ? fmax(most, steps) : most;
 }
 

@@ -111,21 +111,14 @@ static sp_decode_side decode_of(const sp_serving_side *side, uint32_t workers)
     return d;
 }
 
-/* Requests that come faster than they are answered. */
-static void never_served(sp_served *s)
-{
-    const sp_tail never = {INFINITY, INFINITY, INFINITY, INFINITY, INFINITY};
-    s->ttft_tail_s = s->e2e_tail_s = never;
-    s->tpot_tail_s = s->itl_tail_s =
-        (sp_tail){s->tpot_s, s->tpot_s, s->tpot_s, s->tpot_s, s->tpot_s};
-}
-
 /* Means alone. */
-static void fill_means(const sp_serve_load *load, sp_served *s)
+static void fill_means(const sp_serve_load *load, sp_joined *joined)
 {
+    sp_served *s = &joined->served;
     const double answer_s = (load->osl - 1.0) * s->tpot_s;
     s->ttft_tail_s = (sp_tail){.mean = s->ttft_s};
-    s->tpot_tail_s = s->itl_tail_s = (sp_tail){.mean = s->tpot_s};
+    s->tpot_tail_s = (sp_tail){.mean = s->tpot_s};
+    s->itl_tail_s = (sp_tail){.mean = joined->step_s};
     s->e2e_tail_s = (sp_tail){.mean = s->ttft_s + answer_s};
 }
 
@@ -150,11 +143,9 @@ static void serve_apart(const sp_serving_problem *problem, const sp_serving_plan
     sp_joined joined;
     sp_serve_join(&p, &d, &load, &link, &joined);
     if (isfinite(joined.served.ttft_s) && brief && !asks_tails(problem)) {
-        fill_means(&load, &joined.served);
-    } else if (isfinite(joined.served.ttft_s)) {
-        sp_joined_tails(&load, &joined);
+        fill_means(&load, &joined);
     } else {
-        never_served(&joined.served);
+        sp_joined_tails(&load, &joined);
     }
     point->served = joined.served;
     if (!brief) fill_parts(&prefill->pool, &decode->pool, &load, point);

@@ -110,12 +110,6 @@ static uint32_t most_gpus(const sp_serving_problem *problem)
     return problem->gpus_values[problem->n_gpus_values - 1];
 }
 
-const sp_cluster *sp_serving_any_cluster(const sp_serving_problem *problem)
-{
-    const sp_cluster *together = problem->machine[SP_PLACE_TOGETHER].cluster;
-    return together != NULL ? together : problem->machine[SP_PLACE_DECODE].cluster;
-}
-
 /* With --use upto also every smaller number of whole nodes, and powers of two within one. */
 static void add_gpus(const sp_serving_space *space, list *l)
 {
