@@ -79,10 +79,8 @@ static sp_status settle_gpus(const sp_context *context, uint32_t gpus, sp_error 
     return set_flag(context, SP_FLAG_gpus, text, err);
 }
 
-static sp_status say(const sp_context *context, sp_recommendation *out, char *sentence,
-                     sp_error *err)
+static sp_status say(sp_recommendation *out, const char *sentence, sp_error *err)
 {
-    (void)context;
     out->sentence = sentence;
     return sentence != NULL ? SP_OK : sp_fail(err, SP_E_MEMORY, "no memory for the answer");
 }
@@ -115,7 +113,7 @@ static sp_status fewest_gpus(const sp_context *context, const sp_serving_questio
                : sp_arena_printf(&context->settings->arena,
                                  "Fewest GPUs: %u; on %u no plan keeps every limit.", out->gpus,
                                  counts[i - 2]);
-    return say(context, out, sentence, err);
+    return say(out, sentence, err);
 }
 
 static sp_status least_money(const sp_context *context, const sp_serving_question *question,
@@ -140,7 +138,7 @@ static sp_status least_money(const sp_context *context, const sp_serving_questio
     SP_TRY(settle_gpus(context, out->gpus, err));
     SP_TRY(
         set_flag(context, SP_FLAG_objectives, "usd_per_million_tokens,tokens_per_s_per_user", err));
-    return say(context, out,
+    return say(out,
                sp_arena_printf(&context->settings->arena,
                                "Least money: %u GPUs, $%.3f a million tokens, $%.2f an hour; of "
                                "%u numbers of GPUs from %u to %u, %u keep every limit.",
@@ -193,7 +191,7 @@ static sp_status largest_rate(const sp_context *context, const sp_serving_questi
     (void)snprintf(text, sizeof text, "%.3g", low * (1.0 - 5e-3));
     out->rate = strtod(text, NULL);
     SP_TRY(set_flag(context, SP_FLAG_rate, text, err));
-    return say(context, out,
+    return say(out,
                sp_arena_printf(&context->settings->arena,
                                "Largest rate: %s requests a second; at %.3g no plan keeps every "
                                "limit.",

@@ -16,7 +16,7 @@ static void add_plan(const sp_serving_space *space, const sp_served_plan *p,
     char text[SP_SERVING_TEXT_BYTES], layout[96];
     struct sp_text words = {0};
     (void)sp_serving_plan_format(problem, &p->plan, text, sizeof text);
-    sp_served_layout(problem, &p->plan, layout, sizeof layout);
+    sp_served_layout(&p->plan, layout, sizeof layout);
     sp_text_add(out, "\nplan     ");
     sp_tone_add(out, o->color, SP_TONE_STRONG, text);
     sp_text_printf(&words, "%s, %s", layout,

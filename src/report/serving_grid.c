@@ -88,7 +88,7 @@ static void set_plan(const sp_serving_space *space, const sp_serving_plan *plan,
 {
     const sp_serving_problem *problem = sp_serving_space_problem(space);
     char layout[96], settings[96];
-    sp_served_layout(problem, plan, layout, sizeof layout);
+    sp_served_layout(plan, layout, sizeof layout);
     sp_served_settings(space, plan, settings, sizeof settings);
     set(grid, c->gpus, "%u", plan->value[SP_SERVING_AXIS_gpus]);
     set_named(problem, plan, SP_SERVING_AXIS_engine, c->engine, grid);
@@ -148,10 +148,9 @@ void sp_serving_rows_grid(const sp_serving_answer *answer, const sp_report_optio
 
 static bool occurs(const sp_serving_answer *answer, const char *mark)
 {
-    const sp_serving_problem *problem = sp_serving_space_problem(answer->space);
     for (uint32_t i = 0; i < answer->n_rows; i++) {
         char layout[96];
-        sp_served_layout(problem, &answer->rows[i].served.plan, layout, sizeof layout);
+        sp_served_layout(&answer->rows[i].served.plan, layout, sizeof layout);
         if (strstr(layout, mark) != NULL) return true;
     }
     return false;

@@ -9,8 +9,7 @@
 sp_word sp_word_brief(double x);
 sp_word sp_word_latency(double seconds); /* "83.1 ms", "2.41 s" */
 /* "4 x tp2", "2 x tp4 + 3 x tp1 dp8 ep8" */
-void sp_served_layout(const sp_serving_problem *problem, const sp_serving_plan *plan, char *text,
-                      size_t capacity);
+void sp_served_layout(const sp_serving_plan *plan, char *text, size_t capacity);
 /* "ttft p95 <= 800 ms" */
 void sp_limit_words(const sp_limit *limit, char *text, size_t capacity);
 /* A number format, speculation, pieces of prompts: what differs between plans beside the layout;
@@ -20,7 +19,7 @@ void sp_served_settings(const sp_serving_space *space, const sp_serving_plan *pl
 sp_served_plan sp_serving_price_point(const sp_serving_space *space, const sp_point *point);
 bool sp_serving_varies(const sp_serving_space *space, sp_serving_axis_id axis);
 sp_serving_mode sp_served_mode(const sp_serving_plan *plan);
-/* "usd" in an objective's or a figure's unit means nothing without a price. */
+/* False for money without a price. */
 bool sp_serving_field_applies(const sp_serving_problem *problem, uint32_t field);
 double sp_serving_usd_per_gpu_hour(const sp_serving_problem *problem, sp_serving_role role);
 

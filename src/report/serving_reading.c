@@ -146,11 +146,10 @@ static void add_run(const sp_serving_answer *answer, const sp_report_options *o,
 
 /* ---- one pool against two ---- */
 
-static void add_champion(const sp_serving_problem *problem, const sp_serving_champion *champion,
-                         struct sp_text *out)
+static void add_champion(const sp_serving_champion *champion, struct sp_text *out)
 {
     char layout[96];
-    sp_served_layout(problem, &champion->served.plan, layout, sizeof layout);
+    sp_served_layout(&champion->served.plan, layout, sizeof layout);
     if (champion->row != UINT32_MAX) {
         sp_text_printf(out, "row %u", champion->row + 1);
     } else {
@@ -161,7 +160,6 @@ static void add_champion(const sp_serving_problem *problem, const sp_serving_cha
 static void add_modes(const sp_serving_answer *answer, const sp_report_options *o,
                       struct sp_text *out)
 {
-    const sp_serving_problem *problem = sp_serving_space_problem(answer->space);
     const sp_serving_champion *agg = &answer->champions[SP_SERVING_AGG];
     const sp_serving_champion *disagg = &answer->champions[SP_SERVING_DISAGG];
     struct sp_text words = {0};
@@ -177,10 +175,10 @@ static void add_modes(const sp_serving_answer *answer, const sp_report_options *
     const bool apart = two > one;
     sp_text_printf(&words, "%s wins: ", apart ? "Disaggregation" : "One pool for all");
     sp_text_printf(&words, "the best aggregated plan (");
-    add_champion(problem, agg, &words);
+    add_champion(agg, &words);
     sp_text_printf(&words, ") yields %s tok/s/GPU, the best disaggregated one (",
                    sp_word_brief(one).text);
-    add_champion(problem, disagg, &words);
+    add_champion(disagg, &words);
     sp_text_printf(&words, ") %s, %.0f %% %s.", sp_word_brief(two).text,
                    100.0 * fabs(two / one - 1.0), apart ? "more" : "less");
     wrap(&words, o, out);

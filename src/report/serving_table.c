@@ -34,7 +34,7 @@ static void add_front_row(const sp_serving_space *space, const sp_point *point, 
     const sp_served_plan p = sp_serving_price_point(space, point);
     const uint32_t *value = p.plan.value;
     char layout[96], engine[32], number[24];
-    sp_served_layout(problem, &p.plan, layout, sizeof layout);
+    sp_served_layout(&p.plan, layout, sizeof layout);
     sp_serving_format_value(problem, SP_SERVING_AXIS_engine, value[SP_SERVING_AXIS_engine], engine);
     sp_grid_row_add(grid, SP_TONE_PLAIN);
     sp_grid_set(grid, USER, sp_word_brief(p.estimate.tokens_per_s_per_user).text);

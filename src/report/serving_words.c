@@ -71,10 +71,8 @@ static void add_workers(const sp_serving_plan *plan, sp_serving_role role, uint3
     if (plan->value[a->pp] > 1) append(text, capacity, " pp%u", plan->value[a->pp]);
 }
 
-void sp_served_layout(const sp_serving_problem *problem, const sp_serving_plan *plan, char *text,
-                      size_t capacity)
+void sp_served_layout(const sp_serving_plan *plan, char *text, size_t capacity)
 {
-    (void)problem;
     text[0] = '\0';
     if (sp_served_mode(plan) == SP_SERVING_DISAGG) {
         add_workers(plan, SP_ROLE_PREFILL, plan->value[SP_SERVING_AXIS_prefill_workers], text,
