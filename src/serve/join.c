@@ -109,31 +109,38 @@ static double under_way(const join *j, double rate, flow *f)
     return rate * busy_s(j, f) + j->decode->ranks * f->running;
 }
 
-#define MOST_ROUNDS 32
-#define CLOSE_RATIO 1e-9 /* of the users, that may be missing */
+/* How far they are from the users that there are: -1 .. 1, 0 where they are as many. */
+static double excess(const join *j, double rate, flow *f)
+{
+    const double n = under_way(j, rate, f);
+    return isfinite(n) ? (n - j->users) / (n + j->users) : 1.0;
+}
+
+#define MOST_ROUNDS 40   /* it takes seven or so */
+#define CLOSE_RATIO 1e-8 /* of the users, that may be missing */
 
 /* Where a rising curve meets the number of users: on the chord, halving the weight of an end that
- * stays (Dowell, Jarratt, BIT 11, 1971), or in the middle where chords gain too little. */
+ * stays twice (Dowell, Jarratt, BIT 11, 1971). */
 static flow closed_flow(const join *j, double most)
 {
     flow f = {0};
-    double low = 0.0, high = most, below = -j->users;
-    double above = under_way(j, most, &f) - j->users;
-    if (above <= 0.0) return f;
-    for (int i = 0; i < MOST_ROUNDS; i++) {
-        const double chord = low - below * (high - low) / (above - below);
-        const double at = i % 3 == 2 ? 0.5 * (low + high) : chord;
-        const double over = under_way(j, at, &f) - j->users;
-        if (fabs(over) <= CLOSE_RATIO * j->users) return f;
+    double low = 0.0, high = most, below = -1.0, above = excess(j, most, &f);
+    bool rose = false, fell = false; /* the last round moved this end */
+    for (int i = 0; i < MOST_ROUNDS && above > CLOSE_RATIO; i++) {
+        const double rate = (low * above - high * below) / (above - below);
+        const double over = excess(j, rate, &f);
+        if (fabs(over) <= CLOSE_RATIO) return f;
         if (over < 0.0) {
-            low = at;
+            low = rate;
             below = over;
-            above *= 0.5;
+            if (rose) above *= 0.5;
         } else {
-            high = at;
+            high = rate;
             above = over;
-            below *= 0.5;
+            if (fell) below *= 0.5;
         }
+        rose = over < 0.0;
+        fell = !rose;
     }
     return f;
 }
