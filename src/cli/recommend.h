@@ -7,7 +7,7 @@
 typedef enum sp_goal { SP_GOAL_MIN_GPUS, SP_GOAL_MIN_USD, SP_GOAL_MAX_RATE, SP_N_GOALS } sp_goal;
 
 /* Sets --gpus or --rate to what was found, and says it in out->sentence (of the settings' arena).
- * SP_E_INFEASIBLE where nothing serves; then out->tried says what was looked at. */
+ * SP_E_INFEASIBLE where nothing serves. */
 sp_status sp_recommend_serving(const sp_context *context, sp_goal goal, sp_recommendation *out,
                                sp_error *err);
 sp_status sp_recommend_training(const sp_context *context, sp_goal goal, sp_recommendation *out,

@@ -83,8 +83,12 @@ static void add_front(const sp_serving_answer *answer, const sp_report_options *
     }
     const uint32_t shown = o->verbose || n < SHOWN_FRONT ? n : SHOWN_FRONT;
     if (shown > 0) {
-        sp_text_printf(out, "\n%u of the %u plans on it that no row shows%s:\n", shown, n,
-                       shown < n ? " (-v shows all)" : "");
+        if (shown < n) {
+            sp_text_printf(out, "\n%u of its %u plans that no row shows (-v shows all):\n", shown,
+                           n);
+        } else {
+            sp_text_printf(out, "\nIts plan%s that no row shows:\n", n == 1 ? "" : "s");
+        }
         add_front_rows(answer->space, points, n, shown, o, out);
     }
     sp_free(points);
@@ -116,8 +120,8 @@ void sp_report_serve_table(const sp_serving_answer *answer, const sp_report_opti
         sp_serving_rows_grid(answer, &o, &grid);
         sp_text_add(out, "\n");
         sp_grid_write(&grid, 0, o.width, o.color, out);
+        sp_serving_legend(answer, &grid, &o, out);
         sp_grid_fini(&grid);
-        sp_serving_legend(answer, &o, out);
         sp_text_add(out, "\n");
         sp_serving_reading(answer, &o, out);
         sp_serving_front_draw(answer, &o, out);
@@ -142,9 +146,9 @@ void sp_report_serve_markdown(const sp_serving_answer *answer, const sp_report_o
         sp_grid grid;
         sp_serving_rows_grid(answer, &o, &grid);
         sp_grid_write_markdown(&grid, out);
-        sp_grid_fini(&grid);
         sp_text_add(out, "\n");
-        sp_serving_legend(answer, &o, out);
+        sp_serving_legend(answer, &grid, &o, out);
+        sp_grid_fini(&grid);
         sp_text_add(out, "\n");
         sp_serving_reading(answer, &o, out);
         sp_text_add(out, "\n");

@@ -31,6 +31,14 @@ sp_word sp_word_latency(double seconds)
     return word;
 }
 
+void sp_serving_sentence(struct sp_text *words, const sp_report_options *options,
+                         struct sp_text *out)
+{
+    if (words->length > 0) sp_text_wrap(out, words->data, options->width, 2);
+    out->failed = out->failed || words->failed;
+    sp_text_fini(words);
+}
+
 __attribute__((format(printf, 3, 4))) static void append(char *text, size_t capacity,
                                                          const char *format, ...)
 {
