@@ -61,6 +61,15 @@ static void add_busy(const sp_served_plan *served, struct sp_text *out)
     }
 }
 
+/* Where the cache, not batch, says how many run: users who follow each other then wait for it,
+ * those who come at a rate only when they are many. */
+static const char *cache_words(const sp_serving_problem *problem)
+{
+    return sp_serving_problem_question(problem)->rate > 0.0
+               ? "the cache has room for fewer requests than batch allows"
+               : "requests wait for room in the cache, more would run with more of it";
+}
+
 void sp_serving_binds(const sp_serving_problem *problem, const sp_served_plan *served,
                       struct sp_text *out)
 {
@@ -76,7 +85,7 @@ void sp_serving_binds(const sp_serving_problem *problem, const sp_served_plan *s
     } else {
         sp_text_add(out, "no limit on times was asked for (--slo)");
     }
-    if (e->cache_limited) sp_text_add(out, "; requests wait for room in the cache");
+    if (e->cache_limited) sp_text_printf(out, "; %s", cache_words(problem));
     add_busy(served, out);
 }
 
@@ -178,7 +187,7 @@ static uint32_t last_alike(const sp_serving_answer *answer, uint32_t first,
     return last;
 }
 
-/* "Row 2", "Rows 1 to 5, 8" or "All rows"; false where there is none. */
+/* "Row 2", "Rows 1 to 5, 8, 9" or "All rows"; false where there is none. */
 static bool add_rows(const sp_serving_answer *answer, bool (*is)(const sp_serving_estimate *),
                      struct sp_text *out)
 {
@@ -196,7 +205,7 @@ static bool add_rows(const sp_serving_answer *answer, bool (*is)(const sp_servin
         if (!is(&answer->rows[i].served.estimate)) continue;
         const uint32_t last = last_alike(answer, i, is);
         sp_text_printf(out, "%s %u", before, i + 1);
-        if (last > i) sp_text_printf(out, " to %u", last + 1);
+        if (last > i) sp_text_printf(out, "%s %u", last == i + 1 ? "," : " to", last + 1);
         before = ",";
         i = last;
     }
@@ -214,8 +223,7 @@ static void add_notes(const sp_serving_answer *answer, const sp_report_options *
         sp_serving_sentence(&words, o, out);
     }
     if (add_rows(answer, is_limited, &words)) {
-        sp_text_add(&words, ": requests wait for room in the cache, more would run with more of "
-                            "it.");
+        sp_text_printf(&words, ": %s.", cache_words(sp_serving_space_problem(answer->space)));
         sp_serving_sentence(&words, o, out);
     }
     if (add_rows(answer, is_borrowed, &words)) {

@@ -64,11 +64,9 @@ static void add_broken(const sp_serving_answer *answer, struct sp_text *words)
                    sp_word_latency(simulated_s(served, limit)).text);
     if (keeps != UINT32_MAX) {
         sp_text_printf(words, "; row %u is the first whose run keeps every limit.", keeps + 1);
-    } else if (n_runs < answer->n_rows) {
-        sp_text_printf(words, ", and so do those of all %u rows that were run (-v runs all).",
-                       n_runs);
     } else {
-        sp_text_add(words, n_runs > 1 ? ", and no other row's run keeps every limit." : ".");
+        sp_text_printf(words, "%s%s.", n_runs > 1 ? "; no row that was run keeps every limit" : "",
+                       n_runs < answer->n_rows ? " (-v runs all)" : "");
     }
 }
 
