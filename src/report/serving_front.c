@@ -155,17 +155,22 @@ static void add_floor(const canvas *c, const marks *m, struct sp_text *out)
     sp_text_add(out, "\n");
 }
 
-static void add_title(const sp_serving_answer *answer, const marks *m, struct sp_text *out)
+static bool has_cell(const canvas *c, char kind)
 {
-    const bool both = sp_serving_varies(answer->space, SP_SERVING_AXIS_mode);
-    const uint32_t n = answer->result->front.n_points;
-    sp_text_printf(out, "\nPareto front, %s plan%s: ", sp_word_count(n).text, n == 1 ? "" : "s");
-    sp_text_add(out, "up tok/s/GPU, right tok/s/user; ");
-    if (both) {
-        sp_text_printf(out, "%s aggregated, %s disaggregated, digits: rows\n", m->agg, m->disagg);
-    } else {
-        sp_text_add(out, "digits: rows\n");
+    for (uint32_t line = 0; line < LINES; line++) {
+        if (memchr(c->cells[line], kind, c->columns) != NULL) return true;
     }
+    return false;
+}
+
+static void add_title(const sp_serving_answer *answer, const canvas *c, const marks *m,
+                      struct sp_text *out)
+{
+    sp_text_printf(out, "\nPareto front, %s plans: up tok/s/GPU, right tok/s/user; ",
+                   sp_word_count(answer->result->front.n_points).text);
+    if (has_cell(c, 'a')) sp_text_printf(out, "%s aggregated, ", m->agg);
+    if (has_cell(c, 'd')) sp_text_printf(out, "%s disaggregated, ", m->disagg);
+    sp_text_add(out, "digits: rows\n");
 }
 
 void sp_serving_front_draw(const sp_serving_answer *answer, const sp_report_options *options,
@@ -174,6 +179,8 @@ void sp_serving_front_draw(const sp_serving_answer *answer, const sp_report_opti
     const marks *m = options->unicode ? &fancy : &plain;
     canvas c = {0};
     double user = 0.0, gpu = 0.0;
+    if (answer->result->front.n_points == 1) sp_text_add(out, "\nThe Pareto front is one plan.\n");
+    if (answer->result->front.n_points < 2) return;
     measure(answer, &user, &gpu);
     if (!(user > 0.0 && gpu > 0.0)) return;
     const uint32_t room = options->width > LABEL + 4 ? options->width - LABEL - 4 : 0;
@@ -181,7 +188,7 @@ void sp_serving_front_draw(const sp_serving_answer *answer, const sp_report_opti
     c.x = scale_to(user, X_TICKS);
     c.y = scale_to(gpu, Y_TICKS);
     fill(&c, answer);
-    add_title(answer, m, out);
+    add_title(answer, &c, m, out);
     for (uint32_t line = LINES; line-- > 0;) {
         add_line(&c, m, line, options->color, out);
     }
