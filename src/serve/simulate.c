@@ -113,7 +113,8 @@ static void tell(sp_sim *s, double steps, double step_s)
     const double first_s = s->now_s - (steps - 1.0) * step_s;
     double n_before = s->n_answering;
     for (uint32_t i = 0; i < s->n_fresh; i++) {
-        const sp_sim_request *r = &s->slots[s->fresh[i]];
+        sp_sim_request *r = &s->slots[s->fresh[i]];
+        r->is_fresh = false;
         if (!r->answers || r->since != s->answer_steps) continue;
         sp_tally_add(&s->itl, first_s - r->last_s, 1.0);
         n_before -= 1.0;
@@ -138,6 +139,13 @@ static void advance_answers(sp_sim *s, double steps, double step_s)
     }
 }
 
+/* Once, though it may have gone back and begun again before a step of answers. */
+static void add_fresh(sp_sim *s, uint32_t idx)
+{
+    if (!s->slots[idx].is_fresh) s->fresh[s->n_fresh++] = idx;
+    s->slots[idx].is_fresh = true;
+}
+
 /* Prompts that are through answer with their first token. */
 static void advance_prompts(sp_sim *s, const sp_serve_batch *b)
 {
@@ -157,8 +165,11 @@ static void advance_prompts(sp_sim *s, const sp_serve_batch *b)
         }
         r->last_s = s->now_s;
         sp_sim_start_answer(s, idx);
-        s->fresh[s->n_fresh++] = idx;
-        if (r->told >= r->osl) finish(s, idx);
+        if (r->told >= r->osl) {
+            finish(s, idx);
+        } else {
+            add_fresh(s, idx);
+        }
     }
 }
 
