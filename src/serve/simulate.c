@@ -173,15 +173,29 @@ static void advance_prompts(sp_sim *s, const sp_serve_batch *b)
     }
 }
 
-/* Steps of answers until one of them ends. */
+/* The same by a look at everyone. */
+static double steps_of_all(const sp_sim *s)
+{
+    uint64_t least = s->n_buckets;
+    for (uint32_t i = s->order.first; i != SP_NOBODY; i = s->slots[i].link[SP_SIM_ORDER].next) {
+        const sp_sim_request *r = &s->slots[i];
+        if (r->answers && r->last_step - s->answer_steps < least) {
+            least = r->last_step - s->answer_steps;
+        }
+    }
+    return (double)least;
+}
+
+/* Steps of answers until one of them ends: few answers are looked through, of many one soon ends.
+ */
 static double steps_to_end(const sp_sim *s)
 {
     uint32_t steps = 1;
-    while (steps < s->n_buckets &&
+    while (steps < s->n_buckets && steps <= s->n_admitted &&
            s->buckets[(s->answer_steps + steps) % s->n_buckets].first == SP_NOBODY) {
         steps++;
     }
-    return steps;
+    return steps <= s->n_admitted ? steps : steps_of_all(s);
 }
 
 /* Steps that may be taken at once: until an answer ends, the cache is full, or somebody comes who
