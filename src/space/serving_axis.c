@@ -194,6 +194,7 @@ static void add_prefill_workers(const sp_serving_space *space, list *l)
     const sp_serving_problem *problem = space->problem;
     if (problem->modes[SP_SERVING_AGG]) add(l, 0);
     if (!problem->modes[SP_SERVING_DISAGG]) return;
+    add(l, 1); /* also of one GPU, where two_pools refuses it */
     for (uint32_t n = 1; n < most_gpus(problem);) {
         add(l, n);
         n += problem->space_all || n < EVERY_WORKER ? 1 : n / 8;
