@@ -108,13 +108,10 @@ static void take_next(run *r)
     for (uint32_t i = 1; i < p->n_prefill; i++) {
         if (p->prefill[i].done_s < prefill->done_s) prefill = &p->prefill[i];
     }
-    double answer_s = sp_pools_answer_s(p, decode);
     for (uint32_t i = 1; i < p->n_decode; i++) {
-        const double at_s = sp_pools_answer_s(p, &p->decode[i]);
-        if (at_s >= answer_s) continue;
-        answer_s = at_s;
-        decode = &p->decode[i];
+        if (p->decode[i].answer_s < decode->answer_s) decode = &p->decode[i];
     }
+    const double answer_s = decode->answer_s;
     const double event_s = r->n_heap > 0 ? r->heap[0].at_s : (double)INFINITY;
     if (answer_s <= event_s && answer_s <= prefill->done_s) {
         r->now_s = answer_s;
@@ -157,7 +154,8 @@ static sp_status make_workers(struct sp_arena *arena, run *r, sp_error *err)
     sp_pools *p = &r->pools;
     p->prefill = sp_arena_alloc(arena, p->n_prefill * sizeof *p->prefill);
     p->decode = sp_arena_alloc(arena, p->n_decode * sizeof *p->decode);
-    if (p->prefill == NULL || p->decode == NULL) return no_memory(err);
+    p->steps = sp_arena_alloc(arena, SP_POOLS_STEPS * sizeof *p->steps);
+    if (p->prefill == NULL || p->decode == NULL || p->steps == NULL) return no_memory(err);
     for (uint32_t i = 0; i < p->n_prefill; i++) {
         p->prefill[i] =
             (sp_prefill_worker){.of_rank = sp_arena_alloc(arena, p->ranks * sizeof(sp_pools_queue)),
@@ -169,7 +167,8 @@ static sp_status make_workers(struct sp_arena *arena, run *r, sp_error *err)
     }
     for (uint32_t i = 0; i < p->n_decode; i++) {
         p->decode[i] =
-            (sp_decode_worker){.heap = sp_arena_alloc(arena, r->n_slots * sizeof(uint32_t))};
+            (sp_decode_worker){.heap = sp_arena_alloc(arena, r->n_slots * sizeof(uint32_t)),
+                               .answer_s = (double)INFINITY};
         if (p->decode[i].heap == NULL) return no_memory(err);
     }
     return SP_OK;
