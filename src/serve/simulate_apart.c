@@ -23,6 +23,8 @@ typedef struct run {
     bool open;
     uint64_t n_wanted, n_sent, n_over, n_events;
     uint32_t n_slots, n_heap, *done;
+    sp_prefill_worker *prefill; /* whose step ends next   */
+    sp_decode_worker *decode;   /* whose answer ends next */
     event *heap;
     double *ttft, *tpot, *e2e;
 } run;
@@ -100,33 +102,53 @@ static void end_step(run *r, sp_prefill_worker *worker)
     }
 }
 
+/* An event changes workers of one pool, so that only these are looked through again. */
+static void find_prefill(run *r)
+{
+    const sp_pools *p = &r->pools;
+    r->prefill = &p->prefill[0];
+    for (uint32_t i = 1; i < p->n_prefill; i++) {
+        if (p->prefill[i].done_s < r->prefill->done_s) r->prefill = &p->prefill[i];
+    }
+}
+
+static void find_decode(run *r)
+{
+    const sp_pools *p = &r->pools;
+    r->decode = &p->decode[0];
+    for (uint32_t i = 1; i < p->n_decode; i++) {
+        if (p->decode[i].answer_s < r->decode->answer_s) r->decode = &p->decode[i];
+    }
+}
+
+/* A request at its prefill worker, or its cache at its decode worker. */
+static void take_sent(run *r)
+{
+    const event e = take_event(r);
+    r->now_s = e.at_s;
+    if (e.cache) {
+        sp_pools_receive(&r->pools, e.request, e.at_s);
+        find_decode(r);
+    } else {
+        sp_pools_send(&r->pools, e.request, e.at_s);
+        find_prefill(r);
+    }
+}
+
 static void take_next(run *r)
 {
-    sp_pools *p = &r->pools;
-    sp_prefill_worker *prefill = &p->prefill[0];
-    sp_decode_worker *decode = &p->decode[0];
-    for (uint32_t i = 1; i < p->n_prefill; i++) {
-        if (p->prefill[i].done_s < prefill->done_s) prefill = &p->prefill[i];
-    }
-    for (uint32_t i = 1; i < p->n_decode; i++) {
-        if (p->decode[i].answer_s < decode->answer_s) decode = &p->decode[i];
-    }
-    const double answer_s = decode->answer_s;
+    const double answer_s = r->decode->answer_s, step_s = r->prefill->done_s;
     const double event_s = r->n_heap > 0 ? r->heap[0].at_s : (double)INFINITY;
-    if (answer_s <= event_s && answer_s <= prefill->done_s) {
+    if (answer_s <= event_s && answer_s <= step_s) {
         r->now_s = answer_s;
-        end_request(r, sp_pools_end_answer(p, decode), answer_s);
-    } else if (event_s <= prefill->done_s) {
-        const event e = take_event(r);
-        r->now_s = e.at_s;
-        if (e.cache) {
-            sp_pools_receive(p, e.request, e.at_s);
-        } else {
-            sp_pools_send(p, e.request, e.at_s);
-        }
+        end_request(r, sp_pools_end_answer(&r->pools, r->decode), answer_s);
+        find_decode(r);
+    } else if (event_s <= step_s) {
+        take_sent(r);
     } else {
-        r->now_s = prefill->done_s;
-        end_step(r, prefill);
+        r->now_s = step_s;
+        end_step(r, r->prefill);
+        find_prefill(r);
     }
 }
 
@@ -139,6 +161,8 @@ static void start(run *r)
         send_next(r, i, at_s);
         at_s += r->open ? r->gap_s * sp_chance_gamma(&r->chance, r->load->burstiness) : 0.0;
     }
+    find_prefill(r);
+    find_decode(r);
     while (r->n_over < r->n_wanted) {
         take_next(r);
     }
