@@ -7,6 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Columns that are left of a line where something stands before. */
+static uint32_t room_behind(const sp_report_options *o, uint32_t taken)
+{
+    return o->width > 2 * taken ? o->width - taken : taken;
+}
+
 /* ---- the plan and its verdict ---- */
 
 static void add_plan(const sp_serving_space *space, const sp_served_plan *p,
@@ -29,7 +35,7 @@ static void add_plan(const sp_serving_space *space, const sp_served_plan *p,
         sp_text_add(&words, "; outside the space of the question: no id");
     }
     sp_text_add(out, "\n         ");
-    sp_text_wrap(out, words.length > 0 ? words.data : "", 90, 9);
+    sp_text_wrap(out, words.length > 0 ? words.data : "", room_behind(o, 10), 9);
     out->failed = out->failed || words.failed;
     sp_text_fini(&words);
 }
@@ -62,7 +68,7 @@ static void add_verdict(const sp_serving_space *space, const sp_served_plan *p,
         sp_text_add(out, "; ");
         sp_serving_binds(sp_serving_space_problem(space), p, &words);
     }
-    sp_text_wrap(out, words.length > 0 ? words.data : "", 82, 9);
+    sp_text_wrap(out, words.length > 0 ? words.data : "", room_behind(o, 18), 9);
     out->failed = out->failed || words.failed;
     sp_text_fini(&words);
 }
@@ -115,7 +121,7 @@ static void add_latencies(const sp_served_plan *p, const sp_report_options *o, s
         add_simulated(&grid, words[SP_LATENCY_TPOT], &p->run.simulated.tpot_s);
         add_simulated(&grid, words[SP_LATENCY_E2E], &p->run.simulated.e2e_s);
     }
-    sp_grid_write(&grid, 2, 100, o->color, out);
+    sp_grid_write(&grid, 2, o->width, o->color, out);
     sp_grid_fini(&grid);
 }
 

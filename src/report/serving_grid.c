@@ -180,13 +180,13 @@ static void add_column_words(const sp_grid *grid, uint32_t width, struct sp_text
     static const struct {
         const char *header, *words;
     } said[] = {
-        {"batch",     "; batch: most running requests of a copy of attention"      },
-        {"chunk",     "; chunk: most tokens of a step"                             },
-        {"TTFT s",    "; TTFT: time to the first token, mean and percentile"       },
-        {"TPOT ms",   "; TPOT: time of each further token"                         },
-        {"tok/s/GPU", "; tok/s: tokens generated a second"                         },
-        {"within",    "; within: requests of a simulated run that keep every limit"},
-        {"plans",     "; plans: feasible variants"                                 },
+        {"batch",     "; batch: most running requests of a copy of attention"                        },
+        {"chunk",     "; chunk: most tokens of a step"                                               },
+        {"TTFT s",    "; TTFT: time to the first token, mean and percentile"                         },
+        {"TPOT ms",   "; TPOT: time of each further token"                                           },
+        {"tok/s/GPU", "; tok/s: tokens generated a second"                                           },
+        {"within",    "; within: requests of a simulated run that keep every limit (-v: of all rows)"},
+        {"plans",     "; plans: feasible variants"                                                   },
     };
     for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
         if (sp_grid_shows(grid, said[i].header, 0, width)) sp_text_add(legend, said[i].words);

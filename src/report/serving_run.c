@@ -68,6 +68,10 @@ static void add_broken(const sp_serving_answer *answer, struct sp_text *words)
         sp_text_printf(words, "%s%s.", n_runs > 1 ? "; no row that was run keeps every limit" : "",
                        n_runs < answer->n_rows ? " (-v runs all)" : "");
     }
+    const sp_serving_question *q = sp_serving_problem_question(problem);
+    if (q->rate > 0.0 && q->utilization >= 1.0) {
+        sp_text_add(words, " --utilization 0.8 keeps room for crowds.");
+    }
 }
 
 void sp_serving_run_words(const sp_serving_answer *answer, const sp_report_options *options,

@@ -103,6 +103,12 @@ says err 'more than any plan takes'
 expect_code 4 serve --model llama-3.1-70b --cluster l40s-8 --engine vllm --mode agg --gpus 1 \
     --isl 1000 --osl 200
 says err 'try --gpus'
+# A --set or --where that alone leaves nothing is named, with a plan that there is without it.
+expect_code 4 serve $q --gpus 2 --set tp=3
+says err 'no plan keeps --set tp=3; without it there is gpus=2'
+expect_code 4 serve $q --gpus 2 --where 'tp<=2' --where 'tpot.mean<=0.1ms'
+says err 'no plan keeps --where tpot.mean<=0.1ms; without it there is gpus=2'
+lacks err 'tp<=2'
 
 # The fewest GPUs are the fewest: on the next smaller number nothing is found.
 expect_code 0 recommend $q --gpus 1..8 --rate 4 --slo 'ttft:p95<=5s' --json
