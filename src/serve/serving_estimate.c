@@ -143,11 +143,15 @@ static bool breaks_first(const sp_serving_problem *problem, double ttft_s)
 /* What is late by a bound is refused whatever else it does. */
 static sp_served late(const sp_serve_load *load, double ttft_s)
 {
-    sp_served s = {.ttft_s = ttft_s, .tpot_s = ttft_s, .stable = true};
-    s.requests_per_s = load->rate > 0.0 ? load->rate : load->concurrency / ttft_s;
-    s.tokens_per_s = s.requests_per_s * load->osl;
-    fill_means(load, &s);
-    return s;
+    sp_joined joined = {
+        .served = {.ttft_s = ttft_s, .tpot_s = ttft_s, .stable = true},
+          .step_s = ttft_s
+    };
+    sp_served *s = &joined.served;
+    s->requests_per_s = load->rate > 0.0 ? load->rate : load->concurrency / ttft_s;
+    s->tokens_per_s = s->requests_per_s * load->osl;
+    fill_means(load, &joined);
+    return joined.served;
 }
 
 static void serve_apart(const sp_serving_problem *problem, const sp_serving_plan *plan,
