@@ -19,9 +19,9 @@ typedef struct run {
     sp_pools pools;
     const sp_serve_load *load;
     sp_chance chance;
-    double now_s, gap_s, request_s, base_s, s_per_token;
+    double now_s, began_s, gap_s, request_s, base_s, s_per_token;
     bool open;
-    uint64_t n_wanted, n_sent, n_over, n_events;
+    uint64_t n_wanted, n_skipped, n_sent, n_over, n_events;
     uint32_t n_slots, n_heap, *done;
     sp_prefill_worker *prefill; /* whose step ends next   */
     sp_decode_worker *decode;   /* whose answer ends next */
@@ -85,10 +85,14 @@ static void send_next(run *r, uint32_t slot, double at_s)
 static void end_request(run *r, uint32_t slot, double at_s)
 {
     const sp_pools_request *q = &r->pools.requests[slot];
-    const uint64_t n = r->n_over++;
-    r->ttft[n] = q->first_s - q->sent_s;
-    r->tpot[n] = q->osl > 1.0 ? (at_s - q->first_s) / (q->osl - 1.0) : 0.0;
-    r->e2e[n] = at_s - q->sent_s;
+    if (r->n_over++ >= r->n_skipped) {
+        const uint64_t n = r->n_over - r->n_skipped - 1;
+        r->ttft[n] = q->first_s - q->sent_s;
+        r->tpot[n] = q->osl > 1.0 ? (at_s - q->first_s) / (q->osl - 1.0) : 0.0;
+        r->e2e[n] = at_s - q->sent_s;
+    } else {
+        r->began_s = at_s;
+    }
     if (!r->open) send_next(r, slot, at_s);
 }
 
@@ -203,9 +207,10 @@ static sp_status make_room(struct sp_arena *arena, run *r, sp_error *err)
     r->pools.requests = sp_arena_alloc(arena, r->n_slots * sizeof *r->pools.requests);
     r->heap = sp_arena_alloc(arena, r->n_slots * sizeof *r->heap);
     r->done = sp_arena_alloc(arena, r->n_slots * sizeof *r->done);
-    r->ttft = sp_arena_alloc(arena, r->n_wanted * sizeof *r->ttft);
-    r->tpot = sp_arena_alloc(arena, r->n_wanted * sizeof *r->tpot);
-    r->e2e = sp_arena_alloc(arena, r->n_wanted * sizeof *r->e2e);
+    const uint64_t n = r->n_wanted - r->n_skipped;
+    r->ttft = sp_arena_alloc(arena, n * sizeof *r->ttft);
+    r->tpot = sp_arena_alloc(arena, n * sizeof *r->tpot);
+    r->e2e = sp_arena_alloc(arena, n * sizeof *r->e2e);
     const bool made = r->pools.requests != NULL && r->heap != NULL && r->done != NULL &&
                       r->ttft != NULL && r->tpot != NULL && r->e2e != NULL;
     return made ? make_workers(arena, r, err) : no_memory(err);
@@ -213,12 +218,13 @@ static sp_status make_room(struct sp_arena *arena, run *r, sp_error *err)
 
 static void fill(run *r, double gpus, sp_simulated *out)
 {
-    *out = (sp_simulated){.requests = r->n_over, .requests_per_s = (double)r->n_over / r->now_s};
+    const uint64_t n = r->n_over - r->n_skipped;
+    *out = (sp_simulated){.requests = n, .requests_per_s = (double)n / (r->now_s - r->began_s)};
     out->tokens_per_s = out->requests_per_s * r->load->osl;
     out->tokens_per_s_per_gpu = out->tokens_per_s / gpus;
-    out->ttft_s = sp_tail_of(r->ttft, r->n_over);
-    out->tpot_s = sp_tail_of(r->tpot, r->n_over);
-    out->e2e_s = sp_tail_of(r->e2e, r->n_over);
+    out->ttft_s = sp_tail_of(r->ttft, n);
+    out->tpot_s = sp_tail_of(r->tpot, n);
+    out->e2e_s = sp_tail_of(r->e2e, n);
     out->in_flight = out->requests_per_s * out->e2e_s.mean;
 }
 
@@ -250,6 +256,9 @@ sp_status sp_serve_simulate_apart(struct sp_arena *arena, const sp_pool *prefill
     r.base_s = timing->transfer_base_s + link->latency_s;
     r.s_per_token = (send_s - r.base_s) / load->isl;
     r.n_wanted = requests > 0 ? requests : (uint64_t)ceil(each * (open ? 100.0 : users));
+    /* As in one pool: users long under way have the burst at the start behind them. */
+    r.n_skipped = !open && load->requests_per_user <= 0.0 ? (uint64_t)(3.0 * users) : 0;
+    r.n_wanted += r.n_skipped;
     r.n_slots = open ? (uint32_t)r.n_wanted : (uint32_t)users;
     SP_TRY(make_room(arena, &r, err));
     start(&r);

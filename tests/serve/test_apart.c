@@ -11,6 +11,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -304,6 +305,26 @@ static void drafts_save_steps_of_the_decode_pool(void **state)
     fini(&t);
 }
 
+/* Users long under way have the burst at the start behind them: means of the run are those of the
+ * closed form, which has none. */
+static void the_start_is_left_out_of_long_runs(void **state)
+{
+    (void)state;
+    two t;
+    small(&t);
+    const sp_serve_load load = {.isl = 2000, .osl = 400, .concurrency = 64, .length_spread = 0.3};
+    const sp_joined j = joined(&t, &load);
+    const sp_simulated r = run(&t, &load, 640);
+    assert_int_equal(r.requests, 640);
+    if (getenv("QUEUE_VERBOSE") != NULL) {
+        printf("%g %g  %g %g\n", j.served.ttft_s, r.ttft_s.mean, j.served.requests_per_s,
+               r.requests_per_s);
+    }
+    assert_close(r.requests_per_s, j.served.requests_per_s, 0.05);
+    assert_close(r.in_flight, 64.0, 0.05);
+    fini(&t);
+}
+
 /* Of prompts that would share a step, those run together that the cache has room for. */
 static void a_full_cache_keeps_prompts_out_of_a_step(void **state)
 {
@@ -394,6 +415,7 @@ int main(void)
         cmocka_unit_test(no_first_token_is_earlier_than_its_bound),
         cmocka_unit_test(open_loops_name_the_pool_that_is_full),
         cmocka_unit_test(drafts_save_steps_of_the_decode_pool),
+        cmocka_unit_test(the_start_is_left_out_of_long_runs),
         cmocka_unit_test(a_full_cache_keeps_prompts_out_of_a_step),
         cmocka_unit_test(the_closed_form_follows_the_run),
         cmocka_unit_test(a_rack_is_one_domain),
