@@ -214,7 +214,8 @@ typedef struct sp_prefill_side {
 typedef struct sp_decode_side {
     double gpus, ranks;
     double steps; /* of an answer after its first token                                       */
-    double most;  /* answers of a rank at once, as its batch and its cache allow              */
+    double tokens_a_step; /* of an answer: more than one where drafts are checked             */
+    double most; /* answers of a rank at once, as its batch and its cache allow              */
     uint32_t n_points; /* steps grow in proportion between them */
     double running[SP_DECODE_POINTS], step_s[SP_DECODE_POINTS];
     double received_bytes;        /* of a prompt's cache that each GPU gets        */
@@ -245,6 +246,7 @@ typedef struct sp_joined {
                                               * of its cache, for a place in a decode worker */
     double burst_s; /* first tokens of the requests that all users send at the start       */
     double prefill_busy_ratio, decode_busy_ratio;
+    double step_s;        /* of answers, each of which gets a token or, with drafts, some     */
     double step_spread_s; /* of steps, as answers come and go: one standard deviation         */
     sp_serve_bound bound;
 } sp_joined;

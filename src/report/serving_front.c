@@ -151,17 +151,22 @@ static void add_floor(const canvas *c, const marks *m, struct sp_text *out)
     sp_text_add(out, "\n");
 }
 
-static void add_title(const sp_serving_answer *answer, const marks *m, struct sp_text *out)
+static bool has_cell(const canvas *c, char kind)
 {
-    const bool both = sp_serving_varies(answer->space, SP_SERVING_AXIS_mode);
-    const uint32_t n = answer->result->front.n_points;
-    sp_text_printf(out, "\nPareto front, %s plan%s: ", sp_word_count(n).text, n == 1 ? "" : "s");
-    sp_text_add(out, "up tok/s/GPU, right tok/s/user; ");
-    if (both) {
-        sp_text_printf(out, "%s aggregated, %s disaggregated, digits: rows\n", m->agg, m->disagg);
-    } else {
-        sp_text_add(out, "digits: rows\n");
+    for (uint32_t line = 0; line < LINES; line++) {
+        if (memchr(c->cells[line], kind, c->columns) != NULL) return true;
     }
+    return false;
+}
+
+static void add_title(const sp_serving_answer *answer, const canvas *c, const marks *m,
+                      struct sp_text *out)
+{
+    sp_text_printf(out, "\nPareto front, %s plans: up tok/s/GPU, right tok/s/user; ",
+                   sp_word_count(answer->result->front.n_points).text);
+    if (has_cell(c, 'a')) sp_text_printf(out, "%s aggregated, ", m->agg);
+    if (has_cell(c, 'd')) sp_text_printf(out, "%s disaggregated, ", m->disagg);
+    sp_text_add(out, "digits: rows\n");
 }
 
 static void draw(const sp_serving_answer *answer, const sp_served_plan *plans,
@@ -177,7 +182,7 @@ static void draw(const sp_serving_answer *answer, const sp_served_plan *plans,
     c.x = scale_to(user, X_TICKS);
     c.y = scale_to(gpu, Y_TICKS);
     fill(&c, answer, plans);
-    add_title(answer, m, out);
+    add_title(answer, &c, m, out);
     for (uint32_t line = LINES; line-- > 0;) {
         add_line(&c, m, line, options->color, out);
     }
@@ -189,6 +194,8 @@ void sp_serving_front_draw(const sp_serving_answer *answer, const sp_report_opti
                            struct sp_text *out)
 {
     const sp_front *front = &answer->result->front;
+    if (front->n_points == 1) sp_text_add(out, "\nThe Pareto front is one plan.\n");
+    if (front->n_points < 2) return;
     sp_served_plan *plans = sp_alloc((front->n_points + 1u) * sizeof *plans);
     if (plans == NULL) return;
     for (uint32_t i = 0; i < front->n_points; i++) {

@@ -26,7 +26,7 @@ static void add_worker(const sp_serving_space *space, const sp_serving_plan *pla
     struct sp_text flags = {0};
     sp_serving_worker_values(plan, role, values);
     sp_text_add(&flags, before);
-    sp_serving_flags_put(&space->engines[engine], values, &flags);
+    sp_serving_flags_put(&space->problem->engines[engine].rules, values, &flags);
     sp_text_add(out, "  ");
     sp_text_wrap(out, flags.length > 0 ? flags.data : "", 96, 6);
     out->failed = out->failed || flags.failed;

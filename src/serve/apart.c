@@ -59,6 +59,16 @@ static double prompts_s(const sp_loaded *l, double prompts, double *share_s)
     return t.step_s + (steps - 1.0) * t.stage_s;
 }
 
+/* As many as fit a step, the batch and the cache, and at least one. */
+static double prompts_at_once(const sp_loaded *l)
+{
+    const sp_pool *pool = l->pool;
+    double most = floor(pool->step_tokens / l->new_tokens);
+    if (pool->batch > 0.0) most = fmin(most, pool->batch);
+    if (pool->cache_tokens > 0.0) most = fmin(most, floor(pool->cache_tokens / l->load->isl));
+    return fmax(1.0, most);
+}
+
 double sp_prefill_side_spill(double workers)
 {
     return sqrt(2.0 * (workers + 1.0)) - 1.0;
@@ -68,8 +78,7 @@ void sp_prefill_side_make(const sp_pool *pool, const sp_serve_load *load, sp_pre
 {
     const sp_worker *worker = pool->worker;
     const sp_loaded l = sp_loaded_make(pool, load);
-    const double fitting = fmax(1.0, floor(pool->step_tokens / l.new_tokens));
-    const double most = pool->batch > 0.0 ? fmin(fitting, fmax(1.0, pool->batch)) : fitting;
+    const double most = prompts_at_once(&l);
     double crowd_s = 0.0, alone_share_s = 0.0;
     *out = (sp_prefill_side){.gpus = (double)pool->workers * worker->gpus,
                              .workers = pool->workers,
@@ -103,9 +112,11 @@ void sp_decode_side_make(const sp_pool *pool, const sp_serve_load *load, double 
 {
     const sp_worker *worker = pool->worker;
     const sp_loaded l = sp_loaded_make(pool, load);
+    const double tokens = sp_pool_tokens_a_step(pool);
     *out = (sp_decode_side){.gpus = (double)pool->workers * worker->gpus,
                             .ranks = (double)pool->workers * worker->layout.attn_dp,
-                            .steps = fmax(0.0, load->osl - 1.0),
+                            .steps = fmax(0.0, load->osl - 1.0) / tokens,
+                            .tokens_a_step = tokens,
                             .received_bytes = cache_bytes(worker, load->isl)};
     out->received_in_all_bytes = out->received_bytes * worker->layout.tp * worker->layout.pp;
     out->most = most_of(pool, load, most, &out->cache_limited);

@@ -103,7 +103,7 @@ static double most_beside_prompts(const sp_loaded *l)
     const double width = 1.0 + l->pool->draft_tokens;
     if (prompts_alone(l)) return INFINITY;
     const double most = steps * l->pool->step_tokens / (l->new_tokens + steps * width);
-    const bool whole = l->pool->worker->timing->rule == SP_SERVE_WHOLE;
+    const bool whole = sp_pool_rule(l->pool, l->pool->worker->timing) == SP_SERVE_WHOLE;
     return whole ? fmax(most, steps) : most;
 }
 
@@ -163,6 +163,31 @@ static void serve_static(const sp_loaded *l, double running, double users, sp_fl
     *first = (sp_first){.prompt_s = prompts_s, .looks_s = users / n * (prompts_s + longest)};
     first->mean_s = fmax(prompts_s, users / f->requests_per_s - f->tpot_s * (load->osl - 1.0)) +
                     l->pool->worker->timing->request_s;
+}
+
+/* Who comes to a batch under way waits for its end, and then goes with all that came meanwhile; at
+ * the rate of full batches some find no place in the next. */
+static void serve_static_open(const sp_loaded *l, double most, double rate, sp_flow *f,
+                              sp_first *first)
+{
+    const sp_serve_load *load = l->load;
+    double n = 1.0, prompts_s = 0.0, round_s = 0.0;
+    for (int turn = 0; turn < 16; turn++) {
+        *f = sp_flow_at(l, n, MOST_RUNNING);
+        prompts_s = sp_loaded_prompts_s(l, n, 0.0);
+        const double longest = load->osl * (1.0 + load->length_spread * (n - 1.0) / (n + 1.0));
+        round_s = prompts_s + (longest - 1.0) * f->step_s / sp_pool_tokens_a_step(l->pool);
+        const double next = fmin(most, fmax(1.0, rate * round_s));
+        if (next <= n) break;
+        n = next;
+    }
+    const double busy = fmin(1.0, rate * round_s / n), full = fmin(1.0, rate * round_s / most);
+    f->tpot_s = f->step_s / sp_pool_tokens_a_step(l->pool);
+    f->requests_per_s = rate;
+    *first = (sp_first){.prompt_s = prompts_s, .looks_s = busy * round_s, .filled = full};
+    first->queue_s = pow(full, most) * round_s / most / (2.0 * fmax(1e-3, 1.0 - full));
+    first->mean_s = l->pool->worker->timing->request_s + first->looks_s / 2.0 + first->queue_s +
+                    first->prompt_s;
 }
 
 /* Where more come than may run, the rest waits for its turn: what a round takes beyond the answer.
@@ -249,7 +274,10 @@ void sp_serve_together(const sp_pool *pool, const sp_serve_load *load, sp_served
         f = sp_flow_at(&l, most, MOST_RUNNING);
         out->most_requests_per_s = ranks * f.requests_per_s;
     }
-    if (open && !still) {
+    if (open && still) {
+        serve_static_open(&l, most, fmin(load->rate, out->most_requests_per_s) / ranks, &f, &first);
+        stretch_queue(load, &first);
+    } else if (open) {
         f = load->rate < out->most_requests_per_s ? flow_of_rate(&l, load->rate / ranks, f) : f;
         first = sp_first_of(&l, &f, MOST_RUNNING);
         stretch_queue(load, &first);

@@ -223,8 +223,9 @@ static void fill(const join *j, const flow *f, sp_joined *out)
     out->prompt_s = f->prompt_s;
     out->send_s = j->send_s;
     out->burst_s = burst_s(j, f);
+    out->step_s = f->step_s;
     out->step_spread_s = step_spread_s(j, f);
-    s->tpot_s = f->step_s;
+    s->tpot_s = f->step_s / j->decode->tokens_a_step;
     s->ttft_s = busy_s(j, f) + out->slot_s + out->burst_s;
     const double all_s = s->ttft_s + j->decode->steps * f->step_s;
     s->requests_per_s = j->users > 0.0 ? j->users / all_s : f->rate;

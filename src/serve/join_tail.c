@@ -46,9 +46,28 @@ static double longer(double mean, double first_s, double answer_s)
     return mean + copysign(sqrt(first_s * first_s + answer_s * answer_s), first_s + answer_s);
 }
 
+static sp_tail steps_tail(double mean, double spread)
+{
+    return (sp_tail){mean, mean, mean + Z90 * spread, mean + Z95 * spread, mean + Z99 * spread};
+}
+
+/* Requests that come faster than they are answered; answers that begin are as fast as ever. */
+static void never_served(sp_joined *joined)
+{
+    const sp_tail never = {INFINITY, INFINITY, INFINITY, INFINITY, INFINITY};
+    sp_served *s = &joined->served;
+    s->ttft_tail_s = s->e2e_tail_s = never;
+    s->tpot_tail_s = steps_tail(s->tpot_s, 0.0);
+    s->itl_tail_s = steps_tail(joined->step_s, 0.0);
+}
+
 void sp_joined_tails(const sp_serve_load *load, sp_joined *joined)
 {
     sp_served *s = &joined->served;
+    if (!isfinite(s->ttft_s)) {
+        never_served(joined);
+        return;
+    }
     const bool closed = load->rate <= 0.0;
     const double wait_s = joined->wait_s + joined->slot_s;
     const double random = closed ? fmax(0.0, 1.0 - joined->prefill_busy_ratio) : 1.0;
@@ -61,8 +80,8 @@ void sp_joined_tails(const sp_serve_load *load, sp_joined *joined)
     s->ttft_tail_s = (sp_tail){s->ttft_s, quantile(&w, 0.5), quantile(&w, 0.9), quantile(&w, 0.95),
                                quantile(&w, 0.99)};
     const double spread_s = joined->step_spread_s, t = s->tpot_s;
-    s->tpot_tail_s = (sp_tail){t, t, t + Z90 * spread_s, t + Z95 * spread_s, t + Z99 * spread_s};
-    s->itl_tail_s = s->tpot_tail_s;
+    s->tpot_tail_s = steps_tail(t, spread_s * t / joined->step_s);
+    s->itl_tail_s = steps_tail(joined->step_s, spread_s);
     const double answer_s = (load->osl - 1.0) * t, mean_s = s->ttft_s + answer_s;
     const double even_s = load->length_spread * answer_s; /* half the width of even lengths */
     const sp_tail *first = &s->ttft_tail_s;

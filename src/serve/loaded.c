@@ -53,7 +53,7 @@ double sp_loaded_decode_s(const sp_loaded *l, double running)
 /* Chunks fill a step to the last token; of whole prompts as many as fit, and at least one. */
 double sp_loaded_per_step(const sp_loaded *l, double running)
 {
-    const sp_serve_rule rule = l->pool->worker->timing->rule;
+    const sp_serve_rule rule = sp_pool_rule(l->pool, l->pool->worker->timing);
     const double width = 1.0 + l->pool->draft_tokens;
     const double fit = fmax(1.0, l->pool->step_tokens - running * width) / l->new_tokens;
     const bool whole = rule == SP_SERVE_WHOLE || rule == SP_SERVE_STATIC;

@@ -2,6 +2,7 @@
 /* The engines of a question: "any", or names, each with its version behind '@'. */
 #include "serve/serving_priv.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -84,6 +85,42 @@ sp_status sp_serving_engines_load(sp_serving_problem *problem, sp_error *err)
         if (at != NULL) *at = '\0';
         SP_TRY(add_engine(problem, rest, at != NULL ? at + 1 : NULL, err));
         rest = comma != NULL ? comma + 1 : NULL;
+    }
+    return SP_OK;
+}
+
+/* ---- rules ---- */
+
+const sp_cluster *sp_serving_any_cluster(const sp_serving_problem *problem)
+{
+    const sp_cluster *together = problem->machine[SP_PLACE_TOGETHER].cluster;
+    return together != NULL ? together : problem->machine[SP_PLACE_DECODE].cluster;
+}
+
+/* Tokens that an engine provides for: what was asked, else the longest request. */
+static uint64_t longest_context(const sp_serving_problem *problem)
+{
+    const sp_serving_question *q = &problem->question;
+    double longest = q->isl + q->osl;
+    for (uint32_t i = 0; i < problem->n_lengths; i++) {
+        longest = fmax(longest, problem->lengths[i].isl + problem->lengths[i].osl);
+    }
+    return q->max_context > 0 ? q->max_context : (uint64_t)ceil(longest);
+}
+
+sp_status sp_serving_engine_rules_load(sp_serving_problem *problem, sp_error *err)
+{
+    problem->facts = (sp_serving_facts){.model = problem->model,
+                                        .cluster = sp_serving_any_cluster(problem),
+                                        .max_context = longest_context(problem),
+                                        .weight_formats = problem->spoken_weights,
+                                        .n_weight_formats = problem->n_spoken_weights,
+                                        .kv_formats = problem->spoken_caches,
+                                        .n_kv_formats = problem->n_spoken_caches};
+    for (uint32_t e = 0; e < problem->n_engines; e++) {
+        sp_serving_engine *engine = &problem->engines[e];
+        SP_TRY(sp_serving_rules_load(&problem->arena, problem->question.home, engine->name,
+                                     engine->server.version, &problem->facts, &engine->rules, err));
     }
     return SP_OK;
 }

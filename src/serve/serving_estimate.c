@@ -111,21 +111,14 @@ static sp_decode_side decode_of(const sp_serving_side *side, uint32_t workers)
     return d;
 }
 
-/* Requests that come faster than they are answered. */
-static void never_served(sp_served *s)
-{
-    const sp_tail never = {INFINITY, INFINITY, INFINITY, INFINITY, INFINITY};
-    s->ttft_tail_s = s->e2e_tail_s = never;
-    s->tpot_tail_s = s->itl_tail_s =
-        (sp_tail){s->tpot_s, s->tpot_s, s->tpot_s, s->tpot_s, s->tpot_s};
-}
-
 /* Means alone. */
-static void fill_means(const sp_serve_load *load, sp_served *s)
+static void fill_means(const sp_serve_load *load, sp_joined *joined)
 {
+    sp_served *s = &joined->served;
     const double answer_s = (load->osl - 1.0) * s->tpot_s;
     s->ttft_tail_s = (sp_tail){.mean = s->ttft_s};
-    s->tpot_tail_s = s->itl_tail_s = (sp_tail){.mean = s->tpot_s};
+    s->tpot_tail_s = (sp_tail){.mean = s->tpot_s};
+    s->itl_tail_s = (sp_tail){.mean = joined->step_s};
     s->e2e_tail_s = (sp_tail){.mean = s->ttft_s + answer_s};
 }
 
@@ -150,11 +143,13 @@ static bool breaks_first(const sp_serving_problem *problem, double ttft_s)
 /* What is late by a bound is refused whatever else it does. */
 static sp_served late(const sp_serve_load *load, double ttft_s)
 {
-    sp_served s = {.ttft_s = ttft_s, .tpot_s = ttft_s, .stable = true};
-    s.requests_per_s = load->rate > 0.0 ? load->rate : load->concurrency / ttft_s;
-    s.tokens_per_s = s.requests_per_s * load->osl;
-    fill_means(load, &s);
-    return s;
+    const double rate = load->concurrency / ttft_s;
+    return (sp_served){.ttft_s = ttft_s,
+                       .ttft_tail_s = {.mean = ttft_s},
+                       .tpot_s = ttft_s,
+                       .requests_per_s = rate,
+                       .tokens_per_s = rate * load->osl,
+                       .stable = true};
 }
 
 static void serve_apart(const sp_serving_problem *problem, const sp_serving_plan *plan,
@@ -177,11 +172,9 @@ static void serve_apart(const sp_serving_problem *problem, const sp_serving_plan
     }
     sp_serve_join(&p, &d, &load, &link, &joined);
     if (isfinite(joined.served.ttft_s) && brief && !asks_tails(problem)) {
-        fill_means(&load, &joined.served);
-    } else if (isfinite(joined.served.ttft_s)) {
-        sp_joined_tails(&load, &joined);
+        fill_means(&load, &joined);
     } else {
-        never_served(&joined.served);
+        sp_joined_tails(&load, &joined);
     }
     point->served = joined.served;
     if (!brief) fill_parts(&prefill->pool, &decode->pool, &load, point);

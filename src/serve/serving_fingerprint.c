@@ -5,7 +5,7 @@
 #include "serve/serving_priv.h"
 
 /* Raised whenever the same question may give other figures or other ids. */
-#define MODEL_VERSION "1"
+#define MODEL_VERSION "2"
 
 static void add_number(sp_text *t, double x)
 {
@@ -44,8 +44,10 @@ static void add_machine(sp_text *t, const sp_serving_machine *m)
     add_numbers(t, gpu->peak_flops_per_s, SP_N_DTYPES);
     for (uint32_t i = 0; i < m->fabric.n_levels; i++) {
         const sp_fabric_level *l = &m->fabric.level[i];
+        const sp_kv_link sent = sp_kv_link_between(m->cluster, m->cluster, l->n_gpus);
         sp_text_printf(t, "\nlevel %u ", l->n_gpus);
-        const double level[] = {l->s_per_byte, l->half_bytes, l->latency_s, l->base_s};
+        const double level[] = {l->s_per_byte, l->half_bytes,    l->latency_s,
+                                l->base_s,     sent.bytes_per_s, sent.latency_s};
         add_numbers(t, level, sizeof level / sizeof level[0]);
     }
     for (uint32_t i = 0; i < m->surfaces->n; i++) {
@@ -76,6 +78,28 @@ static void add_timing(sp_text *t, const sp_server_timing *timing)
 #define SP_TIMING(name, least, most) add_number(t, timing->name);
 #include "shardplan/serve_timing.def"
 #undef SP_TIMING
+}
+
+/* Rules decide which plans there are. What they name is in the model and in add_facts. */
+static void add_rules(sp_text *t, const sp_serving_rules *rules)
+{
+    for (uint32_t i = 0; i < rules->n_rules; i++) {
+        const sp_engine_rule *rule = &rules->rules[i];
+        sp_text_printf(t, "\nrule %s when %s require %s", rule->id,
+                       rule->when_text != NULL ? rule->when_text : "", rule->require_text);
+    }
+}
+
+static void add_facts(sp_text *t, const sp_serving_facts *facts)
+{
+    sp_text_printf(t, "\nfacts %u %llu", facts->cluster->node_gpus,
+                   (unsigned long long)facts->max_context);
+    for (uint32_t i = 0; i < facts->n_weight_formats; i++) {
+        sp_text_printf(t, " %s", facts->weight_formats[i]);
+    }
+    for (uint32_t i = 0; i < facts->n_kv_formats; i++) {
+        sp_text_printf(t, " %s", facts->kv_formats[i]);
+    }
 }
 
 static void add_formats(sp_text *t, const sp_serving_problem *problem)
@@ -157,7 +181,9 @@ sp_status sp_serving_fingerprint_build(sp_serving_problem *problem, sp_error *er
     for (uint32_t e = 0; e < problem->n_engines; e++) {
         add_server(&text, &problem->engines[e].server);
         add_timing(&text, &problem->engines[e].timing);
+        add_rules(&text, &problem->engines[e].rules);
     }
+    add_facts(&text, &problem->facts);
     add_formats(&text, problem);
     add_load(&text, problem);
     add_space(&text, problem);

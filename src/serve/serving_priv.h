@@ -17,6 +17,7 @@
 #include "base/base.h"
 #include "serve/step_table.h"
 #include "shardplan/serving.h"
+#include "shardplan/serving_rules.h"
 
 #define SP_MAX_SERVING_ENGINES 12
 #define SP_MAX_WEIGHT_FORMATS  16
@@ -55,6 +56,7 @@ typedef struct sp_serving_engine {
     sp_server_timing timing;
     uint32_t
         kv[SP_MAX_KV_FORMATS]; /* of the problem's, in server.kv_formats; UINT32_MAX: lacks it */
+    sp_serving_rules rules;
 } sp_serving_engine;
 
 /* One pair of lengths of a distribution. */
@@ -90,6 +92,7 @@ struct sp_serving_problem {
     uint32_t n_engines;
     sp_serving_engine engines[SP_MAX_SERVING_ENGINES];
     const char *engine_names[SP_MAX_SERVING_ENGINES];
+    sp_serving_facts facts; /* that rules of engines may name */
     uint32_t n_weights; /* formats that plans may have; the first is the checkpoint's, unless --set
                          * names others */
     sp_weight_format weights[SP_MAX_WEIGHT_FORMATS];
@@ -140,6 +143,10 @@ double sp_serving_objective_value(uint32_t objective, const sp_serving_estimate 
 
 /* ---- serving_engines.c ---- */
 sp_status sp_serving_engines_load(sp_serving_problem *problem, sp_error *err);
+/* What each of them supports together; after formats are known. */
+sp_status sp_serving_engine_rules_load(sp_serving_problem *problem, sp_error *err);
+/* Aggregated workers', else that of the decode pool. */
+const sp_cluster *sp_serving_any_cluster(const sp_serving_problem *problem);
 
 /* ---- serving_formats.c ---- */
 /* Formats of weights and cache that plans may have; after engines, machines and sets are known. */

@@ -212,6 +212,7 @@ static sp_status load(sp_serving_problem *problem, sp_error *err)
     SP_TRY(load_gpus(problem, err));
     SP_TRY(sp_serving_engines_load(problem, err));
     SP_TRY(sp_serving_formats_load(problem, err));
+    SP_TRY(sp_serving_engine_rules_load(problem, err));
     give_axes(problem);
     SP_TRY(sp_serving_objectives_parse(q->objectives, problem->objectives, &problem->n_objectives,
                                        err));

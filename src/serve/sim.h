@@ -46,7 +46,7 @@ typedef struct sp_sim_request {
     double told;       /* tokens of its answer, at step `since`                        */
     uint64_t since;
     uint64_t last_step; /* its bucket */
-    bool answers;
+    bool answers, is_fresh;
     sp_sim_link link[SP_SIM_LINKS];
 } sp_sim_request;
 

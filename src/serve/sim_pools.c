@@ -37,13 +37,16 @@ static sp_serve_batch fill_rank(sp_pools *p, const sp_pools_queue *queue)
 {
     const bool whole = p->prefill_pool->worker->timing->rule == SP_SERVE_WHOLE;
     const double most = p->prefill_pool->step_tokens, batch = p->prefill_pool->batch;
+    const double room = p->prefill_pool->cache_tokens;
     sp_serve_batch b = {0};
-    double tokens = 0.0, past = 0.0;
+    double tokens = 0.0, past = 0.0, held = 0.0;
     uint32_t idx = queue->first;
     for (uint32_t i = 0; i < queue->n && most - tokens >= 1.0; i++) {
         sp_pools_request *r = &p->requests[idx];
         const bool fits = r->left <= most - tokens || (whole && i == 0);
+        held += r->isl;
         if ((whole && !fits) || (batch > 0.0 && b.prompts >= batch)) break;
+        if (room > 0.0 && i > 0 && held > room) break;
         r->taken = fits ? r->left : most - tokens;
         past += r->isl - r->left;
         tokens += r->taken;
@@ -195,7 +198,7 @@ static void admit(sp_pools *p, sp_decode_worker *w, double now_s)
         const uint32_t idx = sp_pools_pop(p, &w->queue);
         sp_pools_request *r = &p->requests[idx];
         r->first_s = now_s;
-        r->end = w->step + (uint64_t)(r->osl - 1.0);
+        r->end = w->step + (uint64_t)ceil((r->osl - 1.0) / p->side.tokens_a_step - 1e-9);
         w->held += more;
         w->heap[w->n++] = idx;
         sift_up(p, w, w->n - 1);

@@ -113,7 +113,8 @@ static void tell(sp_sim *s, double steps, double step_s)
     const double first_s = s->now_s - (steps - 1.0) * step_s;
     double n_before = s->n_answering;
     for (uint32_t i = 0; i < s->n_fresh; i++) {
-        const sp_sim_request *r = &s->slots[s->fresh[i]];
+        sp_sim_request *r = &s->slots[s->fresh[i]];
+        r->is_fresh = false;
         if (!r->answers || r->since != s->answer_steps) continue;
         sp_tally_add(&s->itl, first_s - r->last_s, 1.0);
         n_before -= 1.0;
@@ -138,6 +139,13 @@ static void advance_answers(sp_sim *s, double steps, double step_s)
     }
 }
 
+/* Once, though it may have gone back and begun again before a step of answers. */
+static void add_fresh(sp_sim *s, uint32_t idx)
+{
+    if (!s->slots[idx].is_fresh) s->fresh[s->n_fresh++] = idx;
+    s->slots[idx].is_fresh = true;
+}
+
 /* Prompts that are through answer with their first token. */
 static void advance_prompts(sp_sim *s, const sp_serve_batch *b)
 {
@@ -157,20 +165,37 @@ static void advance_prompts(sp_sim *s, const sp_serve_batch *b)
         }
         r->last_s = s->now_s;
         sp_sim_start_answer(s, idx);
-        s->fresh[s->n_fresh++] = idx;
-        if (r->told >= r->osl) finish(s, idx);
+        if (r->told >= r->osl) {
+            finish(s, idx);
+        } else {
+            add_fresh(s, idx);
+        }
     }
 }
 
-/* Steps of answers until one of them ends. */
+/* The same by a look at everyone. */
+static double steps_of_all(const sp_sim *s)
+{
+    uint64_t least = s->n_buckets;
+    for (uint32_t i = s->order.first; i != SP_NOBODY; i = s->slots[i].link[SP_SIM_ORDER].next) {
+        const sp_sim_request *r = &s->slots[i];
+        if (r->answers && r->last_step - s->answer_steps < least) {
+            least = r->last_step - s->answer_steps;
+        }
+    }
+    return (double)least;
+}
+
+/* Steps of answers until one of them ends: few answers are looked through, of many one soon ends.
+ */
 static double steps_to_end(const sp_sim *s)
 {
     uint32_t steps = 1;
-    while (steps < s->n_buckets &&
+    while (steps < s->n_buckets && steps <= s->n_admitted &&
            s->buckets[(s->answer_steps + steps) % s->n_buckets].first == SP_NOBODY) {
         steps++;
     }
-    return steps;
+    return steps <= s->n_admitted ? steps : steps_of_all(s);
 }
 
 /* Steps that may be taken at once: until an answer ends, the cache is full, or somebody comes who

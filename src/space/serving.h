@@ -51,8 +51,6 @@ struct sp_serving_space {
     const sp_serving_problem *problem;
     sp_serving_axis axes[SP_N_SERVING_AXES];
     uint64_t n_plans;
-    sp_serving_facts facts;
-    sp_serving_rules engines[SP_MAX_SERVING_ENGINES];
     uint32_t n_rules;
     const sp_rule_info *rules;
     uint32_t cache_rule;               /* the engine has no such format of the cache */
@@ -69,9 +67,6 @@ sp_status sp_serving_axes_build(sp_serving_space *space, sp_error *err);
 bool sp_serving_tp_cuts_model(const sp_model *model, uint32_t tp);
 bool sp_serving_ep_cuts_experts(const sp_model *model, uint32_t ep);
 bool sp_serving_moe_tp_cuts_experts(const sp_model *model, uint32_t moe_tp);
-
-/* Aggregated workers', else that of the decode pool. */
-const sp_cluster *sp_serving_any_cluster(const sp_serving_problem *problem);
 
 /* ---- serving_rules.c ---- */
 sp_status sp_serving_rules_build(sp_serving_space *space, sp_error *err);

@@ -110,12 +110,6 @@ static uint32_t most_gpus(const sp_serving_problem *problem)
     return problem->gpus_values[problem->n_gpus_values - 1];
 }
 
-const sp_cluster *sp_serving_any_cluster(const sp_serving_problem *problem)
-{
-    const sp_cluster *together = problem->machine[SP_PLACE_TOGETHER].cluster;
-    return together != NULL ? together : problem->machine[SP_PLACE_DECODE].cluster;
-}
-
 /* With --use upto also every smaller number of whole nodes, and powers of two within one. */
 static void add_gpus(const sp_serving_space *space, list *l)
 {
@@ -200,6 +194,7 @@ static void add_prefill_workers(const sp_serving_space *space, list *l)
     const sp_serving_problem *problem = space->problem;
     if (problem->modes[SP_SERVING_AGG]) add(l, 0);
     if (!problem->modes[SP_SERVING_DISAGG]) return;
+    add(l, 1); /* also of one GPU, where two_pools refuses it */
     for (uint32_t n = 1; n < most_gpus(problem);) {
         add(l, n);
         n += problem->space_all || n < EVERY_WORKER ? 1 : n / 8;

@@ -95,7 +95,7 @@ bool sp_serving_prune_batch_above_need(const sp_serving_space *space, const sp_s
 bool sp_serving_prune_cluster_size(const sp_serving_space *space, const sp_serving_plan *plan,
                                    sp_serving_axis_id axis)
 {
-    const sp_cluster *cluster = space->facts.cluster;
+    const sp_cluster *cluster = space->problem->facts.cluster;
     return plan->value[axis] <= cluster->max_gpus;
 }
 

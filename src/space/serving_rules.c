@@ -71,7 +71,7 @@ static uint32_t count_rules(const sp_serving_space *space)
     const sp_serving_problem *problem = space->problem;
     uint32_t n = N_PRUNES + 1 + problem->n_wheres + 1 + problem->n_limits + 1;
     for (uint32_t e = 0; e < problem->n_engines; e++) {
-        n += space->engines[e].n_rules;
+        n += space->problem->engines[e].rules.n_rules;
     }
     return n;
 }
@@ -86,8 +86,8 @@ static void number_fixed(builder *b)
                                  "the engine has no cache of this number format", SP_RULE_ENGINE);
     b->first_engine = space->n_rules;
     for (uint32_t e = 0; e < space->problem->n_engines; e++) {
-        for (uint32_t r = 0; r < space->engines[e].n_rules; r++) {
-            const sp_engine_rule *rule = &space->engines[e].rules[r];
+        for (uint32_t r = 0; r < space->problem->engines[e].rules.n_rules; r++) {
+            const sp_engine_rule *rule = &space->problem->engines[e].rules.rules[r];
             (void)add_rule(b, rule->id, engine_meaning(b, rule), SP_RULE_ENGINE);
         }
     }
@@ -181,8 +181,8 @@ static void sort_engine_rules(builder *b, sp_serving_axis_id depth)
     uint32_t n = 0, number = b->first_engine;
     if (list == NULL) return;
     for (uint32_t e = 0; e < space->problem->n_engines; e++) {
-        for (uint32_t r = 0; r < space->engines[e].n_rules; r++, number++) {
-            const sp_engine_rule *rule = &space->engines[e].rules[r];
+        for (uint32_t r = 0; r < space->problem->engines[e].rules.n_rules; r++, number++) {
+            const sp_engine_rule *rule = &space->problem->engines[e].rules.rules[r];
             for (int role = 0; role < SP_N_WORKER_ROLES; role++) {
                 if (rule_depth(rule, (sp_worker_role)role) != depth) continue;
                 list[n++] = (sp_serving_engine_check){rule, e, (sp_worker_role)role, number};
@@ -225,42 +225,9 @@ static uint32_t sort_wheres(builder *b, bool results, sp_serving_axis_id depth,
     return n;
 }
 
-/* ---- engines ---- */
-
-/* Tokens that an engine provides for: what was asked, else the longest request. */
-static uint64_t longest_context(const sp_serving_problem *problem)
-{
-    const sp_serving_question *q = &problem->question;
-    double longest = q->isl + q->osl;
-    for (uint32_t i = 0; i < problem->n_lengths; i++) {
-        longest = fmax(longest, problem->lengths[i].isl + problem->lengths[i].osl);
-    }
-    return q->max_context > 0 ? q->max_context : (uint64_t)ceil(longest);
-}
-
-static sp_status load_engines(sp_serving_space *space, sp_error *err)
-{
-    const sp_serving_problem *problem = space->problem;
-    space->facts = (sp_serving_facts){.model = problem->model,
-                                      .cluster = sp_serving_any_cluster(problem),
-                                      .max_context = longest_context(problem),
-                                      .weight_formats = problem->spoken_weights,
-                                      .n_weight_formats = problem->n_spoken_weights,
-                                      .kv_formats = problem->spoken_caches,
-                                      .n_kv_formats = problem->n_spoken_caches};
-    for (uint32_t e = 0; e < problem->n_engines; e++) {
-        const sp_serving_engine *engine = &problem->engines[e];
-        SP_TRY(sp_serving_rules_load(&space->arena, problem->question.home, engine->name,
-                                     engine->server.version, &space->facts, &space->engines[e],
-                                     err));
-    }
-    return SP_OK;
-}
-
 sp_status sp_serving_rules_build(sp_serving_space *space, sp_error *err)
 {
     builder b = {.space = space};
-    SP_TRY(load_engines(space, err));
     b.rules = take(&b, count_rules(space), sizeof *b.rules);
     if (b.failed) return sp_fail(err, SP_E_MEMORY, "no memory for the rules of the space");
     number_fixed(&b);

@@ -49,7 +49,7 @@ uint32_t sp_serving_space_values(const sp_serving_space *space, sp_serving_axis_
 const sp_serving_rules *sp_serving_space_engine(const sp_serving_space *space, uint32_t engine)
 {
     assert(engine < space->problem->n_engines);
-    return &space->engines[engine];
+    return &space->problem->engines[engine].rules;
 }
 
 sp_serving_plan sp_serving_space_unrank(const sp_serving_space *space, uint64_t id)

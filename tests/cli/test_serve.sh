@@ -71,6 +71,12 @@ n_expected=$((n_expected + 1))
 expect_code 0 estimate --ids "$work/ids.txt" --result "$work/result.json" --format table
 says out 'tok/s/user'
 
+# Two clusters without --cluster are two pools.
+expect_code 0 serve --model llama-3.1-8b --engine vllm --isl 1000 --osl 200 --gpus 2 \
+    --prefill-cluster l40s-8 --decode-cluster dgx-h100
+says out 'prompts on l40s'
+says out 'x h100-sxm'
+
 # Other forms.
 expect_code 0 serve $q --gpus 4 --format csv
 says out 'ttft_s.mean'
@@ -109,6 +115,9 @@ if [ "$fewest" -gt 1 ]; then
 fi
 expect_code 0 recommend $q --gpus 1..8 --find min-usd
 says out 'Least money'
+# At a rate plans on as many GPUs cost the same: the fastest for a user leads.
+expect_code 0 recommend $q --gpus 1..8 --find min-usd --rate 4 --json
+says out '"objectives": ["tokens_per_s_per_user", "usd_per_million_tokens"]'
 expect_code 0 recommend $q --gpus 2 --find max-rate --slo 'ttft:p95<=5s'
 says out 'Largest rate'
 expect_code 4 recommend $q --gpus 1..8 --slo 'ttft:mean<=1ms'

@@ -273,6 +273,52 @@ static void open_loops_name_the_pool_that_is_full(void **state)
     j = joined(&t, &load);
     assert_int_equal(j.bound, SP_BOUND_DECODE);
     assert_true(isinf(j.served.ttft_s) && j.prefill_busy_ratio < 0.5);
+    sp_joined_tails(&load, &j);
+    const sp_served *s = &j.served;
+    assert_true(isinf(s->ttft_tail_s.mean) && isinf(s->ttft_tail_s.p50) &&
+                isinf(s->ttft_tail_s.p99));
+    assert_true(isinf(s->e2e_tail_s.p50) && isinf(s->e2e_tail_s.p99));
+    assert_close(s->tpot_tail_s.p99, s->tpot_s, 1e-12);
+    fini(&t);
+}
+
+/* A drafted token that is always accepted: two tokens a step, in half as many steps. */
+static void drafts_save_steps_of_the_decode_pool(void **state)
+{
+    (void)state;
+    two t;
+    small(&t);
+    t.decode.draft_tokens = 1;
+    t.decode.acceptance = 1.0;
+    const sp_serve_load load = {.isl = 1000, .osl = 201, .concurrency = 1, .requests_per_user = 3};
+    sp_joined j = joined(&t, &load);
+    const sp_simulated r = run(&t, &load, 0);
+    const double step =
+        step_s(t.workers[1],
+               (sp_serve_batch){.decodes = 2, .context = (1000 + 201 / 2.0) / 2.0, .emitted = 2});
+    sp_joined_tails(&load, &j);
+    assert_close(j.served.tpot_s, step / 2.0, 1e-9);
+    assert_close(j.served.itl_tail_s.p50, step, 1e-9);
+    assert_close(r.tpot_s.mean, step / 2.0, 1e-9);
+    assert_close(j.served.requests_per_s, 1.0 / (j.served.ttft_s + 100.0 * step), 1e-6);
+    fini(&t);
+}
+
+/* Of prompts that would share a step, those run together that the cache has room for. */
+static void a_full_cache_keeps_prompts_out_of_a_step(void **state)
+{
+    (void)state;
+    two t;
+    small(&t);
+    t.prefill.cache_tokens = 2500;
+    const sp_serve_load load = {.isl = 1000, .osl = 1, .concurrency = 4, .requests_per_user = 1};
+    sp_prefill_side p;
+    sp_prefill_side_make(&t.prefill, &load, &p);
+    assert_close(p.full_s, prompt_of(&t, 2), 1e-9);
+    const double one = prompt_of(&t, 1), both = prompt_of(&t, 2);
+    const double rest = t.timing.request_s + send_of(&t);
+    const double mean = (one + 2 * (one + both) + (2 * one + both)) / 4.0;
+    assert_close(run(&t, &load, 0).ttft_s.mean, rest + mean, 1e-9);
     fini(&t);
 }
 
@@ -347,6 +393,8 @@ int main(void)
         cmocka_unit_test(more_users_get_more_and_wait_longer),
         cmocka_unit_test(no_first_token_is_earlier_than_its_bound),
         cmocka_unit_test(open_loops_name_the_pool_that_is_full),
+        cmocka_unit_test(drafts_save_steps_of_the_decode_pool),
+        cmocka_unit_test(a_full_cache_keeps_prompts_out_of_a_step),
         cmocka_unit_test(the_closed_form_follows_the_run),
         cmocka_unit_test(a_rack_is_one_domain),
     };

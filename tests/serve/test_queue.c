@@ -204,7 +204,8 @@ static void rates_in_both(void **state)
         }
         fini(&s);
     }
-    static const double median[N_FIGURES] = {0.08, 0.08, 0.08, 0.08, 0.08, 0.2, 0.3, 0.1, 0.3, 0.1};
+    static const double median[N_FIGURES] = {0.08, 0.08, 0.08, 0.08, 0.08,
+                                             0.2,  0.35, 0.1,  0.3,  0.1};
     static const double p90[N_FIGURES] = {0.25, 0.6, 0.6, 0.6, 0.05, 0.5, 0.6, 0.3, 0.8, 0.3};
     judge("rates", &d, median, p90);
 }
@@ -305,6 +306,37 @@ static void a_rate_below_the_most_is_served_and_little_holds(void **state)
     fini(&s);
 }
 
+/* Batches that are filled, answered and emptied: who comes waits for the one under way, and for no
+ * more where few come. */
+static void static_batches_at_a_rate_wait_for_the_one_under_way(void **state)
+{
+    (void)state;
+    static const double shares[] = {0.001, 0.2, 0.6, 0.8};
+    served s;
+    serve(&s, "llama-3.1-8b", "dgx-h100", "hf", 1);
+    const sp_pool pool = {
+        .worker = s.worker, .workers = 1, .batch = 16, .step_tokens = s.timing.step_tokens};
+    sp_serve_load load = {.isl = 1024, .osl = 256, .rate = 1e-3, .burstiness = 1.0};
+    sp_served c;
+    sp_serve_together(&pool, &load, &c);
+    const double most = c.most_requests_per_s;
+    for (size_t i = 0; i < COUNT(shares); i++) {
+        sp_simulated run;
+        load.rate = shares[i] * most;
+        sp_serve_together(&pool, &load, &c);
+        must(sp_serve_simulate(&s.arena, &pool, &load, 4000, 3, &run, &s.err), &s.err);
+        if (getenv("QUEUE_VERBOSE") != NULL)
+            printf("%g %g %g\n", shares[i], c.ttft_s, run.ttft_s.mean);
+        assert_close(c.ttft_s, run.ttft_s.mean, 0.25);
+        assert_close(c.tpot_s, run.tpot_s.mean, 0.05);
+        assert_ordered(&c.ttft_tail_s);
+    }
+    load.rate = 1.01 * most;
+    sp_serve_together(&pool, &load, &c);
+    assert_true(!c.stable && isinf(c.ttft_s));
+    fini(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +345,7 @@ int main(void)
         cmocka_unit_test(more_users_never_lower_throughput),
         cmocka_unit_test(higher_rates_wait_longer_until_there_is_no_end),
         cmocka_unit_test(a_rate_below_the_most_is_served_and_little_holds),
+        cmocka_unit_test(static_batches_at_a_rate_wait_for_the_one_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -244,6 +244,21 @@ static void tallies_keep_quantiles(void **state)
     free(tally);
 }
 
+/* Requests that end with their first token leave nothing behind: one user sends 1000 prompts of a
+ * step each. */
+static void answers_of_one_token_end_with_the_prompt(void **state)
+{
+    (void)state;
+    rig r = rig_of(SP_SERVE_MIXED, 10, 10, 1, 1);
+    r.load.requests_per_user = 1000.0;
+    go(&r);
+    assert_int_equal(r.out.requests, 1000);
+    assert_int_equal(r.out.steps, 1000);
+    assert_close(r.out.ttft_s.mean, 1.0, 1e-12);
+    assert_close(r.out.e2e_s.p99, 1.0, 1e-12);
+    assert_close(r.out.tokens_per_s, 1.0, 1e-12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +275,7 @@ int main(void)
         cmocka_unit_test(logarithms_are_logarithms),
         cmocka_unit_test(quantiles_do_not_ask_for_order),
         cmocka_unit_test(tallies_keep_quantiles),
+        cmocka_unit_test(answers_of_one_token_end_with_the_prompt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
