@@ -80,17 +80,17 @@ static uint32_t slot_of(const sp_serve_batch *b)
 }
 
 /* Prompts of equal length are cut in few ways, so most steps were priced before. */
-static double step_s(sp_pools *p, const sp_serve_batch *batch)
+static const sp_pools_step *step_of(sp_pools *p, const sp_serve_batch *batch)
 {
     sp_pools_step *known = &p->steps[slot_of(batch)];
     sp_serve_step_time t;
-    if (is_same(&known->batch, batch)) return known->step_s;
+    if (is_same(&known->batch, batch)) return known;
     sp_pool_step(p->prefill_pool, batch, &t);
-    *known = (sp_pools_step){.batch = *batch, .step_s = t.step_s};
-    return t.step_s;
+    *known = (sp_pools_step){.batch = *batch, .step_s = t.step_s, .stage_s = t.stage_s};
+    return known;
 }
 
-/* All ranks wait for the one with the most tokens. */
+/* All ranks wait for the one with the most tokens; the next step follows through the stages. */
 static void start_step(sp_pools *p, sp_prefill_worker *worker, double now_s)
 {
     sp_serve_batch busiest = {0};
@@ -100,7 +100,9 @@ static void start_step(sp_pools *p, sp_prefill_worker *worker, double now_s)
     }
     worker->done_s = (double)INFINITY;
     if (busiest.prompts <= 0.0) return;
-    worker->done_s = now_s + step_s(p, &busiest);
+    const sp_pools_step *step = step_of(p, &busiest);
+    worker->done_s = now_s + step->stage_s;
+    worker->later_s = step->step_s - step->stage_s;
 }
 
 void sp_pools_send(sp_pools *p, uint32_t idx, double now_s)

@@ -27,7 +27,8 @@ typedef struct sp_pools_queue {
 
 typedef struct sp_prefill_worker {
     sp_pools_queue *of_rank;
-    double done_s; /* end of the step under way; INFINITY: idle */
+    double done_s;  /* when the first stage has done the step under way; INFINITY: idle */
+    double later_s; /* ... and how much later the last one has                          */
 } sp_prefill_worker;
 
 /* Answers as a heap by their last step. */
@@ -43,7 +44,7 @@ typedef struct sp_decode_worker {
 /* A step of prompts that was priced. */
 typedef struct sp_pools_step {
     sp_serve_batch batch;
-    double step_s;
+    double step_s, stage_s;
 } sp_pools_step;
 
 #define SP_POOLS_STEPS 1024 /* that are remembered */
