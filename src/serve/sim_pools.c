@@ -60,7 +60,8 @@ static sp_serve_batch fill_rank(sp_pools *p, const sp_pools_queue *queue)
     return b;
 }
 
-/* All ranks wait for the one with the most tokens. */
+/* All ranks wait for the one with the most tokens. Stages of a pipeline work on steps behind one
+ * another. */
 static void start_step(sp_pools *p, sp_prefill_worker *worker, double now_s)
 {
     sp_serve_step_time t;
@@ -72,7 +73,8 @@ static void start_step(sp_pools *p, sp_prefill_worker *worker, double now_s)
     worker->done_s = (double)INFINITY;
     if (busiest.prompts <= 0.0) return;
     sp_pool_step(p->prefill_pool, &busiest, &t);
-    worker->done_s = now_s + t.step_s;
+    worker->done_s = now_s + t.stage_s;
+    worker->rest_s = t.step_s - t.stage_s;
 }
 
 void sp_pools_send(sp_pools *p, uint32_t idx, double now_s)
