@@ -12,8 +12,8 @@
  * Loading: sp_model_load reads either a Hugging Face config.json (its model_type names a file of
  * configs/model_types; an unknown one is refused with the nearest known), or a file in our own
  * schema "shardplan/model/1", or a model described by cost formulas, "shardplan/formula-model/1"
- * (those are of one device and cannot be cut by tp, cp or ep). The model lives in the caller's arena
- * and is const ever after; any number of threads may read it.
+ * (those are of one device and cannot be cut by tp, cp or ep). The model lives in the caller's
+ * arena and is const ever after; any number of threads may read it.
  */
 #include "shardplan/status.h"
 

@@ -3,12 +3,13 @@
 /* Answers about serving as text, under the rules of report.h: tables and pages for people, JSON and
  * CSV for programs. Figures are named by sp_serving_field_describe, axes by serving_axes.def.
  *
- * Plans are ranked and filtered by closed forms. Those that a table shows are then run request by
+ * Plans are ranked and filtered by closed forms. The first that a table shows are then run request by
  * request (sp_serving_simulate, always with the same seed): that gives the share of requests within
  * all limits, and stands beside the closed forms in JSON. Both tiers are named wherever they appear.
  *
  *     sp_serving_answer answer;
- *     SP_TRY(sp_serving_answer_build(space, &result, true, &answer, err));
+ *     const sp_serving_shown shown = {.by_layout = true, .top = 10, .runs = 3};
+ *     SP_TRY(sp_serving_answer_build(space, &result, &shown, &answer, err));
  *     sp_report_serve_table(&answer, &options, &text);
  *     sp_serving_answer_fini(&answer);
  */
@@ -58,10 +59,17 @@ typedef struct sp_serving_answer {
     sp_serving_champion champions[SP_N_SERVING_MODES];
 } sp_serving_answer;
 
-/* At most `top` rows, one a layout or one a plan; search for top_k = top times the numbers of GPUs,
+/* What is shown of what was found. */
+typedef struct sp_serving_shown {
+    bool by_layout; /* one row a layout, otherwise one a plan */
+    uint32_t top;   /* rows at most */
+    uint32_t runs;  /* of them, first ones first, are run request by request */
+} sp_serving_shown;
+
+/* Search for top_k = top times the numbers of GPUs,
  * of which those that repeat a row are left out. */
 sp_status sp_serving_answer_build(const sp_serving_space *space, const sp_search_result *result,
-                                  bool by_layout, uint32_t top, sp_serving_answer *answer,
+                                  const sp_serving_shown *shown, sp_serving_answer *answer,
                                   sp_error *err);
 void sp_serving_answer_fini(sp_serving_answer *answer);
 

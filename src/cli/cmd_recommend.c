@@ -5,6 +5,25 @@
 
 #include <stdio.h>
 
+sp_status sp_recommend_put(const sp_context *context, sp_flag_id flag, const char *text,
+                           sp_error *err)
+{
+    return sp_settings_put(context->settings, flag, SP_FROM_FLAG, text, err);
+}
+
+sp_status sp_recommend_put_gpus(const sp_context *context, uint32_t gpus, sp_error *err)
+{
+    char text[24];
+    (void)snprintf(text, sizeof text, "%u", gpus);
+    return sp_recommend_put(context, SP_FLAG_gpus, text, err);
+}
+
+sp_status sp_recommend_say(sp_recommendation *out, const char *sentence, sp_error *err)
+{
+    out->sentence = sentence;
+    return sentence != NULL ? SP_OK : sp_fail(err, SP_E_MEMORY, "no memory for the answer");
+}
+
 static sp_status read_goal(const sp_settings *settings, sp_goal *goal, sp_error *err)
 {
     static const char *const names[SP_N_GOALS] = {"min-gpus", "min-usd", "max-rate"};

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define FINALISTS    3u  /* rows that are run request by request; -v: all */
 #define MOST_REPEATS 16u /* numbers of GPUs on which a row's workers may come again */
 
 static void report(const sp_context *context, const sp_serving_answer *answer, sp_text *text)
@@ -67,10 +68,13 @@ static sp_exit show(const sp_context *context, const sp_serving_answer *answer)
 static sp_exit show_result(const sp_context *context, const sp_serving_space *space,
                            const sp_search_result *result)
 {
+    const sp_run *asked = &context->run;
+    const sp_serving_shown shown = {.by_layout = asked->by_layout,
+                                    .top = asked->top,
+                                    .runs = asked->verbose ? asked->top : FINALISTS};
     sp_serving_answer answer;
     sp_error err = {0};
-    const sp_exit code = sp_serving_answer_build(space, result, context->run.by_layout,
-                                                 context->run.top, &answer, &err) == SP_OK
+    const sp_exit code = sp_serving_answer_build(space, result, &shown, &answer, &err) == SP_OK
                              ? show(context, &answer)
                              : sp_cli_fail(context, &err);
     sp_serving_answer_fini(&answer);

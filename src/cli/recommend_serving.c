@@ -66,27 +66,6 @@ static sp_status read_counts(const sp_serving_question *question, uint32_t count
     return status;
 }
 
-static sp_status set_flag(const sp_context *context, sp_flag_id flag, const char *text,
-                          sp_error *err)
-{
-    return sp_settings_put(context->settings, flag, SP_FROM_FLAG, text, err);
-}
-
-static sp_status settle_gpus(const sp_context *context, uint32_t gpus, sp_error *err)
-{
-    char text[24];
-    (void)snprintf(text, sizeof text, "%u", gpus);
-    return set_flag(context, SP_FLAG_gpus, text, err);
-}
-
-static sp_status say(const sp_context *context, sp_recommendation *out, char *sentence,
-                     sp_error *err)
-{
-    (void)context;
-    out->sentence = sentence;
-    return sentence != NULL ? SP_OK : sp_fail(err, SP_E_MEMORY, "no memory for the answer");
-}
-
 /* ---- GPUs and money ---- */
 
 static sp_status nothing(const uint32_t *counts, uint32_t n, sp_error *err)
@@ -108,14 +87,22 @@ static sp_status fewest_gpus(const sp_context *context, const sp_serving_questio
     }
     if (!t.found) return nothing(counts, n, err);
     out->gpus = counts[i - 1];
-    SP_TRY(settle_gpus(context, out->gpus, err));
+    SP_TRY(sp_recommend_put_gpus(context, out->gpus, err));
     char *sentence =
         i == 1 ? sp_arena_printf(&context->settings->arena,
                                  "Fewest GPUs: %u, the least that was asked about.", out->gpus)
                : sp_arena_printf(&context->settings->arena,
                                  "Fewest GPUs: %u; on %u no plan keeps every limit.", out->gpus,
                                  counts[i - 2]);
-    return say(context, out, sentence, err);
+    return sp_recommend_say(out, sentence, err);
+}
+
+/* At a rate all plans on as many GPUs cost the same: what differs is how fast each user is served.
+ */
+static const char *money_objectives(const sp_serving_question *question)
+{
+    return question->rate > 0.0 ? "tokens_per_s_per_user,usd_per_million_tokens"
+                                : "usd_per_million_tokens,tokens_per_s_per_user";
 }
 
 static sp_status least_money(const sp_context *context, const sp_serving_question *question,
@@ -137,17 +124,16 @@ static sp_status least_money(const sp_context *context, const sp_serving_questio
         out->usd_per_million_tokens = usd;
     }
     if (!best.found) return nothing(counts, n, err);
-    SP_TRY(settle_gpus(context, out->gpus, err));
-    SP_TRY(
-        set_flag(context, SP_FLAG_objectives, "usd_per_million_tokens,tokens_per_s_per_user", err));
-    return say(context, out,
-               sp_arena_printf(&context->settings->arena,
-                               "Least money: %u GPUs, $%.3f a million tokens, $%.2f an hour; of "
-                               "%u numbers of GPUs from %u to %u, %u keep every limit.",
-                               out->gpus, out->usd_per_million_tokens,
-                               best.best.estimate.usd_per_hour, n, counts[0], counts[n - 1],
-                               n_found),
-               err);
+    SP_TRY(sp_recommend_put_gpus(context, out->gpus, err));
+    SP_TRY(sp_recommend_put(context, SP_FLAG_objectives, money_objectives(question), err));
+    return sp_recommend_say(
+        out,
+        sp_arena_printf(&context->settings->arena,
+                        "Least money: %u GPUs, $%.3f a million tokens, $%.2f an hour; of "
+                        "%u numbers of GPUs from %u to %u, %u keep every limit.",
+                        out->gpus, out->usd_per_million_tokens, best.best.estimate.usd_per_hour, n,
+                        counts[0], counts[n - 1], n_found),
+        err);
 }
 
 /* ---- the rate ---- */
@@ -192,13 +178,14 @@ static sp_status largest_rate(const sp_context *context, const sp_serving_questi
     }
     (void)snprintf(text, sizeof text, "%.3g", low * (1.0 - 5e-3));
     out->rate = strtod(text, NULL);
-    SP_TRY(set_flag(context, SP_FLAG_rate, text, err));
-    return say(context, out,
-               sp_arena_printf(&context->settings->arena,
-                               "Largest rate: %s requests a second; at %.3g no plan keeps every "
-                               "limit.",
-                               text, high),
-               err);
+    SP_TRY(sp_recommend_put(context, SP_FLAG_rate, text, err));
+    return sp_recommend_say(
+        out,
+        sp_arena_printf(&context->settings->arena,
+                        "Largest rate: %s requests a second; at %.3g no plan keeps every "
+                        "limit.",
+                        text, high),
+        err);
 }
 
 sp_status sp_recommend_serving(const sp_context *context, sp_goal goal, sp_recommendation *out,

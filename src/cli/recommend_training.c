@@ -16,11 +16,6 @@ typedef struct outcome {
     double days, usd_run;
 } outcome;
 
-static sp_status put(const sp_context *context, sp_flag_id flag, const char *text, sp_error *err)
-{
-    return sp_settings_put(context->settings, flag, SP_FROM_FLAG, text, err);
-}
-
 /* The best plan of the settings as they stand. */
 static sp_status ask(const sp_context *context, outcome *out, sp_error *err)
 {
@@ -51,14 +46,13 @@ static sp_status ask_without_gpus(const sp_context *context, outcome *out, sp_er
     char text[40];
     uint32_t node = 8, gpus = node;
     for (; gpus <= MOST_GPUS; gpus *= 2) {
-        (void)snprintf(text, sizeof text, "%u", gpus);
-        SP_TRY(put(context, SP_FLAG_gpus, text, err));
+        SP_TRY(sp_recommend_put_gpus(context, gpus, err));
         SP_TRY(ask(context, out, err));
         if (out->found) break;
     }
     if (!out->found || gpus <= 2 * node) return SP_OK;
     (void)snprintf(text, sizeof text, "%u..%u", gpus / 2 + node, gpus);
-    SP_TRY(put(context, SP_FLAG_gpus, text, err));
+    SP_TRY(sp_recommend_put(context, SP_FLAG_gpus, text, err));
     return ask(context, out, err);
 }
 
@@ -83,10 +77,8 @@ static sp_status read_days(const sp_context *context, double *days, sp_error *er
 static sp_status settle(const sp_context *context, const sp_setting *objectives, uint32_t gpus,
                         sp_error *err)
 {
-    char text[24];
-    (void)snprintf(text, sizeof text, "%u", gpus);
     context->settings->of[SP_FLAG_objectives] = *objectives;
-    return put(context, SP_FLAG_gpus, text, err);
+    return sp_recommend_put_gpus(context, gpus, err);
 }
 
 sp_status sp_recommend_training(const sp_context *context, sp_goal goal, sp_recommendation *out,
@@ -101,8 +93,9 @@ sp_status sp_recommend_training(const sp_context *context, sp_goal goal, sp_reco
     outcome best;
     SP_TRY(read_days(context, &days, err));
     (void)snprintf(text, sizeof text, "days<=%.9g", days);
-    SP_TRY(put(context, SP_FLAG_where, text, err));
-    SP_TRY(put(context, SP_FLAG_objectives, money ? "usd_run,gpus" : "gpus,tokens_per_s", err));
+    SP_TRY(sp_recommend_put(context, SP_FLAG_where, text, err));
+    SP_TRY(sp_recommend_put(context, SP_FLAG_objectives,
+                            money ? "usd_run,gpus" : "gpus,tokens_per_s", err));
     SP_TRY(said ? ask(context, &best, err) : ask_without_gpus(context, &best, err));
     if (!best.found) {
         return sp_fail(err, SP_E_INFEASIBLE, "no number of GPUs asked about is done in %.3g days",
@@ -111,7 +104,7 @@ sp_status sp_recommend_training(const sp_context *context, sp_goal goal, sp_reco
     SP_TRY(settle(context, &objectives, best.gpus, err));
     out->gpus = best.gpus;
     const char *what = money ? "Least money" : "Fewest GPUs";
-    out->sentence =
+    char *sentence =
         best.usd_run > 0.0
             ? sp_arena_printf(&settings->arena,
                               "%s to be done within %.3g days: %u GPUs, as little as %.3g days and "
@@ -120,5 +113,5 @@ sp_status sp_recommend_training(const sp_context *context, sp_goal goal, sp_reco
             : sp_arena_printf(&settings->arena,
                               "%s to be done within %.3g days: %u GPUs, %.3g days.", what, days,
                               best.gpus, best.days);
-    return out->sentence != NULL ? SP_OK : sp_fail(err, SP_E_MEMORY, "no memory for the answer");
+    return sp_recommend_say(out, sentence, err);
 }

@@ -4,6 +4,7 @@
 #include "cli/serving.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define MOST_TOKENS      0x40000000u /* 2^30 */
@@ -20,14 +21,29 @@ static bool given(const sp_settings *s, sp_flag_id flag)
     return sp_settings_text(s, flag) != NULL && s->of[flag].origin != SP_FROM_DEFAULT;
 }
 
+/* The flag's value contradicts another, or is out of range. */
+static sp_status blame(const sp_settings *s, sp_flag_id flag, sp_status status, const char *why,
+                       sp_error *err)
+{
+    sp_fail(err, status, "%s", why);
+    sp_fail_value(err, "%s", sp_settings_text(s, flag));
+    return sp_flag_blame(status, flag, err);
+}
+
+static sp_status blame_range(const sp_settings *s, sp_flag_id flag, const char *why,
+                             const char *range, sp_error *err)
+{
+    (void)blame(s, flag, SP_E_RANGE, why, err);
+    sp_fail_range(err, "%s", range);
+    return SP_E_RANGE;
+}
+
 /* Both were said, and one of them is enough. */
 static sp_status refuse_pair(const sp_settings *s, sp_flag_id flag, sp_flag_id other,
                              const char *why, sp_error *err)
 {
     if (!given(s, flag) || !given(s, other)) return SP_OK;
-    sp_fail(err, SP_E_INCONSISTENT, "%s", why);
-    sp_fail_value(err, "%s", sp_settings_text(s, flag));
-    return sp_flag_blame(err->status, flag, err);
+    return blame(s, flag, SP_E_INCONSISTENT, why, err);
 }
 
 static sp_status refuse_pairs(const sp_settings *s, sp_error *err)
@@ -54,9 +70,7 @@ static sp_status need(const sp_settings *s, sp_flag_id flag, bool met, const cha
                       sp_error *err)
 {
     if (!given(s, flag) || met) return SP_OK;
-    sp_fail(err, SP_E_INCONSISTENT, "%s", why);
-    sp_fail_value(err, "%s", sp_settings_text(s, flag));
-    return sp_flag_blame(err->status, flag, err);
+    return blame(s, flag, SP_E_INCONSISTENT, why, err);
 }
 
 static sp_status check_flags(const sp_settings *s, sp_error *err)
@@ -73,24 +87,22 @@ static sp_status check_flags(const sp_settings *s, sp_error *err)
 static sp_status read_amount(const sp_settings *s, sp_flag_id flag, double least, double most,
                              double *out, sp_error *err)
 {
+    char range[48];
     if (!given(s, flag)) return SP_OK;
     SP_TRY(sp_flag_amount(s, flag, out, err));
     if (*out >= least && *out <= most) return SP_OK;
-    sp_fail(err, SP_E_RANGE, "the number is out of range");
-    sp_fail_value(err, "%s", sp_settings_text(s, flag));
-    sp_fail_range(err, "%g .. %g", least, most);
-    return sp_flag_blame(err->status, flag, err);
+    (void)snprintf(range, sizeof range, "%g .. %g", least, most);
+    return blame_range(s, flag, "the number is out of range", range, err);
 }
 
 static sp_status read_tokens(const sp_settings *s, sp_flag_id flag, uint64_t *out, sp_error *err)
 {
+    char range[24];
     if (!given(s, flag)) return SP_OK;
     SP_TRY(sp_flag_length(s, flag, out, err));
     if (*out >= 1 && *out <= MOST_TOKENS) return SP_OK;
-    sp_fail(err, SP_E_RANGE, "the number is out of range");
-    sp_fail_value(err, "%s", sp_settings_text(s, flag));
-    sp_fail_range(err, "1 .. %u", MOST_TOKENS);
-    return sp_flag_blame(err->status, flag, err);
+    (void)snprintf(range, sizeof range, "1 .. %u", MOST_TOKENS);
+    return blame_range(s, flag, "the number is out of range", range, err);
 }
 
 static sp_status read_lengths(const sp_settings *s, sp_serving_question *q, sp_error *err)
@@ -115,18 +127,14 @@ static sp_status read_load(const sp_settings *s, sp_serving_question *q, sp_erro
     SP_TRY(read_amount(s, SP_FLAG_burstiness, 0.0, MOST_BURSTINESS, &q->burstiness, err));
     SP_TRY(sp_flag_ratio(s, SP_FLAG_prefix_hit, &q->prefix_hit_ratio, err));
     if (q->prefix_hit_ratio >= 1.0) {
-        sp_fail(err, SP_E_RANGE, "some of each prompt is new");
-        sp_fail_value(err, "%s", sp_settings_text(s, SP_FLAG_prefix_hit));
-        sp_fail_range(err, "0 .. below 1");
-        return sp_flag_blame(err->status, SP_FLAG_prefix_hit, err);
+        return blame_range(s, SP_FLAG_prefix_hit, "some of each prompt is new", "0 .. below 1",
+                           err);
     }
     SP_TRY(sp_flag_ratio(s, SP_FLAG_spec_acceptance, &q->spec_acceptance, err));
     SP_TRY(sp_flag_ratio(s, SP_FLAG_utilization, &q->utilization, err));
     if (q->utilization <= 0.0) {
-        sp_fail(err, SP_E_RANGE, "a deployment that takes no load serves no one");
-        sp_fail_value(err, "%s", sp_settings_text(s, SP_FLAG_utilization));
-        sp_fail_range(err, "above 0 .. 1");
-        return sp_flag_blame(err->status, SP_FLAG_utilization, err);
+        return blame_range(s, SP_FLAG_utilization, "a deployment that takes no load serves no one",
+                           "above 0 .. 1", err);
     }
     return sp_flag_count(s, SP_FLAG_spare_replicas, 0, 65536, &q->spare_replicas, err);
 }
@@ -153,6 +161,9 @@ static sp_status read_choices(sp_settings *s, sp_serving_question *q, sp_error *
     SP_TRY(sp_flag_choice(s, SP_FLAG_mode, modes, 3, &mode, err));
     q->use_upto = use == 1;
     q->mode = modes[mode];
+    const bool pools_alone = q->cluster == NULL && q->prefill_cluster != NULL &&
+                             q->decode_cluster != NULL && !given(s, SP_FLAG_mode);
+    if (pools_alone) q->mode = "disagg"; /* one pool for all would stand on neither */
     SP_TRY(sp_flag_ratio(s, SP_FLAG_headroom, &q->headroom_ratio, err));
     SP_TRY(sp_flag_reserve(s, &q->reserve_bytes, err));
     SP_TRY(sp_flag_amount(s, SP_FLAG_usd_per_gpu_hour, &q->usd_per_gpu_hour, err));

@@ -105,10 +105,10 @@ typedef struct sp_fit_set_aside {
 } sp_fit_set_aside;
 
 typedef struct sp_fit_list {
-    double residual_ratio;   /* error of a run that weighs as much as one prior width             */
-    double huber_ratio;      /* beyond this error a run pulls no harder                           */
-    double source_runs;      /* runs that a source counts as, however many it has                 */
-    double coverage_ratio;   /* of intervals                                                      */
+    double residual_ratio; /* error of a run that weighs as much as one prior width             */
+    double huber_ratio;    /* beyond this error a run pulls no harder                           */
+    double source_runs;    /* runs that a source counts as, however many it has                 */
+    double coverage_ratio; /* of intervals                                                      */
     uint32_t
         source_rows;    /* most rows of a source that are priced, spread over the table; 0 = all */
     sp_site_prior site; /* 0: not stated */

@@ -95,6 +95,18 @@ static void fit(const sp_grid *grid, uint32_t indent, uint32_t width, size_t *wi
     }
 }
 
+bool sp_grid_shows(const sp_grid *grid, const char *header, uint32_t indent, uint32_t width)
+{
+    size_t widths[MAX_COLUMNS];
+    if (grid->failed) return false;
+    measure(grid, widths);
+    fit(grid, indent, width, widths);
+    for (uint32_t c = 0; c < grid->n_columns; c++) {
+        if (strcmp(grid->columns[c].header, header) == 0) return widths[c] > 0;
+    }
+    return false;
+}
+
 static void add_blanks(struct sp_text *out, size_t n)
 {
     sp_text_printf(out, "%*s", (int)n, "");

@@ -20,7 +20,9 @@ static void add_bar(struct sp_text *out, double ratio)
 void sp_page_put_term(struct sp_text *out, const char *name, const char *amount, double ratio,
                       const char *meaning)
 {
-    sp_text_printf(out, "  %-14s %10s  %5.1f %%", name, amount, 100.0 * ratio);
+    const int over = (int)strlen(name) - 14; /* a long name takes the room before its amount */
+    sp_text_printf(out, "  %-14s %*s  %5.1f %%", name, over > 0 ? 10 - over : 10, amount,
+                   100.0 * ratio);
     add_bar(out, ratio);
     sp_text_printf(out, "  %s\n", meaning);
 }

@@ -37,7 +37,8 @@ void sp_tone_add(struct sp_text *out, bool color, sp_tone tone, const char *text
 /* Adds words, breaking lines at `width` columns; further lines are indented. */
 void sp_text_wrap(struct sp_text *out, const char *words, uint32_t width, uint32_t indent);
 
-/* ---- checkpoint_page.c: model may be NULL ----------------------------------------------------- */
+/* ---- checkpoint_page.c: model may be NULL -----------------------------------------------------
+ */
 void sp_report_checkpoint_page(const sp_checkpoint *checkpoint, const sp_model *model,
                                struct sp_text *out);
 /* Adds the member "checkpoint". */
@@ -75,11 +76,14 @@ uint32_t sp_grid_column_add(sp_grid *grid, const char *header, sp_grid_align ali
 uint32_t sp_grid_row_add(sp_grid *grid, sp_tone tone);
 /* Sets a cell of the last row. */
 void sp_grid_set(sp_grid *grid, uint32_t column, const char *text);
+/* Whether a column of this header finds room in a line of `width`. */
+bool sp_grid_shows(const sp_grid *grid, const char *header, uint32_t indent, uint32_t width);
 void sp_grid_write(const sp_grid *grid, uint32_t indent, uint32_t width, bool color,
                    struct sp_text *out);
 void sp_grid_write_markdown(const sp_grid *grid, struct sp_text *out);
 
-/* ---- recommendation.c ------------------------------------------------------------------------- */
+/* ---- recommendation.c -------------------------------------------------------------------------
+ */
 /* Its sentence and an empty line; "recommendation": {...}. Nothing where the options have none. */
 void sp_page_put_recommendation(const sp_report_options *options, struct sp_text *out);
 void sp_json_put_recommendation(sp_json_writer *w, const sp_report_options *options);
@@ -111,7 +115,8 @@ void sp_points_sort(sp_point *points, uint32_t n);
 /* A sorted copy of a front; NULL when memory is gone. sp_free it. */
 sp_point *sp_points_of_front(const sp_front *front);
 
-/* ---- result_json.c ---------------------------------------------------------------------------- */
+/* ---- result_json.c ----------------------------------------------------------------------------
+ */
 /* The rules of a space of training or of serving. */
 typedef struct sp_rules {
     uint32_t n;
@@ -133,13 +138,15 @@ void sp_json_put_setting(sp_json_writer *w, const char *key, sp_axis_id axis, ui
 /* The members of a plan, into an object that is open. */
 void sp_json_put_plan(sp_json_writer *w, const sp_space *space, const sp_priced *priced);
 
-/* ---- memory_page.c ----------------------------------------------------------------------------- */
+/* ---- memory_page.c -----------------------------------------------------------------------------
+ */
 /* What --find came to, and an empty line; nothing where nothing was asked. */
 void sp_page_put_found(const char *found, struct sp_text *out);
 /* What to ask where the memory does not hold it. */
 void sp_page_put_way_out(struct sp_text *out);
 
-/* ---- memory_traffic.c ------------------------------------------------------------------------- */
+/* ---- memory_traffic.c -------------------------------------------------------------------------
+ */
 /* The collectives of a plan, what they suggest, and what a search found. */
 void sp_page_put_traffic(const sp_advice *advice, const sp_priced *priced,
                          const sp_report_options *options, struct sp_text *out);
@@ -154,7 +161,8 @@ void sp_json_put_evidence(sp_json_writer *w, const sp_report_options *options,
 void sp_page_put_evidence(const sp_report_options *options, const sp_space *space,
                           const sp_plan *plan, struct sp_text *out);
 
-/* ---- params_page.c: what was assumed of a model ----------------------------------------------- */
+/* ---- params_page.c: what was assumed of a model -----------------------------------------------
+ */
 /* "assumptions": [..] into the open object. */
 void sp_json_put_assumptions(sp_json_writer *w, const sp_model *model);
 /* A note for each. */
@@ -287,7 +295,8 @@ sp_status sp_list_rules(sp_listing *l, sp_error *err);
 /* ---- list_recipes.c -------------------------------------------------------------------------- */
 sp_status sp_list_recipes(sp_listing *l, sp_error *err);
 
-/* ---- params_kind.c ------------------------------------------------------------------------------ */
+/* ---- params_kind.c ------------------------------------------------------------------------------
+ */
 /* A kind of layer in words, and a line's end. */
 void sp_add_layer_kind(struct sp_text *out, const sp_layer_kind *kind);
 /* Lines on what is outside layers. */

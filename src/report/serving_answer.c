@@ -20,7 +20,6 @@ static void fill_row(sp_serving_answer *answer, const sp_point *point, uint64_t 
     row->served = sp_serving_price_point(answer->space, point);
     row->n_variants = n_variants;
     row->on_front = is_on_front(&answer->result->front, point->id);
-    sp_serving_price_run(answer->space, &row->served);
 }
 
 /* The same workers as in a row above, only more of them: the same figures on more GPUs. */
@@ -100,9 +99,11 @@ static void find_champions(sp_serving_answer *answer)
 }
 
 sp_status sp_serving_answer_build(const sp_serving_space *space, const sp_search_result *result,
-                                  bool by_layout, uint32_t top, sp_serving_answer *answer,
+                                  const sp_serving_shown *shown, sp_serving_answer *answer,
                                   sp_error *err)
 {
+    const bool by_layout = shown->by_layout;
+    const uint32_t top = shown->top;
     const uint32_t found = by_layout ? result->n_layouts : result->ranked.n_points;
     *answer = (sp_serving_answer){.space = space, .result = result, .top = top};
     answer->rows = sp_alloc((top + 1u) * sizeof *answer->rows);
@@ -115,6 +116,9 @@ sp_status sp_serving_answer_build(const sp_serving_space *space, const sp_search
         } else {
             fill_row(answer, point, layout != NULL ? layout->n_variants : 0);
         }
+    }
+    for (uint32_t i = 0; i < answer->n_rows && i < shown->runs; i++) {
+        sp_serving_price_run(space, &answer->rows[i].served);
     }
     mark_tied(answer);
     find_champions(answer);

@@ -7,6 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Columns that are left of a line where something stands before. */
+static uint32_t room_behind(const sp_report_options *o, uint32_t taken)
+{
+    return o->width > 2 * taken ? o->width - taken : taken;
+}
+
 /* ---- the plan and its verdict ---- */
 
 static void add_plan(const sp_serving_space *space, const sp_served_plan *p,
@@ -16,7 +22,7 @@ static void add_plan(const sp_serving_space *space, const sp_served_plan *p,
     char text[SP_SERVING_TEXT_BYTES], layout[96];
     struct sp_text words = {0};
     (void)sp_serving_plan_format(problem, &p->plan, text, sizeof text);
-    sp_served_layout(problem, &p->plan, layout, sizeof layout);
+    sp_served_layout(&p->plan, layout, sizeof layout);
     sp_text_add(out, "\nplan     ");
     sp_tone_add(out, o->color, SP_TONE_STRONG, text);
     sp_text_printf(&words, "%s, %s", layout,
@@ -29,7 +35,7 @@ static void add_plan(const sp_serving_space *space, const sp_served_plan *p,
         sp_text_add(&words, "; outside the space of the question: no id");
     }
     sp_text_add(out, "\n         ");
-    sp_text_wrap(out, words.length > 0 ? words.data : "", 90, 9);
+    sp_text_wrap(out, words.length > 0 ? words.data : "", room_behind(o, 10), 9);
     out->failed = out->failed || words.failed;
     sp_text_fini(&words);
 }
@@ -62,7 +68,7 @@ static void add_verdict(const sp_serving_space *space, const sp_served_plan *p,
         sp_text_add(out, "; ");
         sp_serving_binds(sp_serving_space_problem(space), p, &words);
     }
-    sp_text_wrap(out, words.length > 0 ? words.data : "", 82, 9);
+    sp_text_wrap(out, words.length > 0 ? words.data : "", room_behind(o, 18), 9);
     out->failed = out->failed || words.failed;
     sp_text_fini(&words);
 }
@@ -115,7 +121,7 @@ static void add_latencies(const sp_served_plan *p, const sp_report_options *o, s
         add_simulated(&grid, words[SP_LATENCY_TPOT], &p->run.simulated.tpot_s);
         add_simulated(&grid, words[SP_LATENCY_E2E], &p->run.simulated.e2e_s);
     }
-    sp_grid_write(&grid, 2, 100, o->color, out);
+    sp_grid_write(&grid, 2, o->width, o->color, out);
     sp_grid_fini(&grid);
 }
 
@@ -180,7 +186,8 @@ static void add_memory(const sp_footprint *m, const sp_report_options *o, struct
 
 /* ---- throughput and money ---- */
 
-static void add_throughput(const sp_served_plan *p, const sp_report_options *o, struct sp_text *out)
+static void add_throughput(const sp_served_plan *p, bool limited, const sp_report_options *o,
+                           struct sp_text *out)
 {
     const sp_serving_estimate *e = &p->estimate;
     sp_page_put_heading(out, o, "Throughput");
@@ -204,12 +211,14 @@ static void add_throughput(const sp_served_plan *p, const sp_report_options *o, 
                        sp_word_percent(e->decode_busy_ratio).text);
     }
     if (p->simulated) {
-        sp_text_printf(out,
-                       "  simulated              %s tok/s/GPU; %s of %s requests keep every "
-                       "limit\n",
+        sp_text_printf(out, "  simulated              %s tok/s/GPU over %s requests",
                        sp_word_brief(p->run.simulated.tokens_per_s_per_gpu).text,
-                       sp_word_percent(p->run.slo_attainment_ratio).text,
                        sp_word_count(p->run.simulated.requests).text);
+        if (limited) {
+            sp_text_printf(out, "; %s of them keep every limit",
+                           sp_word_percent(p->run.slo_attainment_ratio).text);
+        }
+        sp_text_add(out, "\n");
     }
 }
 
@@ -239,7 +248,7 @@ void sp_report_served_page(const sp_serving_space *space, const sp_served_plan *
     add_step("A step of prompts", &e->prefill_step, &o, out);
     add_step("A step of answers", &e->decode_step, &o, out);
     add_memory(&e->memory, &o, out);
-    add_throughput(served, &o, out);
+    add_throughput(served, sp_serving_problem_n_limits(problem) > 0, &o, out);
     add_money(e, &o, out);
     sp_serving_names_plan(space, &served->plan, &o, out);
     if (e->borrowed) {

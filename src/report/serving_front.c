@@ -77,22 +77,18 @@ static void put(canvas *c, const sp_serving_estimate *e, char kind)
     if (!kept) *cell = kind;
 }
 
-static void measure(const sp_serving_answer *answer, double *user, double *gpu)
+static void measure(const sp_served_plan *plans, uint32_t n, double *user, double *gpu)
 {
-    const sp_front *front = &answer->result->front;
-    for (uint32_t i = 0; i < front->n_points; i++) {
-        const sp_served_plan p = sp_serving_price_point(answer->space, &front->points[i]);
-        *user = fmax(*user, p.estimate.tokens_per_s_per_user);
-        *gpu = fmax(*gpu, p.estimate.tokens_per_s_per_gpu);
+    for (uint32_t i = 0; i < n; i++) {
+        *user = fmax(*user, plans[i].estimate.tokens_per_s_per_user);
+        *gpu = fmax(*gpu, plans[i].estimate.tokens_per_s_per_gpu);
     }
 }
 
-static void fill(canvas *c, const sp_serving_answer *answer)
+static void fill(canvas *c, const sp_serving_answer *answer, const sp_served_plan *plans)
 {
-    const sp_front *front = &answer->result->front;
-    for (uint32_t i = 0; i < front->n_points; i++) {
-        const sp_served_plan p = sp_serving_price_point(answer->space, &front->points[i]);
-        put(c, &p.estimate, kind_of(answer, &p));
+    for (uint32_t i = 0; i < answer->result->front.n_points; i++) {
+        put(c, &plans[i].estimate, kind_of(answer, &plans[i]));
     }
 }
 
@@ -155,35 +151,56 @@ static void add_floor(const canvas *c, const marks *m, struct sp_text *out)
     sp_text_add(out, "\n");
 }
 
-static void add_title(const sp_serving_answer *answer, const marks *m, struct sp_text *out)
+static bool has_cell(const canvas *c, char kind)
 {
-    const bool both = sp_serving_varies(answer->space, SP_SERVING_AXIS_mode);
-    const uint32_t n = answer->result->front.n_points;
-    sp_text_printf(out, "\nPareto front, %s plan%s: ", sp_word_count(n).text, n == 1 ? "" : "s");
-    sp_text_add(out, "up tok/s/GPU, right tok/s/user; ");
-    if (both) {
-        sp_text_printf(out, "%s aggregated, %s disaggregated, digits: rows\n", m->agg, m->disagg);
-    } else {
-        sp_text_add(out, "digits: rows\n");
+    for (uint32_t line = 0; line < LINES; line++) {
+        if (memchr(c->cells[line], kind, c->columns) != NULL) return true;
     }
+    return false;
 }
 
-void sp_serving_front_draw(const sp_serving_answer *answer, const sp_report_options *options,
-                           struct sp_text *out)
+static void add_title(const sp_serving_answer *answer, const canvas *c, const marks *m,
+                      struct sp_text *out)
+{
+    sp_text_printf(out, "\nPareto front, %s plans: up tok/s/GPU, right tok/s/user; ",
+                   sp_word_count(answer->result->front.n_points).text);
+    if (has_cell(c, 'a')) sp_text_printf(out, "%s aggregated, ", m->agg);
+    if (has_cell(c, 'd')) sp_text_printf(out, "%s disaggregated, ", m->disagg);
+    sp_text_add(out, "digits: rows\n");
+}
+
+static void draw(const sp_serving_answer *answer, const sp_served_plan *plans,
+                 const sp_report_options *options, struct sp_text *out)
 {
     const marks *m = options->unicode ? &fancy : &plain;
     canvas c = {0};
     double user = 0.0, gpu = 0.0;
-    measure(answer, &user, &gpu);
+    measure(plans, answer->result->front.n_points, &user, &gpu);
     if (!(user > 0.0 && gpu > 0.0)) return;
     const uint32_t room = options->width > LABEL + 4 ? options->width - LABEL - 4 : 0;
     c.columns = room < LEAST_COLUMNS ? LEAST_COLUMNS : room > MOST_COLUMNS ? MOST_COLUMNS : room;
     c.x = scale_to(user, X_TICKS);
     c.y = scale_to(gpu, Y_TICKS);
-    fill(&c, answer);
-    add_title(answer, m, out);
+    fill(&c, answer, plans);
+    add_title(answer, &c, m, out);
     for (uint32_t line = LINES; line-- > 0;) {
         add_line(&c, m, line, options->color, out);
     }
     add_floor(&c, m, out);
+}
+
+/* Without memory for its points there is no picture. */
+void sp_serving_front_draw(const sp_serving_answer *answer, const sp_report_options *options,
+                           struct sp_text *out)
+{
+    const sp_front *front = &answer->result->front;
+    if (front->n_points == 1) sp_text_add(out, "\nThe Pareto front is one plan.\n");
+    if (front->n_points < 2) return;
+    sp_served_plan *plans = sp_alloc((front->n_points + 1u) * sizeof *plans);
+    if (plans == NULL) return;
+    for (uint32_t i = 0; i < front->n_points; i++) {
+        plans[i] = sp_serving_price_point(answer->space, &front->points[i]);
+    }
+    draw(answer, plans, options, out);
+    sp_free(plans);
 }

@@ -88,7 +88,7 @@ static void set_plan(const sp_serving_space *space, const sp_serving_plan *plan,
 {
     const sp_serving_problem *problem = sp_serving_space_problem(space);
     char layout[96], settings[96];
-    sp_served_layout(problem, plan, layout, sizeof layout);
+    sp_served_layout(plan, layout, sizeof layout);
     sp_served_settings(space, plan, settings, sizeof settings);
     set(grid, c->gpus, "%u", plan->value[SP_SERVING_AXIS_gpus]);
     set_named(problem, plan, SP_SERVING_AXIS_engine, c->engine, grid);
@@ -148,10 +148,9 @@ void sp_serving_rows_grid(const sp_serving_answer *answer, const sp_report_optio
 
 static bool occurs(const sp_serving_answer *answer, const char *mark)
 {
-    const sp_serving_problem *problem = sp_serving_space_problem(answer->space);
     for (uint32_t i = 0; i < answer->n_rows; i++) {
         char layout[96];
-        sp_served_layout(problem, &answer->rows[i].served.plan, layout, sizeof layout);
+        sp_served_layout(&answer->rows[i].served.plan, layout, sizeof layout);
         if (strstr(layout, mark) != NULL) return true;
     }
     return false;
@@ -175,20 +174,32 @@ static void add_layout_words(const sp_serving_answer *answer, struct sp_text *le
     }
 }
 
-void sp_serving_legend(const sp_serving_answer *answer, const sp_report_options *options,
-                       struct sp_text *out)
+/* Words of columns that a line of this width has. */
+static void add_column_words(const sp_grid *grid, uint32_t width, struct sp_text *legend)
 {
-    const sp_serving_problem *problem = sp_serving_space_problem(answer->space);
+    static const struct {
+        const char *header, *words;
+    } said[] = {
+        {"batch",     "; batch: most running requests of a copy of attention"                        },
+        {"chunk",     "; chunk: most tokens of a step"                                               },
+        {"TTFT s",    "; TTFT: time to the first token, mean and percentile"                         },
+        {"TPOT ms",   "; TPOT: time of each further token"                                           },
+        {"tok/s/GPU", "; tok/s: tokens generated a second"                                           },
+        {"within",    "; within: requests of a simulated run that keep every limit (-v: of all rows)"},
+        {"plans",     "; plans: feasible variants"                                                   },
+    };
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
+        if (sp_grid_shows(grid, said[i].header, 0, width)) sp_text_add(legend, said[i].words);
+    }
+}
+
+void sp_serving_legend(const sp_serving_answer *answer, const sp_grid *grid,
+                       const sp_report_options *options, struct sp_text *out)
+{
     struct sp_text legend = {0}, wrapped = {0};
     add_layout_words(answer, &legend);
-    sp_text_add(&legend, "; batch: most running requests of a copy of attention; chunk: most "
-                         "tokens of a step; TTFT, TPOT: time to the first and to each further "
-                         "token; tok/s: generated");
-    if (sp_serving_problem_n_limits(problem) > 0) {
-        sp_text_add(&legend, "; within: requests of a simulated run that keep every limit");
-    }
+    add_column_words(grid, options->width, &legend);
     if (any_tight(answer)) sp_text_add(&legend, "; !: may run out of memory");
-    if (options->by_layout) sp_text_add(&legend, "; plans: feasible variants");
     sp_text_add(&legend, "; =: within the error of row 1; *: on the Pareto front");
     sp_text_wrap(&wrapped, legend.length > 0 ? legend.data : "", options->width, 0);
     sp_tone_add(out, options->color, SP_TONE_FAINT, wrapped.length > 0 ? wrapped.data : "");

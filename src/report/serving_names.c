@@ -54,10 +54,12 @@ void sp_serving_names_rows(const sp_serving_answer *answer, const sp_report_opti
     for (uint32_t i = 0; i < answer->n_rows; i++) {
         const sp_serving_plan *plan = &answer->rows[i].served.plan;
         if (plan->value[SP_SERVING_AXIS_engine] != engine) continue;
-        sp_text_printf(out, "row %u, each of its %u workers\n", i + 1,
-                       plan->workers + (sp_served_mode(plan) == SP_SERVING_DISAGG
-                                            ? plan->value[SP_SERVING_AXIS_prefill_workers]
-                                            : 0));
+        const bool apart = sp_served_mode(plan) == SP_SERVING_DISAGG;
+        const uint32_t of_prompts = apart ? plan->value[SP_SERVING_AXIS_prefill_workers] : 0;
+        const uint32_t workers = plan->workers + of_prompts;
+        sp_text_printf(out, "row %u, ", i + 1);
+        if (workers > 1) sp_text_printf(out, "each of its %u workers\n", workers);
+        if (workers <= 1) sp_text_add(out, "its worker\n");
         add_plan(answer->space, plan, out);
         n++;
     }

@@ -156,6 +156,34 @@ static bool explain_rate(const sp_serving_problem *problem, struct sp_text *out)
     return told;
 }
 
+/* ---- --set and --where ---- */
+
+/* One of a list that alone leaves nothing: without it the rest finds a plan. */
+static bool explain_one(const sp_serving_problem *problem, bool of_sets, struct sp_text *out)
+{
+    const sp_serving_question *whole = sp_serving_problem_question(problem);
+    const uint32_t n = of_sets ? whole->n_sets : whole->n_wheres;
+    bool told = false;
+    for (uint32_t i = 0; i < n && !told; i++) {
+        sp_serving_question question = *whole;
+        const char **list = of_sets ? question.sets : question.wheres;
+        const char *left_out = list[i];
+        sp_serving_asked asked;
+        memmove(&list[i], &list[i + 1], (n - i - 1) * sizeof *list);
+        *(of_sets ? &question.n_sets : &question.n_wheres) = n - 1;
+        told = ask(&question, &asked) == SP_OK && found_any(&asked);
+        if (told) {
+            const uint64_t id = asked.result.ranked.points[0].id;
+            const sp_serving_plan plan = sp_serving_space_unrank(asked.space, id);
+            sp_text_printf(out, "no plan keeps %s %s; without it there is ",
+                           of_sets ? "--set" : "--where", left_out);
+            add_text(asked.problem, &plan, out);
+        }
+        sp_serving_asked_fini(&asked);
+    }
+    return told;
+}
+
 /* ---- memory and structure ---- */
 
 static uint32_t most_gpus(const sp_serving_space *space)
@@ -193,7 +221,8 @@ static const sp_rule_info *strictest(const sp_serving_space *space, const sp_sea
     uint64_t most = 0;
     for (uint32_t i = 0; i < sp_serving_space_rule_count(space); i++) {
         const sp_rule_info *rule = sp_serving_space_rule(space, i);
-        const bool of_ids = rule->class <= SP_RULE_STRUCTURE && counts->admitted > 0;
+        const bool of_ids = rule->class == SP_RULE_CANONICAL ||
+                            (rule->class == SP_RULE_STRUCTURE && counts->admitted > 0);
         if (of_ids || counts->pruned[i] <= most) continue;
         most = counts->pruned[i];
         worst = rule;
@@ -231,5 +260,6 @@ void sp_report_serve_nothing(const sp_serving_space *space, const sp_search_resu
 {
     const sp_serving_problem *problem = sp_serving_space_problem(space);
     if (explain_limits(problem, out) || explain_rate(problem, out)) return;
+    if (explain_one(problem, true, out) || explain_one(problem, false, out)) return;
     explain_rule(space, result, out);
 }

@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the rows mean, in sentences: how sure the first one is, what holds it back, its run request
- * by request, one pool against two, and what a reader should beware of. */
+/* What the rows mean, in sentences: how sure the first one is, what holds it back, one pool against
+ * two, and what a reader should beware of. */
 #include "report/serving_page.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-static void wrap(struct sp_text *words, const sp_report_options *o, struct sp_text *out)
-{
-    if (words->length > 0) sp_text_wrap(out, words->data, o->width, 2);
-    out->failed = out->failed || words->failed;
-    sp_text_fini(words);
-}
 
 /* ---- what binds ---- */
 
@@ -68,6 +61,15 @@ static void add_busy(const sp_served_plan *served, struct sp_text *out)
     }
 }
 
+/* Where the cache, not batch, says how many run: users who follow each other then wait for it,
+ * those who come at a rate only when they are many. */
+static const char *cache_words(const sp_serving_problem *problem)
+{
+    return sp_serving_problem_question(problem)->rate > 0.0
+               ? "the cache has room for fewer requests than batch allows"
+               : "requests wait for room in the cache, more would run with more of it";
+}
+
 void sp_serving_binds(const sp_serving_problem *problem, const sp_served_plan *served,
                       struct sp_text *out)
 {
@@ -83,7 +85,7 @@ void sp_serving_binds(const sp_serving_problem *problem, const sp_served_plan *s
     } else {
         sp_text_add(out, "no limit on times was asked for (--slo)");
     }
-    if (e->cache_limited) sp_text_add(out, "; requests wait for room in the cache");
+    if (e->cache_limited) sp_text_printf(out, "; %s", cache_words(problem));
     add_busy(served, out);
 }
 
@@ -115,42 +117,19 @@ static void add_leader(const sp_serving_answer *answer, const sp_report_options 
                        "so the order is still the best guess.",
                        n_tied);
     }
-    wrap(&words, o, out);
+    sp_serving_sentence(&words, o, out);
     sp_text_add(&words, "What binds it: ");
     sp_serving_binds(problem, &answer->rows[0].served, &words);
     sp_text_add(&words, ".");
-    wrap(&words, o, out);
-}
-
-static void add_run(const sp_serving_answer *answer, const sp_report_options *o,
-                    struct sp_text *out)
-{
-    const sp_served_plan *served = &answer->rows[0].served;
-    const sp_simulated *s = &served->run.simulated;
-    struct sp_text words = {0};
-    if (!served->simulated) return;
-    sp_text_printf(&words,
-                   "Simulated request by request (%s of them): TTFT mean %s, p95 %s; TPOT mean %s, "
-                   "p95 %s; %s tok/s/GPU",
-                   sp_word_count(s->requests).text, sp_word_latency(s->ttft_s.mean).text,
-                   sp_word_latency(s->ttft_s.p95).text, sp_word_latency(s->tpot_s.mean).text,
-                   sp_word_latency(s->tpot_s.p95).text,
-                   sp_word_brief(s->tokens_per_s_per_gpu).text);
-    if (sp_serving_problem_n_limits(sp_serving_space_problem(answer->space)) > 0) {
-        sp_text_printf(&words, "; %.0f %% of requests keep every limit",
-                       100.0 * served->run.slo_attainment_ratio);
-    }
-    sp_text_add(&words, ". The table has the closed forms that ranked the plans.");
-    wrap(&words, o, out);
+    sp_serving_sentence(&words, o, out);
 }
 
 /* ---- one pool against two ---- */
 
-static void add_champion(const sp_serving_problem *problem, const sp_serving_champion *champion,
-                         struct sp_text *out)
+static void add_champion(const sp_serving_champion *champion, struct sp_text *out)
 {
     char layout[96];
-    sp_served_layout(problem, &champion->served.plan, layout, sizeof layout);
+    sp_served_layout(&champion->served.plan, layout, sizeof layout);
     if (champion->row != UINT32_MAX) {
         sp_text_printf(out, "row %u", champion->row + 1);
     } else {
@@ -161,7 +140,6 @@ static void add_champion(const sp_serving_problem *problem, const sp_serving_cha
 static void add_modes(const sp_serving_answer *answer, const sp_report_options *o,
                       struct sp_text *out)
 {
-    const sp_serving_problem *problem = sp_serving_space_problem(answer->space);
     const sp_serving_champion *agg = &answer->champions[SP_SERVING_AGG];
     const sp_serving_champion *disagg = &answer->champions[SP_SERVING_DISAGG];
     struct sp_text words = {0};
@@ -169,7 +147,7 @@ static void add_modes(const sp_serving_answer *answer, const sp_report_options *
     if (!agg->found || !disagg->found) {
         sp_text_printf(&words, "Among the best and on the front there are only %s plans.",
                        agg->found ? "aggregated" : "disaggregated");
-        wrap(&words, o, out);
+        sp_serving_sentence(&words, o, out);
         return;
     }
     const double one = agg->served.estimate.tokens_per_s_per_gpu;
@@ -177,13 +155,13 @@ static void add_modes(const sp_serving_answer *answer, const sp_report_options *
     const bool apart = two > one;
     sp_text_printf(&words, "%s wins: ", apart ? "Disaggregation" : "One pool for all");
     sp_text_printf(&words, "the best aggregated plan (");
-    add_champion(problem, agg, &words);
+    add_champion(agg, &words);
     sp_text_printf(&words, ") yields %s tok/s/GPU, the best disaggregated one (",
                    sp_word_brief(one).text);
-    add_champion(problem, disagg, &words);
+    add_champion(disagg, &words);
     sp_text_printf(&words, ") %s, %.0f %% %s.", sp_word_brief(two).text,
                    100.0 * fabs(two / one - 1.0), apart ? "more" : "less");
-    wrap(&words, o, out);
+    sp_serving_sentence(&words, o, out);
 }
 
 /* ---- beware ---- */
@@ -198,22 +176,38 @@ static bool is_borrowed(const sp_serving_estimate *e)
     return e->borrowed;
 }
 
-/* "Rows 2, 3 and 5" or "All rows"; false where there is none. */
+/* The last of the rows from `first` on that all are so. */
+static uint32_t last_alike(const sp_serving_answer *answer, uint32_t first,
+                           bool (*is)(const sp_serving_estimate *))
+{
+    uint32_t last = first;
+    while (last + 1 < answer->n_rows && is(&answer->rows[last + 1].served.estimate)) {
+        last++;
+    }
+    return last;
+}
+
+/* "Row 2", "Rows 1 to 5, 8, 9" or "All rows"; false where there is none. */
 static bool add_rows(const sp_serving_answer *answer, bool (*is)(const sp_serving_estimate *),
                      struct sp_text *out)
 {
-    uint32_t n = 0, left = 0;
+    uint32_t n = 0;
     for (uint32_t i = 0; i < answer->n_rows; i++) {
         n += is(&answer->rows[i].served.estimate);
     }
-    if (n == answer->n_rows && n > 1) sp_text_add(out, "All rows");
-    if (n == 0 || (n == answer->n_rows && n > 1)) return n > 0;
-    sp_text_add(out, n == 1 ? "Row" : "Rows");
-    left = n;
+    if (n == 0) return false;
+    if (n == answer->n_rows && n > 1) {
+        sp_text_add(out, "All rows");
+        return true;
+    }
+    const char *before = n == 1 ? "Row" : "Rows";
     for (uint32_t i = 0; i < answer->n_rows; i++) {
         if (!is(&answer->rows[i].served.estimate)) continue;
-        sp_text_printf(out, "%s %u", left == n ? "" : left == 1 ? " and" : ",", i + 1);
-        left--;
+        const uint32_t last = last_alike(answer, i, is);
+        sp_text_printf(out, "%s %u", before, i + 1);
+        if (last > i) sp_text_printf(out, "%s %u", last == i + 1 ? "," : " to", last + 1);
+        before = ",";
+        i = last;
     }
     return true;
 }
@@ -226,17 +220,16 @@ static void add_notes(const sp_serving_answer *answer, const sp_report_options *
         sp_text_printf(&words,
                        "%u layouts that only put a row's workers on more GPUs are left out.",
                        answer->n_repeats);
-        wrap(&words, o, out);
+        sp_serving_sentence(&words, o, out);
     }
     if (add_rows(answer, is_limited, &words)) {
-        sp_text_add(&words, ": requests wait for room in the cache, more would run with more of "
-                            "it.");
-        wrap(&words, o, out);
+        sp_text_printf(&words, ": %s.", cache_words(sp_serving_space_problem(answer->space)));
+        sp_serving_sentence(&words, o, out);
     }
     if (add_rows(answer, is_borrowed, &words)) {
         sp_text_add(&words, ": some kernels were measured on another part or in another number "
                             "format, so the interval is wider.");
-        wrap(&words, o, out);
+        sp_serving_sentence(&words, o, out);
     }
 }
 
@@ -245,7 +238,7 @@ void sp_serving_reading(const sp_serving_answer *answer, const sp_report_options
 {
     if (answer->n_rows == 0) return;
     add_leader(answer, options, out);
-    add_run(answer, options, out);
+    sp_serving_run_words(answer, options, out);
     add_modes(answer, options, out);
     add_notes(answer, options, out);
 }

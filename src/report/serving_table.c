@@ -34,7 +34,7 @@ static void add_front_row(const sp_serving_space *space, const sp_point *point, 
     const sp_served_plan p = sp_serving_price_point(space, point);
     const uint32_t *value = p.plan.value;
     char layout[96], engine[32], number[24];
-    sp_served_layout(problem, &p.plan, layout, sizeof layout);
+    sp_served_layout(&p.plan, layout, sizeof layout);
     sp_serving_format_value(problem, SP_SERVING_AXIS_engine, value[SP_SERVING_AXIS_engine], engine);
     sp_grid_row_add(grid, SP_TONE_PLAIN);
     sp_grid_set(grid, USER, sp_word_brief(p.estimate.tokens_per_s_per_user).text);
@@ -83,8 +83,12 @@ static void add_front(const sp_serving_answer *answer, const sp_report_options *
     }
     const uint32_t shown = o->verbose || n < SHOWN_FRONT ? n : SHOWN_FRONT;
     if (shown > 0) {
-        sp_text_printf(out, "\n%u of the %u plans on it that no row shows%s:\n", shown, n,
-                       shown < n ? " (-v shows all)" : "");
+        if (shown < n) {
+            sp_text_printf(out, "\n%u of its %u plans that no row shows (-v shows all):\n", shown,
+                           n);
+        } else {
+            sp_text_printf(out, "\nIts plan%s that no row shows:\n", n == 1 ? "" : "s");
+        }
         add_front_rows(answer->space, points, n, shown, o, out);
     }
     sp_free(points);
@@ -116,8 +120,8 @@ void sp_report_serve_table(const sp_serving_answer *answer, const sp_report_opti
         sp_serving_rows_grid(answer, &o, &grid);
         sp_text_add(out, "\n");
         sp_grid_write(&grid, 0, o.width, o.color, out);
+        sp_serving_legend(answer, &grid, &o, out);
         sp_grid_fini(&grid);
-        sp_serving_legend(answer, &o, out);
         sp_text_add(out, "\n");
         sp_serving_reading(answer, &o, out);
         sp_serving_front_draw(answer, &o, out);
@@ -142,9 +146,9 @@ void sp_report_serve_markdown(const sp_serving_answer *answer, const sp_report_o
         sp_grid grid;
         sp_serving_rows_grid(answer, &o, &grid);
         sp_grid_write_markdown(&grid, out);
-        sp_grid_fini(&grid);
         sp_text_add(out, "\n");
-        sp_serving_legend(answer, &o, out);
+        sp_serving_legend(answer, &grid, &o, out);
+        sp_grid_fini(&grid);
         sp_text_add(out, "\n");
         sp_serving_reading(answer, &o, out);
         sp_text_add(out, "\n");

@@ -31,6 +31,14 @@ sp_word sp_word_latency(double seconds)
     return word;
 }
 
+void sp_serving_sentence(struct sp_text *words, const sp_report_options *options,
+                         struct sp_text *out)
+{
+    if (words->length > 0) sp_text_wrap(out, words->data, options->width, 2);
+    out->failed = out->failed || words->failed;
+    sp_text_fini(words);
+}
+
 __attribute__((format(printf, 3, 4))) static void append(char *text, size_t capacity,
                                                          const char *format, ...)
 {
@@ -71,10 +79,8 @@ static void add_workers(const sp_serving_plan *plan, sp_serving_role role, uint3
     if (plan->value[a->pp] > 1) append(text, capacity, " pp%u", plan->value[a->pp]);
 }
 
-void sp_served_layout(const sp_serving_problem *problem, const sp_serving_plan *plan, char *text,
-                      size_t capacity)
+void sp_served_layout(const sp_serving_plan *plan, char *text, size_t capacity)
 {
-    (void)problem;
     text[0] = '\0';
     if (sp_served_mode(plan) == SP_SERVING_DISAGG) {
         add_workers(plan, SP_ROLE_PREFILL, plan->value[SP_SERVING_AXIS_prefill_workers], text,

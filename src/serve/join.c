@@ -98,6 +98,16 @@ static double busy_s(const join *j, const flow *f)
     return j->prefill->request_s + f->wait_s + f->prompt_s + j->send_s;
 }
 
+/* ---- the link ---- */
+
+/* Every GPU sends and gets at its own link: whichever has more of the cache. */
+double sp_pools_send_s(const sp_prefill_side *p, const sp_decode_side *d, const sp_kv_link *link)
+{
+    const double senders = p->gpus / p->servers;
+    const double bytes = fmax(d->received_bytes, d->received_in_all_bytes / senders);
+    return p->transfer_s + link->latency_s + p->exposed_ratio * bytes / link->bytes_per_s;
+}
+
 /* ---- the rate ---- */
 
 /* Requests that are somewhere, at this rate. */
@@ -110,32 +120,63 @@ static double under_way(const join *j, double rate, flow *f)
 }
 
 #define MOST_ROUNDS 32
+#define SLOW_ROUNDS 8    /* after so many, every other one halves what is left */
 #define CLOSE_RATIO 1e-9 /* of the users, that may be missing */
 
-/* Where a rising curve meets the number of users: on the chord, halving the weight of an end that
- * stays (Dowell, Jarratt, BIT 11, 1971), or in the middle where chords gain too little. */
+/* Of a request that meets no other. */
+static double least_cycle_s(const join *j)
+{
+    const sp_prefill_side *p = j->prefill;
+    return p->request_s + fmin(p->alone_s, p->full_s) + j->send_s +
+           j->decode->steps * j->decode->step_s[0];
+}
+
+/* The rate at which all users are under way. Between what their round at some rate yields and that
+ * rate is a difference that falls almost straight, also where queues grow without end; chords of it
+ * halve the weight of an end that stays twice (Dowell, Jarratt, BIT 11, 1971). */
 static flow closed_flow(const join *j, double most)
 {
     flow f = {0};
-    double low = 0.0, high = most, below = -j->users;
-    double above = under_way(j, most, &f) - j->users;
-    if (above <= 0.0) return f;
+    double all = under_way(j, most, &f);
+    if (all <= j->users) return f;
+    enum { NEITHER, LOW, HIGH } moved = NEITHER;
+    double low = 0.0, high = most;
+    double below = j->users / least_cycle_s(j), above = (j->users / all - 1.0) * most;
     for (int i = 0; i < MOST_ROUNDS; i++) {
-        const double chord = low - below * (high - low) / (above - below);
-        const double at = i % 3 == 2 ? 0.5 * (low + high) : chord;
-        const double over = under_way(j, at, &f) - j->users;
-        if (fabs(over) <= CLOSE_RATIO * j->users) return f;
-        if (over < 0.0) {
+        const bool halve = i >= SLOW_ROUNDS && i % 2 == 0;
+        const double at = halve ? 0.5 * (low + high) : low + below * (high - low) / (below - above);
+        all = under_way(j, at, &f);
+        if (fabs(all - j->users) <= CLOSE_RATIO * j->users) return f;
+        const double over = (j->users / all - 1.0) * at;
+        if (over > 0.0) {
             low = at;
             below = over;
-            above *= 0.5;
+            above *= moved == LOW ? 0.5 : 1.0;
+            moved = LOW;
         } else {
             high = at;
             above = over;
-            below *= 0.5;
+            below *= moved == HIGH ? 0.5 : 1.0;
+            moved = HIGH;
         }
     }
     return f;
+}
+
+/* No rate is above the most that both pools do, and no step below it longer. */
+double sp_joined_least_ttft_s(const sp_prefill_side *prefill, const sp_decode_side *decode,
+                              const sp_serve_load *load, const sp_kv_link *link)
+{
+    assert(load->rate <= 0.0);
+    const join j = {.prefill = prefill,
+                    .decode = decode,
+                    .load = load,
+                    .users = fmax(1.0, load->concurrency),
+                    .send_s = sp_pools_send_s(prefill, decode, link)};
+    flow f = {.rate = fmin(prefill->most_rate, decode->most_rate)};
+    const double alone_s = least_cycle_s(&j) - decode->steps * decode->step_s[0];
+    find_running(&j, &f);
+    return fmax(alone_s, j.users / f.rate - decode->steps * f.step_s);
 }
 
 /* Of a place in a decode worker, when answers come and go at random. */
@@ -163,14 +204,6 @@ static double burst_s(const join *j, const flow *f)
                                               : p->crowd_s * (each + fitting) / 2.0;
     const double first_s = later * p->alone_s + together_s;
     return fmax(0.0, first_s - f->wait_s - f->prompt_s) / j->load->requests_per_user;
-}
-
-/* Every GPU sends and gets at its own link: whichever has more of the cache. */
-double sp_pools_send_s(const sp_prefill_side *p, const sp_decode_side *d, const sp_kv_link *link)
-{
-    const double senders = p->gpus / p->servers;
-    const double bytes = fmax(d->received_bytes, d->received_in_all_bytes / senders);
-    return p->transfer_s + link->latency_s + p->exposed_ratio * bytes / link->bytes_per_s;
 }
 
 /* Answers under way vary as their square root where they come at random; a closed loop's number is

@@ -109,5 +109,9 @@ double sp_prefill_side_spill(double workers);
 /* Seconds until the cache of a prompt has been sent. */
 double sp_pools_send_s(const sp_prefill_side *prefill, const sp_decode_side *decode,
                        const sp_kv_link *link);
+/* A bound of the mean in a closed loop: none that sp_serve_join finds is below it, but for
+ * rounding. */
+double sp_joined_least_ttft_s(const sp_prefill_side *prefill, const sp_decode_side *decode,
+                              const sp_serve_load *load, const sp_kv_link *link);
 /* Answers of a rank that a load can bring at once; an open one any that is captured. */
 double sp_pools_most(const sp_pool *decode, const sp_serve_load *load);

@@ -130,6 +130,30 @@ static bool asks_tails(const sp_serving_problem *problem)
     return false;
 }
 
+/* Whether a mean time to first token of at least so much breaks the first limit; a bound of the
+ * others would not tell which of them is broken first. */
+static bool breaks_first(const sp_serving_problem *problem, double ttft_s)
+{
+    const sp_limit *first = &problem->limits[0];
+    const double rounding = 1e-9;
+    return problem->n_limits > 0 && first->latency == SP_LATENCY_TTFT &&
+           first->percentile == SP_MEAN && ttft_s * (1.0 - rounding) > first->most_s;
+}
+
+/* What is late by a bound is refused whatever else it does. */
+static sp_served late(const sp_serve_load *load, double ttft_s)
+{
+    sp_joined joined = {
+        .served = {.ttft_s = ttft_s, .tpot_s = ttft_s, .stable = true},
+          .step_s = ttft_s
+    };
+    sp_served *s = &joined.served;
+    s->requests_per_s = load->rate > 0.0 ? load->rate : load->concurrency / ttft_s;
+    s->tokens_per_s = s->requests_per_s * load->osl;
+    fill_means(load, &joined);
+    return joined.served;
+}
+
 static void serve_apart(const sp_serving_problem *problem, const sp_serving_plan *plan,
                         const sp_serving_side *prefill, const sp_serving_side *decode, bool brief,
                         sp_serving_point *point)
@@ -141,6 +165,13 @@ static void serve_apart(const sp_serving_problem *problem, const sp_serving_plan
     const sp_serve_load load = sp_serving_load_of(problem, plan, workers);
     const sp_kv_link link = sp_serving_link_of(problem, plan);
     sp_joined joined;
+    if (brief && load.rate <= 0.0) {
+        const double least_s = sp_joined_least_ttft_s(&p, &d, &load, &link);
+        if (breaks_first(problem, least_s)) {
+            point->served = late(&load, least_s);
+            return;
+        }
+    }
     sp_serve_join(&p, &d, &load, &link, &joined);
     if (isfinite(joined.served.ttft_s) && brief && !asks_tails(problem)) {
         fill_means(&load, &joined);

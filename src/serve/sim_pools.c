@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <string.h>
 
 /* ---- queues ---- */
 
@@ -60,11 +61,39 @@ static sp_serve_batch fill_rank(sp_pools *p, const sp_pools_queue *queue)
     return b;
 }
 
+static bool is_same(const sp_serve_batch *a, const sp_serve_batch *b)
+{
+    return a->prompts == b->prompts && a->prompt_tokens == b->prompt_tokens &&
+           a->prompt_past == b->prompt_past && a->emitted == b->emitted;
+}
+
+static uint32_t slot_of(const sp_serve_batch *b)
+{
+    const double parts[] = {b->prompts, b->prompt_tokens, b->prompt_past, b->emitted};
+    uint64_t bits[4], hash = 0;
+    memcpy(bits, parts, sizeof bits);
+    for (uint32_t i = 0; i < 4; i++) {
+        hash = (hash ^ bits[i] ^ bits[i] >> 32) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 29;
+    }
+    return (uint32_t)(hash >> 32) % SP_POOLS_STEPS;
+}
+
+/* Prompts of equal length are cut in few ways, so most steps were priced before. */
+static const sp_pools_step *step_of(sp_pools *p, const sp_serve_batch *batch)
+{
+    sp_pools_step *known = &p->steps[slot_of(batch)];
+    sp_serve_step_time t;
+    if (is_same(&known->batch, batch)) return known;
+    sp_pool_step(p->prefill_pool, batch, &t);
+    *known = (sp_pools_step){.batch = *batch, .step_s = t.step_s, .stage_s = t.stage_s};
+    return known;
+}
+
 /* All ranks wait for the one with the most tokens. Stages of a pipeline work on steps behind one
  * another. */
 static void start_step(sp_pools *p, sp_prefill_worker *worker, double now_s)
 {
-    sp_serve_step_time t;
     sp_serve_batch busiest = {0};
     for (uint32_t i = 0; i < p->ranks; i++) {
         const sp_serve_batch b = fill_rank(p, &worker->of_rank[i]);
@@ -72,9 +101,9 @@ static void start_step(sp_pools *p, sp_prefill_worker *worker, double now_s)
     }
     worker->done_s = (double)INFINITY;
     if (busiest.prompts <= 0.0) return;
-    sp_pool_step(p->prefill_pool, &busiest, &t);
-    worker->done_s = now_s + t.stage_s;
-    worker->rest_s = t.step_s - t.stage_s;
+    const sp_pools_step *step = step_of(p, &busiest);
+    worker->done_s = now_s + step->stage_s;
+    worker->rest_s = step->step_s - step->stage_s;
 }
 
 void sp_pools_send(sp_pools *p, uint32_t idx, double now_s)
@@ -156,6 +185,12 @@ static double tokens_of(const sp_pools_request *r)
     return r->isl + r->osl;
 }
 
+static double answer_s(const sp_pools *p, const sp_decode_worker *w)
+{
+    if (w->n == 0) return (double)INFINITY;
+    return w->at_s + (double)(p->requests[w->heap[0]].end - w->step) * w->step_s;
+}
+
 static void admit(sp_pools *p, sp_decode_worker *w, double now_s)
 {
     while (w->queue.n > 0) {
@@ -173,6 +208,7 @@ static void admit(sp_pools *p, sp_decode_worker *w, double now_s)
     }
     const double ranks = p->decode_pool->worker->layout.attn_dp;
     w->step_s = sp_decode_side_step_s(&p->side, (double)w->n / ranks);
+    w->answer_s = answer_s(p, w);
 }
 
 void sp_pools_receive(sp_pools *p, uint32_t idx, double now_s)
@@ -187,15 +223,9 @@ void sp_pools_receive(sp_pools *p, uint32_t idx, double now_s)
     admit(p, least, now_s);
 }
 
-double sp_pools_answer_s(const sp_pools *p, const sp_decode_worker *w)
-{
-    if (w->n == 0) return (double)INFINITY;
-    return w->at_s + (double)(p->requests[w->heap[0]].end - w->step) * w->step_s;
-}
-
 uint32_t sp_pools_end_answer(sp_pools *p, sp_decode_worker *w)
 {
-    const double now_s = sp_pools_answer_s(p, w);
+    const double now_s = w->answer_s;
     const uint32_t idx = w->heap[0];
     w->at_s = now_s;
     w->step = p->requests[idx].end;

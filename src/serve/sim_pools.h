@@ -38,7 +38,16 @@ typedef struct sp_decode_worker {
     double held;         /* tokens of cache */
     uint64_t step;       /* steps so far   */
     double at_s, step_s; /* when the last of them ended, what one takes now */
+    double answer_s;     /* when its next answer ends; INFINITY: none       */
 } sp_decode_worker;
+
+/* A step of prompts that was priced. */
+typedef struct sp_pools_step {
+    sp_serve_batch batch;
+    double step_s, stage_s;
+} sp_pools_step;
+
+#define SP_POOLS_STEPS 1024 /* that are remembered */
 
 typedef struct sp_pools {
     const sp_pool *prefill_pool, *decode_pool;
@@ -51,6 +60,7 @@ typedef struct sp_pools {
     uint32_t n_prefill, n_decode;
     sp_prefill_worker *prefill;
     sp_decode_worker *decode;
+    sp_pools_step *steps; /* [SP_POOLS_STEPS], all 0 at first */
 } sp_pools;
 
 /* ---- sim_pools.c ---- */
@@ -62,6 +72,4 @@ void sp_pools_send(sp_pools *p, uint32_t idx, double now_s);
 uint32_t sp_pools_end_step(sp_pools *p, sp_prefill_worker *worker, uint32_t *done);
 /* To the decode worker with the fewest requests; those that find a place begin to answer. */
 void sp_pools_receive(sp_pools *p, uint32_t idx, double now_s);
-/* When the next answer of a worker ends. */
-double sp_pools_answer_s(const sp_pools *p, const sp_decode_worker *worker);
 uint32_t sp_pools_end_answer(sp_pools *p, sp_decode_worker *worker);

@@ -23,6 +23,8 @@ typedef struct run {
     bool open;
     uint64_t n_wanted, n_skipped, n_sent, n_over, n_events;
     uint32_t n_slots, n_heap, *done;
+    sp_prefill_worker *prefill; /* whose step ends next   */
+    sp_decode_worker *decode;   /* whose answer ends next */
     event *heap;
     double *ttft, *tpot, *e2e;
 } run;
@@ -104,36 +106,53 @@ static void end_step(run *r, sp_prefill_worker *worker)
     }
 }
 
+/* An event changes workers of one pool, so that only these are looked through again. */
+static void find_prefill(run *r)
+{
+    const sp_pools *p = &r->pools;
+    r->prefill = &p->prefill[0];
+    for (uint32_t i = 1; i < p->n_prefill; i++) {
+        if (p->prefill[i].done_s < r->prefill->done_s) r->prefill = &p->prefill[i];
+    }
+}
+
+static void find_decode(run *r)
+{
+    const sp_pools *p = &r->pools;
+    r->decode = &p->decode[0];
+    for (uint32_t i = 1; i < p->n_decode; i++) {
+        if (p->decode[i].answer_s < r->decode->answer_s) r->decode = &p->decode[i];
+    }
+}
+
+/* A request at its prefill worker, or its cache at its decode worker. */
+static void take_sent(run *r)
+{
+    const event e = take_event(r);
+    r->now_s = e.at_s;
+    if (e.cache) {
+        sp_pools_receive(&r->pools, e.request, e.at_s);
+        find_decode(r);
+    } else {
+        sp_pools_send(&r->pools, e.request, e.at_s);
+        find_prefill(r);
+    }
+}
+
 static void take_next(run *r)
 {
-    sp_pools *p = &r->pools;
-    sp_prefill_worker *prefill = &p->prefill[0];
-    sp_decode_worker *decode = &p->decode[0];
-    for (uint32_t i = 1; i < p->n_prefill; i++) {
-        if (p->prefill[i].done_s < prefill->done_s) prefill = &p->prefill[i];
-    }
-    double answer_s = sp_pools_answer_s(p, decode);
-    for (uint32_t i = 1; i < p->n_decode; i++) {
-        const double at_s = sp_pools_answer_s(p, &p->decode[i]);
-        if (at_s >= answer_s) continue;
-        answer_s = at_s;
-        decode = &p->decode[i];
-    }
+    const double answer_s = r->decode->answer_s, step_s = r->prefill->done_s;
     const double event_s = r->n_heap > 0 ? r->heap[0].at_s : (double)INFINITY;
-    if (answer_s <= event_s && answer_s <= prefill->done_s) {
+    if (answer_s <= event_s && answer_s <= step_s) {
         r->now_s = answer_s;
-        end_request(r, sp_pools_end_answer(p, decode), answer_s);
-    } else if (event_s <= prefill->done_s) {
-        const event e = take_event(r);
-        r->now_s = e.at_s;
-        if (e.cache) {
-            sp_pools_receive(p, e.request, e.at_s);
-        } else {
-            sp_pools_send(p, e.request, e.at_s);
-        }
+        end_request(r, sp_pools_end_answer(&r->pools, r->decode), answer_s);
+        find_decode(r);
+    } else if (event_s <= step_s) {
+        take_sent(r);
     } else {
-        r->now_s = prefill->done_s;
-        end_step(r, prefill);
+        r->now_s = step_s;
+        end_step(r, r->prefill);
+        find_prefill(r);
     }
 }
 
@@ -146,6 +165,8 @@ static void start(run *r)
         send_next(r, i, at_s);
         at_s += r->open ? r->gap_s * sp_chance_gamma(&r->chance, r->load->burstiness) : 0.0;
     }
+    find_prefill(r);
+    find_decode(r);
     while (r->n_over < r->n_wanted) {
         take_next(r);
     }
@@ -161,7 +182,8 @@ static sp_status make_workers(struct sp_arena *arena, run *r, sp_error *err)
     sp_pools *p = &r->pools;
     p->prefill = sp_arena_alloc(arena, p->n_prefill * sizeof *p->prefill);
     p->decode = sp_arena_alloc(arena, p->n_decode * sizeof *p->decode);
-    if (p->prefill == NULL || p->decode == NULL) return no_memory(err);
+    p->steps = sp_arena_alloc(arena, SP_POOLS_STEPS * sizeof *p->steps);
+    if (p->prefill == NULL || p->decode == NULL || p->steps == NULL) return no_memory(err);
     for (uint32_t i = 0; i < p->n_prefill; i++) {
         p->prefill[i] =
             (sp_prefill_worker){.of_rank = sp_arena_alloc(arena, p->ranks * sizeof(sp_pools_queue)),
@@ -173,7 +195,8 @@ static sp_status make_workers(struct sp_arena *arena, run *r, sp_error *err)
     }
     for (uint32_t i = 0; i < p->n_decode; i++) {
         p->decode[i] =
-            (sp_decode_worker){.heap = sp_arena_alloc(arena, r->n_slots * sizeof(uint32_t))};
+            (sp_decode_worker){.heap = sp_arena_alloc(arena, r->n_slots * sizeof(uint32_t)),
+                               .answer_s = (double)INFINITY};
         if (p->decode[i].heap == NULL) return no_memory(err);
     }
     return SP_OK;

@@ -4,34 +4,60 @@
 #include "serve/sim.h"
 
 #include <math.h>
-#include <stdlib.h>
 
-static int ascending(const void *a, const void *b)
+/* The value of rank k among v[from..n) moves to its place, none below it is larger and none above
+ * it smaller (Hoare, CACM 4, 1961); what lies before `from` stays. */
+static void place(double *v, uint64_t from, uint64_t n, uint64_t k)
 {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    uint64_t last = n - 1;
+    while (from < last) {
+        const double middle = v[from + (last - from) / 2];
+        uint64_t i = from, j = last;
+        for (;;) {
+            while (v[i] < middle) {
+                i++;
+            }
+            while (v[j] > middle) {
+                j--;
+            }
+            if (i >= j) break;
+            const double moved = v[i];
+            v[i++] = v[j];
+            v[j--] = moved;
+        }
+        if (k <= j) {
+            last = j;
+        } else {
+            from = j + 1;
+        }
+    }
 }
 
-static double quantile(const double *sorted, uint64_t n, double q)
+/* *from: ranks below it are in their places already, from a lower q. */
+static double quantile(double *v, uint64_t n, double q, uint64_t *from)
 {
     const double at = q * (double)(n - 1);
     const uint64_t below = (uint64_t)at, above = below + 1 < n ? below + 1 : below;
-    return sorted[below] + (at - (double)below) * (sorted[above] - sorted[below]);
+    place(v, *from, n, below);
+    place(v, below, n, above);
+    *from = below;
+    return v[below] + (at - (double)below) * (v[above] - v[below]);
 }
 
 sp_tail sp_tail_of(double *values, uint64_t n)
 {
     double sum = 0.0;
+    uint64_t from = 0;
     if (n == 0) return (sp_tail){0};
-    qsort(values, n, sizeof *values, ascending);
     for (uint64_t i = 0; i < n; i++) {
         sum += values[i];
     }
-    return (sp_tail){.mean = sum / (double)n,
-                     .p50 = quantile(values, n, 0.5),
-                     .p90 = quantile(values, n, 0.9),
-                     .p95 = quantile(values, n, 0.95),
-                     .p99 = quantile(values, n, 0.99)};
+    sp_tail tail = {.mean = sum / (double)n};
+    tail.p50 = quantile(values, n, 0.5, &from);
+    tail.p90 = quantile(values, n, 0.9, &from);
+    tail.p95 = quantile(values, n, 0.95, &from);
+    tail.p99 = quantile(values, n, 0.99, &from);
+    return tail;
 }
 
 #define LEAST_EXPONENT (-30)

@@ -71,6 +71,12 @@ n_expected=$((n_expected + 1))
 expect_code 0 estimate --ids "$work/ids.txt" --result "$work/result.json" --format table
 says out 'tok/s/user'
 
+# Two clusters without --cluster are two pools.
+expect_code 0 serve --model llama-3.1-8b --engine vllm --isl 1000 --osl 200 --gpus 2 \
+    --prefill-cluster l40s-8 --decode-cluster dgx-h100
+says out 'prompts on l40s'
+says out 'x h100-sxm'
+
 # Other forms.
 expect_code 0 serve $q --gpus 4 --format csv
 says out 'ttft_s.mean'
@@ -97,6 +103,12 @@ says err 'more than any plan takes'
 expect_code 4 serve --model llama-3.1-70b --cluster l40s-8 --engine vllm --mode agg --gpus 1 \
     --isl 1000 --osl 200
 says err 'try --gpus'
+# A --set or --where that alone leaves nothing is named, with a plan that there is without it.
+expect_code 4 serve $q --gpus 2 --set tp=3
+says err 'no plan keeps --set tp=3; without it there is gpus=2'
+expect_code 4 serve $q --gpus 2 --where 'tp<=2' --where 'tpot.mean<=0.1ms'
+says err 'no plan keeps --where tpot.mean<=0.1ms; without it there is gpus=2'
+lacks err 'tp<=2'
 
 # The fewest GPUs are the fewest: on the next smaller number nothing is found.
 expect_code 0 recommend $q --gpus 1..8 --rate 4 --slo 'ttft:p95<=5s' --json
@@ -109,6 +121,9 @@ if [ "$fewest" -gt 1 ]; then
 fi
 expect_code 0 recommend $q --gpus 1..8 --find min-usd
 says out 'Least money'
+# At a rate plans on as many GPUs cost the same: the fastest for a user leads.
+expect_code 0 recommend $q --gpus 1..8 --find min-usd --rate 4 --json
+says out '"objectives": ["tokens_per_s_per_user", "usd_per_million_tokens"]'
 expect_code 0 recommend $q --gpus 2 --find max-rate --slo 'ttft:p95<=5s'
 says out 'Largest rate'
 expect_code 4 recommend $q --gpus 1..8 --slo 'ttft:mean<=1ms'

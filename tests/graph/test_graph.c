@@ -128,7 +128,8 @@ static double replicated_indexer(const sp_attention *a, double h)
 static double replicated_params(const sp_model *model, const sp_layer_kind *kind)
 {
     const double h = model->hidden, norm = model->norm_vectors * h;
-    return 2 * norm + replicated_latents(&kind->attention, h) +
+    const uint32_t norms = kind->attention.norms + kind->recurrent.norms + kind->ffn.norms;
+    return norms * norm + replicated_latents(&kind->attention, h) +
            replicated_indexer(&kind->attention, h) + (kind->attention.out_bias ? h : 0.0) +
            kind->attention.qk_norm + (kind->ffn.bias ? h : 0.0) + h * kind->ffn.n_experts +
            (kind->ffn.router_bias ? kind->ffn.n_experts : 0.0) + (kind->ffn.shared_gate ? h : 0.0);
@@ -140,10 +141,21 @@ static double replicated_expert_params(const sp_model *model, const sp_layer_kin
     return kind->ffn.expert_bias ? (double)kind->ffn.n_experts * model->hidden : 0.0;
 }
 
+/* The sums above know the parts that most models have; graph/anything has the laws of the others,
+ * over models drawn at random. */
+static bool counted_by_hand(const sp_layer_kind *kind)
+{
+    const sp_attention *a = &kind->attention;
+    return !a->factored && !a->keys_as_values && !a->kv_of_other && a->compress == 0 &&
+           a->index_block == 0 && kind->n_projections == 0 && kind->vectors == 0 &&
+           kind->ffn.latent == 0;
+}
+
 static void shards_add_up(const sp_model *model)
 {
     for (uint32_t k = 0; k < model->n_kinds; k++) {
         const sp_layer_kind *kind = &model->kinds[k];
+        if (!counted_by_hand(kind)) continue;
         const sp_layer_params whole = sp_graph_layer_params(model, kind, &alone);
         for (uint32_t tp = 1; tp <= kind->attention.kv_heads; tp++) {
             if (kind->attention.kv_heads % tp != 0) continue;
@@ -168,10 +180,11 @@ static void surplus_ranks_hold_kv_again(const sp_model *model)
 {
     const sp_layer_kind *kind = &model->kinds[0];
     const sp_attention *a = &kind->attention;
-    if (a->heads == 0) return; /* a recurrence */
+    if (a->heads == 0 || !counted_by_hand(kind)) return; /* a recurrence */
     const sp_sharding cut = {.tp = a->heads, .cp = 1, .ep = 1, .etp = 1, .sp = true};
     const double tp = a->heads, d = a->head_dim;
-    const double head = 2 * d * (model->hidden + (a->qkv_bias ? 1.0 : 0.0)); /* key and value */
+    const double both = d + (a->v_dim > 0 ? a->v_dim : d); /* key and value */
+    const double head = both * (model->hidden + (a->qkv_bias ? 1.0 : 0.0));
     const double twice = (tp - 1) * replicated_params(model, kind) + (tp - a->kv_heads) * head;
     assert_close(tp * sp_graph_layer_params(model, kind, &cut).dense - twice,
                  sp_graph_layer_params(model, kind, &alone).dense, EXACT);
@@ -226,6 +239,10 @@ static double operator_flops(const sp_model *model, double b, double s)
     for (uint32_t r = 0; r < model->n_runs; r++) {
         const sp_layer_work work = expand_layer(model, model->runs[r].kind, b, s, &alone, true);
         sum += model->runs[r].count * (attention_flops(&work) + ffn_flops(&work));
+    }
+    for (uint32_t i = 0; i < model->n_projections; i++) {
+        const sp_projection *p = &model->projections[i];
+        sum += 2.0 * b * s * p->in * p->out * p->blocks; /* outside layers */
     }
     return sum;
 }

@@ -29,6 +29,7 @@ static int set_up(void **state)
     sp_error err = {0};
     sp_serving_question q = sp_serving_question_default();
     const sp_search_options options = {.threads = 2, .top_k = 5};
+    const sp_serving_shown shown = {.by_layout = true, .top = 5, .runs = 1};
     q.home = getenv("SHARDPLAN_HOME");
     q.model = "llama-3.1-8b";
     q.cluster = "l40s-8";
@@ -37,8 +38,9 @@ static int set_up(void **state)
     q.mode = "agg";
     q.isl = 1000;
     q.osl = 200;
+    q.slo = "ttft:p95<=500s";
     if (sp_serving_ask(&q, &options, &f.asked, &err) != SP_OK) explain(&err);
-    if (sp_serving_answer_build(f.asked.space, &f.asked.result, true, 5, &f.answer, &err) != SP_OK)
+    if (sp_serving_answer_build(f.asked.space, &f.asked.result, &shown, &f.answer, &err) != SP_OK)
         explain(&err);
     *state = &f;
     return 0;
@@ -63,6 +65,15 @@ static void rows_fall_by_the_first_objective_and_the_first_is_tied_with_itself(v
         /* equal to 20 bits is a tie, settled by id */
         assert_true(row->tokens_per_s_per_gpu <= above->tokens_per_s_per_gpu * (1.0 + 1e-5));
     }
+}
+
+static void only_so_many_rows_are_run_request_by_request(void **state)
+{
+    const fixture *f = *state;
+    assert_true(f->answer.rows[0].served.simulated);
+    assert_false(f->answer.rows[1].served.simulated);
+    assert_float_equal(f->answer.rows[0].served.run.slo_attainment_ratio, 1.0,
+                       0.0); /* a wide limit */
 }
 
 static void a_mode_that_was_not_asked_for_has_no_best_plan(void **state)
@@ -114,6 +125,82 @@ static void the_picture_keeps_to_its_width(void **state)
     }
 }
 
+static void a_front_of_one_plan_is_no_picture(void **state)
+{
+    const fixture *f = *state;
+    sp_search_result result = f->asked.result;
+    sp_serving_answer answer = f->answer;
+    sp_text text = {0};
+    result.front.n_points = 1;
+    answer.result = &result;
+    sp_serving_front_draw(&answer, &(sp_report_options){.width = 100}, &text);
+    assert_string_equal(text.data, "\nThe Pareto front is one plan.\n");
+    sp_text_fini(&text);
+}
+
+static void the_legend_says_what_columns_have_room(void **state)
+{
+    const fixture *f = *state;
+    for (uint32_t width = 60; width <= 200; width += 140) {
+        const sp_report_options options = {.width = width, .by_layout = true};
+        sp_grid grid;
+        sp_text text = {0};
+        sp_serving_rows_grid(&f->answer, &options, &grid);
+        sp_serving_legend(&f->answer, &grid, &options, &text);
+        assert_non_null(strstr(text.data, "TTFT: time"));
+        assert_int_equal(strstr(text.data, "plans: feasible") != NULL, width == 200);
+        assert_int_equal(strstr(text.data, "chunk: most") != NULL, width == 200);
+        sp_grid_fini(&grid);
+        sp_text_fini(&text);
+    }
+}
+
+/* The answer with its first rows changed; at most five. */
+static sp_serving_answer copy_of(const fixture *f, sp_serving_row rows[5])
+{
+    sp_serving_answer answer = f->answer;
+    assert_true(answer.n_rows >= 4);
+    if (answer.n_rows > 4) answer.n_rows = 4;
+    memcpy(rows, f->answer.rows, answer.n_rows * sizeof *rows);
+    answer.rows = rows;
+    return answer;
+}
+
+static void a_run_that_misses_a_limit_is_told_with_the_row_that_keeps_it(void **state)
+{
+    sp_serving_row rows[5];
+    const sp_serving_answer answer = copy_of(*state, rows);
+    sp_text text = {0};
+    rows[0].served.run.simulated.ttft_s.p95 = 700.0;
+    sp_serving_run_words(&answer, &(sp_report_options){.width = 1000}, &text);
+    assert_non_null(strstr(text.data, "Its run misses ttft p95 <= 500 s, at 700 s (-v runs all)."));
+    sp_text_fini(&text);
+    rows[2].served.simulated = true;
+    rows[2].served.run.simulated.ttft_s.p95 = 499.0;
+    sp_serving_run_words(&answer, &(sp_report_options){.width = 1000}, &text);
+    assert_non_null(strstr(text.data, "; row 3 is the first whose run keeps every limit."));
+    sp_text_fini(&text);
+    rows[0].served.run.simulated.ttft_s.p95 = 500.0;
+    sp_serving_run_words(&answer, &(sp_report_options){.width = 1000}, &text);
+    assert_null(strstr(text.data, "misses"));
+    sp_text_fini(&text);
+}
+
+static void rows_that_follow_each_other_are_named_as_a_range(void **state)
+{
+    sp_serving_row rows[5];
+    const sp_serving_answer answer = copy_of(*state, rows);
+    for (uint32_t i = 0; i < 4; i++) {
+        rows[i].served.estimate.cache_limited = i < 3;
+        rows[i].served.estimate.borrowed = i == 0 || i == 3;
+    }
+    sp_text text = {0};
+    sp_serving_reading(&answer, &(sp_report_options){.width = 1000}, &text);
+    assert_non_null(strstr(text.data, "\nRows 1 to 3: requests wait for room in the cache"));
+    assert_non_null(strstr(text.data, "\nRows 1, 4: some kernels"));
+    sp_text_fini(&text);
+}
+
 static void three_digits_matter(void **state)
 {
     (void)state;
@@ -139,9 +226,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_fall_by_the_first_objective_and_the_first_is_tied_with_itself),
+        cmocka_unit_test(only_so_many_rows_are_run_request_by_request),
         cmocka_unit_test(a_mode_that_was_not_asked_for_has_no_best_plan),
         cmocka_unit_test(the_row_with_the_most_throughput_stands_highest_in_the_picture),
         cmocka_unit_test(the_picture_keeps_to_its_width),
+        cmocka_unit_test(a_front_of_one_plan_is_no_picture),
+        cmocka_unit_test(the_legend_says_what_columns_have_room),
+        cmocka_unit_test(a_run_that_misses_a_limit_is_told_with_the_row_that_keeps_it),
+        cmocka_unit_test(rows_that_follow_each_other_are_named_as_a_range),
         cmocka_unit_test(three_digits_matter),
         cmocka_unit_test(a_limit_reads_as_a_sentence),
     };

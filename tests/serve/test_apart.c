@@ -4,6 +4,7 @@
 #include "common/close.h"
 #include "common/shipped.h"
 #include "cost/cost.h"
+#include "serve/serve_priv.h"
 #include "shardplan/serve.h"
 
 #include <math.h>
@@ -227,6 +228,30 @@ static void more_users_get_more_and_wait_longer(void **state)
     fini(&t);
 }
 
+/* From pools that wait for users to users that wait for pools. */
+static void no_first_token_is_earlier_than_its_bound(void **state)
+{
+    (void)state;
+    two t;
+    uint32_t n_tight = 0;
+    small(&t);
+    for (double users = 1.0; users <= 4096.0; users *= 2.0) {
+        const sp_serve_load load = {
+            .isl = 2000, .osl = 100, .concurrency = users, .requests_per_user = 10.0};
+        sp_prefill_side p;
+        sp_decode_side d;
+        sp_joined joined;
+        sp_prefill_side_make(&t.prefill, &load, &p);
+        sp_decode_side_make(&t.decode, &load, sp_pools_most(&t.decode, &load), &d);
+        sp_serve_join(&p, &d, &load, &t.link, &joined);
+        const double least_s = sp_joined_least_ttft_s(&p, &d, &load, &t.link);
+        assert_true(least_s <= joined.served.ttft_s * (1.0 + 1e-9));
+        n_tight += least_s > 0.8 * joined.served.ttft_s;
+    }
+    assert_true(n_tight >= 2);
+    fini(&t);
+}
+
 /* A rate above what the slower pool takes has no steady state; below it all that comes is served.
  */
 static void open_loops_name_the_pool_that_is_full(void **state)
@@ -407,6 +432,7 @@ int main(void)
         cmocka_unit_test(the_seed_is_the_run),
         cmocka_unit_test(sides_are_priced_once),
         cmocka_unit_test(more_users_get_more_and_wait_longer),
+        cmocka_unit_test(no_first_token_is_earlier_than_its_bound),
         cmocka_unit_test(open_loops_name_the_pool_that_is_full),
         cmocka_unit_test(drafts_save_steps_of_the_decode_pool),
         cmocka_unit_test(the_start_is_left_out_of_long_runs),

@@ -211,6 +211,22 @@ static void logarithms_are_logarithms(void **state)
     }
 }
 
+/* 0, 1 .. 100 in an order that is neither; then a value that comes often. */
+static void quantiles_do_not_ask_for_order(void **state)
+{
+    (void)state;
+    double values[101], same[10] = {2, 1, 2, 2, 2, 3, 2, 2, 2, 2};
+    for (uint32_t i = 0; i <= 100; i++) {
+        values[i] = i * 37 % 101;
+    }
+    const sp_tail tail = sp_tail_of(values, 101);
+    assert_true(tail.mean == 50.0 && tail.p50 == 50.0 && tail.p90 == 90.0);
+    assert_true(tail.p95 == 95.0 && tail.p99 == 99.0);
+    const sp_tail often = sp_tail_of(same, 10);
+    assert_true(often.p50 == 2.0);
+    assert_close(often.p90, 2.1, 1e-12); /* a tenth of the way from rank 8 to rank 9 */
+}
+
 /* 1 ms to 1 s, each once: the q-quantile is q seconds. */
 static void tallies_keep_quantiles(void **state)
 {
@@ -257,6 +273,7 @@ int main(void)
         cmocka_unit_test(the_way_to_the_engine_counts_once),
         cmocka_unit_test(chance_has_its_mean_and_variance),
         cmocka_unit_test(logarithms_are_logarithms),
+        cmocka_unit_test(quantiles_do_not_ask_for_order),
         cmocka_unit_test(tallies_keep_quantiles),
         cmocka_unit_test(answers_of_one_token_end_with_the_prompt),
     };
