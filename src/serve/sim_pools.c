@@ -90,7 +90,8 @@ static const sp_pools_step *step_of(sp_pools *p, const sp_serve_batch *batch)
     return known;
 }
 
-/* All ranks wait for the one with the most tokens; the next step follows through the stages. */
+/* All ranks wait for the one with the most tokens. Stages of a pipeline work on steps behind one
+ * another. */
 static void start_step(sp_pools *p, sp_prefill_worker *worker, double now_s)
 {
     sp_serve_batch busiest = {0};
@@ -102,7 +103,7 @@ static void start_step(sp_pools *p, sp_prefill_worker *worker, double now_s)
     if (busiest.prompts <= 0.0) return;
     const sp_pools_step *step = step_of(p, &busiest);
     worker->done_s = now_s + step->stage_s;
-    worker->later_s = step->step_s - step->stage_s;
+    worker->rest_s = step->step_s - step->stage_s;
 }
 
 void sp_pools_send(sp_pools *p, uint32_t idx, double now_s)

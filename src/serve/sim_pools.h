@@ -27,8 +27,8 @@ typedef struct sp_pools_queue {
 
 typedef struct sp_prefill_worker {
     sp_pools_queue *of_rank;
-    double done_s;  /* when the first stage has done the step under way; INFINITY: idle */
-    double later_s; /* ... and how much later the last one has                          */
+    double done_s; /* when its first stage takes the next step; INFINITY: idle */
+    double rest_s; /* that the step under way then takes in later stages      */
 } sp_prefill_worker;
 
 /* Answers as a heap by their last step. */

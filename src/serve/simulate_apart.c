@@ -98,7 +98,7 @@ static void end_request(run *r, uint32_t slot, double at_s)
 
 static void end_step(run *r, sp_prefill_worker *worker)
 {
-    const double at_s = worker->done_s + worker->later_s;
+    const double at_s = worker->done_s + worker->rest_s;
     const uint32_t n = sp_pools_end_step(&r->pools, worker, r->done);
     for (uint32_t i = 0; i < n; i++) {
         const double tokens = r->pools.requests[r->done[i]].isl;

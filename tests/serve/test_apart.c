@@ -325,6 +325,26 @@ static void the_start_is_left_out_of_long_runs(void **state)
     fini(&t);
 }
 
+/* Prompts behind one another in two stages: the second comes a stage later, not a step. */
+static void stages_of_prompts_overlap(void **state)
+{
+    (void)state;
+    static const sp_worker_layout staged = {1, 1, 1, 1, 2};
+    const sp_worker_layout both[2] = {staged, alone};
+    two t;
+    sp_serve_step_time one;
+    serve(&t, "llama-3.1-8b", "dgx-h100", both);
+    t.prefill.step_tokens = 1000;
+    const sp_serve_load load = {.isl = 1000, .osl = 1, .concurrency = 2, .requests_per_user = 1};
+    const sp_serve_batch prompt = {.prompts = 1, .prompt_tokens = 1000, .emitted = 1};
+    sp_serve_step(t.workers[0], &prompt, &one);
+    assert_true(one.stage_s < 0.7 * one.step_s);
+    const sp_simulated r = run(&t, &load, 0);
+    const double first_s = t.timing.request_s + one.step_s + send_of(&t);
+    assert_close(r.ttft_s.mean, first_s + one.stage_s / 2.0, 1e-9);
+    fini(&t);
+}
+
 /* Of prompts that would share a step, those run together that the cache has room for. */
 static void a_full_cache_keeps_prompts_out_of_a_step(void **state)
 {
@@ -416,6 +436,7 @@ int main(void)
         cmocka_unit_test(open_loops_name_the_pool_that_is_full),
         cmocka_unit_test(drafts_save_steps_of_the_decode_pool),
         cmocka_unit_test(the_start_is_left_out_of_long_runs),
+        cmocka_unit_test(stages_of_prompts_overlap),
         cmocka_unit_test(a_full_cache_keeps_prompts_out_of_a_step),
         cmocka_unit_test(the_closed_form_follows_the_run),
         cmocka_unit_test(a_rack_is_one_domain),
