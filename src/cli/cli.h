@@ -240,6 +240,10 @@ typedef struct sp_context {
 /* Prints "shardplan: ..." and returns the exit code of the error. */
 sp_exit sp_cli_fail(const sp_context *context, const sp_error *err);
 void sp_cli_warn(const sp_context *context, const char *text);
+/* Warns where the files behind an answer that is asked again have changed since. */
+void sp_cli_warn_of_change(const sp_context *context, const char *fingerprint);
+/* What a search that ran amounts to; warns where it stopped early. */
+sp_exit sp_cli_search_code(const sp_context *context, const sp_search_result *result);
 /* Writes the answer where it belongs and frees it; returns `code`, or another when that fails. */
 sp_exit sp_cli_write(const sp_context *context, sp_text *text, sp_exit code);
 sp_report_options sp_cli_options(const sp_context *context);

@@ -51,18 +51,11 @@ static sp_exit explain_nothing(const sp_context *context, const sp_serving_answe
 
 static sp_exit show(const sp_context *context, const sp_serving_answer *answer)
 {
-    const sp_search_result *result = answer->result;
-    const bool whole = result->exact && result->counts.uncovered == 0;
-    char text[160];
-    if (whole && result->ranked.n_points == 0) return explain_nothing(context, answer);
-    if (whole) return write_answer(context, answer, SP_EXIT_FOUND);
-    (void)snprintf(text, sizeof text,
-                   "%s with %.1f %% of the layouts searched; the answer is what was found so far",
-                   sp_was_interrupted() ? "interrupted" : "stopped early",
-                   100.0 * result->covered_ratio);
-    sp_cli_warn(context, text);
-    return write_answer(context, answer,
-                        sp_was_interrupted() ? SP_EXIT_INTERRUPTED : SP_EXIT_PARTIAL);
+    const sp_exit code = sp_cli_search_code(context, answer->result);
+    if (code == SP_EXIT_FOUND && answer->result->ranked.n_points == 0) {
+        return explain_nothing(context, answer);
+    }
+    return write_answer(context, answer, code);
 }
 
 static sp_exit show_result(const sp_context *context, const sp_serving_space *space,
@@ -118,17 +111,6 @@ static sp_exit dry_run(const sp_context *context, const sp_serving_space *space)
     return sp_cli_write(context, &text, SP_EXIT_FOUND);
 }
 
-/* The files behind an answer may have changed since. */
-static void warn_of_change(const sp_context *context, const sp_serving_problem *problem)
-{
-    const sp_settings *settings = context->settings;
-    if (settings->fingerprint == NULL || settings->file_differs) return;
-    if (strcmp(settings->fingerprint, sp_serving_problem_fingerprint(problem)) != 0) {
-        sp_cli_warn(context, "the models or data behind this question have changed since its "
-                             "answer was written: figures and ids differ");
-    }
-}
-
 sp_exit sp_serve_answer(const sp_context *context)
 {
     sp_serving_problem *problem = NULL;
@@ -139,7 +121,7 @@ sp_exit sp_serve_answer(const sp_context *context)
         SP_OK) {
         code = sp_cli_fail(context, &err);
     } else {
-        warn_of_change(context, problem);
+        sp_cli_warn_of_change(context, sp_serving_problem_fingerprint(problem));
         code = context->run.dry_run ? dry_run(context, space) : search(context, space);
     }
     sp_serving_space_free(space);

@@ -85,18 +85,9 @@ static sp_exit explain_nothing(const sp_context *context, const sp_space *space,
 static sp_exit show(const sp_context *context, const sp_space *space,
                     const sp_search_result *result)
 {
-    const bool whole = result->exact && result->counts.uncovered == 0;
-    const sp_exit code = whole                  ? SP_EXIT_FOUND
-                         : sp_was_interrupted() ? SP_EXIT_INTERRUPTED
-                                                : SP_EXIT_PARTIAL;
-    if (whole && result->ranked.n_points == 0) return explain_nothing(context, space, result);
-    if (!whole) {
-        char text[160];
-        (void)snprintf(
-            text, sizeof text,
-            "%s with %.1f %% of the layouts searched; the answer is what was found so far",
-            sp_was_interrupted() ? "interrupted" : "stopped early", 100.0 * result->covered_ratio);
-        sp_cli_warn(context, text);
+    const sp_exit code = sp_cli_search_code(context, result);
+    if (code == SP_EXIT_FOUND && result->ranked.n_points == 0) {
+        return explain_nothing(context, space, result);
     }
     sp_text answer = {0};
     report(context, space, result, &answer);
@@ -122,18 +113,6 @@ static sp_exit search(const sp_context *context, const sp_space *space)
     const sp_exit code = context->speaks ? show(context, space, &result) : SP_EXIT_FOUND;
     sp_search_result_fini(&result);
     return code;
-}
-
-/* The files behind an answer may have changed since. */
-static void warn_of_change(const sp_context *context, const sp_problem *problem)
-{
-    const sp_settings *settings = context->settings;
-    if (settings->fingerprint == NULL || settings->file_differs) return;
-    if (strcmp(settings->fingerprint, sp_problem_fingerprint(problem)) != 0) {
-        sp_cli_warn(context,
-                    "the models or data behind this question have changed since its answer was "
-                    "written: figures and ids differ");
-    }
 }
 
 static sp_exit with_space(const sp_context *outer, const sp_space *space)
@@ -171,7 +150,7 @@ sp_exit sp_train_answer(const sp_context *outer)
         code = sp_cli_fail(context, &err);
     } else {
         if (note != NULL) sp_cli_warn(context, note);
-        warn_of_change(context, problem);
+        sp_cli_warn_of_change(context, sp_problem_fingerprint(problem));
         code = with_space(context, space);
     }
     sp_evidence_base_free(context->evidence);

@@ -113,3 +113,24 @@ sp_report_options sp_cli_options(const sp_context *context)
                                .unicode = context->run.unicode,
                                .evidence = context->evidence};
 }
+
+void sp_cli_warn_of_change(const sp_context *context, const char *fingerprint)
+{
+    const sp_settings *settings = context->settings;
+    if (settings->fingerprint == NULL || settings->file_differs) return;
+    if (strcmp(settings->fingerprint, fingerprint) == 0) return;
+    sp_cli_warn(context, "the models or data behind this question have changed since its answer "
+                         "was written: figures and ids differ");
+}
+
+sp_exit sp_cli_search_code(const sp_context *context, const sp_search_result *result)
+{
+    char text[160];
+    const bool interrupted = sp_was_interrupted();
+    if (result->exact && result->counts.uncovered == 0) return SP_EXIT_FOUND;
+    (void)snprintf(text, sizeof text,
+                   "%s with %.1f %% of the layouts searched; the answer is what was found so far",
+                   interrupted ? "interrupted" : "stopped early", 100.0 * result->covered_ratio);
+    sp_cli_warn(context, text);
+    return interrupted ? SP_EXIT_INTERRUPTED : SP_EXIT_PARTIAL;
+}

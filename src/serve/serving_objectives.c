@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What serving plans are ranked by. */
 #include "serve/serving_priv.h"
+#include "step/step.h"
 
 #include <assert.h>
 #include <string.h>
@@ -61,40 +62,7 @@ static sp_status find_objective(const char *name, uint32_t *objective, sp_error 
     return sp_fail_file(err, "--objectives");
 }
 
-static sp_status add_objective(const char *name, uint32_t *list, uint32_t *n, sp_error *err)
-{
-    uint32_t objective = 0;
-    SP_TRY(find_objective(name, &objective, err));
-    for (uint32_t i = 0; i < *n; i++) {
-        if (list[i] != objective) continue;
-        sp_fail(err, SP_E_INCONSISTENT, "an objective is named twice");
-        sp_fail_value(err, "%s", name);
-        return sp_fail_file(err, "--objectives");
-    }
-    if (*n == SP_MAX_OBJECTIVES) {
-        sp_fail(err, SP_E_RANGE, "too many objectives");
-        sp_fail_range(err, "1 .. %d", SP_MAX_OBJECTIVES);
-        return sp_fail_file(err, "--objectives");
-    }
-    list[(*n)++] = objective;
-    return SP_OK;
-}
-
 sp_status sp_serving_objectives_parse(const char *text, uint32_t *list, uint32_t *n, sp_error *err)
 {
-    const char *rest = text != NULL ? text : fallback;
-    *n = 0;
-    for (;;) {
-        char name[64];
-        const size_t length = strcspn(rest, ",");
-        if (length >= sizeof name) {
-            sp_fail(err, SP_E_UNKNOWN_NAME, "there is no objective with so long a name");
-            return sp_fail_file(err, "--objectives");
-        }
-        memcpy(name, rest, length);
-        name[length] = '\0';
-        SP_TRY(add_objective(name, list, n, err));
-        if (rest[length] == '\0') return SP_OK;
-        rest += length + 1;
-    }
+    return sp_objective_list_parse(text != NULL ? text : fallback, find_objective, list, n, err);
 }

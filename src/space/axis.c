@@ -2,6 +2,7 @@
 /* The values of every axis: what --set lists, or all that real plans use. Divisors rather than
  * powers of two; rules sort out which combinations fit together. */
 #include "space/space.h"
+#include "space/values.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -30,64 +31,6 @@ uint32_t sp_axis_first_value(const sp_problem *problem, sp_axis_id axis)
     return set != NULL ? set->values[0] : 0;
 }
 
-/* ---- lists ---- */
-
-/* A list of values while it grows. */
-typedef struct list {
-    uint32_t *values;
-    uint32_t n, capacity;
-    bool failed;
-} list;
-
-static void add(list *l, uint32_t value)
-{
-    if (l->n == l->capacity && !l->failed) {
-        const uint32_t capacity = l->capacity == 0 ? 64 : 2 * l->capacity;
-        uint32_t *grown = sp_realloc(l->values, capacity * sizeof *grown);
-        l->failed = grown == NULL;
-        if (grown != NULL) {
-            l->values = grown;
-            l->capacity = capacity;
-        }
-    }
-    if (!l->failed) l->values[l->n++] = value;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
-static void sort_distinct(list *l)
-{
-    if (l->n < 2) return;
-    qsort(l->values, l->n, sizeof *l->values, ascending);
-    uint32_t kept = 1;
-    for (uint32_t i = 1; i < l->n; i++) {
-        if (l->values[i] != l->values[kept - 1]) l->values[kept++] = l->values[i];
-    }
-    l->n = kept;
-}
-
-/* The divisors of n from lo to hi. */
-static void add_divisors(list *l, uint64_t n, uint64_t lo, uint64_t hi)
-{
-    for (uint64_t i = 1; i * i <= n; i++) {
-        if (n % i != 0) continue;
-        if (i >= lo && i <= hi) add(l, (uint32_t)i);
-        if (n / i >= lo && n / i <= hi) add(l, (uint32_t)(n / i));
-    }
-    sort_distinct(l);
-}
-
-static void add_range(list *l, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        add(l, i);
-    }
-}
-
 /* ---- what real plans use ---- */
 
 static uint32_t most_gpus(const sp_problem *problem)
@@ -96,17 +39,17 @@ static uint32_t most_gpus(const sp_problem *problem)
 }
 
 /* With --use upto also every smaller number of whole nodes. */
-static void add_gpus(const sp_space *space, list *l)
+static void add_gpus(const sp_space *space, sp_values *l)
 {
     const sp_problem *problem = space->problem;
     const uint32_t node = problem->cluster->node_gpus;
     for (uint32_t i = 0; i < problem->n_gpus_values; i++) {
-        add(l, problem->gpus_values[i]);
+        sp_values_add(l, problem->gpus_values[i]);
     }
     for (uint32_t g = node; problem->question.use_upto && g < most_gpus(problem); g += node) {
-        add(l, g);
+        sp_values_add(l, g);
     }
-    sort_distinct(l);
+    sp_values_sort_distinct(l);
 }
 
 /* Of attention or a recurrence, in any layer. */
@@ -122,14 +65,14 @@ static uint32_t most_heads(const sp_model *model)
     return most;
 }
 
-static void add_tp(const sp_space *space, list *l)
+static void add_tp(const sp_space *space, sp_values *l)
 {
     const sp_problem *problem = space->problem;
     const uint32_t most = most_gpus(problem) < MAX_RANKS ? most_gpus(problem) : MAX_RANKS;
     for (uint32_t tp = 1; tp <= most && tp <= most_heads(problem->model); tp++) {
-        if (sp_tp_cuts_model(problem->model, tp)) add(l, tp);
+        if (sp_tp_cuts_model(problem->model, tp)) sp_values_add(l, tp);
     }
-    if (l->n == 0) add(l, 1);
+    if (l->n == 0) sp_values_add(l, 1);
 }
 
 static bool divides_one(const sp_axis *gpus, uint32_t n)
@@ -140,67 +83,69 @@ static bool divides_one(const sp_axis *gpus, uint32_t n)
     return false;
 }
 
-static void add_pp(const sp_space *space, list *l)
+static void add_pp(const sp_space *space, sp_values *l)
 {
     const uint32_t n_layers = space->problem->model->n_layers;
     for (uint32_t pp = 1; pp <= n_layers && pp <= MAX_RANKS; pp++) {
-        if (divides_one(&space->axes[SP_AXIS_gpus], pp)) add(l, pp);
+        if (divides_one(&space->axes[SP_AXIS_gpus], pp)) sp_values_add(l, pp);
     }
 }
 
-static void add_ep(const sp_space *space, list *l)
+static void add_ep(const sp_space *space, sp_values *l)
 {
     const sp_problem *problem = space->problem;
     uint64_t experts = 0;
     for (uint32_t k = 0; k < problem->model->n_kinds; k++) {
         experts = sp_gcd_u64(experts, problem->model->kinds[k].ffn.n_experts);
     }
-    add_divisors(l, experts > 0 ? experts : 1, 1, most_gpus(problem));
+    sp_values_add_divisors(l, experts > 0 ? experts : 1, 1, most_gpus(problem));
 }
 
 /* Pieces of an expert: within the tp ranks that hold it. */
-static void add_etp(const sp_space *space, list *l)
+static void add_etp(const sp_space *space, sp_values *l)
 {
     const sp_axis *tp = &space->axes[SP_AXIS_tp];
-    add(l, 1);
+    sp_values_add(l, 1);
     for (uint32_t i = 0; space->problem->has_experts && i < tp->n_values; i++) {
-        if (sp_etp_cuts_experts(space->problem->model, tp->values[i])) add(l, tp->values[i]);
+        if (sp_etp_cuts_experts(space->problem->model, tp->values[i]))
+            sp_values_add(l, tp->values[i]);
     }
-    sort_distinct(l);
+    sp_values_sort_distinct(l);
 }
 
-static void add_micro_batch(const sp_space *space, list *l)
+static void add_micro_batch(const sp_space *space, sp_values *l)
 {
     const sp_problem *problem = space->problem;
-    add_divisors(l, problem->question.global_batch, 1, UINT32_C(1) << 24);
+    sp_values_add_divisors(l, problem->question.global_batch, 1, UINT32_C(1) << 24);
     if (l->n > MAX_MICRO_BATCHES) l->n = MAX_MICRO_BATCHES;
 }
 
 /* Every piece takes one chunk from the front of the sequence and one from its end. */
-static void add_cp(const sp_space *space, list *l)
+static void add_cp(const sp_space *space, sp_values *l)
 {
     const uint64_t length = space->problem->question.seq_len;
-    add(l, 1);
+    sp_values_add(l, 1);
     for (uint32_t cp = 2; cp <= MAX_RANKS && length / cp >= MIN_PIECE_TOKENS; cp++) {
-        if (length % (2 * cp) == 0 && divides_one(&space->axes[SP_AXIS_gpus], cp)) add(l, cp);
+        if (length % (2 * cp) == 0 && divides_one(&space->axes[SP_AXIS_gpus], cp))
+            sp_values_add(l, cp);
     }
 }
 
 /* Chunks need not hold equally many layers, but few at a time is what interleaving is for. */
-static void add_vpp(const sp_space *space, list *l)
+static void add_vpp(const sp_space *space, sp_values *l)
 {
     const sp_problem *problem = space->problem;
     const uint32_t n_layers = problem->model->n_layers;
-    add_divisors(l, n_layers, 1, n_layers > 1 ? n_layers / 2 : 1);
+    sp_values_add_divisors(l, n_layers, 1, n_layers > 1 ? n_layers / 2 : 1);
     for (uint32_t v = 2; v <= MAX_CHUNKS && 2 * v <= n_layers; v++) {
-        add(l, v);
+        sp_values_add(l, v);
     }
-    sort_distinct(l);
+    sp_values_sort_distinct(l);
 }
 
 /* ---- what --space default leaves at rest: it changes numerics, or trades time for memory ---- */
 
-static void add_recompute(const sp_space *space, list *l)
+static void add_recompute(const sp_space *space, sp_values *l)
 {
     const sp_problem *problem = space->problem;
     for (uint32_t r = 0; r < SP_N_RECOMPUTE; r++) {
@@ -208,76 +153,76 @@ static void add_recompute(const sp_space *space, list *l)
                            r == SP_RECOMPUTE_FULL ||
                            (r == SP_RECOMPUTE_LAYERNORM_ACT && problem->has_experts) ||
                            (r == SP_RECOMPUTE_MLA_UP && problem->has_latent_attention);
-        if (usual || problem->space_all) add(l, r);
+        if (usual || problem->space_all) sp_values_add(l, r);
     }
 }
 
-static void add_recompute_layers(const sp_space *space, list *l)
+static void add_recompute_layers(const sp_space *space, sp_values *l)
 {
     const sp_problem *problem = space->problem;
     for (uint32_t n = 0; n == 0 || (problem->space_all && n < problem->model->n_layers); n++) {
-        add(l, n);
+        sp_values_add(l, n);
     }
 }
 
-static void add_shard_group(const sp_space *space, list *l)
+static void add_shard_group(const sp_space *space, sp_values *l)
 {
     const sp_problem *problem = space->problem;
     if (problem->space_all) {
         for (uint32_t i = 0; i < problem->n_gpus_values; i++) {
-            add_divisors(l, problem->gpus_values[i], 2, problem->gpus_values[i] / 2);
+            sp_values_add_divisors(l, problem->gpus_values[i], 2, problem->gpus_values[i] / 2);
         }
     }
-    add(l, 0);
-    sort_distinct(l);
+    sp_values_add(l, 0);
+    sp_values_sort_distinct(l);
 }
 
 /* Nothing, half and all. */
-static void add_offload(const sp_space *space, list *l)
+static void add_offload(const sp_space *space, sp_values *l)
 {
     const sp_problem *problem = space->problem;
-    add(l, 0);
+    sp_values_add(l, 0);
     if (problem->space_all) {
-        add(l, 50);
-        add(l, 100);
+        sp_values_add(l, 50);
+        sp_values_add(l, 100);
     }
 }
 
 /* The first of a list of names; all of them under --space all. */
-static void add_first_name(const sp_space *space, sp_axis_id axis, list *l)
+static void add_first_name(const sp_space *space, sp_axis_id axis, sp_values *l)
 {
-    add_range(l, space->problem->space_all ? sp_axis_describe(axis)->n_names : 1);
+    sp_values_add_range(l, space->problem->space_all ? sp_axis_describe(axis)->n_names : 1);
 }
 
-static void add_precision(const sp_space *space, list *l)
+static void add_precision(const sp_space *space, sp_values *l)
 {
     add_first_name(space, SP_AXIS_precision, l);
 }
 
-static void add_offload_target(const sp_space *space, list *l)
+static void add_offload_target(const sp_space *space, sp_values *l)
 {
     add_first_name(space, SP_AXIS_offload_target, l);
 }
 
-static void add_zero(const sp_space *space, list *l)
+static void add_zero(const sp_space *space, sp_values *l)
 {
     (void)space;
-    add_range(l, 4);
+    sp_values_add_range(l, 4);
 }
 
 /* GPipe holds more than 1F1B and is no faster. Schedules that cut backward passes hold more, run in
  * one of the engines alone, and there without compiled stages. */
-static void add_schedule(const sp_space *space, list *l)
+static void add_schedule(const sp_space *space, sp_values *l)
 {
     const sp_problem *problem = space->problem;
     for (uint32_t i = 0; i < SP_N_SCHEDULES; i++) {
         const bool usual = i == SP_SCHEDULE_1F1B || i == SP_SCHEDULE_INTERLEAVED;
-        if (usual || problem->space_all) add(l, i);
+        if (usual || problem->space_all) sp_values_add(l, i);
     }
 }
 
 /* Axes that are not listed take all of their names. */
-static void (*const add_values[SP_N_AXES])(const sp_space *space, list *l) = {
+static void (*const add_values[SP_N_AXES])(const sp_space *space, sp_values *l) = {
     [SP_AXIS_gpus] = add_gpus,
     [SP_AXIS_tp] = add_tp,
     [SP_AXIS_cp] = add_cp,
@@ -298,12 +243,12 @@ static void (*const add_values[SP_N_AXES])(const sp_space *space, list *l) = {
     [SP_AXIS_offload_target] = add_offload_target,
 };
 
-static void add_auto(const sp_space *space, sp_axis_id axis, list *l)
+static void add_auto(const sp_space *space, sp_axis_id axis, sp_values *l)
 {
     if (add_values[axis] != NULL) {
         add_values[axis](space, l);
     } else {
-        add_range(l, sp_axis_describe(axis)->n_names);
+        sp_values_add_range(l, sp_axis_describe(axis)->n_names);
     }
 }
 
@@ -311,7 +256,7 @@ static void add_auto(const sp_space *space, sp_axis_id axis, list *l)
 
 static sp_status build_auto(sp_space *space, sp_axis_id id, sp_error *err)
 {
-    list l = {0};
+    sp_values l = {0};
     add_auto(space, id, &l);
     uint32_t *values = sp_arena_alloc(&space->arena, (l.n + 1) * sizeof *values);
     if (values != NULL && l.n > 0) memcpy(values, l.values, l.n * sizeof *values);

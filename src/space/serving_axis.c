@@ -2,6 +2,7 @@
 /* The values of every axis of serving plans: what --set lists, or all that real deployments use.
  * Divisors rather than powers of two; rules sort out which combinations fit together. */
 #include "space/serving.h"
+#include "space/values.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -24,52 +25,6 @@ static const sp_serving_set *find_set(const sp_serving_problem *problem, sp_serv
         if (problem->sets[i].axis == axis) return &problem->sets[i];
     }
     return NULL;
-}
-
-/* ---- lists ---- */
-
-typedef struct list {
-    uint32_t *values;
-    uint32_t n, capacity;
-    bool failed;
-} list;
-
-static void add(list *l, uint64_t value)
-{
-    if (l->n == l->capacity && !l->failed) {
-        const uint32_t capacity = l->capacity == 0 ? 64 : 2 * l->capacity;
-        uint32_t *grown = sp_realloc(l->values, capacity * sizeof *grown);
-        l->failed = grown == NULL;
-        if (grown != NULL) {
-            l->values = grown;
-            l->capacity = capacity;
-        }
-    }
-    if (!l->failed) l->values[l->n++] = (uint32_t)value;
-}
-
-static void add_range(list *l, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        add(l, i);
-    }
-}
-
-static int ascending(const void *a, const void *b)
-{
-    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
-static void sort_distinct(list *l)
-{
-    if (l->n < 2) return;
-    qsort(l->values, l->n, sizeof *l->values, ascending);
-    uint32_t kept = 1;
-    for (uint32_t i = 1; i < l->n; i++) {
-        if (l->values[i] != l->values[kept - 1]) l->values[kept++] = l->values[i];
-    }
-    l->n = kept;
 }
 
 /* ---- what divides the model ---- */
@@ -111,62 +66,62 @@ static uint32_t most_gpus(const sp_serving_problem *problem)
 }
 
 /* With --use upto also every smaller number of whole nodes, and powers of two within one. */
-static void add_gpus(const sp_serving_space *space, list *l)
+static void add_gpus(const sp_serving_space *space, sp_values *l)
 {
     const sp_serving_problem *problem = space->problem;
     const uint32_t node = sp_serving_any_cluster(problem)->node_gpus, most = most_gpus(problem);
     for (uint32_t i = 0; i < problem->n_gpus_values; i++) {
-        add(l, problem->gpus_values[i]);
+        sp_values_add(l, problem->gpus_values[i]);
     }
     if (!problem->question.use_upto) return;
     for (uint32_t g = node; g < most; g += node) {
-        add(l, g);
+        sp_values_add(l, g);
     }
     for (uint32_t g = 1; g < node && g < most; g *= 2) {
-        add(l, g);
+        sp_values_add(l, g);
     }
 }
 
-static void add_tp(const sp_serving_space *space, list *l)
+static void add_tp(const sp_serving_space *space, sp_values *l)
 {
     const sp_serving_problem *problem = space->problem;
     for (uint32_t tp = 1; tp <= most_gpus(problem); tp++) {
-        if (sp_serving_tp_cuts_model(problem->model, tp)) add(l, tp);
+        if (sp_serving_tp_cuts_model(problem->model, tp)) sp_values_add(l, tp);
     }
-    if (l->n == 0) add(l, 1);
+    if (l->n == 0) sp_values_add(l, 1);
 }
 
-static void add_ep(const sp_serving_space *space, list *l)
+static void add_ep(const sp_serving_space *space, sp_values *l)
 {
     const sp_serving_problem *problem = space->problem;
-    add(l, 1);
+    sp_values_add(l, 1);
     for (uint32_t ep = 2; problem->has_experts && ep <= most_gpus(problem); ep++) {
-        if (sp_serving_ep_cuts_experts(problem->model, ep)) add(l, ep);
+        if (sp_serving_ep_cuts_experts(problem->model, ep)) sp_values_add(l, ep);
     }
 }
 
 /* Copies of attention are made to give the experts behind them more tokens. */
-static void add_attn_dp(const sp_serving_space *space, list *l)
+static void add_attn_dp(const sp_serving_space *space, sp_values *l)
 {
     add_ep(space, l);
 }
 
 /* In dense models moe_tp is the width, which is tp. */
-static void add_moe_tp(const sp_serving_space *space, list *l)
+static void add_moe_tp(const sp_serving_space *space, sp_values *l)
 {
     const sp_serving_problem *problem = space->problem;
     if (!problem->has_experts) {
         const sp_serving_axis *tp = &space->axes[SP_SERVING_AXIS_tp];
         const sp_serving_axis *prefill = &space->axes[SP_SERVING_AXIS_prefill_tp];
         for (uint32_t i = 0; i < tp->n_values; i++) {
-            add(l, tp->values[i]);
+            sp_values_add(l, tp->values[i]);
         }
         for (uint32_t i = 0; i < prefill->n_values; i++) {
-            add(l, prefill->values[i]);
+            sp_values_add(l, prefill->values[i]);
         }
     }
     for (uint32_t n = 1; problem->has_experts && n <= most_gpus(problem); n++) {
-        if (sp_serving_moe_tp_cuts_experts(problem->model, n)) add(l, n);
+        if (sp_serving_moe_tp_cuts_experts(problem->model, n)) sp_values_add(l, n);
     }
 }
 
@@ -178,92 +133,92 @@ static bool divides_one(const sp_serving_axis *gpus, uint32_t n)
     return false;
 }
 
-static void add_pp(const sp_serving_space *space, list *l)
+static void add_pp(const sp_serving_space *space, sp_values *l)
 {
     const sp_serving_problem *problem = space->problem;
     const uint32_t nodes = most_gpus(problem) / sp_serving_any_cluster(problem)->node_gpus;
     const uint32_t usual = nodes > USUAL_STAGES ? nodes : USUAL_STAGES;
     const uint32_t most = problem->space_all ? problem->model->n_layers : usual;
     for (uint32_t pp = 1; pp <= most && pp <= problem->model->n_layers; pp++) {
-        if (divides_one(&space->axes[SP_SERVING_AXIS_gpus], pp)) add(l, pp);
+        if (divides_one(&space->axes[SP_SERVING_AXIS_gpus], pp)) sp_values_add(l, pp);
     }
 }
 
-static void add_prefill_workers(const sp_serving_space *space, list *l)
+static void add_prefill_workers(const sp_serving_space *space, sp_values *l)
 {
     const sp_serving_problem *problem = space->problem;
-    if (problem->modes[SP_SERVING_AGG]) add(l, 0);
+    if (problem->modes[SP_SERVING_AGG]) sp_values_add(l, 0);
     if (!problem->modes[SP_SERVING_DISAGG]) return;
-    add(l, 1); /* also of one GPU, where two_pools refuses it */
+    sp_values_add(l, 1); /* also of one GPU, where two_pools refuses it */
     for (uint32_t n = 1; n < most_gpus(problem);) {
-        add(l, n);
+        sp_values_add(l, n);
         n += problem->space_all || n < EVERY_WORKER ? 1 : n / 8;
     }
 }
 
-static void add_cp_prefill(const sp_serving_space *space, list *l)
+static void add_cp_prefill(const sp_serving_space *space, sp_values *l)
 {
     for (uint32_t cp = 1; cp <= MOST_CP; cp *= 2) {
-        if (cp == 1 || space->problem->space_all) add(l, cp);
+        if (cp == 1 || space->problem->space_all) sp_values_add(l, cp);
     }
 }
 
 /* Each second power of two, unless all are asked for. */
-static void add_chunk_tokens(const sp_serving_space *space, list *l)
+static void add_chunk_tokens(const sp_serving_space *space, sp_values *l)
 {
     const uint32_t factor = space->problem->space_all ? 2 : 4;
     for (uint32_t chunk = LEAST_CHUNK; chunk <= MOST_CHUNK; chunk *= factor) {
-        add(l, chunk);
+        sp_values_add(l, chunk);
     }
 }
 
 /* As engines capture their steps: powers of two, and steps between the large ones; of a given
  * number of users also what a rank gets of them. */
-static void add_batch(const sp_serving_space *space, list *l)
+static void add_batch(const sp_serving_space *space, sp_values *l)
 {
     const sp_serving_problem *problem = space->problem;
     const double users = problem->question.concurrency;
     const uint32_t halves_from = problem->space_all ? 2 : 64;
     for (uint32_t batch = 1; batch <= MOST_BATCH; batch *= 2) {
-        add(l, batch);
-        if (batch >= halves_from && batch < MOST_BATCH) add(l, batch + batch / 2);
+        sp_values_add(l, batch);
+        if (batch >= halves_from && batch < MOST_BATCH) sp_values_add(l, batch + batch / 2);
     }
     for (uint32_t ranks = 1; users > 0.0 && ranks <= most_gpus(problem); ranks++) {
         const double share = (users + ranks - 1.0) / ranks;
-        if (share < MOST_BATCH) add(l, (uint64_t)share);
+        if (share < MOST_BATCH) sp_values_add(l, (uint64_t)share);
     }
 }
 
-static void add_engines(const sp_serving_space *space, list *l)
+static void add_engines(const sp_serving_space *space, sp_values *l)
 {
-    add_range(l, space->problem->n_engines);
+    sp_values_add_range(l, space->problem->n_engines);
 }
 
-static void add_modes(const sp_serving_space *space, list *l)
+static void add_modes(const sp_serving_space *space, sp_values *l)
 {
     for (uint32_t m = 0; m < SP_N_SERVING_MODES; m++) {
-        if (space->problem->modes[m]) add(l, m);
+        if (space->problem->modes[m]) sp_values_add(l, m);
     }
 }
 
-static void add_weight_dtypes(const sp_serving_space *space, list *l)
+static void add_weight_dtypes(const sp_serving_space *space, sp_values *l)
 {
-    add_range(l, space->problem->n_weights);
+    sp_values_add_range(l, space->problem->n_weights);
 }
 
-static void add_kv_dtypes(const sp_serving_space *space, list *l)
+static void add_kv_dtypes(const sp_serving_space *space, sp_values *l)
 {
-    add_range(l, space->problem->n_caches);
+    sp_values_add_range(l, space->problem->n_caches);
 }
 
 /* Drafting pays with an acceptance that a question states, never unasked. */
-static void add_spec(const sp_serving_space *space, list *l)
+static void add_spec(const sp_serving_space *space, sp_values *l)
 {
     (void)space;
-    add(l, 0);
+    sp_values_add(l, 0);
 }
 
-static void (*const fill[SP_N_SERVING_AXES])(const sp_serving_space *space, list *l) = {
+static void (*const fill[SP_N_SERVING_AXES])(const sp_serving_space *space, sp_values *l) = {
     [SP_SERVING_AXIS_gpus] = add_gpus,
     [SP_SERVING_AXIS_engine] = add_engines,
     [SP_SERVING_AXIS_mode] = add_modes,
@@ -293,14 +248,14 @@ static bool is_idle(const sp_serving_problem *problem, sp_serving_axis_id axis)
            axis < SP_SERVING_AXIS_prefill_workers;
 }
 
-static void add_values(const sp_serving_space *space, sp_serving_axis_id axis, list *l)
+static void add_values(const sp_serving_space *space, sp_serving_axis_id axis, sp_values *l)
 {
     if (is_idle(space->problem, axis)) {
-        add(l, sp_serving_axis_describe(axis)->fallback);
+        sp_values_add(l, sp_serving_axis_describe(axis)->fallback);
     } else {
         fill[axis](space, l);
     }
-    sort_distinct(l);
+    sp_values_sort_distinct(l);
 }
 
 /* ---- building ---- */
@@ -312,7 +267,7 @@ static sp_status build_axis(sp_serving_space *space, sp_serving_axis_id axis, sp
         space->axes[axis] = (sp_serving_axis){.n_values = set->n_values, .values = set->values};
         return SP_OK;
     }
-    list l = {0};
+    sp_values l = {0};
     add_values(space, axis, &l);
     uint32_t *values = l.failed ? NULL : sp_arena_alloc(&space->arena, (l.n + 1) * sizeof *values);
     if (values != NULL) {

@@ -70,10 +70,11 @@ static sp_status find_objective(const char *name, uint32_t *objective, sp_error 
     return sp_fail_file(err, "--objectives");
 }
 
-static sp_status add_objective(const char *name, uint32_t *list, uint32_t *n, sp_error *err)
+static sp_status add_objective(const char *name, sp_objective_find find, uint32_t *list,
+                               uint32_t *n, sp_error *err)
 {
     uint32_t objective = 0;
-    SP_TRY(find_objective(name, &objective, err));
+    SP_TRY(find(name, &objective, err));
     for (uint32_t i = 0; i < *n; i++) {
         if (list[i] == objective) {
             sp_fail(err, SP_E_INCONSISTENT, "an objective is named twice");
@@ -90,12 +91,10 @@ static sp_status add_objective(const char *name, uint32_t *list, uint32_t *n, sp
     return SP_OK;
 }
 
-sp_status sp_objectives_parse(const char *text, bool gpus_vary, uint32_t *list, uint32_t *n,
-                              sp_error *err)
+sp_status sp_objective_list_parse(const char *text, sp_objective_find find, uint32_t *list,
+                                  uint32_t *n, sp_error *err)
 {
-    const char *rest = text != NULL ? text
-                       : gpus_vary  ? "tokens_per_s,gpus,memory_peak"
-                                    : "tokens_per_s,memory_peak";
+    const char *rest = text;
     *n = 0;
     for (;;) {
         char name[64];
@@ -106,10 +105,17 @@ sp_status sp_objectives_parse(const char *text, bool gpus_vary, uint32_t *list, 
         }
         memcpy(name, rest, length);
         name[length] = '\0';
-        SP_TRY(add_objective(name, list, n, err));
+        SP_TRY(add_objective(name, find, list, n, err));
         if (rest[length] == '\0') {
             return SP_OK;
         }
         rest += length + 1;
     }
+}
+
+sp_status sp_objectives_parse(const char *text, bool gpus_vary, uint32_t *list, uint32_t *n,
+                              sp_error *err)
+{
+    const char *fallback = gpus_vary ? "tokens_per_s,gpus,memory_peak" : "tokens_per_s,memory_peak";
+    return sp_objective_list_parse(text != NULL ? text : fallback, find_objective, list, n, err);
 }

@@ -413,6 +413,11 @@ sp_recipe sp_least_recipe(const sp_problem *problem);
 void sp_train_price(const sp_inputs *in, sp_time *time, sp_network *network, double *whole_flops);
 
 /* ---- objectives.c, value_lists.c, fingerprint.c ---------------------------------------------- */
+/* Where an objective of this name stands, or a refusal. */
+typedef sp_status (*sp_objective_find)(const char *name, uint32_t *objective, sp_error *err);
+/* "a,b,..": each found by `find`, none twice, SP_MAX_OBJECTIVES at most. */
+sp_status sp_objective_list_parse(const char *text, sp_objective_find find, uint32_t *list,
+                                  uint32_t *n, sp_error *err);
 sp_status sp_objectives_parse(const char *text, bool gpus_vary, uint32_t *objectives,
                               uint32_t *n_objectives, sp_error *err);
 double sp_objective_value(uint32_t objective, const sp_estimate *estimate, const sp_plan *plan);
